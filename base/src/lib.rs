@@ -10,10 +10,12 @@ pub mod error;
 pub mod id;
 pub mod key;
 pub mod limits;
+pub mod mutation;
 pub mod rng;
 pub mod time;
 
 pub use error::ErrorClass;
 pub use id::{Ballot, Epoch, Incarnation, NamespaceId, NodeId, PartitionId, TxnId};
 pub use key::{Key, KeyRange};
+pub use mutation::{Mutation, Mutations};
 pub use time::{Hlc, Now, Timestamp};

@@ -51,13 +51,24 @@ pub enum When {
     At(Timestamp),
 }
 
+/// A range that was read, to be validated: it still holds exactly these present keys and versions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RangeCheck {
+    /// Where.
+    pub partition: PartitionId,
+    /// The stretch.
+    pub range: KeyRange,
+    /// Its present keys, in order, with the version seen.
+    pub rows: Vec<(Key, Stamp)>,
+}
+
 /// Everything a transaction read and writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
     /// Keys read, each with the version seen: it must still be the newest.
     pub reads: Vec<(Place, Stamp)>,
     /// Ranges read, with every present key and its version: nothing in them may have changed.
-    pub ranges: Vec<(PartitionId, KeyRange, Vec<(Key, Stamp)>)>,
+    pub ranges: Vec<RangeCheck>,
     /// New values, `None` to delete. At most one per key.
     pub writes: Vec<(Place, Option<Bytes>)>,
 }

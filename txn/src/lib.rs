@@ -3,3 +3,4 @@
 //! [`interface`] is what servers (SQL, key-value, REST) program against.
 
 pub mod interface;
+pub mod member;

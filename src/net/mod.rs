@@ -1,0 +1,1 @@
+//! Peers: framing, handshake, connections, gossip transport.

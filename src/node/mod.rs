@@ -1,0 +1,1 @@
+//! The event loop that drives the pure crates.

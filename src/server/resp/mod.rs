@@ -1,0 +1,1 @@
+//! Key-value commands over the Redis protocol.

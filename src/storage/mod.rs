@@ -1,0 +1,1 @@
+//! The vote log and the storage engines.
