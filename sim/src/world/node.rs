@@ -133,9 +133,16 @@ impl Node {
     /// A sync returned: gives the messages that may leave now.
     pub fn end_sync(&mut self, upto: u64) -> Vec<Send> {
         self.log.synced(upto);
+        if let Some(process) = &mut self.process {
+            process.syncing = false;
+        }
+        self.release()
+    }
+
+    /// Takes the messages that wait for nothing any more.
+    pub fn release(&mut self) -> Vec<Send> {
         let durable = self.log.durable();
         let Some(process) = &mut self.process else { return Vec::new() };
-        process.syncing = false;
         let ready = process.held.iter().take_while(|(need, _)| *need <= durable).count();
         process.held.drain(..ready).map(|(_, message)| message).collect()
     }
@@ -149,12 +156,12 @@ impl Node {
         true
     }
 
-    /// The checkpoint is durable: the log is trimmed. Returns how many records are durable through it.
-    pub fn end_checkpoint(&mut self) -> Option<u64> {
-        let checkpoint = self.process.as_mut()?.checkpoint.take()?;
+    /// The checkpoint is durable: the log is trimmed. Returns whether one was under way.
+    pub fn end_checkpoint(&mut self) -> bool {
+        let Some(checkpoint) = self.process.as_mut().and_then(|process| process.checkpoint.take()) else { return false };
         self.store.synced(checkpoint.changes);
         self.log.trim(checkpoint.records, checkpoint.upto);
-        Some(checkpoint.upto)
+        true
     }
 
     /// When the member wants its next tick, in virtual time.
