@@ -16,6 +16,9 @@ pub struct Key(pub Bytes);
 /// Length of the fixed part: generation, object, index, four bytes each.
 pub const PREFIX_LEN: usize = 12;
 
+/// Sorts after every key: no field begins with two bytes of 0xff after an all-ones prefix and means it.
+const BEHIND_ALL: [u8; 2 * PREFIX_LEN] = [0xff; 2 * PREFIX_LEN];
+
 const ESCAPE: u8 = 0x00;
 const ESCAPED_ZERO: u8 = 0xff;
 const TERMINATOR: u8 = 0x01;
@@ -121,22 +124,31 @@ pub struct KeyRange {
 }
 
 impl KeyRange {
+    /// Every key of a partition.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { start: Key(Bytes::new()), end: Key(Bytes::from_static(&BEHIND_ALL)) }
+    }
+
     /// Every key of `generation, object, index`.
     #[must_use]
     pub fn of_index(generation: u32, object: u32, index: u32) -> Self {
-        let prefix = |index: u64, object: u32| {
+        let prefix = |index: u32| {
             let mut out = BytesMut::with_capacity(PREFIX_LEN);
             out.put_u32(generation);
             out.put_u32(object);
-            out.put_u32(index as u32);
+            out.put_u32(index);
             Key(out.freeze())
         };
         let end = match index.checked_add(1) {
-            Some(next) => prefix(u64::from(next), object),
-            // Sorts after every key of this index, since no key is that long and all-ones.
-            None => Key(Bytes::from_static(&[0xff; PREFIX_LEN + 1])),
+            Some(next) => prefix(next),
+            None => {
+                let mut out = BytesMut::from(prefix(index).as_bytes());
+                out.put_bytes(0xff, 2);
+                Key(out.freeze())
+            }
         };
-        Self { start: prefix(u64::from(index), object), end }
+        Self { start: prefix(index), end }
     }
 
     /// Whether `key` lies inside.
@@ -183,6 +195,8 @@ mod tests {
         assert!(!range.contains(&Key::new(1, 2, 4, b"")));
         assert!(!range.contains(&Key::new(0, 2, 3, b"x")));
         assert!(KeyRange::of_index(1, 2, u32::MAX).contains(&Key::new(1, 2, u32::MAX, b"x")));
+        assert!(KeyRange::all().contains(&Key::new(0, 0, 0, b"")));
+        assert!(KeyRange::all().contains(&Key::new(9, 9, 9, b"\xff\xff")));
     }
 
     #[test]

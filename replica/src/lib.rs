@@ -1,10 +1,10 @@
 //! The participant: what one node answers about the partitions that it holds.
 //!
-//! A state machine. [`Replica::step`](participant::Replica::step) takes the time, a message and the
-//! versions in store, and returns [`Effects`](effects::Effects): what to append to the vote log, what to send, and which of the
-//! messages may leave only once the log is synced.
+//! A state machine. [`Replica::step`] takes the time, a message and the versions in store, and fills in
+//! [`Effects`](effects::Effects): what to append to the vote log, what to send, and which of the messages may leave only
+//! once the log is synced.
 //!
-//! Invariants (the rules marked (m) in docs/internals/protocol.md):
+//! Invariants (the rules marked (m) in the protocol):
 //! - A vote never changes. YES, promises and accepts are durable before they are sent.
 //! - Two conflicting transactions are never both prepared here.
 //! - No answer is given on a timestamp above the durable fence; after a restart nothing at or below
@@ -12,6 +12,21 @@
 //! - A decision, once known here, never changes; its versions are applied exactly as decided.
 
 pub mod effects;
+mod acceptor;
+mod fence;
+pub mod locks;
 pub mod message;
+mod participant;
+mod queue;
+mod reads;
+mod readtimes;
 pub mod record;
+mod repair;
+mod replay;
+pub mod settings;
 pub mod store;
+mod sweep;
+mod votes;
+
+pub use participant::Replica;
+pub use repair::{retained, stretch_digest};

@@ -361,10 +361,19 @@ pub enum Message {
     Repaired(RequestId),
     /// Compare a stretch of a partition.
     Compare(Compare),
-    /// Answer to [`Message::Compare`]: `None` when equal, else all keys and stamps of the stretch.
-    Compared(RequestId, Option<Vec<(Key, Stamp)>>),
-    /// Ask for versions by name. Answered by [`Message::Repair`].
-    Fetch(PartitionId, Vec<(Key, Stamp)>),
+    /// Answer to [`Message::Compare`].
+    Compared {
+        /// The question.
+        id: RequestId,
+        /// What this covers: the stretch asked for, cut short where it holds too much.
+        range: KeyRange,
+        /// `None` when equal, else all keys and stamps there.
+        here: Option<Vec<(Key, Stamp)>>,
+    },
+    /// Ask for versions by name. Answered by [`Message::Fetched`].
+    Fetch(RequestId, PartitionId, Vec<(Key, Stamp)>),
+    /// Answer to [`Message::Fetch`]: those that the sender has, as far as they fit into a message.
+    Fetched(RequestId, Vec<Placed>),
     /// Tombstones that every replica has, so that all may drop them.
     Purge(PartitionId, Vec<(Key, Stamp)>),
 }

@@ -12,54 +12,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use annulus_base::id::TxnRef;
-use annulus_base::time::{MILLISECOND, Micros, SECOND};
-use annulus_base::{Incarnation, Key, KeyRange, Mutations, NodeId, Now, PartitionId, Timestamp, TxnId};
+use annulus_base::time::Micros;
+use annulus_base::{Incarnation, Key, KeyRange, NodeId, Now, PartitionId, Timestamp, TxnId};
 use annulus_replica::effects::Effects;
 use annulus_replica::message::Message;
 use annulus_replica::record::Record;
+pub use annulus_replica::settings::Settings;
 use annulus_replica::store::{Store, StoreResult};
 use annulus_ring::Topology;
 
 use crate::interface::{Commit, Committed, Fate, Place, Seen, SeenRange, TxnError, When};
-
-/// Settings of the protocol. All durations in microseconds.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Timestamps further ahead of a node's clock than this are refused by it.
-    pub max_clock_drift: Micros,
-    /// How long a prepared lock may wait for its decision before it is recovered.
-    pub lock_timeout: Micros,
-    /// How long a granted soft lock lasts without a Prepare.
-    pub soft_lock_lease: Micros,
-    /// How long unanswered requests wait before they are sent again, or to further replicas.
-    pub resend_after: Micros,
-    /// How long the coordinator waits for all votes before it takes the slow path.
-    pub fast_path_patience: Micros,
-    /// How long versions are kept after they were overwritten.
-    pub history: Micros,
-    /// How long the outcome of a transaction can be asked for at least.
-    pub outcome_retention: Micros,
-    /// Most client requests at work at once; more are refused as overload.
-    pub max_requests: usize,
-    /// Rules taken out for self-tests.
-    pub mutations: Mutations,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            max_clock_drift: 500 * MILLISECOND,
-            lock_timeout: SECOND,
-            soft_lock_lease: 5 * SECOND,
-            resend_after: 200 * MILLISECOND,
-            fast_path_patience: 50 * MILLISECOND,
-            history: 600 * SECOND,
-            outcome_retention: 60 * SECOND,
-            max_requests: 10_000,
-            mutations: Mutations::NONE,
-        }
-    }
-}
 
 /// Names a client request of the driver's; echoed in the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

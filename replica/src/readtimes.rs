@@ -1,0 +1,121 @@
+//! How late each key has been read: nothing may be written at or below.
+//!
+//! Bounded: what is forgotten raises the floor, which holds for every key.
+
+use std::collections::BTreeMap;
+use std::mem;
+
+use annulus_base::{Key, KeyRange, PartitionId, Timestamp};
+
+/// Ranges remembered per partition before the oldest half is folded into the floor.
+const MAX_RANGES: usize = 128;
+
+/// Read timestamps of the partitions of a node.
+#[derive(Debug)]
+pub struct ReadTimes {
+    capacity: usize,
+    floor: Timestamp,
+    recent: BTreeMap<(PartitionId, Key), Timestamp>,
+    older: BTreeMap<(PartitionId, Key), Timestamp>,
+    ranges: BTreeMap<PartitionId, Vec<(KeyRange, Timestamp)>>,
+}
+
+impl ReadTimes {
+    /// Remembers at most `capacity` keys.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            capacity: capacity.max(2),
+            floor: Timestamp::ZERO,
+            recent: BTreeMap::new(),
+            older: BTreeMap::new(),
+            ranges: BTreeMap::new(),
+        }
+    }
+
+    /// Nothing at or below `floor` may be written to any key any more.
+    pub fn raise_floor(&mut self, floor: Timestamp) {
+        self.floor = self.floor.max(floor);
+    }
+
+    /// The floor.
+    #[must_use]
+    pub const fn floor(&self) -> Timestamp {
+        self.floor
+    }
+
+    /// `key` was read at `ts`.
+    pub fn raise(&mut self, partition: PartitionId, key: &Key, ts: Timestamp) {
+        if ts <= self.floor {
+            return;
+        }
+        let time = self.recent.entry((partition, key.clone())).or_default();
+        *time = ts.max(*time);
+        if self.recent.len() > self.capacity / 2 {
+            let dropped = mem::replace(&mut self.older, mem::take(&mut self.recent));
+            self.floor = dropped.into_values().fold(self.floor, Timestamp::max);
+        }
+    }
+
+    /// Every key of `range` was read at `ts`.
+    pub fn raise_range(&mut self, partition: PartitionId, range: &KeyRange, ts: Timestamp) {
+        if ts <= self.floor {
+            return;
+        }
+        let ranges = self.ranges.entry(partition).or_default();
+        match ranges.iter_mut().find(|(known, _)| known == range) {
+            Some((_, time)) => *time = ts.max(*time),
+            None => ranges.push((range.clone(), ts)),
+        }
+        if ranges.len() > MAX_RANGES {
+            ranges.sort_by_key(|(_, time)| *time);
+            let dropped = ranges.drain(..MAX_RANGES / 2).map(|(_, time)| time);
+            self.floor = dropped.fold(self.floor, Timestamp::max);
+        }
+    }
+
+    /// A write to `key` must be above this.
+    #[must_use]
+    pub fn of(&self, partition: PartitionId, key: &Key) -> Timestamp {
+        let at = (partition, key.clone());
+        let point = self.recent.get(&at).max(self.older.get(&at)).copied().unwrap_or_default();
+        let ranges = self.ranges.get(&partition).into_iter().flatten();
+        let range = ranges.filter(|(range, _)| range.contains(key)).map(|(_, time)| *time).max();
+        self.floor.max(point).max(range.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: u32) -> Key {
+        Key::new(1, 1, 0, &n.to_be_bytes())
+    }
+
+    #[test]
+    fn what_is_forgotten_raises_the_floor() {
+        let partition = PartitionId::default();
+        let mut times = ReadTimes::new(10);
+        for n in 0..100 {
+            times.raise(partition, &key(n), Timestamp(u64::from(n) + 1));
+        }
+        for n in 0..100 {
+            assert!(times.of(partition, &key(n)) > Timestamp(u64::from(n)), "{n}");
+        }
+        assert!(times.floor() < Timestamp(100));
+    }
+
+    #[test]
+    fn ranges_count_for_their_keys() {
+        let partition = PartitionId::default();
+        let mut times = ReadTimes::new(10);
+        times.raise_range(partition, &KeyRange { start: key(5), end: key(8) }, Timestamp(50));
+        assert_eq!(times.of(partition, &key(5)), Timestamp(50));
+        assert_eq!(times.of(partition, &key(8)), Timestamp::ZERO);
+        for n in 0..1_000 {
+            times.raise_range(partition, &KeyRange { start: key(n), end: key(n + 1) }, Timestamp(u64::from(n)));
+        }
+        assert!(times.of(partition, &key(3)) >= Timestamp(3));
+    }
+}

@@ -1,0 +1,99 @@
+//! Version garbage collection: a slow, bounded walk over the node's partitions.
+//!
+//! Of the versions at or below the horizon only the newest of each key is kept; reads below the horizon
+//! are refused. Tombstones that are a key's newest version stay until a repair pass has found them at
+//! every replica (see [`crate::message::Message::Purge`]).
+
+use annulus_base::time::{MILLISECOND, Micros};
+use annulus_base::{Key, KeyRange, Now, PartitionId, Timestamp};
+
+use crate::participant::Replica;
+use crate::repair::retained;
+use crate::store::{Stamp, Store, StoreResult, Version};
+
+/// How often a step is made.
+const INTERVAL: Micros = 100 * MILLISECOND;
+/// Most stretches in one step, reached when nearly everything found is garbage.
+const MAX_STRETCHES: usize = 32;
+
+/// Where the walk is.
+#[derive(Debug, Default)]
+pub(crate) struct Sweep {
+    due: Micros,
+    horizon: Timestamp,
+    pinned: Option<Timestamp>,
+    at: Option<(PartitionId, Key)>,
+    stretches: usize,
+}
+
+impl Sweep {
+    pub(crate) const fn due(&self) -> Micros {
+        self.due
+    }
+
+    /// History below is incomplete.
+    pub(crate) const fn horizon(&self) -> Timestamp {
+        self.horizon
+    }
+}
+
+impl Replica {
+    /// The oldest snapshot still being read anywhere: history is kept from there on.
+    pub fn pin_history(&mut self, oldest: Option<Timestamp>) {
+        self.sweep.pinned = oldest;
+    }
+
+    /// Versions at or below are collected, but for the newest of each key.
+    #[must_use]
+    pub fn horizon(&self, now: Now) -> Timestamp {
+        let kept = Timestamp::from_micros(now.wall).minus(self.settings.history);
+        self.sweep.pinned.map_or(kept, |pinned| kept.min(pinned.previous()))
+    }
+
+    pub(crate) fn collect_garbage(&mut self, now: Now, store: &mut dyn Store) -> StoreResult<()> {
+        if now.steady < self.sweep.due {
+            return Ok(());
+        }
+        self.sweep.due = now.steady + INTERVAL;
+        self.sweep.horizon = self.sweep.horizon.max(self.horizon(now));
+        let (mut seen, mut dropped) = (0, 0);
+        for _ in 0..self.sweep.stretches.clamp(1, MAX_STRETCHES) {
+            let Some((partition, start)) = self.next_stretch() else { break };
+            let range = KeyRange { start, end: KeyRange::all().end };
+            let history = store.history(partition, &range, self.settings.sweep_versions);
+            let Some(history) = self.readable(history)? else { break };
+            let garbage = garbage(partition, &history, self.sweep.horizon);
+            seen += history.len();
+            dropped += garbage.len();
+            store.remove(&garbage)?;
+            let whole = history.len() < self.settings.sweep_versions;
+            self.sweep.at = match history.last() {
+                Some((last, _)) if !whole => Some((partition, last.successor())),
+                _ => self.partition_after(partition).map(|next| (next, KeyRange::all().start)),
+            };
+        }
+        // Much garbage: hurry. Little: take it easy.
+        let stretches = self.sweep.stretches.max(1);
+        self.sweep.stretches = if dropped * 4 > seen { stretches * 2 } else { stretches / 2 }.min(MAX_STRETCHES);
+        Ok(())
+    }
+
+    fn next_stretch(&self) -> Option<(PartitionId, Key)> {
+        self.sweep.at.clone().or_else(|| Some((self.topology.partitions_of(self.id).next()?, KeyRange::all().start)))
+    }
+
+    fn partition_after(&self, partition: PartitionId) -> Option<PartitionId> {
+        self.topology.partitions_of(self.id).find(|next| *next > partition)
+    }
+}
+
+fn garbage(partition: PartitionId, history: &[(Key, Version)], horizon: Timestamp) -> Vec<(PartitionId, Key, Stamp)> {
+    let mut kept = retained(history, Timestamp::MAX, horizon).map(std::ptr::from_ref).peekable();
+    let mut garbage = Vec::new();
+    for entry in history {
+        if kept.next_if_eq(&std::ptr::from_ref(entry)).is_none() {
+            garbage.push((partition, entry.0.clone(), entry.1.stamp));
+        }
+    }
+    garbage
+}
