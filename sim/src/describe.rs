@@ -1,5 +1,7 @@
 //! Messages, records and effects in short lines, for transcripts and for watching one seed.
 
+use annulus_base::id::TxnRef;
+use annulus_base::{Key, Timestamp, TxnId};
 use annulus_replica::effects::Effects;
 use annulus_replica::message::{
     Accepted, Answer, Check, Detail, Found, Holder, Inquired, Message, No, Outcome, Prepare, ReadAt, Recovered,
@@ -7,13 +9,13 @@ use annulus_replica::message::{
 };
 use annulus_replica::record::Record;
 use annulus_replica::store::{Placed, Stamp};
-use annulus_base::{Key, Timestamp, TxnId};
-use annulus_base::id::TxnRef;
 
 /// One line for each effect.
 pub fn effects(out: &Effects) -> impl Iterator<Item = String> {
     let records = out.records.iter().map(|line| format!("log {}", record(line)));
-    let sends = |sends: &[Send], when: &'static str| -> Vec<String> { sends.iter().map(|one| format!("send{when} {}", send(one))).collect() };
+    let sends = |sends: &[Send], when: &'static str| -> Vec<String> {
+        sends.iter().map(|one| format!("send{when} {}", send(one))).collect()
+    };
     records.chain(sends(&out.at_once, "")).chain(sends(&out.after_sync, " after sync"))
 }
 
@@ -53,13 +55,23 @@ fn keys(keys: &[Key]) -> String {
     list(keys, ToString::to_string)
 }
 
+fn stamps(rows: &[(Key, Stamp)]) -> String {
+    list(rows, |(key, seen)| format!("{key}={}", stamp(*seen)))
+}
+
 fn placed(placed: &Placed) -> String {
     let what = if placed.version.value.is_some() { "" } else { " deleted" };
     format!("{}/{}={}{what}", placed.partition, placed.key, stamp(placed.version.stamp))
 }
 
 fn found(found: &Found) -> String {
-    let what = if found.absent { " absent" } else if found.value.is_some() { "" } else { " (digest)" };
+    let what = if found.absent {
+        " absent"
+    } else if found.value.is_some() {
+        ""
+    } else {
+        " (digest)"
+    };
     format!("{}={}{what}", found.key, stamp(found.stamp))
 }
 
@@ -93,7 +105,8 @@ fn prepare(prepare: &Prepare) -> String {
             Check::Key(key, seen) => format!("{key}={}", stamp(*seen)),
             Check::Range(_, rows) => format!("[{}]", list(rows, |(key, seen)| format!("{key}={}", stamp(*seen)))),
         });
-        let writes = list(&part.writes, |(key, value)| if value.is_some() { key.to_string() } else { format!("delete {key}") });
+        let writes =
+            list(&part.writes, |(key, value)| if value.is_some() { key.to_string() } else { format!("delete {key}") });
         let checks = if checks.is_empty() { checks } else { format!(" saw {checks}") };
         format!("{}:{checks} writes {writes}", part.partition)
     });
@@ -124,17 +137,32 @@ pub fn message(message: &Message) -> String {
                 ReadAt::Snapshot(at) => format!("at {}", time(at)),
             };
             let detail = if read.detail == Detail::Digest { " digest" } else { "" };
-            format!("Read #{} {}{detail} {at}: {} +{} ranges", read.id.sequence, read.partition, keys(&read.set.keys), read.set.ranges.len())
+            format!(
+                "Read #{} {}{detail} {at}: {} +{} ranges",
+                read.id.sequence,
+                read.partition,
+                keys(&read.set.keys),
+                read.set.ranges.len()
+            )
         }
         Message::ReadAnswer(id, found) => format!("ReadAnswer #{} {}", id.sequence, result(found)),
         Message::Lock(lock) => {
-            format!("Lock #{} {} {}: {}{}", lock.id.sequence, txn(lock.txn), lock.partition, keys(&lock.keys), if lock.nowait { " nowait" } else { "" })
+            format!(
+                "Lock #{} {} {}: {}{}",
+                lock.id.sequence,
+                txn(lock.txn),
+                lock.partition,
+                keys(&lock.keys),
+                if lock.nowait { " nowait" } else { "" }
+            )
         }
         Message::LockAnswer(id, found) => format!("LockAnswer #{} {}", id.sequence, result(found)),
         Message::Unlock(id) => format!("Unlock {}", txn(*id)),
         Message::Prepare(asked) => format!("Prepare {}", prepare(asked)),
         Message::Vote(id, given) => format!("Vote {} {}", txn(*id), vote(given)),
-        Message::Accept { txn: of, ballot, outcome: value } => format!("Accept {} {ballot} {}", reference(of), outcome(*value)),
+        Message::Accept { txn: of, ballot, outcome: value } => {
+            format!("Accept {} {ballot} {}", reference(of), outcome(*value))
+        }
         Message::Accepted(id, ballot, said) => {
             let said = match said {
                 Accepted::Yes => "yes".into(),
@@ -157,17 +185,20 @@ pub fn message(message: &Message) -> String {
             };
             format!("Recovered {} {ballot} {said}", txn(*id))
         }
-        Message::Decide { txn: of, outcome: value, writes } => format!("Decide {} {} {}", txn(of.id), outcome(*value), list(writes, placed)),
+        Message::Decide { txn: of, outcome: value, writes } => {
+            format!("Decide {} {} {}", txn(of.id), outcome(*value), list(writes, placed))
+        }
         Message::Inquire(of) => format!("Inquire {}", txn(of.id)),
         Message::Inquired(id, Inquired::Decided(known)) => format!("Inquired {} {}", txn(*id), outcome(*known)),
         Message::Inquired(id, said) => format!("Inquired {} {said:?}", txn(*id)),
         Message::Repair(id, versions) => format!("Repair #{} {}", id.sequence, list(versions, placed)),
         Message::Repaired(id) => format!("Repaired #{}", id.sequence),
         Message::Compare(compare) => format!("Compare #{} {}", compare.id.sequence, compare.partition),
-        Message::Compared(id, None) => format!("Compared #{} equal", id.sequence),
-        Message::Compared(id, Some(rows)) => format!("Compared #{} {}", id.sequence, list(rows, |(key, seen)| format!("{key}={}", stamp(*seen)))),
-        Message::Fetch(partition, rows) => format!("Fetch {partition} {}", list(rows, |(key, seen)| format!("{key}={}", stamp(*seen)))),
-        Message::Purge(partition, rows) => format!("Purge {partition} {}", list(rows, |(key, seen)| format!("{key}={}", stamp(*seen)))),
+        Message::Compared { id, here: None, .. } => format!("Compared #{} equal", id.sequence),
+        Message::Compared { id, here: Some(rows), .. } => format!("Compared #{} {}", id.sequence, stamps(rows)),
+        Message::Fetch(id, partition, rows) => format!("Fetch #{} {partition} {}", id.sequence, stamps(rows)),
+        Message::Fetched(id, versions) => format!("Fetched #{} {}", id.sequence, list(versions, placed)),
+        Message::Purge(partition, rows) => format!("Purge {partition} {}", stamps(rows)),
     }
 }
 
@@ -176,12 +207,20 @@ pub fn message(message: &Message) -> String {
 pub fn record(record: &Record) -> String {
     match record {
         Record::Vote(asked) => format!("vote YES {}", prepare(asked)),
-        Record::Promise { txn: of, ballot, refused } => format!("promise {} {ballot}{}", txn(of.id), if *refused { " refused" } else { "" }),
-        Record::Accept { txn: of, ballot, outcome: value } => format!("accept {} {ballot} {}", txn(of.id), outcome(*value)),
-        Record::Decision { txn: of, outcome: value, writes } => format!("decision {} {} {}", txn(of.id), outcome(*value), list(writes, placed)),
+        Record::Promise { txn: of, ballot, refused } => {
+            format!("promise {} {ballot}{}", txn(of.id), if *refused { " refused" } else { "" })
+        }
+        Record::Accept { txn: of, ballot, outcome: value } => {
+            format!("accept {} {ballot} {}", txn(of.id), outcome(*value))
+        }
+        Record::Decision { txn: of, outcome: value, writes } => {
+            format!("decision {} {} {}", txn(of.id), outcome(*value), list(writes, placed))
+        }
         Record::Repaired(versions) => format!("repaired {}", list(versions, placed)),
         Record::Fence(ts) => format!("fence {}", time(*ts)),
-        Record::Marks { low_water, forgotten } => format!("marks low {} forgotten {}", time(*low_water), time(*forgotten)),
+        Record::Marks { low_water, forgotten } => {
+            format!("marks low {} forgotten {}", time(*low_water), time(*forgotten))
+        }
         Record::Floor(ts) => format!("floor {}", time(*ts)),
     }
 }

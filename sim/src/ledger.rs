@@ -108,7 +108,9 @@ impl Ledger {
     pub fn replied(&mut self, asked: Option<TxnId>, reply: &Reply) -> Verdict {
         match (reply, asked) {
             (Reply::Commit(Ok(committed)), _) => self.decided(committed.txn.id, Outcome::Commit, "a commit's reply"),
-            (Reply::Outcome(Ok(Fate::Committed)), Some(txn)) => self.decided(txn, Outcome::Commit, "an outcome's reply"),
+            (Reply::Outcome(Ok(Fate::Committed)), Some(txn)) => {
+                self.decided(txn, Outcome::Commit, "an outcome's reply")
+            }
             (Reply::Outcome(Ok(Fate::Aborted)), Some(txn)) => self.decided(txn, Outcome::Abort, "an outcome's reply"),
             _ => Ok(()),
         }
@@ -126,7 +128,10 @@ impl Ledger {
             let known = self.versions.entry(Place { partition, key }).or_default();
             let value = known.entry(version.stamp).or_insert_with(|| version.value.clone());
             if *value != version.value {
-                return wrong(format!("two values of the version {:?}: {value:?} and {:?}", version.stamp, version.value));
+                return wrong(format!(
+                    "two values of the version {:?}: {value:?} and {:?}",
+                    version.stamp, version.value
+                ));
             }
         }
         Ok(())

@@ -10,6 +10,8 @@ pub mod describe;
 pub mod history;
 pub mod ledger;
 pub mod options;
+pub mod run;
+pub mod scenario;
 pub mod trace;
 pub mod verdict;
 pub mod violation;

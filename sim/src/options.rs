@@ -162,6 +162,9 @@ fn settings(rng: &mut Rng) -> Settings {
         fast_path_patience: duration(rng, 2, 100),
         history: if rng.one_in(2) { 600 * SECOND } else { duration(rng, 500, 8_000) },
         outcome_retention: duration(rng, 500, 60_000),
+        repair_interval: duration(rng, 200, 10_000),
+        sweep_versions: rng.between(2, 64) as usize,
+        read_times: rng.between(2, 200) as usize,
         ..Settings::default()
     }
 }

@@ -142,7 +142,8 @@ impl Builder<'_> {
         rows: &BTreeMap<&annulus_base::Key, Stamp>,
         graph: &mut Graph,
     ) {
-        let inside = self.ledger.versions.keys().filter(|place| place.partition == partition && range.contains(&place.key));
+        let inside =
+            self.ledger.versions.keys().filter(|place| place.partition == partition && range.contains(&place.key));
         for place in inside {
             let seen = rows.get(&place.key).map_or(Saw::Absent, |stamp| Saw::Version(*stamp));
             self.draw_read(id, place, seen, graph);
@@ -161,7 +162,8 @@ impl Builder<'_> {
         if let Some(writer) = after.and_then(|stamp| self.writer(stamp)) {
             graph.edge(writer, id);
         }
-        let next = versions.keys().find(|stamp| after.is_none_or(|after| **stamp > after) && self.writer(**stamp) != Some(id));
+        let next =
+            versions.keys().find(|stamp| after.is_none_or(|after| **stamp > after) && self.writer(**stamp) != Some(id));
         if let Some(writer) = next.and_then(|stamp| self.writer(*stamp)) {
             graph.edge(id, writer);
         }
@@ -176,12 +178,12 @@ impl Builder<'_> {
         }
         let mut possible = std::iter::once(None).chain(tombstones).filter(|after| {
             let next = versions.keys().find(|stamp| after.is_none_or(|after| **stamp > after));
-            let stale = next.and_then(|stamp| self.writer(*stamp)).is_some_and(|writer| {
-                self.history.entries[writer].ended() < entry.invoked.1
-            });
-            let future = after.and_then(|stamp| self.writer(stamp)).is_some_and(|writer| {
-                entry.ended() < self.history.entries[writer].invoked.1
-            });
+            let stale = next
+                .and_then(|stamp| self.writer(*stamp))
+                .is_some_and(|writer| self.history.entries[writer].ended() < entry.invoked.1);
+            let future = after
+                .and_then(|stamp| self.writer(stamp))
+                .is_some_and(|writer| entry.ended() < self.history.entries[writer].invoked.1);
             !stale && !future
         });
         let first = possible.next();
@@ -224,8 +226,18 @@ fn describe(entry: &Entry) -> String {
         (Call::Commit(commit), outcome) => {
             let reads: Vec<_> = commit.reads.iter().map(|(place, stamp)| shown(place, stamp)).collect();
             let writes: Vec<_> = commit.writes.iter().map(|(place, _)| place.key.to_string()).collect();
-            let rows: Vec<_> = commit.ranges.iter().flat_map(|range| &range.rows).map(|(key, stamp)| format!("{key}@{}", stamp.ts)).collect();
-            format!("commit of {} having read {} and in ranges {}: {outcome:?}", writes.join(" "), reads.join(" "), rows.join(" "))
+            let rows: Vec<_> = commit
+                .ranges
+                .iter()
+                .flat_map(|range| &range.rows)
+                .map(|(key, stamp)| format!("{key}@{}", stamp.ts))
+                .collect();
+            format!(
+                "commit of {} having read {} and in ranges {}: {outcome:?}",
+                writes.join(" "),
+                reads.join(" "),
+                rows.join(" ")
+            )
         }
         (call, outcome) => format!("{call:?}: {outcome:?}"),
     };

@@ -28,7 +28,8 @@ pub(super) fn check(history: &History, ledger: &Ledger) -> Verdict {
 }
 
 fn check_range(ledger: &Ledger, id: usize, at: Timestamp, range: &SeenRange) -> Verdict {
-    let inside = ledger.versions.keys().filter(|place| place.partition == range.partition && range.range.contains(&place.key));
+    let inside =
+        ledger.versions.keys().filter(|place| place.partition == range.partition && range.range.contains(&place.key));
     for place in inside {
         let row = range.rows.iter().find(|(key, _)| *key == place.key);
         check_key(ledger, id, at, place, row.map(|(_, seen)| seen))?;
@@ -44,6 +45,8 @@ fn check_key(ledger: &Ledger, id: usize, at: Timestamp, place: &Place, seen: Opt
     if due == got {
         return Ok(());
     }
-    let show = |stamp: Option<Stamp>| stamp.map_or_else(|| "nothing".to_owned(), |stamp| format!("{:?} by {}", stamp.ts, stamp.txn));
+    let show = |stamp: Option<Stamp>| {
+        stamp.map_or_else(|| "nothing".to_owned(), |stamp| format!("{:?} by {}", stamp.ts, stamp.txn))
+    };
     wrong(format!("snapshot read {id} at {at:?}: {} is {}, but it saw {}", place.key, show(due), show(got)))
 }

@@ -41,12 +41,18 @@ pub(super) fn check(history: &History, ledger: &Ledger) -> Verdict {
 
 fn check_seen(ledger: &Ledger, id: usize, place: &Place, seen: &Seen) -> Verdict {
     if seen.stamp == Stamp::NONE {
-        return if seen.value.is_none() { Ok(()) } else { wrong(format!("read {id}: {} has a value but no version", place.key)) };
+        return if seen.value.is_none() {
+            Ok(())
+        } else {
+            wrong(format!("read {id}: {} has a value but no version", place.key))
+        };
     }
     let known: Option<&Option<Bytes>> = ledger.versions.get(place).and_then(|versions| versions.get(&seen.stamp));
     match known {
         None => wrong(format!("read {id} saw a version of {} that no store ever held: {:?}", place.key, seen.stamp)),
-        Some(value) if *value != seen.value => wrong(format!("read {id} saw {:?} at {}, written was {value:?}", seen.value, place.key)),
+        Some(value) if *value != seen.value => {
+            wrong(format!("read {id} saw {:?} at {}, written was {value:?}", seen.value, place.key))
+        }
         Some(_) => Ok(()),
     }
 }

@@ -85,8 +85,7 @@ pub enum Object {
 
 impl Object {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Register, Self::Account, Self::List, Self::Pair, Self::Counter, Self::Member];
+    pub const ALL: [Self; 6] = [Self::Register, Self::Account, Self::List, Self::Pair, Self::Counter, Self::Member];
 }
 
 /// Where the data lies: how many keys of each sort, over how many partitions.
@@ -194,16 +193,18 @@ impl Plan {
             Kind::Write | Kind::Modify => places
                 .filter(|(at, _)| *at == 0 || chosen(*at))
                 // A register is deleted now and then.
-                .map(|(at, place)| (place.clone(), (!chosen(at + 8) || chosen(at + 9)).then(|| value::number(entry, at as i64))))
+                .map(|(at, place)| {
+                    (place.clone(), (!chosen(at + 8) || chosen(at + 9)).then(|| value::number(entry, at as i64)))
+                })
                 .collect(),
             Kind::Transfer => {
                 let amount = (self.dice % 10) as i64 + 1;
                 let balance = |at| number(at).unwrap_or(OPENING_BALANCE);
                 vec![written(0, balance(0) - amount), written(1, balance(1) + amount)]
             }
-            Kind::Append => {
-                places.map(|(at, place)| (place.clone(), Some(value::list(entry, value::list_in(found(at)), entry)))).collect()
-            }
+            Kind::Append => places
+                .map(|(at, place)| (place.clone(), Some(value::list(entry, value::list_in(found(at)), entry))))
+                .collect(),
             Kind::Skew => {
                 let taken = |at| number(at).unwrap_or(0) == 1;
                 let mine = (self.dice & 1) as usize;
@@ -311,7 +312,9 @@ fn ranges(layout: &Layout, rng: &mut Rng) -> Vec<(PartitionId, KeyRange, u32)> {
     let object = if rng.one_in(2) { Object::Member } else { *rng.pick(&Object::ALL).unwrap_or(&Object::Member) };
     let limit = if rng.one_in(4) { rng.between(1, 3) as u32 } else { 1_000 };
     let everywhere = rng.one_in(2);
-    let slots = if everywhere { 0..layout.partitions } else {
+    let slots = if everywhere {
+        0..layout.partitions
+    } else {
         let slot = rng.below(u64::from(layout.partitions)) as u16;
         slot..slot + 1
     };

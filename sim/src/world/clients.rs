@@ -231,9 +231,10 @@ impl World {
 
     /// A node is gone: whoever waits for it notices.
     pub(super) fn disconnect(&mut self, node: usize) {
-        let waiting = self.pending.iter_mut().filter(|(_, pending)| {
-            pending.node == node && pending.incarnation.is_some() && !pending.over
-        });
+        let waiting = self
+            .pending
+            .iter_mut()
+            .filter(|(_, pending)| pending.node == node && pending.incarnation.is_some() && !pending.over);
         let mut lost = Vec::new();
         for (id, pending) in waiting {
             pending.over = true;
@@ -450,11 +451,15 @@ impl World {
         let layout = self.layout;
         let plan = |kind, fetch| Plan { kind, fetch, keys: Vec::new(), ranges: Vec::new(), dice: 0xff };
         let keys = Object::ALL.iter().flat_map(|object| layout.all(*object)).collect();
-        let ranges = Object::ALL.iter().flat_map(|object| (0..layout.partitions).map(|slot| layout.range(*object, slot)));
+        let ranges =
+            Object::ALL.iter().flat_map(|object| (0..layout.partitions).map(|slot| layout.range(*object, slot)));
         let ranges = ranges.map(|(partition, range)| (partition, range, u32::MAX)).collect();
         vec![
             Plan { keys: layout.all(Object::Register).collect(), ..plan(Kind::Write, Fetch::Nothing) },
-            Plan { keys: layout.all(Object::Account).take(2).collect(), ..plan(Kind::Transfer, Fetch::Lock { nowait: false }) },
+            Plan {
+                keys: layout.all(Object::Account).take(2).collect(),
+                ..plan(Kind::Transfer, Fetch::Lock { nowait: false })
+            },
             Plan { keys, ..plan(Kind::Read, Fetch::Latest) },
             Plan { keys: layout.all(Object::Account).collect(), ..plan(Kind::Audit, Fetch::Latest) },
             Plan { ranges, ..plan(Kind::Scan, Fetch::Latest) },

@@ -52,7 +52,9 @@ impl World {
     }
 
     fn observe(&mut self, node: usize, out: &Effects, replies: &[(ClientId, Reply)]) -> Verdict {
-        self.trace.note(((out.records.len() as u64) << 32) | ((out.at_once.len() as u64) << 16) | out.after_sync.len() as u64);
+        self.trace.note(
+            ((out.records.len() as u64) << 32) | ((out.at_once.len() as u64) << 16) | out.after_sync.len() as u64,
+        );
         if self.verbose {
             for line in describe::effects(out) {
                 self.tell(|| format!("  {} {line}", self.nodes[node].id));

@@ -4,8 +4,8 @@
 //! A run has three parts: work under faults; then all faults are healed and the clients finish; then
 //! everything is read once more, and all nodes must come to rest and agree.
 
-pub mod clock;
 mod clients;
+pub mod clock;
 mod drive;
 mod faults;
 pub mod log;

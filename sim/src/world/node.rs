@@ -158,7 +158,9 @@ impl Node {
 
     /// The checkpoint is durable: the log is trimmed. Returns whether one was under way.
     pub fn end_checkpoint(&mut self) -> bool {
-        let Some(checkpoint) = self.process.as_mut().and_then(|process| process.checkpoint.take()) else { return false };
+        let Some(checkpoint) = self.process.as_mut().and_then(|process| process.checkpoint.take()) else {
+            return false;
+        };
         self.store.synced(checkpoint.changes);
         self.log.trim(checkpoint.records, checkpoint.upto);
         true

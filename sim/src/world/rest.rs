@@ -138,7 +138,8 @@ impl World {
                 let Some(holder) = holder else { continue };
                 let stamp = Stamp { ts: *ts, txn: *txn };
                 let mut stored = self.nodes[index(holder)].store.dump(place.partition);
-                let held = stored.any(|(key, versions)| *key == place.key && versions.is_some_and(|all| all.contains_key(&stamp)));
+                let held = stored
+                    .any(|(key, versions)| *key == place.key && versions.is_some_and(|all| all.contains_key(&stamp)));
                 if !held {
                     return wrong(format!("the acknowledged write of {} by {txn} is lost", place.key));
                 }

@@ -89,8 +89,11 @@ impl MemoryStore {
 
     /// Flips a bit in the record of a random key: it fails its checksum from now on. Returns the key.
     pub fn flip_bit(&mut self, rng: &mut Rng) -> Option<(PartitionId, Key)> {
-        let places: Vec<_> =
-            self.durable.iter().flat_map(|(partition, keys)| keys.keys().map(|key| (*partition, key.clone()))).collect();
+        let places: Vec<_> = self
+            .durable
+            .iter()
+            .flat_map(|(partition, keys)| keys.keys().map(|key| (*partition, key.clone())))
+            .collect();
         let (partition, key) = rng.pick(&places)?.clone();
         for content in [&mut self.durable, &mut self.content] {
             if let Some(entry) = content.get_mut(&partition).and_then(|keys| keys.get_mut(&key)) {
@@ -101,7 +104,10 @@ impl MemoryStore {
     }
 
     /// Everything stored of one partition, newest version first; `None` for the versions of a corrupt key.
-    pub fn dump(&self, partition: PartitionId) -> impl Iterator<Item = (&Key, Option<&BTreeMap<Stamp, Option<Bytes>>>)> {
+    pub fn dump(
+        &self,
+        partition: PartitionId,
+    ) -> impl Iterator<Item = (&Key, Option<&BTreeMap<Stamp, Option<Bytes>>>)> {
         let keys = self.content.get(&partition).into_iter().flatten();
         keys.map(|(key, entry)| (key, (!entry.corrupt).then_some(&entry.versions)))
     }
