@@ -9,6 +9,9 @@ use annulus_replica::message::{
 };
 use annulus_replica::record::Record;
 use annulus_replica::store::{Placed, Stamp};
+use annulus_txn::interface::TxnError;
+
+use crate::world::clock::DAWN;
 
 /// One line for each effect.
 pub fn effects(out: &Effects) -> impl Iterator<Item = String> {
@@ -31,19 +34,31 @@ fn outcome(outcome: Outcome) -> &'static str {
     }
 }
 
-fn txn(id: TxnId) -> String {
+/// A transaction, by what tells it from others.
+#[must_use]
+pub fn txn(id: TxnId) -> String {
     format!("T{}.{}.{}", id.node.0, id.incarnation.0, id.sequence)
 }
 
+/// Microseconds since the simulation began.
 fn time(ts: Timestamp) -> String {
-    ts.to_string()
+    match (ts, ts.micros().checked_sub(DAWN)) {
+        (Timestamp::ZERO, _) => "0".into(),
+        (Timestamp::MAX, _) => "max".into(),
+        (_, Some(since)) => format!("{since}.{}", ts.0 & 0xfff),
+        _ => ts.to_string(),
+    }
 }
 
-fn reference(reference: &TxnRef) -> String {
+/// A transaction with its timestamp and anchor.
+#[must_use]
+pub fn reference(reference: &TxnRef) -> String {
     format!("{} ts {} anchor {}", txn(reference.id), time(reference.ts), reference.anchor)
 }
 
-fn stamp(stamp: Stamp) -> String {
+/// A version.
+#[must_use]
+pub fn stamp(stamp: Stamp) -> String {
     if stamp == Stamp::NONE { "none".into() } else { format!("{}@{}", txn(stamp.txn), time(stamp.ts)) }
 }
 
@@ -222,5 +237,42 @@ pub fn record(record: &Record) -> String {
             format!("marks low {} forgotten {}", time(*low_water), time(*forgotten))
         }
         Record::Floor(ts) => format!("floor {}", time(*ts)),
+    }
+}
+
+/// Why a request did not succeed.
+#[must_use]
+pub fn error(error: &TxnError) -> String {
+    match error {
+        TxnError::Locked(held) => format!("refused: {}", holder(held)),
+        other => format!("refused: {other}"),
+    }
+}
+
+/// The name of a message's kind.
+#[must_use]
+pub const fn kind(message: &Message) -> &'static str {
+    match message {
+        Message::Read(_) => "Read",
+        Message::ReadAnswer(..) => "ReadAnswer",
+        Message::Lock(_) => "Lock",
+        Message::LockAnswer(..) => "LockAnswer",
+        Message::Unlock(_) => "Unlock",
+        Message::Prepare(_) => "Prepare",
+        Message::Vote(..) => "Vote",
+        Message::Accept { .. } => "Accept",
+        Message::Accepted(..) => "Accepted",
+        Message::Recover { .. } => "Recover",
+        Message::Recovered(..) => "Recovered",
+        Message::Decide { .. } => "Decide",
+        Message::Inquire(_) => "Inquire",
+        Message::Inquired(..) => "Inquired",
+        Message::Repair(..) => "Repair",
+        Message::Repaired(_) => "Repaired",
+        Message::Compare(_) => "Compare",
+        Message::Compared { .. } => "Compared",
+        Message::Fetch(..) => "Fetch",
+        Message::Fetched(..) => "Fetched",
+        Message::Purge(..) => "Purge",
     }
 }

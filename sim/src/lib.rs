@@ -13,6 +13,7 @@ pub mod options;
 pub mod run;
 pub mod scenario;
 pub mod trace;
+pub mod transcript;
 pub mod verdict;
 pub mod violation;
 pub mod workload;

@@ -22,7 +22,7 @@ use annulus_base::rng::Rng;
 use annulus_base::time::{Micros, SECOND};
 use annulus_base::{Epoch, NodeId, Timestamp};
 use annulus_replica::message::Message;
-use annulus_ring::{Basis, ClusterId, Namespace, Topology};
+use annulus_ring::{Basis, ClusterId, Namespace, Topology, TopologyError};
 use annulus_txn::member::{ClientId, Input};
 
 use crate::history::{EntryId, History};
@@ -146,7 +146,9 @@ impl World {
         let count = nodes.len();
         Self {
             layout: Layout { partitions: options.partitions, keys: options.work.keys },
-            topology: Arc::new(topology(&options)),
+            topology: Arc::new(
+                topology(options.nodes as u32, options.partitions, options.replication).expect("options are valid"),
+            ),
             time: 0,
             queue: Queue::default(),
             phase: Phase::Faults,
@@ -189,7 +191,8 @@ impl World {
             self.handle(event)?;
             self.check_budget()?;
         }
-        verdict::judge(&self.history, &self.ledger, &self.layout)?;
+        verdict::judge(&self.history, &self.ledger)?;
+        verdict::judge_data(&self.history, &self.layout)?;
         self.stores_hold_what_was_acknowledged()?;
         Ok(Report { steps: self.steps, committed: self.committed.len() as u64, trace: self.trace.hash() })
     }
@@ -271,16 +274,15 @@ fn random_clock(options: &Options, rng: &mut Rng) -> Clock {
     Clock { steady_base: rng.below(1_000 * SECOND), skew, drift }
 }
 
-/// The first epoch of a cluster of these options.
-fn topology(options: &Options) -> Topology {
-    let member = |id: usize| annulus_ring::Member {
-        id: NodeId(id as u32),
+/// The first epoch of a cluster of nodes numbered from 1, with one namespace.
+pub(crate) fn topology(nodes: u32, partitions: u16, replicas: u8) -> Result<Topology, TopologyError> {
+    let member = |id: u32| annulus_ring::Member {
+        id: NodeId(id),
         weight: annulus_ring::MIN_WEIGHT,
         zone: "z".into(),
         peer_address: format!("node{id}:1"),
     };
-    let members = (1..=options.nodes).map(member).collect();
-    let mut namespace = Namespace::new(NAMESPACE, "sim", Basis::ByKey { slots: options.partitions });
-    namespace.replication_factor = options.replication;
-    Topology::new(Epoch(1), ClusterId(1), members, vec![namespace]).expect("options describe a valid topology")
+    let mut namespace = Namespace::new(NAMESPACE, "sim", Basis::ByKey { slots: partitions });
+    namespace.replication_factor = replicas;
+    Topology::new(Epoch(1), ClusterId(1), (1..=nodes).map(member).collect(), vec![namespace])
 }

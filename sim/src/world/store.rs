@@ -95,12 +95,20 @@ impl MemoryStore {
             .flat_map(|(partition, keys)| keys.keys().map(|key| (*partition, key.clone())))
             .collect();
         let (partition, key) = rng.pick(&places)?.clone();
+        self.corrupt(partition, &key);
+        Some((partition, key))
+    }
+
+    /// Flips a bit in the record of a key; returns whether there was one.
+    pub fn corrupt(&mut self, partition: PartitionId, key: &Key) -> bool {
+        let mut found = false;
         for content in [&mut self.durable, &mut self.content] {
-            if let Some(entry) = content.get_mut(&partition).and_then(|keys| keys.get_mut(&key)) {
+            if let Some(entry) = content.get_mut(&partition).and_then(|keys| keys.get_mut(key)) {
                 entry.corrupt = true;
+                found = true;
             }
         }
-        Some((partition, key))
+        found
     }
 
     /// Everything stored of one partition, newest version first; `None` for the versions of a corrupt key.
