@@ -4,6 +4,8 @@
 //! round began, as push-pull gossip does. The nodes begin their fingers anywhere, as they do when they are
 //! started at different times.
 
+use std::collections::BTreeSet;
+
 use annulus_base::rng::Rng;
 use annulus_base::{Epoch, NodeId};
 use annulus_ring::{ClusterId, MAX_MEMBERS, MIN_WEIGHT, Member, Topology};
@@ -49,8 +51,8 @@ impl Scenario {
 struct Cluster {
     targets: Vec<Targets>,
     alive: Vec<bool>,
-    /// `broken[a][b]`: `a` and `b` cannot talk to each other.
-    broken: Vec<Vec<bool>>,
+    /// Pairs of nodes, the smaller index first, that cannot talk to each other.
+    broken: BTreeSet<(usize, usize)>,
     /// `known[a][b]`: `a` has the news of `b`.
     known: Vec<Vec<bool>>,
 }
@@ -65,13 +67,8 @@ impl Cluster {
         let targets = nodes.map(|id| Targets::new(&topology, NodeId(id), rng.bits() as u32)).collect();
         let count = scenario.nodes as usize;
         let alive = (0..count).map(|_| rng.below(100) >= scenario.dead).collect();
-        let mut broken = vec![vec![false; count]; count];
-        for a in 0..count {
-            for b in 0..a {
-                let cut = rng.below(100) < scenario.broken;
-                (broken[a][b], broken[b][a]) = (cut, cut);
-            }
-        }
+        let pairs = (0..count).flat_map(|a| (0..a).map(move |b| (b, a)));
+        let broken = pairs.filter(|_| rng.below(100) < scenario.broken).collect();
         let known = (0..count).map(|a| (0..count).map(|b| a == b).collect()).collect();
         Some(Self { targets, alive, broken, known })
     }
@@ -85,8 +82,9 @@ impl Cluster {
         let before = self.known.clone();
         for a in (0..self.targets.len()).filter(|a| self.alive[*a]) {
             let index = |node: NodeId| node.0 as usize - 1;
-            let (alive, broken) = (&self.alive, &self.broken[a]);
-            for b in self.targets[a].next_round(|node| alive[index(node)], |node| !broken[index(node)]) {
+            let alive = |node| self.alive[index(node)];
+            let connected = |node| !self.broken.contains(&(a.min(index(node)), a.max(index(node))));
+            for b in self.targets[a].next_round(alive, connected) {
                 let b = index(b);
                 learn(&mut self.known[a], &before[b]);
                 learn(&mut self.known[b], &before[a]);
