@@ -15,6 +15,7 @@
 //!   what the bounded load pushes on.
 //! - A [`Topology`] that exists is valid; whatever bytes it is decoded from, the worst is a [`TopologyError`].
 
+pub mod bootstrap;
 mod error;
 mod namespace;
 mod placement;
