@@ -11,8 +11,8 @@
 //!   the fence is accepted, so forgotten NO votes and read timestamps cannot be contradicted.
 //! - A decision, once known here, never changes; its versions are applied exactly as decided.
 
-pub mod effects;
 mod acceptor;
+pub mod effects;
 mod fence;
 pub mod locks;
 pub mod message;
@@ -29,4 +29,4 @@ mod sweep;
 mod votes;
 
 pub use participant::Replica;
-pub use repair::{retained, stretch_digest};
+pub use repair::{only, retained, stretch_digest};

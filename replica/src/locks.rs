@@ -111,7 +111,8 @@ impl Locks {
             return writer;
         }
         let reader = locks.and_then(|locks| locks.readers.iter().copied().find(other));
-        reader.or_else(|| self.ranges.iter().find(|(range, txn)| other(txn) && range.contains(key)).map(|(_, txn)| *txn))
+        reader
+            .or_else(|| self.ranges.iter().find(|(range, txn)| other(txn) && range.contains(key)).map(|(_, txn)| *txn))
     }
 
     /// Other transactions' prepared writes inside `range`.

@@ -216,6 +216,19 @@ pub struct Prepare {
     pub parts: Vec<Part>,
 }
 
+impl Prepare {
+    /// The versions that its writes become when it commits.
+    #[must_use]
+    pub fn versions(&self) -> Vec<Placed> {
+        let stamp = Stamp { ts: self.txn.ts, txn: self.txn.id };
+        let writes = self.parts.iter().flat_map(|part| part.writes.iter().map(move |write| (part.partition, write)));
+        let version = |value: &Option<Bytes>| Version { stamp, value: value.clone() };
+        writes
+            .map(|(partition, (key, value))| Placed { partition, key: key.clone(), version: version(value) })
+            .collect()
+    }
+}
+
 /// Why a replica votes NO.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub enum No {

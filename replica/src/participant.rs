@@ -241,6 +241,14 @@ impl Replica {
         }
     }
 
+    /// Extends the fence where it lags behind `ts`, so that an idle node does not hold its mark back.
+    pub fn cover(&mut self, now: Now, ts: Timestamp, out: &mut Effects) {
+        let exempt = self.settings.mutations.has(Mutation::LowWaterAboveFence);
+        if ts > self.fence.logged() && !exempt {
+            self.extend_fence(now, ts, out);
+        }
+    }
+
     /// Raises the node's low-water mark and its forgetting minimum; both count once synced.
     /// `low_water` must not exceed [`Replica::low_water_limit`].
     pub fn raise_marks(&mut self, low_water: Timestamp, forgotten: Timestamp, out: &mut Effects) {

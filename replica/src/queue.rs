@@ -124,13 +124,7 @@ impl Replica {
         if dropped { self.wake(now, partition, store, out) } else { Ok(()) }
     }
 
-    pub(crate) fn unlock(
-        &mut self,
-        now: Now,
-        txn: TxnId,
-        store: &mut dyn Store,
-        out: &mut Effects,
-    ) -> StoreResult<()> {
+    pub(crate) fn unlock(&mut self, now: Now, txn: TxnId, store: &mut dyn Store, out: &mut Effects) -> StoreResult<()> {
         for partition in self.drop_soft_locks(txn) {
             self.wake(now, partition, store, out)?;
         }
@@ -164,7 +158,9 @@ impl Replica {
         }
         let partitions = &self.partitions;
         self.soft.retain(|txn, places| {
-            places.retain(|place| partitions.get(place).is_some_and(|state| state.queue.contains_key(txn) || state.locks.has_soft(*txn)));
+            places.retain(|place| {
+                partitions.get(place).is_some_and(|state| state.queue.contains_key(txn) || state.locks.has_soft(*txn))
+            });
             !places.is_empty()
         });
         Ok(())

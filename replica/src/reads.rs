@@ -135,7 +135,9 @@ impl Replica {
             let rows = store.scan(partition, range, at, *limit as usize);
             let Some(rows) = self.readable(rows)? else { return Ok(None) };
             let mut covered = range.clone();
-            if rows.len() >= *limit as usize && let Some((last, _)) = rows.last() {
+            if rows.len() >= *limit as usize
+                && let Some((last, _)) = rows.last()
+            {
                 covered.end = last.successor().min(covered.end);
             }
             let found = rows.into_iter().map(|(key, version)| found(key, Some(version), detail)).collect();

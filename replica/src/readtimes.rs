@@ -38,9 +38,8 @@ impl ReadTimes {
         self.floor = self.floor.max(floor);
     }
 
-    /// The floor.
-    #[must_use]
-    pub const fn floor(&self) -> Timestamp {
+    #[cfg(test)]
+    const fn floor(&self) -> Timestamp {
         self.floor
     }
 

@@ -46,6 +46,22 @@ pub fn stretch_digest<'a>(versions: impl Iterator<Item = (&'a Key, Stamp)>) -> [
 }
 
 impl Replica {
+    /// Every version in a stretch, newest first within a key, at least `limit` of them unless it ends
+    /// before; `None` if a record is corrupt.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn stretch(
+        &mut self,
+        partition: PartitionId,
+        range: &KeyRange,
+        limit: usize,
+        store: &mut dyn Store,
+    ) -> StoreResult<Option<Vec<(Key, Version)>>> {
+        let history = store.history(partition, range, limit);
+        self.readable(history)
+    }
+
     pub(crate) fn compare(
         &mut self,
         from: NodeId,
@@ -54,10 +70,11 @@ impl Replica {
         out: &mut Effects,
     ) -> StoreResult<()> {
         let limit = self.settings.sweep_versions.saturating_mul(4);
-        let history = store.history(compare.partition, &compare.range, limit);
-        let Some(history) = self.readable(history)? else { return Ok(()) };
+        let Some(history) = self.stretch(compare.partition, &compare.range, limit, store)? else { return Ok(()) };
         let mut range = compare.range.clone();
-        if history.len() >= limit && let Some((last, _)) = history.last() {
+        if history.len() >= limit
+            && let Some((last, _)) = history.last()
+        {
             range.end = last.successor().min(range.end);
         }
         let versions = retained(&history, compare.until, compare.horizon);
@@ -81,8 +98,7 @@ impl Replica {
         let mut fetched = Vec::new();
         let mut bytes = 0;
         for (key, stamp) in wanted {
-            let history = store.history(partition, &only(key), usize::MAX);
-            let Some(history) = self.readable(history)? else { continue };
+            let Some(history) = self.stretch(partition, &only(key), usize::MAX, store)? else { continue };
             let version = history.into_iter().map(|(_, version)| version).find(|version| version.stamp == *stamp);
             let Some(version) = version else { continue };
             bytes += key.as_bytes().len() + version.value.as_ref().map_or(0, bytes::Bytes::len);
@@ -140,7 +156,10 @@ impl Replica {
     }
 
     /// Drops tombstones that every replica has, with everything below them.
-    pub(crate) fn purge(
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn purge(
         &mut self,
         partition: PartitionId,
         tombstones: &[(Key, Stamp)],
@@ -150,8 +169,7 @@ impl Replica {
         let mut removed = Vec::new();
         let mut floor = self.purged;
         for (key, stamp) in tombstones {
-            let history = store.history(partition, &only(key), usize::MAX);
-            let Some(history) = self.readable(history)? else { continue };
+            let Some(history) = self.stretch(partition, &only(key), usize::MAX, store)? else { continue };
             let newest = history.first().map(|(_, version)| (version.stamp, version.value.is_none()));
             if newest == Some((*stamp, true)) {
                 floor = floor.max(stamp.ts);
@@ -171,6 +189,7 @@ impl Replica {
 }
 
 /// The range that holds just one key.
-pub(crate) fn only(key: &Key) -> KeyRange {
+#[must_use]
+pub fn only(key: &Key) -> KeyRange {
     KeyRange { start: key.clone(), end: key.successor() }
 }

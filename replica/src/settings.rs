@@ -20,6 +20,8 @@ pub struct Settings {
     pub history: Micros,
     /// How long the outcome of a transaction can be asked for at least.
     pub outcome_retention: Micros,
+    /// How often the low-water mark is raised.
+    pub marks_interval: Micros,
     /// How often a partition is compared between its replicas and repaired.
     pub repair_interval: Micros,
     /// Versions looked at in one step of garbage collection or comparison.
@@ -42,6 +44,7 @@ impl Default for Settings {
             fast_path_patience: 50 * MILLISECOND,
             history: 600 * SECOND,
             outcome_retention: 60 * SECOND,
+            marks_interval: SECOND,
             repair_interval: 600 * SECOND,
             sweep_versions: 256,
             read_times: 100_000,
@@ -50,4 +53,3 @@ impl Default for Settings {
         }
     }
 }
-

@@ -157,11 +157,7 @@ impl Replica {
     }
 
     /// Validates reads; returns the timestamp that the transaction's must exceed.
-    fn examine_part(
-        &mut self,
-        part: &Part,
-        store: &mut dyn Store,
-    ) -> StoreResult<Result<Timestamp, NotYes>> {
+    fn examine_part(&mut self, part: &Part, store: &mut dyn Store) -> StoreResult<Result<Timestamp, NotYes>> {
         let partition = part.partition;
         let mut above = Timestamp::ZERO;
         for check in &part.checks {
@@ -275,7 +271,7 @@ impl Replica {
                 }
             }
         }
-        store.apply(placed_writes(vote))
+        store.apply(vote.versions())
     }
 
     /// Frees everything a decided transaction holds, and serves whoever waited for it.
@@ -299,24 +295,8 @@ impl Replica {
     }
 }
 
-/// The versions that a vote's writes become.
-pub(crate) fn placed_writes(vote: &Prepare) -> Vec<Placed> {
-    let stamp = Stamp { ts: vote.txn.ts, txn: vote.txn.id };
-    let parts = vote.parts.iter().flat_map(|part| part.writes.iter().map(move |write| (part.partition, write)));
-    parts
-        .map(|(partition, (key, value))| Placed {
-            partition,
-            key: key.clone(),
-            version: Version { stamp, value: value.clone() },
-        })
-        .collect()
-}
-
 /// The first key at which what is present differs from what was seen.
-fn first_difference<'a>(
-    present: &mut impl Iterator<Item = &'a (Key, Version)>,
-    rows: &[(Key, Stamp)],
-) -> Option<Key> {
+fn first_difference<'a>(present: &mut impl Iterator<Item = &'a (Key, Version)>, rows: &[(Key, Stamp)]) -> Option<Key> {
     let mut rows = rows.iter();
     loop {
         match (present.next(), rows.next()) {

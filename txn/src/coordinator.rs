@@ -1,0 +1,791 @@
+//! The operations that clients asked of this node, each brought to its end.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use annulus_base::id::TxnRef;
+use annulus_base::time::{MILLISECOND, Micros};
+use annulus_base::{Ballot, Key, NodeId, PartitionId, Timestamp, TxnId, limits};
+use annulus_replica::message::{Accepted, Answer, Message, Outcome, ReadSet, Refusal, RequestId, Vote};
+use annulus_replica::store::Stamp;
+
+use crate::commit::{self, Try};
+use crate::common::{self, Common};
+use crate::interface::{Commit, Committed, Place, RangeCheck, Seen, SeenRange, TxnError, When};
+use crate::lock::{self, LockOp};
+use crate::member::{ClientId, Reply, Request};
+use crate::read::{self, ReadOp};
+
+/// Where in the answers the result of one asked key or range is.
+type Position = (usize, usize);
+
+#[derive(Debug)]
+enum Shape {
+    Keys(Vec<Position>),
+    Ranges(Vec<(PartitionId, Position)>),
+}
+
+/// What an operation is doing.
+#[derive(Debug)]
+enum Work {
+    Read { read: ReadOp, shape: Shape, validating: Option<(Box<Try>, Vec<Answer>)> },
+    Lock { lock: LockOp, shape: Vec<Position> },
+    Commit { commit: Commit, start: Timestamp, step: Step, held: Option<TxnId> },
+}
+
+/// Where a commit is.
+#[derive(Debug)]
+enum Step {
+    Trying(Box<Try>),
+    Locking(LockOp),
+    /// Waiting a moment before the next try (until then, steady clock).
+    Pausing(Micros),
+    /// Somebody else recovers this try: the recovery will tell.
+    TakenOver(TxnRef),
+}
+
+#[derive(Debug)]
+struct Operation {
+    /// Nobody, once the client was answered or went away.
+    client: Option<ClientId>,
+    deadline: Micros,
+    work: Work,
+}
+
+/// All operations under way.
+#[derive(Debug, Default)]
+pub(crate) struct Coordinator {
+    next: u64,
+    operations: BTreeMap<u64, Operation>,
+    clients: BTreeMap<ClientId, u64>,
+    /// Which operation a try belongs to.
+    tries: BTreeMap<TxnId, u64>,
+    timers: BTreeSet<(Micros, u64)>,
+    /// Decisions taken here lately, for those who inquire, oldest first.
+    recent: VecDeque<(Micros, TxnId)>,
+    outcomes: BTreeMap<TxnId, Outcome>,
+    /// Transactions that others recover and a client here waits for.
+    pub(crate) taken_over: Vec<TxnRef>,
+}
+
+impl Coordinator {
+    /// How many client requests are at work.
+    pub(crate) fn busy(&self) -> usize {
+        self.operations.len()
+    }
+
+    /// When the next timer is due (steady clock).
+    pub(crate) fn next_timer(&self) -> Option<Micros> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Whether a transaction is being coordinated here.
+    pub(crate) fn is_active(&self, txn: TxnId) -> bool {
+        let operation = self.tries.get(&txn).and_then(|op| self.operations.get(op));
+        operation.is_some_and(|operation| match &operation.work {
+            Work::Read { validating: Some((attempt, _)), .. } => attempt.txn.id == txn,
+            Work::Commit { step: Step::Trying(attempt), .. } => attempt.txn.id == txn,
+            _ => false,
+        })
+    }
+
+    /// The decision that was taken here, if it was lately.
+    pub(crate) fn outcome(&self, txn: TxnId) -> Option<Outcome> {
+        self.outcomes.get(&txn).copied()
+    }
+
+    /// The smallest timestamp of a try under way.
+    pub(crate) fn oldest_try(&self) -> Option<Timestamp> {
+        self.operations
+            .values()
+            .filter_map(|operation| match &operation.work {
+                Work::Read { validating: Some((attempt, _)), .. } => Some(attempt.txn.ts),
+                Work::Commit { step: Step::Trying(attempt), .. } => Some(attempt.txn.ts),
+                Work::Commit { step: Step::TakenOver(txn), .. } => Some(txn.ts),
+                _ => None,
+            })
+            .min()
+    }
+
+    /// The oldest snapshot being read.
+    pub(crate) fn oldest_snapshot(&self) -> Option<Timestamp> {
+        let reads = self.operations.values().filter_map(|operation| match &operation.work {
+            Work::Read { read, .. } => read.snapshot(),
+            _ => None,
+        });
+        reads.min()
+    }
+
+    /// Begins a client's request.
+    pub(crate) fn request(&mut self, client: ClientId, request: Request, patience: Micros, common: &mut Common) {
+        if let Err(error) = admit(&request, common) {
+            common.replies.push((client, failure(&request, error)));
+            return;
+        }
+        if self.operations.len() >= common.settings.max_requests {
+            common.replies.push((client, failure(&request, TxnError::Overloaded)));
+            return;
+        }
+        self.next += 1;
+        let op = self.next;
+        let deadline = common.now.steady.saturating_add(patience);
+        let work = match request {
+            Request::Read(keys, when) => {
+                let (sets, shape) = by_partition(keys.iter().map(|place| (place.partition, &place.key)));
+                let sets = sets.into_iter().map(|(partition, keys)| (partition, ReadSet { keys, ranges: Vec::new() }));
+                start_read(op, when, sets.collect(), Shape::Keys(shape), common)
+            }
+            Request::Scan(ranges, when) => {
+                let keyed = ranges.iter().map(|(partition, range, limit)| (*partition, (range.clone(), *limit)));
+                let (sets, shape) = group(keyed);
+                let sets =
+                    sets.into_iter().map(|(partition, ranges)| (partition, ReadSet { keys: Vec::new(), ranges }));
+                let shape = ranges.iter().map(|(partition, ..)| *partition).zip(shape).collect();
+                start_read(op, when, sets.collect(), Shape::Ranges(shape), common)
+            }
+            Request::Lock { start, mut keys, nowait } => {
+                let asked = keys.clone();
+                keys.sort();
+                keys.dedup();
+                let (sets, _) = by_partition(keys.iter().map(|place| (place.partition, &place.key)));
+                let shape = positions(&asked, &sets);
+                let txn = common.new_txn(start);
+                Work::Lock { lock: LockOp::start(op, txn, sets, nowait, deadline, common), shape }
+            }
+            Request::Commit { start, locked, commit } => {
+                let attempt = self.new_try(op, start, locked, &commit, Timestamp::ZERO, deadline, common);
+                Work::Commit { commit, start, step: Step::Trying(attempt), held: locked }
+            }
+            Request::Outcome(_) => unreachable!("outcomes are asked of the recoveries"),
+        };
+        self.clients.insert(client, op);
+        let operation = Operation { client: Some(client), deadline, work };
+        self.operations.insert(op, operation);
+        self.set_timer(op);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a try is just that much")]
+    fn new_try(
+        &mut self,
+        op: u64,
+        start: Timestamp,
+        locked: Option<TxnId>,
+        commit: &Commit,
+        above: Timestamp,
+        deadline: Micros,
+        common: &mut Common,
+    ) -> Box<Try> {
+        let seen = commit.reads.iter().map(|(_, stamp)| stamp.ts);
+        let rows = commit.ranges.iter().flat_map(|range| range.rows.iter().map(|(_, stamp)| stamp.ts));
+        if !common.settings.mutations.has(annulus_base::Mutation::TimestampBelowReads) {
+            common.clock.observe(seen.chain(rows).max().unwrap_or_default());
+        }
+        common.clock.observe(above);
+        let ts = common.timestamp();
+        // A lock's id is used up by its first try: a vote on it never changes.
+        let id = locked.filter(|id| !self.outcomes.contains_key(id)).unwrap_or_else(|| common.new_txn(start));
+        self.tries.insert(id, op);
+        let give_up_at = deadline.saturating_sub((deadline.saturating_sub(common.now.steady)) / 5);
+        Box::new(Try::start(id, ts, commit::split(commit), locked.is_some(), give_up_at, common))
+    }
+
+    fn set_timer(&mut self, op: u64) {
+        let Some(operation) = self.operations.get(&op) else { return };
+        let timer = match &operation.work {
+            Work::Read { validating: Some((attempt, _)), .. } => attempt.timer(),
+            Work::Read { read, .. } => read.timer(),
+            Work::Lock { lock, .. } => lock.timer(),
+            Work::Commit { step, .. } => match step {
+                Step::Trying(attempt) => attempt.timer(),
+                Step::Locking(lock) => lock.timer(),
+                Step::Pausing(until) => *until,
+                Step::TakenOver(_) => Micros::MAX,
+            },
+        };
+        let timer = if operation.client.is_some() { timer.min(operation.deadline) } else { timer };
+        if timer < Micros::MAX {
+            self.timers.insert((timer, op));
+        }
+    }
+
+    /// Takes out the operation that an answer is for.
+    fn take(&mut self, op: u64) -> Option<Operation> {
+        self.operations.remove(&op)
+    }
+
+    fn put_back(&mut self, op: u64, operation: Operation) {
+        self.operations.insert(op, operation);
+        self.set_timer(op);
+    }
+
+    fn finish(&mut self, operation: Operation, reply: Reply, common: &mut Common) {
+        if let Some(client) = operation.client {
+            self.clients.remove(&client);
+            common.replies.push((client, reply));
+        }
+    }
+
+    /// The client went away. Reads and locks end; a commit is brought to its end.
+    pub(crate) fn cancel(&mut self, client: ClientId, common: &mut Common) {
+        let Some(op) = self.clients.remove(&client) else { return };
+        let Some(operation) = self.operations.get_mut(&op) else { return };
+        operation.client = None;
+        let ended = match &operation.work {
+            Work::Read { validating, .. } => validating.is_none(),
+            Work::Lock { lock, .. } => {
+                lock.give_up(common);
+                true
+            }
+            Work::Commit { step: Step::Trying(_), .. } => false,
+            Work::Commit { step, held, commit, .. } => {
+                if let Step::Locking(lock) = step {
+                    lock.give_up(common);
+                }
+                release_held(*held, commit, common);
+                true
+            }
+        };
+        if ended {
+            self.operations.remove(&op);
+        }
+    }
+
+    /// An answer to a read.
+    pub(crate) fn read_answer(
+        &mut self,
+        from: NodeId,
+        id: RequestId,
+        answer: Result<Answer, Refusal>,
+        common: &mut Common,
+    ) {
+        let (op, tag) = common::split(id);
+        if let Some(Work::Read { read, .. }) = self.operations.get_mut(&op).map(|operation| &mut operation.work) {
+            let progress = read.answered(from, tag, answer, common);
+            self.advance_read(op, progress, common);
+        }
+    }
+
+    /// A laggard has what it lacked.
+    pub(crate) fn repaired(&mut self, from: NodeId, id: RequestId, common: &mut Common) {
+        let (op, tag) = common::split(id);
+        if let Some(Work::Read { read, .. }) = self.operations.get_mut(&op).map(|operation| &mut operation.work) {
+            let progress = read.repaired(from, tag, common);
+            self.advance_read(op, progress, common);
+        }
+    }
+
+    fn advance_read(&mut self, op: u64, progress: read::Progress, common: &mut Common) {
+        if matches!(progress, read::Progress::Waiting) {
+            return;
+        }
+        let Some(mut operation) = self.take(op) else { return };
+        let Work::Read { shape, read, validating } = &mut operation.work else { return };
+        match progress {
+            read::Progress::Waiting => {}
+            read::Progress::Done(answers) => {
+                let reply = shape.reply(Ok(answers));
+                self.finish(operation, reply, common);
+            }
+            read::Progress::Failed(error) => {
+                let reply = shape.reply(Err(error));
+                self.finish(operation, reply, common);
+            }
+            read::Progress::Validate(answers) => {
+                let commit = validation(read, &answers);
+                let start = common.timestamp();
+                let deadline = operation.deadline;
+                let attempt = self.new_try(op, start, None, &commit, Timestamp::ZERO, deadline, common);
+                *validating = Some((attempt, answers));
+                self.put_back(op, operation);
+            }
+        }
+    }
+
+    /// An answer to a lock request.
+    pub(crate) fn lock_answer(
+        &mut self,
+        from: NodeId,
+        id: RequestId,
+        answer: Result<Answer, Refusal>,
+        common: &mut Common,
+    ) {
+        let (op, tag) = common::split(id);
+        let Some(operation) = self.operations.get_mut(&op) else { return };
+        let (Work::Lock { lock, .. } | Work::Commit { step: Step::Locking(lock), .. }) = &mut operation.work else {
+            return;
+        };
+        match lock.answered(from, tag, answer, common) {
+            lock::Progress::Waiting => {}
+            lock::Progress::Done(answers) => self.locked(op, &answers, common),
+            lock::Progress::Failed(error) => self.fail(op, error, common),
+        }
+    }
+
+    fn locked(&mut self, op: u64, answers: &[Answer], common: &mut Common) {
+        let Some(mut operation) = self.take(op) else { return };
+        match &mut operation.work {
+            Work::Lock { lock, shape } => {
+                let seen = shape.iter().filter_map(|(part, index)| answers.get(*part)?.keys.get(*index));
+                let reply = Reply::Lock(Ok((lock.txn, seen.map(seen_of).collect())));
+                self.finish(operation, reply, common);
+            }
+            Work::Commit { commit, start, step, held } => {
+                let Step::Locking(lock) = step else { return };
+                let id = lock.txn;
+                if let Some(key) = changed(commit, lock, answers) {
+                    let reply = Reply::Commit(Err(TxnError::Conflict(key)));
+                    lock.give_up(common);
+                    release_held(*held, commit, common);
+                    self.finish(operation, reply, common);
+                    return;
+                }
+                *held = Some(id);
+                let (start, deadline) = (*start, operation.deadline);
+                *step = Step::Trying(self.new_try(op, start, Some(id), commit, Timestamp::ZERO, deadline, common));
+                self.put_back(op, operation);
+            }
+            Work::Read { .. } => {}
+        }
+    }
+
+    /// Ends an operation that is not in the middle of a try with an error.
+    fn fail(&mut self, op: u64, error: TxnError, common: &mut Common) {
+        let Some(operation) = self.take(op) else { return };
+        let reply = match &operation.work {
+            Work::Read { shape, .. } => shape.reply(Err(error)),
+            Work::Lock { .. } => Reply::Lock(Err(error)),
+            Work::Commit { held, commit, .. } => {
+                release_held(*held, commit, common);
+                Reply::Commit(Err(error))
+            }
+        };
+        self.finish(operation, reply, common);
+    }
+
+    /// A vote on a try.
+    pub(crate) fn voted(&mut self, from: NodeId, txn: TxnId, vote: Vote, common: &mut Common) {
+        self.with_try(txn, common, |attempt, common| attempt.voted(from, vote, common));
+    }
+
+    /// An acceptor's answer to a try's proposal.
+    pub(crate) fn accepted(&mut self, from: NodeId, txn: TxnId, ballot: Ballot, answer: Accepted, common: &mut Common) {
+        if ballot == Ballot::COORDINATOR {
+            self.with_try(txn, common, |attempt, common| attempt.accepted(from, answer, common));
+        }
+    }
+
+    /// A recovery has found the outcome of a transaction that may be a try of ours.
+    pub(crate) fn recovered(&mut self, txn: TxnId, outcome: Option<Outcome>, common: &mut Common) {
+        let Some(op) = self.tries.get(&txn).copied() else { return };
+        let progress = match outcome {
+            Some(outcome) => commit::Progress::Decided(outcome),
+            None => commit::Progress::Forgotten,
+        };
+        self.advance_try(op, txn, progress, common);
+    }
+
+    fn with_try(
+        &mut self,
+        txn: TxnId,
+        common: &mut Common,
+        step: impl FnOnce(&mut Try, &mut Common) -> commit::Progress,
+    ) {
+        let Some(op) = self.tries.get(&txn).copied() else { return };
+        let attempt = match self.operations.get_mut(&op).map(|operation| &mut operation.work) {
+            Some(Work::Read { validating: Some((attempt, _)), .. }) => attempt,
+            Some(Work::Commit { step: Step::Trying(attempt), .. }) => attempt,
+            _ => return,
+        };
+        if attempt.txn.id != txn {
+            return;
+        }
+        let before = attempt.timer();
+        let progress = step(attempt, common);
+        if attempt.timer() != before {
+            self.set_timer(op);
+        }
+        self.advance_try(op, txn, progress, common);
+    }
+
+    fn advance_try(&mut self, op: u64, txn: TxnId, progress: commit::Progress, common: &mut Common) {
+        match progress {
+            commit::Progress::Waiting => {}
+            commit::Progress::TakenOver => self.hand_over(op, common),
+            commit::Progress::Decided(outcome) => {
+                self.tries.remove(&txn);
+                self.remember(txn, outcome, common);
+                self.settled(op, Some(outcome), common);
+            }
+            commit::Progress::Forgotten => {
+                self.tries.remove(&txn);
+                self.settled(op, None, common);
+            }
+        }
+    }
+
+    /// Somebody recovers the try: its outcome is whatever the recovery decides.
+    fn hand_over(&mut self, op: u64, common: &mut Common) {
+        let Some(operation) = self.operations.get_mut(&op) else { return };
+        match &mut operation.work {
+            Work::Commit { step, .. } => {
+                let Step::Trying(attempt) = step else { return };
+                let txn = attempt.txn;
+                *step = Step::TakenOver(txn);
+                self.taken_over.push(txn);
+            }
+            Work::Read { validating, .. } => {
+                // A read changed nothing: it may simply be made again, whatever became of the try.
+                if let Some((attempt, _)) = validating.take() {
+                    self.tries.remove(&attempt.txn.id);
+                }
+                self.reread(op, common);
+            }
+            Work::Lock { .. } => {}
+        }
+        self.set_timer(op);
+    }
+
+    fn remember(&mut self, txn: TxnId, outcome: Outcome, common: &Common) {
+        self.outcomes.insert(txn, outcome);
+        self.recent.push_back((common.now.steady.saturating_add(common.settings.outcome_retention), txn));
+    }
+
+    /// A try is decided (`None`: its outcome is beyond learning).
+    fn settled(&mut self, op: u64, outcome: Option<Outcome>, common: &mut Common) {
+        let Some(mut operation) = self.take(op) else { return };
+        match &mut operation.work {
+            Work::Read { shape, validating, .. } => {
+                let answers = validating.take().map(|(_, answers)| answers).unwrap_or_default();
+                if outcome == Some(Outcome::Commit) {
+                    let reply = shape.reply(Ok(answers));
+                    self.finish(operation, reply, common);
+                } else {
+                    self.put_back(op, operation);
+                    self.reread(op, common);
+                }
+            }
+            Work::Commit { .. } => self.commit_settled(op, operation, outcome, common),
+            Work::Lock { .. } => {}
+        }
+    }
+
+    fn commit_settled(&mut self, op: u64, mut operation: Operation, outcome: Option<Outcome>, common: &mut Common) {
+        let Work::Commit { commit, start, step, held } = &mut operation.work else { return };
+        let (txn, reasons) = match step {
+            Step::Trying(attempt) => (attempt.txn, Some(attempt.reasons())),
+            Step::TakenOver(txn) => (*txn, None),
+            Step::Locking(_) | Step::Pausing(_) => return,
+        };
+        let answer = match outcome {
+            Some(Outcome::Commit) => Some(Ok(Committed { txn })),
+            None => Some(Err(TxnError::Unknown(txn))),
+            Some(Outcome::Abort) => None,
+        };
+        if let Some(answer) = answer {
+            if held.is_some_and(|held| held != txn.id) {
+                release_held(*held, commit, common);
+            }
+            self.finish(operation, Reply::Commit(answer), common);
+            return;
+        }
+        let shortfall = match step {
+            Step::Trying(attempt) => attempt.shortfall(common),
+            _ => TxnError::Overloaded,
+        };
+        let reasons = reasons.unwrap_or_default();
+        let deadline = operation.deadline;
+        // Of the last fifth of its time a commit keeps enough to be decided: no new try then.
+        let hopeless = operation.client.is_none() || common.now.steady + common.settings.fast_path_patience >= deadline;
+        if let Some(key) = reasons.stale {
+            release_held(*held, commit, common);
+            self.finish(operation, Reply::Commit(Err(TxnError::Conflict(key))), common);
+        } else if hopeless {
+            release_held(*held, commit, common);
+            let error = reasons.locked.map_or(shortfall, TxnError::Locked);
+            self.finish(operation, Reply::Commit(Err(error)), common);
+        } else if reasons.locked.is_some() {
+            release_held(held.take(), commit, common);
+            let id = common.new_txn(*start);
+            let sets = lockable(commit);
+            *step = Step::Locking(LockOp::start(op, id, sets, false, deadline, common));
+            self.put_back(op, operation);
+        } else if reasons.lowest > Timestamp::ZERO {
+            let (start, locked) = (*start, *held);
+            let attempt = self.new_try(op, start, locked, commit, reasons.lowest, deadline, common);
+            *step = Step::Trying(attempt);
+            self.put_back(op, operation);
+        } else {
+            let pause = common.rng.between(MILLISECOND, 10 * MILLISECOND);
+            *step = Step::Pausing(common.now.steady + pause);
+            self.put_back(op, operation);
+        }
+    }
+
+    fn reread(&mut self, op: u64, common: &mut Common) {
+        if let Some(Work::Read { read, .. }) = self.operations.get_mut(&op).map(|operation| &mut operation.work) {
+            read.restart(common);
+        }
+        self.set_timer(op);
+    }
+
+    /// Time has passed: timers fire, patience ends.
+    pub(crate) fn tick(&mut self, common: &mut Common) {
+        while let Some((at, op)) = self.timers.first().copied() {
+            if at > common.now.steady {
+                break;
+            }
+            self.timers.pop_first();
+            self.tick_one(op, common);
+        }
+        while let Some((_, txn)) = self.recent.pop_front_if(|(until, _)| *until <= common.now.steady) {
+            self.outcomes.remove(&txn);
+        }
+    }
+
+    fn tick_one(&mut self, op: u64, common: &mut Common) {
+        let Some(operation) = self.operations.get_mut(&op) else { return };
+        if operation.client.is_some() && common.now.steady >= operation.deadline {
+            self.out_of_time(op, common);
+            return;
+        }
+        let mut trying = None;
+        match &mut operation.work {
+            Work::Read { validating: Some((attempt, _)), .. } => trying = Some((attempt.txn.id, attempt.tick(common))),
+            Work::Read { read, .. } => read.tick(common),
+            Work::Lock { lock, .. } => lock.tick(common),
+            Work::Commit { step, start, commit, held } => match step {
+                Step::Trying(attempt) => trying = Some((attempt.txn.id, attempt.tick(common))),
+                Step::Locking(lock) => lock.tick(common),
+                Step::Pausing(until) if *until <= common.now.steady => {
+                    let (start, held, commit, deadline) = (*start, *held, commit.clone(), operation.deadline);
+                    let attempt = self.new_try(op, start, held, &commit, Timestamp::ZERO, deadline, common);
+                    if let Some(Operation { work: Work::Commit { step, .. }, .. }) = self.operations.get_mut(&op) {
+                        *step = Step::Trying(attempt);
+                    }
+                }
+                Step::Pausing(_) | Step::TakenOver(_) => {}
+            },
+        }
+        self.set_timer(op);
+        if let Some((txn, progress)) = trying {
+            self.advance_try(op, txn, progress, common);
+        }
+    }
+
+    /// The client's patience has ended: it is told what can be said now.
+    fn out_of_time(&mut self, op: u64, common: &mut Common) {
+        let Some(mut operation) = self.take(op) else { return };
+        let client = operation.client.take();
+        let (reply, undecided) = match &operation.work {
+            Work::Read { read, shape, validating } => (shape.reply(Err(read.shortfall(common))), validating.is_some()),
+            Work::Lock { lock, .. } => {
+                lock.give_up(common);
+                (Reply::Lock(Err(lock.shortfall(common))), false)
+            }
+            Work::Commit { step, commit, held, .. } => {
+                let (error, undecided) = match step {
+                    Step::Trying(attempt) => (TxnError::Unknown(attempt.txn), true),
+                    Step::TakenOver(txn) => (TxnError::Unknown(*txn), true),
+                    Step::Locking(lock) => {
+                        lock.give_up(common);
+                        (lock.shortfall(common), false)
+                    }
+                    Step::Pausing(_) => (TxnError::Overloaded, false),
+                };
+                if !undecided {
+                    release_held(*held, commit, common);
+                }
+                (Reply::Commit(Err(error)), undecided)
+            }
+        };
+        if let Some(client) = client {
+            self.clients.remove(&client);
+            common.replies.push((client, reply));
+        }
+        // What is undecided is brought to its end without the client.
+        if undecided {
+            self.put_back(op, operation);
+        }
+    }
+}
+
+impl Shape {
+    fn reply(&self, answers: Result<Vec<Answer>, TxnError>) -> Reply {
+        match self {
+            Self::Keys(positions) => Reply::Read(answers.map(|answers| {
+                let found = positions.iter().filter_map(|(part, index)| answers.get(*part)?.keys.get(*index));
+                found.map(seen_of).collect()
+            })),
+            Self::Ranges(positions) => Reply::Scan(answers.map(|answers| {
+                let found = positions.iter().filter_map(|(partition, (part, index))| {
+                    Some((*partition, answers.get(*part)?.ranges.get(*index)?))
+                });
+                found
+                    .map(|(partition, found)| SeenRange {
+                        partition,
+                        range: found.range.clone(),
+                        rows: found
+                            .found
+                            .iter()
+                            .filter(|row| !row.absent)
+                            .map(|row| (row.key.clone(), seen_of(row)))
+                            .collect(),
+                    })
+                    .collect()
+            })),
+        }
+    }
+}
+
+fn seen_of(found: &annulus_replica::message::Found) -> Seen {
+    Seen { stamp: found.stamp, value: found.value.clone() }
+}
+
+fn start_read(op: u64, when: When, sets: Vec<(PartitionId, ReadSet)>, shape: Shape, common: &mut Common) -> Work {
+    Work::Read { read: ReadOp::start(op, when, sets, common), shape, validating: None }
+}
+
+/// Groups items by partition; tells for each where it went.
+fn group<T: PartialEq>(items: impl Iterator<Item = (PartitionId, T)>) -> (Vec<(PartitionId, Vec<T>)>, Vec<Position>) {
+    let mut parts: Vec<(PartitionId, Vec<T>)> = Vec::new();
+    let mut index: BTreeMap<PartitionId, usize> = BTreeMap::new();
+    let mut positions = Vec::new();
+    for (partition, item) in items {
+        let part = *index.entry(partition).or_insert_with(|| {
+            parts.push((partition, Vec::new()));
+            parts.len() - 1
+        });
+        parts[part].1.push(item);
+        positions.push((part, parts[part].1.len() - 1));
+    }
+    (parts, positions)
+}
+
+fn by_partition<'a>(
+    keys: impl Iterator<Item = (PartitionId, &'a Key)>,
+) -> (Vec<(PartitionId, Vec<Key>)>, Vec<Position>) {
+    group(keys.map(|(partition, key)| (partition, key.clone())))
+}
+
+/// Where each asked key is among the sorted keys of `sets`.
+fn positions(asked: &[Place], sets: &[(PartitionId, Vec<Key>)]) -> Vec<Position> {
+    let find = |place: &Place| {
+        let part = sets.iter().position(|(partition, _)| *partition == place.partition)?;
+        Some((part, sets[part].1.binary_search(&place.key).ok()?))
+    };
+    asked.iter().filter_map(find).collect()
+}
+
+/// What a commit locks when it has to: the keys that it reads and writes.
+fn lockable(commit: &Commit) -> Vec<(PartitionId, Vec<Key>)> {
+    let read = commit.reads.iter().map(|(place, _)| place);
+    let mut places: Vec<&Place> = commit.writes.iter().map(|(place, _)| place).collect();
+    // A key that is only read is shared by many (a descriptor, say): locking it would line them all up.
+    if places.is_empty() {
+        places = read.collect();
+    }
+    places.sort();
+    places.dedup();
+    by_partition(places.into_iter().map(|place| (place.partition, &place.key))).0
+}
+
+/// A key that was read in an older version than the lock request found.
+fn changed(commit: &Commit, lock: &LockOp, answers: &[Answer]) -> Option<Key> {
+    let found: BTreeMap<(PartitionId, &Key), Stamp> = lock
+        .sets()
+        .zip(answers)
+        .flat_map(|((partition, _), answer)| {
+            answer.keys.iter().map(move |found| ((partition, &found.key), found.stamp))
+        })
+        .collect();
+    let newer =
+        |(place, seen): &&(Place, Stamp)| found.get(&(place.partition, &place.key)).is_some_and(|stamp| stamp > seen);
+    commit.reads.iter().find(newer).map(|(place, _)| place.key.clone())
+}
+
+/// Frees soft locks that are held under an id which no decision will free.
+fn release_held(held: Option<TxnId>, commit: &Commit, common: &mut Common) {
+    let Some(txn) = held else { return };
+    let partitions = commit.writes.iter().map(|(place, _)| place.partition);
+    let partitions = partitions.chain(commit.reads.iter().map(|(place, _)| place.partition));
+    let nodes = common.replicas(partitions);
+    common.broadcast(nodes.into_iter().collect(), Message::Unlock(txn));
+}
+
+/// The commit that proves a read: everything it saw is still the newest.
+fn validation(read: &ReadOp, answers: &[Answer]) -> Commit {
+    let mut commit = Commit::default();
+    for ((partition, _), answer) in read.sets().zip(answers) {
+        let keys = answer.keys.iter().map(|found| (Place { partition, key: found.key.clone() }, found.stamp));
+        commit.reads.extend(keys);
+        commit.ranges.extend(answer.ranges.iter().map(|found| RangeCheck {
+            partition,
+            range: found.range.clone(),
+            rows: found.found.iter().filter(|row| !row.absent).map(|row| (row.key.clone(), row.stamp)).collect(),
+        }));
+    }
+    commit
+}
+
+/// Refuses what is too large or names partitions that do not exist.
+fn admit(request: &Request, common: &Common) -> Result<(), TxnError> {
+    let exists = |partition: PartitionId| {
+        let known = !common.ring(partition).is_empty();
+        if known { Ok(()) } else { Err(TxnError::Limit(format!("partition {partition} does not exist"))) }
+    };
+    let few = |keys: usize| {
+        let limit = limits::MAX_TXN_KEYS;
+        let error = || TxnError::Limit(format!("{keys} keys in one transaction; at most {limit} are allowed"));
+        if keys <= limit { Ok(()) } else { Err(error()) }
+    };
+    match request {
+        Request::Read(keys, _) | Request::Lock { keys, .. } => {
+            few(keys.len())?;
+            keys.iter().try_for_each(|place| exists(place.partition))
+        }
+        Request::Scan(ranges, _) => ranges.iter().try_for_each(|(partition, ..)| exists(*partition)),
+        Request::Commit { commit, .. } => admit_commit(commit, &few, &exists),
+        Request::Outcome(txn) => exists(txn.anchor),
+    }
+}
+
+fn admit_commit(
+    commit: &Commit,
+    few: &impl Fn(usize) -> Result<(), TxnError>,
+    exists: &impl Fn(PartitionId) -> Result<(), TxnError>,
+) -> Result<(), TxnError> {
+    let rows: usize = commit.ranges.iter().map(|range| range.rows.len()).sum();
+    few(commit.reads.len() + commit.writes.len() + rows)?;
+    let size = |value: &Option<bytes::Bytes>| value.as_ref().map_or(0, bytes::Bytes::len);
+    if let Some((place, value)) = commit.writes.iter().find(|(_, value)| size(value) > limits::MAX_VALUE_LEN) {
+        let (key, limit) = (&place.key, limits::MAX_VALUE_LEN);
+        return Err(TxnError::Limit(format!(
+            "the value of {key} has {} bytes; at most {limit} are allowed",
+            size(value)
+        )));
+    }
+    let total: usize = commit.writes.iter().map(|(place, value)| place.key.as_bytes().len() + size(value)).sum();
+    // All that one transaction says to one node is one frame.
+    let limit = limits::MAX_TXN_BYTES.min(limits::MAX_FRAME_LEN / 8 * 7);
+    if total > limit {
+        return Err(TxnError::Limit(format!("the transaction writes {total} bytes; at most {limit} are allowed")));
+    }
+    let reads = commit.reads.iter().map(|(place, _)| place.partition);
+    let writes = commit.writes.iter().map(|(place, _)| place.partition);
+    let ranges = commit.ranges.iter().map(|range| range.partition);
+    let mut all = reads.chain(writes).chain(ranges).peekable();
+    if all.peek().is_none() {
+        return Err(TxnError::Limit("a transaction must read or write something".to_owned()));
+    }
+    all.try_for_each(exists)
+}
+
+/// The reply that tells a request's client of an error.
+pub(crate) fn failure(request: &Request, error: TxnError) -> Reply {
+    match request {
+        Request::Read(..) => Reply::Read(Err(error)),
+        Request::Scan(..) => Reply::Scan(Err(error)),
+        Request::Lock { .. } => Reply::Lock(Err(error)),
+        Request::Commit { .. } => Reply::Commit(Err(error)),
+        Request::Outcome(_) => Reply::Outcome(Err(error)),
+    }
+}

@@ -1,0 +1,448 @@
+//! A read: of keys or ranges, latest or at a timestamp, over one or several partitions.
+//!
+//! Latest, one partition: a majority with equal versions is the answer, linearized at the earliest of
+//! them. Where they differ, the newest version of a single key is right; several keys are repaired
+//! first and read again. Several partitions are asked a second time: unchanged means that all held at
+//! one instant.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use annulus_base::time::Micros;
+use annulus_base::{Mutation, NodeId, PartitionId, Timestamp};
+use annulus_replica::message::{Answer, Detail, Message, Read, ReadAt, ReadSet, Refusal};
+use annulus_replica::store::Placed;
+
+use crate::answers;
+use crate::common::{Common, NO_TAG};
+use crate::interface::{TxnError, When};
+
+/// How often a read over several partitions starts over before it takes locks.
+const MAX_ATTEMPTS: u32 = 3;
+
+/// One partition's part of a read.
+#[derive(Debug)]
+struct Part {
+    partition: PartitionId,
+    set: ReadSet,
+    /// Replicas in the order to ask; the first `asked` of them have been asked.
+    order: Vec<NodeId>,
+    asked: usize,
+    answers: BTreeMap<NodeId, Answer>,
+    /// Those whose answer carries values.
+    with_data: BTreeSet<NodeId>,
+    refused: BTreeMap<NodeId, Refusal>,
+    phase: Phase,
+    /// What was found in the first round.
+    result: Option<Answer>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Phase {
+    /// Waiting for a majority.
+    Asking,
+    /// Replicas differ: waiting for the values of all that answered.
+    Gathering,
+    /// Waiting for laggards to take missing versions; then everything is asked again.
+    Repairing(BTreeSet<NodeId>),
+    /// Done with this round.
+    Done,
+}
+
+/// Which round of a read over several partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    First,
+    /// Asked again for digests, raising read timestamps to the maximum of the first round.
+    Second(Timestamp),
+}
+
+/// What a step of a read comes to.
+#[derive(Debug)]
+pub(crate) enum Progress {
+    /// Still waiting.
+    Waiting,
+    /// One answer per part, in the order of the parts.
+    Done(Vec<Answer>),
+    /// It kept changing: validate these answers under shared locks.
+    Validate(Vec<Answer>),
+    /// It cannot succeed.
+    Failed(TxnError),
+}
+
+/// A read under way.
+#[derive(Debug)]
+pub(crate) struct ReadOp {
+    op: u64,
+    when: When,
+    parts: Vec<Part>,
+    round: Round,
+    attempts: u32,
+    /// Attempts before it takes locks.
+    patience: u32,
+    resend_at: Micros,
+}
+
+impl ReadOp {
+    /// Starts reading `sets`.
+    pub(crate) fn start(op: u64, when: When, sets: Vec<(PartitionId, ReadSet)>, common: &mut Common) -> Self {
+        let parts = sets.into_iter().map(|(partition, set)| Part {
+            partition,
+            set,
+            order: common.by_preference(partition),
+            asked: 0,
+            answers: BTreeMap::new(),
+            with_data: BTreeSet::new(),
+            refused: BTreeMap::new(),
+            phase: Phase::Asking,
+            result: None,
+        });
+        let mut read = Self {
+            op,
+            when,
+            parts: parts.collect(),
+            round: Round::First,
+            attempts: 1,
+            patience: MAX_ATTEMPTS,
+            resend_at: 0,
+        };
+        read.ask_all(common);
+        read
+    }
+
+    /// Reads everything anew, after validation under locks failed.
+    pub(crate) fn restart(&mut self, common: &mut Common) {
+        self.round = Round::First;
+        self.attempts += 1;
+        self.patience = self.attempts + MAX_ATTEMPTS;
+        self.ask_all(common);
+    }
+
+    /// The partitions and what is read of each, in the order of the answers.
+    pub(crate) fn sets(&self) -> impl Iterator<Item = (PartitionId, &ReadSet)> {
+        self.parts.iter().map(|part| (part.partition, &part.set))
+    }
+
+    /// The timestamp of a snapshot read.
+    pub(crate) const fn snapshot(&self) -> Option<Timestamp> {
+        match self.when {
+            When::At(at) => Some(at),
+            When::Latest => None,
+        }
+    }
+
+    pub(crate) const fn timer(&self) -> Micros {
+        self.resend_at
+    }
+
+    /// What is missing, for the error when time has run out.
+    pub(crate) fn shortfall(&self, common: &Common) -> TxnError {
+        let Some(part) = self.parts.iter().find(|part| part.phase != Phase::Done) else { return TxnError::Overloaded };
+        let holder = part.refused.values().find_map(|refusal| match refusal {
+            Refusal::Locked(holder) => Some(holder.clone()),
+            _ => None,
+        });
+        holder.map_or_else(
+            || TxnError::Unavailable {
+                partition: part.partition,
+                answered: part.answers.len(),
+                needed: common.quorum(part.partition),
+            },
+            TxnError::Locked,
+        )
+    }
+
+    fn ask_all(&mut self, common: &mut Common) {
+        for index in 0..self.parts.len() {
+            self.begin(index, common);
+        }
+        self.resend_at = common.now.steady + common.settings.resend_after;
+    }
+
+    /// Asks a majority of one part's replicas, from scratch.
+    fn begin(&mut self, index: usize, common: &mut Common) {
+        let part = &mut self.parts[index];
+        part.answers.clear();
+        part.with_data.clear();
+        part.refused.clear();
+        part.asked = 0;
+        part.phase = Phase::Asking;
+        for _ in 0..common.quorum(part.partition) {
+            self.ask_next(index, common);
+        }
+    }
+
+    /// Asks the next replica that was not asked yet; returns whether there was one.
+    fn ask_next(&mut self, index: usize, common: &mut Common) -> bool {
+        let part = &mut self.parts[index];
+        let Some(node) = part.order.get(part.asked).copied() else { return false };
+        part.asked += 1;
+        let first = part.asked == 1;
+        let wants_data = self.round == Round::First && (first || self.snapshot().is_some());
+        self.ask(index, node, if wants_data { Detail::Data } else { Detail::Digest }, common);
+        true
+    }
+
+    fn ask(&mut self, index: usize, node: NodeId, detail: Detail, common: &mut Common) {
+        let part = &self.parts[index];
+        let raise = match self.round {
+            Round::Second(maximum) if !common.settings.mutations.has(Mutation::MaximumNotCarried) => maximum,
+            _ => Timestamp::ZERO,
+        };
+        let at = self.snapshot().map_or(ReadAt::Latest { raise }, ReadAt::Snapshot);
+        let epoch = common.topology.epoch();
+        let id = common.request_id(self.op, self.tag(index, detail));
+        let read = Read { id, epoch, partition: part.partition, set: part.set.clone(), at, detail };
+        common.send(node, Message::Read(read));
+    }
+
+    /// Tells apart what an answer is about: the part, the round and attempt, and whether it carries values.
+    fn tag(&self, index: usize, detail: Detail) -> u32 {
+        let round = (self.attempts * 2 + u32::from(self.round != Round::First)) & 0x7ff;
+        (index as u32) << 12 | round << 1 | u32::from(detail == Detail::Data)
+    }
+
+    fn untag(&self, tag: u32) -> Option<(usize, Detail)> {
+        let detail = if tag & 1 == 1 { Detail::Data } else { Detail::Digest };
+        let index = (tag >> 12) as usize;
+        (index < self.parts.len() && self.tag(index, detail) == tag).then_some((index, detail))
+    }
+
+    /// A replica's answer.
+    pub(crate) fn answered(
+        &mut self,
+        from: NodeId,
+        tag: u32,
+        answer: Result<Answer, Refusal>,
+        common: &mut Common,
+    ) -> Progress {
+        let Some((index, detail)) = self.untag(tag) else { return Progress::Waiting };
+        let part = &mut self.parts[index];
+        if !answer.as_ref().is_ok_and(|answer| answers::fits(answer, &part.set)) && answer.is_ok() {
+            return Progress::Waiting;
+        }
+        match answer {
+            Ok(answer) if matches!(part.phase, Phase::Asking | Phase::Gathering) => {
+                part.refused.remove(&from);
+                if detail == Detail::Data {
+                    part.with_data.insert(from);
+                } else {
+                    part.with_data.remove(&from);
+                }
+                part.answers.insert(from, answer);
+                self.evaluate(index, common)
+            }
+            Ok(_) => Progress::Waiting,
+            Err(refusal) => self.refused(index, from, refusal, common),
+        }
+    }
+
+    fn refused(&mut self, index: usize, from: NodeId, refusal: Refusal, common: &mut Common) -> Progress {
+        let part = &mut self.parts[index];
+        if let Refusal::TooOld { oldest } = refusal {
+            return Progress::Failed(TxnError::TooOld { oldest });
+        }
+        part.refused.insert(from, refusal);
+        let hopeless = part.order.len() - common.quorum(part.partition);
+        let drifts = part.refused.values().filter_map(|refusal| match refusal {
+            Refusal::ClockDrift { asked, here } => Some((*asked, *here)),
+            _ => None,
+        });
+        let drifts: Vec<_> = drifts.collect();
+        if let Some((asked, here)) = drifts.first().filter(|_| drifts.len() > hopeless) {
+            return Progress::Failed(TxnError::ClockDrift { asked: *asked, here: *here });
+        }
+        self.ask_next(index, common);
+        Progress::Waiting
+    }
+
+    /// A laggard has taken the versions it lacked.
+    pub(crate) fn repaired(&mut self, from: NodeId, tag: u32, common: &mut Common) -> Progress {
+        let Some((index, _)) = self.untag(tag) else { return Progress::Waiting };
+        if let Phase::Repairing(waiting) = &mut self.parts[index].phase {
+            waiting.remove(&from);
+            if waiting.is_empty() {
+                self.begin(index, common);
+            }
+        }
+        Progress::Waiting
+    }
+
+    fn evaluate(&mut self, index: usize, common: &mut Common) -> Progress {
+        let part = &self.parts[index];
+        if part.answers.len() < common.quorum(part.partition) {
+            return Progress::Waiting;
+        }
+        if let Round::Second(_) = self.round {
+            return self.evaluate_second(index, common);
+        }
+        if self.snapshot().is_some() {
+            let merged = answers::merge(part.answers.values());
+            return self.settle(index, merged, common);
+        }
+        if answers::all_equal(part.answers.values()) {
+            let data = part.with_data.iter().next().and_then(|node| part.answers.get(node)).cloned();
+            return match data {
+                Some(answer) => {
+                    let answer = answers::clip(answer, part.answers.values());
+                    self.settle(index, answer, common)
+                }
+                None => self.gather(index, common),
+            };
+        }
+        let single = part.set.keys.len() == 1 && part.set.ranges.is_empty();
+        if single || common.settings.mutations.has(Mutation::MergeWithoutReread) {
+            return self.take_newest(index, common);
+        }
+        if part.with_data.len() < part.answers.len() {
+            return self.gather(index, common);
+        }
+        self.repair(index, common)
+    }
+
+    /// Asks everybody who sent a digest for the values.
+    fn gather(&mut self, index: usize, common: &mut Common) -> Progress {
+        let part = &mut self.parts[index];
+        if part.phase != Phase::Gathering {
+            part.phase = Phase::Gathering;
+            let missing: Vec<NodeId> =
+                part.answers.keys().filter(|node| !part.with_data.contains(node)).copied().collect();
+            for node in missing {
+                self.ask(index, node, Detail::Data, common);
+            }
+        }
+        Progress::Waiting
+    }
+
+    /// Of one key the newest committed version is right; laggards are told in the background.
+    fn take_newest(&mut self, index: usize, common: &mut Common) -> Progress {
+        let part = &self.parts[index];
+        let with_data = part.with_data.iter().filter_map(|node| part.answers.get(node));
+        let merged = answers::merge(with_data);
+        if !answers::covers(&merged, part.answers.values()) {
+            return self.gather(index, common);
+        }
+        for (node, answer) in &part.answers {
+            let missing = answers::missing(part.partition, answer, &merged);
+            if !missing.is_empty() {
+                let id = common.request_id(self.op, NO_TAG);
+                common.send(*node, Message::Repair(id, missing));
+            }
+        }
+        self.settle(index, merged, common)
+    }
+
+    /// Sends the laggards what they lack, to read again once they have it.
+    fn repair(&mut self, index: usize, common: &mut Common) -> Progress {
+        let part = &mut self.parts[index];
+        let merged = answers::merge(part.answers.values());
+        let lacking: Vec<(NodeId, Vec<Placed>)> = part
+            .answers
+            .iter()
+            .map(|(node, answer)| (*node, answers::missing(part.partition, answer, &merged)))
+            .filter(|(_, missing)| !missing.is_empty())
+            .collect();
+        part.phase = Phase::Repairing(lacking.iter().map(|(node, _)| *node).collect());
+        if lacking.is_empty() {
+            self.begin(index, common);
+            return Progress::Waiting;
+        }
+        for (node, missing) in lacking {
+            let id = common.request_id(self.op, self.tag(index, Detail::Data));
+            common.send(node, Message::Repair(id, missing));
+        }
+        Progress::Waiting
+    }
+
+    fn evaluate_second(&mut self, index: usize, common: &mut Common) -> Progress {
+        let part = &mut self.parts[index];
+        let Some(result) = &part.result else { return Progress::Waiting };
+        let single = part.set.keys.len() == 1 && part.set.ranges.is_empty();
+        let unchanged = if single {
+            let newest = answers::merge(part.answers.values());
+            answers::same(&newest, result)
+        } else {
+            part.answers.values().all(|answer| answers::same(answer, result))
+        };
+        if unchanged {
+            part.phase = Phase::Done;
+            return if self.parts.iter().all(|part| part.phase == Phase::Done) {
+                self.results()
+            } else {
+                Progress::Waiting
+            };
+        }
+        if self.attempts >= self.patience {
+            return match self.results() {
+                Progress::Done(answers) => Progress::Validate(answers),
+                other => other,
+            };
+        }
+        self.attempts += 1;
+        self.round = Round::First;
+        self.ask_all(common);
+        Progress::Waiting
+    }
+
+    fn settle(&mut self, index: usize, answer: Answer, common: &mut Common) -> Progress {
+        self.parts[index].result = Some(answer);
+        self.parts[index].phase = Phase::Done;
+        if self.parts.iter().any(|part| part.phase != Phase::Done) {
+            return Progress::Waiting;
+        }
+        let one_round = self.parts.len() == 1
+            || self.snapshot().is_some()
+            || common.settings.mutations.has(Mutation::SecondRoundSkipped);
+        if one_round {
+            return self.results();
+        }
+        let results = self.parts.iter().filter_map(|part| part.result.as_ref());
+        let maximum = results.map(answers::newest).max().unwrap_or_default();
+        self.round = Round::Second(maximum);
+        // Those who answered before are asked again: a laggard elsewhere must not look like a change.
+        for part in &mut self.parts {
+            let answered = &part.answers;
+            part.order.sort_by_key(|node| !answered.contains_key(node));
+        }
+        self.ask_all(common);
+        Progress::Waiting
+    }
+
+    fn results(&mut self) -> Progress {
+        Progress::Done(self.parts.iter().filter_map(|part| part.result.clone()).collect())
+    }
+
+    /// Time has passed: whoever was silent is asked again, and further replicas too.
+    pub(crate) fn tick(&mut self, common: &mut Common) {
+        if common.now.steady < self.resend_at {
+            return;
+        }
+        self.resend_at = common.now.steady + common.settings.resend_after;
+        for index in 0..self.parts.len() {
+            match self.parts[index].phase {
+                Phase::Done => {}
+                Phase::Asking => {
+                    let part = &mut self.parts[index];
+                    part.refused.clear();
+                    if !self.ask_next(index, common) {
+                        self.ask_silent(index, common);
+                    }
+                }
+                // A replica that answered has gone silent: begin again with whoever is there.
+                Phase::Gathering | Phase::Repairing(_) => {
+                    self.parts[index].order = common.by_preference(self.parts[index].partition);
+                    self.begin(index, common);
+                    while self.ask_next(index, common) {}
+                }
+            }
+        }
+    }
+
+    fn ask_silent(&mut self, index: usize, common: &mut Common) {
+        let part = &self.parts[index];
+        let silent: Vec<NodeId> = part.order.iter().filter(|node| !part.answers.contains_key(node)).copied().collect();
+        let detail = if self.round == Round::First { Detail::Data } else { Detail::Digest };
+        for node in silent {
+            self.ask(index, node, detail, common);
+        }
+    }
+}
