@@ -44,6 +44,9 @@ struct Arguments {
     /// Print every event of the seed.
     #[arg(long)]
     verbose: bool,
+    /// Do not stop at the first failure: print each.
+    #[arg(long)]
+    keep_going: bool,
     /// List scenarios and mutations.
     #[arg(long)]
     list: bool,
@@ -130,6 +133,7 @@ struct Hunt {
     next: AtomicU64,
     end: u64,
     until: Option<Instant>,
+    keep_going: bool,
     stop: AtomicBool,
     clean: AtomicU64,
     steps: AtomicU64,
@@ -150,6 +154,7 @@ fn many(arguments: &Arguments, scenario: &'static Scenario, mutation: Option<Mut
         next: AtomicU64::new(first),
         end: first.saturating_add(seeds),
         until: arguments.seconds.map(|seconds| began + Duration::from_secs(seconds)),
+        keep_going: arguments.keep_going,
         stop: AtomicBool::new(false),
         clean: AtomicU64::new(0),
         steps: AtomicU64::new(0),
@@ -192,7 +197,10 @@ fn work(hunt: &Hunt, scenario: &'static Scenario, mutation: Option<Mutation>) {
                 hunt.commits.fetch_add(report.committed, Ordering::Relaxed);
             }
             Err(violation) => {
-                hunt.stop.store(true, Ordering::Relaxed);
+                hunt.stop.store(!hunt.keep_going, Ordering::Relaxed);
+                if hunt.keep_going {
+                    println!("seed {seed}: {violation}");
+                }
                 let mut found = hunt.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 found.get_or_insert((case, violation));
             }

@@ -139,7 +139,7 @@ impl Options {
             gossip_every: duration(rng, 50, 1_000),
             fault_steps: 8_000,
             fault_time: 30 * SECOND,
-            most_steps: 40_000,
+            most_steps: 150_000,
         }
     }
 }

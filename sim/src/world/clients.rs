@@ -86,6 +86,12 @@ impl Client {
         self.life
     }
 
+    /// What it is doing.
+    pub(super) fn describe(&self) -> Option<String> {
+        let Task { plan, node, tries, stage, .. } = self.task.as_ref()?;
+        Some(format!("{:?} at n{} {stage:?} try {tries}", plan.kind, node + 1))
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.task.is_none()
     }

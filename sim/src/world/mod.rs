@@ -39,6 +39,11 @@ use network::Network;
 use node::Node;
 use queue::Queue;
 
+/// How long clients go on after faults have ended.
+const HEALED_TIME: Micros = SECOND;
+/// They stop earlier after so many steps.
+const HEALED_STEPS: u64 = 2_000;
+
 /// What travels between nodes.
 #[derive(Clone, Debug)]
 enum Packet {
@@ -106,6 +111,7 @@ pub struct World {
     queue: Queue<Event>,
     phase: Phase,
     healed_at: Micros,
+    healed_steps: u64,
     steps: u64,
     trace: Trace,
     verbose: bool,
@@ -153,6 +159,7 @@ impl World {
             queue: Queue::default(),
             phase: Phase::Faults,
             healed_at: 0,
+            healed_steps: 0,
             steps: 0,
             trace: Trace::default(),
             verbose,
@@ -248,8 +255,13 @@ impl World {
 
     fn check_budget(&mut self) -> Verdict {
         let over = self.steps >= self.options.fault_steps || self.time >= self.options.fault_time;
-        if self.phase == Phase::Faults && over {
-            self.heal()?;
+        match self.phase {
+            Phase::Faults if over => self.heal()?,
+            Phase::Healed if self.steps > self.healed_steps + HEALED_STEPS || self.time > self.healed_at + HEALED_TIME => {
+                self.phase = Phase::Finishing;
+                self.queue.push(self.time, Event::Inspect);
+            }
+            _ => {}
         }
         if self.steps > self.options.most_steps {
             return Err(Violation::Progress(format!("after {} steps: {}", self.steps, self.unrest())));

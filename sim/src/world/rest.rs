@@ -13,8 +13,6 @@ use super::{Event, Phase, World};
 use crate::history::{Call, Outcome};
 use crate::violation::{Verdict, wrong};
 
-/// How long clients go on after faults have ended.
-const HEALED_WORK: Micros = SECOND;
 /// How often the state of things is looked at in the end.
 const INSPECT_EVERY: Micros = 200 * MILLISECOND;
 /// Gossip is not faster than this in the end, to save steps.
@@ -40,7 +38,7 @@ impl World {
             self.nodes[node].clock.drift = 0;
             self.restart(node)?;
         }
-        self.queue.push(self.time + HEALED_WORK, Event::Inspect);
+        self.healed_steps = self.steps;
         Ok(())
     }
 
@@ -48,7 +46,6 @@ impl World {
         self.queue.push(self.time + INSPECT_EVERY, Event::Inspect);
         let idle = self.clients.iter().all(super::clients::Client::is_idle);
         match self.phase {
-            Phase::Healed => self.phase = Phase::Finishing,
             Phase::Finishing if idle => {
                 self.phase = Phase::Final;
                 self.script = self.last_script().into();
@@ -69,7 +66,8 @@ impl World {
     pub(super) fn unrest(&self) -> String {
         let busy = self.clients.iter().filter(|client| !client.is_idle()).count();
         if busy > 0 {
-            return format!("in {:?}: {busy} clients are busy: {:?}", self.phase, self.clients);
+            let tasks: Vec<_> = self.clients.iter().filter_map(super::clients::Client::describe).collect();
+            return format!("in {:?}, {busy} clients are busy: {}", self.phase, tasks.join(", "));
         }
         for node in &self.nodes {
             let Some(member) = node.member() else { return format!("{} is down", node.id) };
