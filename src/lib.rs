@@ -1,6 +1,7 @@
 //! The node: drives the pure crates with sockets, disks and clocks, and serves clients.
 
 pub mod config;
+pub mod metrics;
 pub mod net;
 pub mod node;
 pub mod server;
