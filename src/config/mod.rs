@@ -19,10 +19,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use annulus_base::time::Micros;
+use annulus_ring::bootstrap;
 use annulus_txn::member;
 
 pub use error::{ConfigError, Problem};
-pub use namespace::{Basis, KV_DATABASES, Namespace};
+pub use namespace::KV_DATABASES;
 pub use page::{default_file, markdown};
 pub use settings::{Config, SETTINGS, Setting};
 pub use source::{FILE_VARIABLE, Given, Origin};
@@ -108,6 +109,18 @@ impl Config {
     #[must_use]
     pub fn members(&self) -> Vec<HostPort> {
         if self.initial_members.is_empty() { vec![self.peer_address()] } else { self.initial_members.clone() }
+    }
+
+    /// What this node brings to the forming of its cluster.
+    #[must_use]
+    pub fn bootstrap(&self) -> bootstrap::Settings {
+        bootstrap::Settings {
+            address: self.peer_address().to_string(),
+            weight: u32::try_from(self.weight.get()).unwrap_or(u32::MAX),
+            zone: self.zone.to_string(),
+            initial_members: self.members().iter().map(ToString::to_string).collect(),
+            namespaces: self.namespaces.clone(),
+        }
     }
 
     /// The settings of the protocol.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use annulus_base::NamespaceId;
+use annulus_ring::{Basis, Namespace};
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -14,28 +15,6 @@ use super::value::{BasisKind, Name, Number, ReplicationFactor, Value};
 /// How many numbered databases the key-value interface has: `db0` to `db15`.
 pub const KV_DATABASES: u32 = 16;
 
-/// How a namespace is cut into partitions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Basis {
-    /// All of it on one replica ring.
-    Name,
-    /// Into this many hash slots of its keys.
-    Key(u16),
-}
-
-/// A namespace of the first topology. Every node of a cluster must be given the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Namespace {
-    /// 0 is `system`, 1 to 16 are `db0` to `db15`, then those of the file in its order.
-    pub id: NamespaceId,
-    /// Its name, unique.
-    pub name: Name,
-    /// How it is cut.
-    pub basis: Basis,
-    /// How many nodes hold each of its partitions.
-    pub replication_factor: ReplicationFactor,
-}
-
 /// A `[[namespace]]` of the file, as written.
 #[derive(Debug)]
 pub(super) struct NamespaceEntry {
@@ -45,7 +24,7 @@ pub(super) struct NamespaceEntry {
 
 const FIELDS: [&str; 4] = ["name", "by", "slots", "replication_factor"];
 
-type Slots = Number<1, 16384>;
+type Slots = Number<1, 65535>;
 
 /// Reads the array of tables `namespace`.
 pub(super) fn entries(
@@ -108,38 +87,40 @@ impl NamespaceEntry {
         if name.as_str() == SYSTEM {
             return problems.push(self.conflict(format!("the namespace '{SYSTEM}' is built in and cannot be changed")));
         }
-        let slots = self.read::<Slots>("slots", problems);
+        let slots = self.read::<Slots>("slots", problems).map(Slots::get);
         let basis = match self.read::<BasisKind>("by", problems).unwrap_or(BasisKind::Key) {
             BasisKind::Name if self.fields.contains_key("slots") => {
                 return problems.push(self.conflict(format!("namespace '{name}' is by name, so it has no 'slots'")));
             }
-            BasisKind::Name => Basis::Name,
-            BasisKind::Key => Basis::Key(slot_count(slots.unwrap_or(config.kv_slots))),
+            BasisKind::Name => Basis::ByName,
+            BasisKind::Key => by_key(slots.unwrap_or_else(|| config.kv_slots.get())),
         };
         let replication_factor = self.read("replication_factor", problems).unwrap_or(config.replication_factor);
         let next = NamespaceId(all.len() as u32);
-        match all.iter_mut().find(|known| known.name == name) {
-            Some(known) => (known.basis, known.replication_factor) = (basis, replication_factor),
-            None => all.push(Namespace { id: next, name, basis, replication_factor }),
+        match all.iter_mut().find(|known| known.name == name.as_str()) {
+            Some(known) => (known.basis, known.replication_factor) = (basis, replication_factor.get()),
+            None => all.push(namespace(next, name.to_string(), basis, replication_factor)),
         }
     }
 }
 
 const SYSTEM: &str = "system";
 
-fn slot_count(slots: Slots) -> u16 {
-    u16::try_from(slots.get()).unwrap_or(u16::MAX)
+fn by_key(slots: u64) -> Basis {
+    Basis::ByKey { slots: u16::try_from(slots).unwrap_or(u16::MAX) }
+}
+
+fn namespace(id: NamespaceId, name: String, basis: Basis, replication_factor: ReplicationFactor) -> Namespace {
+    Namespace { replication_factor: replication_factor.get(), ..Namespace::new(id, name, basis) }
 }
 
 /// The built-in namespaces, then the file's.
 pub(super) fn all(config: &Config, entries: &[NamespaceEntry], problems: &mut Vec<Problem>) -> Vec<Namespace> {
-    let built_in = |id: u32, name: String, basis| {
-        let name = Name::parse(&name)?;
-        Some(Namespace { id: NamespaceId(id), name, basis, replication_factor: config.replication_factor })
-    };
-    let database = |n: u32| built_in(n + 1, format!("db{n}"), Basis::Key(slot_count(config.kv_slots)));
-    let system = built_in(NamespaceId::SYSTEM.0, SYSTEM.to_owned(), Basis::Name);
-    let mut all: Vec<Namespace> = system.into_iter().chain((0..KV_DATABASES).filter_map(database)).collect();
+    let factor = config.replication_factor;
+    let mut all = vec![namespace(NamespaceId::SYSTEM, SYSTEM.to_owned(), Basis::ByName, factor)];
+    for n in 0..KV_DATABASES {
+        all.push(namespace(NamespaceId(n + 1), format!("db{n}"), by_key(config.kv_slots.get()), factor));
+    }
     for entry in entries {
         entry.apply(config, &mut all, problems);
     }

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::namespace::Basis;
+use annulus_ring::{Basis, Namespace};
+
+use super::Loaded;
 use super::settings::{SETTINGS, Setting};
-use super::value::Value as _;
-use super::{Loaded, Namespace};
 
 impl Loaded {
     /// The effective configuration as a TOML file that says where each value was given.
@@ -27,12 +27,12 @@ impl Loaded {
 }
 
 fn describe(namespace: &Namespace) -> String {
-    let Namespace { id, name, basis, replication_factor } = namespace;
+    let Namespace { id, name, basis, replication_factor, .. } = namespace;
     let basis = match basis {
-        Basis::Name => "by name".to_owned(),
-        Basis::Key(slots) => format!("by key, {slots} slots"),
+        Basis::ByName => "by name".to_owned(),
+        Basis::ByKey { slots } => format!("by key, {slots} slots"),
     };
-    format!("{id} {name}: {basis}, replication factor {}", replication_factor.print())
+    format!("{id} {name}: {basis}, replication factor {replication_factor}")
 }
 
 /// The settings in order, each with its group's name where a group begins.
@@ -71,7 +71,7 @@ const NAMESPACE_EXAMPLE: &str = r#"
 # [[namespace]]
 # name = "db1"
 # by = "key"              # "key": cut into hash slots; "name": all of it on one replica ring
-# slots = 16              # 1 to 16384; default kv_slots; only with by = "key"
+# slots = 16              # default kv_slots; only with by = "key"
 # replication_factor = 5  # 1, 3 or 5; default replication_factor
 "#;
 

@@ -1,7 +1,9 @@
 //! Rules over several settings.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+
+use annulus_ring::bootstrap::Bootstrap;
 
 use super::error::Problem;
 use super::settings::Config;
@@ -26,8 +28,7 @@ pub(super) fn check(config: &Config, given: &BTreeMap<&'static str, Given>, prob
         checker.loopback(listen, address);
         checker.advertised(listen, address, advertise, advertised.as_ref());
     }
-    checker.members();
-    checker.replication();
+    checker.cluster();
     checker.join();
     checker.timeouts();
 }
@@ -59,33 +60,10 @@ impl Checker<'_> {
         }
     }
 
-    fn members(&mut self) {
-        let key = "initial_members";
-        let members = &self.config.initial_members;
-        let distinct: BTreeSet<&HostPort> = members.iter().collect();
-        if distinct.len() < members.len() {
-            self.conflict(key, format!("{key} names an address twice"));
-        }
-        let own = self.config.peer_address();
-        if !members.is_empty() && !distinct.contains(&own) {
-            let reason = format!(
-                "{key} does not contain this node's own peer address {own}; add it, or set advertise_peer to the \
-                 address that stands there"
-            );
-            self.conflict(key, reason);
-        }
-    }
-
-    /// One node works for trying out; anything between that and the replication factor is refused.
-    fn replication(&mut self) {
-        let members = self.config.members().len();
-        let needed = self.config.namespaces.iter().map(|n| usize::from(n.replication_factor.get())).max().unwrap_or(1);
-        if members > 1 && members < needed {
-            let reason = format!(
-                "{members} initial members cannot hold {needed} replicas of each partition; name at least {needed}, \
-                 or lower replication_factor (a single node works for trying out)"
-            );
-            self.conflict("initial_members", reason);
+    /// What can never become a cluster is refused before the node waits for one.
+    fn cluster(&mut self) {
+        if let Err(error) = Bootstrap::start(self.config.bootstrap(), None, 0) {
+            self.conflict("initial_members", error.to_string());
         }
     }
 

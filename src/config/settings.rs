@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use annulus_ring::Namespace;
+
 use super::error::Problem;
-use super::namespace::Namespace;
 use super::source::Given;
 use super::value::{Engine, HostPort, LogFormat, LogLevel, Name, Number, ReplicationFactor, Size, Value};
 
@@ -119,8 +120,8 @@ settings! {
         node_name: Option<Name> = "";
         /// The failure zone it stands in. The replicas of a partition are spread over zones where there are enough.
         zone: Name = "default";
-        /// Its share of the data relative to the other nodes.
-        weight: Number<1, 1000> = "100";
+        /// Its share of the data relative to the other nodes; 100 is normal, and fair from 50 on.
+        weight: Number<10, 100000> = "100";
     }
     "Addresses" {
         /// Where peers connect. Ports listen on loopback only, unless `insecure` is set.
@@ -148,7 +149,7 @@ settings! {
         /// How many nodes hold each partition. A namespace may say otherwise. A cluster of one node has one replica.
         replication_factor: ReplicationFactor = "3";
         /// Into how many hash slots each key-value database is cut. A namespace may say otherwise.
-        kv_slots: Number<1, 16384> = "256";
+        kv_slots: Number<1, 4095> = "256";
     }
     "Storage" {
         /// The storage engine: `fjall`, `sled` or `memory`. Fixed at the first start in a data directory.

@@ -1,6 +1,8 @@
 use std::fs;
 use std::time::Duration;
 
+use annulus_ring::Basis;
+
 use super::*;
 
 fn with_file(text: &str, inputs: Inputs) -> Result<Loaded, ConfigError> {
@@ -120,8 +122,8 @@ fn initial_members_must_make_sense() {
     let members = |list| flags(&[("initial_members", list)]);
     load(&members("127.0.0.1:7400, b:1, c:1")).unwrap();
     load(&members("127.0.0.1:7400")).unwrap();
-    assert!(problem(load(&members("127.0.0.1:7400,b:1"))).contains("cannot hold 3 replicas"));
-    assert!(problem(load(&members("a:1,b:1,c:1"))).contains("own peer address 127.0.0.1:7400"));
+    assert!(problem(load(&members("127.0.0.1:7400,b:1"))).contains("only 2 members"));
+    assert!(problem(load(&members("a:1,b:1,c:1"))).contains("127.0.0.1:7400"));
     assert!(problem(load(&members("127.0.0.1:7400,b:1,b:1"))).contains("twice"));
     assert!(problem(load(&flags(&[("join", "a:1")]))).contains("not possible yet"));
 }
@@ -137,10 +139,10 @@ fn namespaces_are_built_in_changed_and_added() {
                 [[namespace]]\nname = 'audit'\nby = 'name'\n";
     let all = file(text).unwrap().config.namespaces;
     assert_eq!(all.len(), 18);
-    assert_eq!((all[0].name.as_str(), all[0].basis), ("system", Basis::Name));
-    assert_eq!((all[1].name.as_str(), all[1].basis), ("db0", Basis::Key(64)));
-    assert_eq!((all[2].basis, all[2].replication_factor.get()), (Basis::Key(16), 1));
-    assert_eq!((all[17].name.as_str(), all[17].basis, all[17].id.0), ("audit", Basis::Name, 17));
+    assert_eq!((all[0].name.as_str(), all[0].basis), ("system", Basis::ByName));
+    assert_eq!((all[1].name.as_str(), all[1].basis), ("db0", Basis::ByKey { slots: 64 }));
+    assert_eq!((all[2].basis, all[2].replication_factor), (Basis::ByKey { slots: 16 }, 1));
+    assert_eq!((all[17].name.as_str(), all[17].basis, all[17].id.0), ("audit", Basis::ByName, 17));
     assert!(all.iter().enumerate().all(|(n, namespace)| namespace.id.0 as usize == n));
 }
 
@@ -153,6 +155,7 @@ fn wrong_namespaces_are_refused() {
         ("[[namespace]]\nname = 'a'\nby = 'name'\nslots = 3", "has no 'slots'"),
         ("[[namespace]]\nname = 'a'\nslots = 0", "annulus.toml:3: slots cannot be '0'"),
         ("[[namespace]]\nname = 'a'\nslot = 1", "annulus.toml:3: there is no setting 'slot'"),
+        ("[[namespace]]\nname = 'a'\nslots = 65000", "partitions together"),
         ("[[namespace]]\nname = 'a'\nby = 'range'", "one of name, key"),
     ];
     for (text, expected) in cases {
@@ -167,7 +170,7 @@ fn the_default_file_and_the_effective_one_are_valid_and_change_nothing() {
     assert_eq!(file(&default_file()).unwrap().config, defaults.config);
     let example =
         default_file().replace("# [[name", "[[name").replace("# name =", "name =").replace("# slots =", "slots =");
-    assert_eq!(file(&example).unwrap().config.namespaces[2].basis, Basis::Key(16));
+    assert_eq!(file(&example).unwrap().config.namespaces[2].basis, Basis::ByKey { slots: 16 });
     let changed = load(&flags(&[("log_level", "info,annulus::net=debug"), ("node_name", "n-1")])).unwrap();
     assert_eq!(file(&changed.effective()).unwrap().config, changed.config);
 }
