@@ -7,6 +7,7 @@
 //! - Ports listen on loopback only, unless `insecure` is set.
 
 mod error;
+mod listen;
 mod namespace;
 mod page;
 mod rules;
@@ -23,6 +24,7 @@ use annulus_ring::bootstrap;
 use annulus_txn::member;
 
 pub use error::{ConfigError, Problem};
+pub use listen::{ListenError, listen};
 pub use namespace::KV_DATABASES;
 pub use page::{default_file, markdown};
 pub use settings::{Config, SETTINGS, Setting};

@@ -260,7 +260,7 @@ impl Value for Size {
     }
 
     fn print(&self) -> String {
-        let unit = UNITS.iter().find(|(_, bytes)| self.0.is_multiple_of(*bytes));
+        let unit = UNITS.iter().find(|(_, bytes)| self.0 >= *bytes && self.0.is_multiple_of(*bytes));
         let (name, bytes) = unit.unwrap_or(&("B", 1));
         format!("{} {name}", self.0 / bytes)
     }
