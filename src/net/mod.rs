@@ -1,1 +1,4 @@
 //! Peers: framing, handshake, connections, gossip transport.
+
+pub mod codec;
+pub mod wire;

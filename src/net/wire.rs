@@ -1,6 +1,6 @@
 //! What peers say to each other once they are connected, one enum per wire version.
 //!
-//! A version's enum never changes once released: `golden/v1.txt` keeps one frame of every kind, and the
+//! A version's enum never changes once released: `codec/golden/v1.txt` keeps one frame of every kind, and the
 //! tests read them. A change is a new version, which the handshake agrees on.
 
 use annulus_replica::message::Message;
