@@ -73,6 +73,8 @@ impl CodecError {
 }
 
 type Config<const LIMIT: usize> = Configuration<true, LIMIT>;
+/// The configuration that everything is encoded with.
+pub type Wire = Config<{ DENSITY * MAX_FRAME_LEN }>;
 
 const fn config<const LIMIT: usize>() -> Config<LIMIT> {
     Configuration::default().with_preallocation_size_limit::<LIMIT>()
@@ -84,7 +86,7 @@ const fn config<const LIMIT: usize>() -> Config<LIMIT> {
 /// [`CodecError::TooLarge`], [`CodecError::Unencodable`].
 pub fn encode<T>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError>
 where
-    T: SchemaWrite<Config<{ DENSITY * MAX_FRAME_LEN }>, Src = T>,
+    T: SchemaWrite<Wire, Src = T>,
 {
     let start = out.len();
     out.extend_from_slice(&[0; PREFIX_LEN]);
@@ -109,9 +111,9 @@ where
 /// [`CodecError::Malformed`] unless the bytes are exactly one message; [`CodecError::FrameTooLarge`].
 pub fn decode(frame: &[u8]) -> Result<Envelope, CodecError> {
     let result = match frame.len() {
-        ..=SMALL => read::<Envelope, { DENSITY * SMALL }>(frame),
-        ..=MEDIUM => read::<Envelope, { DENSITY * MEDIUM }>(frame),
-        ..=MAX_FRAME_LEN => read::<Envelope, { DENSITY * MAX_FRAME_LEN }>(frame),
+        len if len <= SMALL => read::<Envelope, { DENSITY * SMALL }>(frame),
+        len if len <= MEDIUM => read::<Envelope, { DENSITY * MEDIUM }>(frame),
+        len if len <= MAX_FRAME_LEN => read::<Envelope, { DENSITY * MAX_FRAME_LEN }>(frame),
         len => return Err(CodecError::FrameTooLarge { len, max: MAX_FRAME_LEN }),
     };
     result.map_err(|source| CodecError::Malformed { len: frame.len(), source })
