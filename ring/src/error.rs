@@ -2,7 +2,7 @@
 
 use annulus_base::{ErrorClass, NamespaceId, NodeId};
 
-use crate::record::{MAX_NAME_LEN, MAX_PARTITIONS, MAX_TOTAL_WEIGHT, MIN_WEIGHT};
+use crate::record::{MAX_MEMBERS, MAX_NAME_LEN, MAX_PARTITIONS, MAX_TOTAL_WEIGHT, MIN_WEIGHT};
 
 /// Why members and namespaces do not make a topology. Nothing was changed; the record itself is wrong, so
 /// trying again cannot help.
@@ -14,6 +14,9 @@ pub enum TopologyError {
     /// No members.
     #[error("the topology has no members; name at least one node")]
     NoMembers,
+    /// More members than allowed.
+    #[error("the topology has {0} members, more than {MAX_MEMBERS}")]
+    TooManyMembers(usize),
     /// Node 0 is reserved.
     #[error("node id 0 is reserved; number the nodes from 1")]
     ReservedNode,

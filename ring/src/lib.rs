@@ -10,16 +10,22 @@
 //! - A replica ring consists of distinct nodes, in distinct zones as far as there are enough zones.
 //! - Each node's share of the token space is within 10 % of its share of the weights, for clusters of 3
 //!   to 100 nodes with weights of 50 and more.
-//! - Adding a node moves replicas only to it; removing one moves only what it held.
+//! - A node holds at most 125 % of its fair part of a namespace, where the other nodes can take the rest.
+//! - Adding a node moves replicas to it, removing one moves what it held, and little else: nothing but
+//!   what the bounded load pushes on.
 //! - A [`Topology`] that exists is valid; whatever bytes it is decoded from, the worst is a [`TopologyError`].
 
+pub mod bootstrap;
 mod error;
 mod namespace;
+mod placement;
 mod record;
 mod token;
 mod topology;
 
 pub use error::TopologyError;
 pub use namespace::{Basis, Consistency, DEFAULT_REPLICATION_FACTOR, DEFAULT_SLOTS, Namespace};
-pub use record::{ClusterId, MAX_NAME_LEN, MAX_PARTITIONS, MAX_TOTAL_WEIGHT, MIN_WEIGHT, Member, TopologyRecord};
+pub use record::{
+    ClusterId, MAX_MEMBERS, MAX_NAME_LEN, MAX_PARTITIONS, MAX_TOTAL_WEIGHT, MIN_WEIGHT, Member, TopologyRecord,
+};
 pub use topology::Topology;

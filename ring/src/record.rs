@@ -13,10 +13,12 @@ use crate::namespace::{Basis, Namespace};
 
 /// The smallest weight of a member: below it a node would own too few tokens for a fair share.
 pub const MIN_WEIGHT: u32 = 10;
-/// The largest sum of weights: 500 nodes of normal weight. Bounds the tokens, and so memory and time.
-pub const MAX_TOTAL_WEIGHT: u64 = 50_000;
+/// Most members of a cluster.
+pub const MAX_MEMBERS: usize = 1_000;
+/// The largest sum of weights: as many members of normal weight. Bounds the tokens, and so memory and time.
+pub const MAX_TOTAL_WEIGHT: u64 = 100_000;
 /// Most partitions of a cluster.
-pub const MAX_PARTITIONS: u64 = 1 << 18;
+pub const MAX_PARTITIONS: u64 = 1 << 16;
 /// Longest name of a namespace or zone, and longest address, in bytes.
 pub const MAX_NAME_LEN: usize = 255;
 
@@ -100,6 +102,9 @@ impl TopologyRecord {
 fn check_members(members: &[Member]) -> Result<(), TopologyError> {
     if members.is_empty() {
         return Err(TopologyError::NoMembers);
+    }
+    if members.len() > MAX_MEMBERS {
+        return Err(TopologyError::TooManyMembers(members.len()));
     }
     if let Some(pair) = members.windows(2).find(|pair| pair[0].id == pair[1].id) {
         return Err(TopologyError::DuplicateNode(pair[0].id));

@@ -27,7 +27,7 @@ fn leading_bits(bytes: &[u8; 32]) -> u64 {
 }
 
 /// Where a partition's walk begins.
-fn partition_token(partition: PartitionId) -> u64 {
+pub(crate) fn partition_token(partition: PartitionId) -> u64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"annulus partition");
     hasher.update(&partition.namespace.0.to_be_bytes());
@@ -55,71 +55,42 @@ pub(crate) fn clockwise(members: &[Member]) -> Vec<NodeId> {
     placed.into_iter().map(|(_, node)| node).collect()
 }
 
-/// All tokens of all members in order. Needed only while a topology is being built.
-pub(crate) struct TokenRing<'a> {
-    members: &'a [Member],
-    zones: usize,
-    /// Token and index of its owner in `members`.
+/// All tokens of all members in order. Speaks of members by their index.
+pub(crate) struct TokenRing {
+    members: usize,
+    /// Token and owner.
     tokens: Vec<(u64, u32)>,
 }
 
-impl<'a> TokenRing<'a> {
+impl TokenRing {
     /// The tokens of `members`, which are in the order of their ids.
-    pub fn new(members: &'a [Member]) -> Self {
+    pub fn new(members: &[Member]) -> Self {
         let mut tokens = Vec::new();
-        for (member, index) in members.iter().zip(0..) {
+        for (member, owner) in members.iter().zip(0..) {
             let count = member.weight as usize * TOKENS_PER_WEIGHT;
-            tokens.extend(node_tokens(member.id).take(count).map(|token| (token, index)));
+            tokens.extend(node_tokens(member.id).take(count).map(|token| (token, owner)));
         }
         tokens.sort_unstable();
-        let mut zones: Vec<_> = members.iter().map(|member| &member.zone).collect();
-        zones.sort_unstable();
-        zones.dedup();
-        Self { members, zones: zones.len(), tokens }
+        Self { members: members.len(), tokens }
     }
 
-    /// The replica ring of a partition: `count` distinct nodes met first when walking clockwise from its
-    /// token. Nodes in new zones come first, as far as there are zones; then whoever was met first.
-    pub fn place(&self, partition: PartitionId, count: usize) -> Vec<NodeId> {
-        let zones = self.zones.min(count);
-        let mut ring: Vec<u32> = Vec::with_capacity(count);
-        let mut passed: Vec<u32> = Vec::new();
-        for owner in self.walk(partition_token(partition)) {
-            if ring.contains(&owner) || passed.contains(&owner) {
-                continue;
-            }
-            if ring.len() < zones && !ring.iter().any(|other| self.zone(*other) == self.zone(owner)) {
-                ring.push(owner);
-            } else if passed.len() < count {
-                passed.push(owner);
-            }
-            if ring.len() == zones && ring.len() + passed.len() >= count {
-                break;
-            }
-        }
-        ring.extend(passed);
-        ring.into_iter().take(count).map(|owner| self.members[owner as usize].id).collect()
+    /// Every member once, in the order in which a clockwise walk from `start` meets them.
+    pub fn walk(&self, start: u64) -> impl Iterator<Item = usize> {
+        let (before, behind) = self.tokens.split_at(self.tokens.partition_point(|(token, _)| *token < start));
+        let mut met = vec![false; self.members];
+        let owners = behind.iter().chain(before).map(|(_, owner)| *owner as usize);
+        // `take` ends the walk as soon as all have been met, mostly long before the circle closes.
+        owners.filter(move |owner| !std::mem::replace(&mut met[*owner], true)).take(self.members)
     }
 
     /// Each member's part of the circle, in units of 2^-64: the sum of the gaps that end at its tokens.
     pub fn shares(&self) -> Vec<u128> {
-        let mut shares = vec![0_u128; self.members.len()];
-        let last = self.tokens.last().map_or(0, |(token, _)| *token);
-        let mut before = last;
+        let mut shares = vec![0; self.members];
+        let mut before = self.tokens.last().map_or(0, |(token, _)| *token);
         for (token, owner) in &self.tokens {
             shares[*owner as usize] += u128::from(token.wrapping_sub(before));
             before = *token;
         }
         shares
-    }
-
-    /// The owners of the tokens from `start` once around.
-    fn walk(&self, start: u64) -> impl Iterator<Item = u32> {
-        let (low, high) = self.tokens.split_at(self.tokens.partition_point(|(token, _)| *token < start));
-        high.iter().chain(low).map(|(_, owner)| *owner)
-    }
-
-    fn zone(&self, owner: u32) -> &str {
-        &self.members[owner as usize].zone
     }
 }

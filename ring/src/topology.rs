@@ -6,6 +6,7 @@ use annulus_base::{Epoch, NamespaceId, NodeId, PartitionId};
 
 use crate::error::TopologyError;
 use crate::namespace::Namespace;
+use crate::placement::Placement;
 use crate::record::{ClusterId, Member, TopologyRecord};
 use crate::token::{TokenRing, clockwise};
 
@@ -57,7 +58,8 @@ impl Topology {
         let tokens = TokenRing::new(&record.members);
         let rings = record.namespaces.iter().map(|namespace| {
             let replicas = usize::from(namespace.replication_factor).min(record.members.len());
-            let nodes = namespace.partitions().flat_map(|partition| tokens.place(partition, replicas)).collect();
+            let placement = Placement::new(&record.members, &tokens, namespace.slots(), replicas);
+            let nodes = placement.rings(namespace);
             (namespace.id, Rings { replicas, nodes })
         });
         let (rings, shares) = (rings.collect(), tokens.shares());
@@ -163,3 +165,12 @@ impl Topology {
         self.record.members.binary_search_by_key(&node, |member| member.id).ok()
     }
 }
+
+#[cfg(test)]
+mod balance;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod rules;
+#[cfg(test)]
+mod samples;
