@@ -54,15 +54,18 @@ pub struct Bootstrap {
 impl Bootstrap {
     /// Begins, or goes on from what was saved before a restart. `nonce` is a fresh random number.
     ///
-    /// A node that has confirmed nothing yet may come back with other settings.
+    /// A node that has confirmed nothing yet may come back with other settings; for one that has decided
+    /// they no longer matter.
     ///
     /// # Errors
     /// [`BootstrapError`] when the settings cannot make a cluster, or differ from what this node confirmed.
     pub fn start(mut settings: Settings, saved: Option<Saved>, nonce: u128) -> Result<Self, BootstrapError> {
-        settings.initial_members.sort_unstable();
-        let decided = saved.as_ref().is_some_and(|saved| saved.decided);
-        if !decided {
-            settings.check()?;
+        match saved.as_ref().filter(|saved| saved.decided).and_then(|saved| saved.confirmed.as_ref()) {
+            Some(genesis) => settings.initial_members = addresses(genesis),
+            None => {
+                settings.initial_members.sort_unstable();
+                settings.check()?;
+            }
         }
         let fresh = settings.identity(nonce);
         let (saved, unsaved) = match saved {
@@ -197,7 +200,8 @@ impl Bootstrap {
     }
 
     fn tell_all(&self, effects: &mut Effects) {
-        effects.send.extend(self.others().map(|address| (address.to_owned(), self.state())));
+        let state = self.state();
+        effects.send.extend(self.others().map(|address| (address.to_owned(), state.clone())));
     }
 
     fn state(&self) -> Message {
@@ -213,4 +217,8 @@ impl Bootstrap {
         let members = self.settings.initial_members.iter().map(String::as_str);
         members.filter(|address| *address != self.saved.identity.address)
     }
+}
+
+fn addresses(record: &TopologyRecord) -> Vec<String> {
+    record.members.iter().map(|member| member.peer_address.clone()).collect()
 }

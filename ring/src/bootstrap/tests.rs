@@ -227,14 +227,21 @@ fn the_word_of_one_that_decided_is_enough() {
 }
 
 #[test]
-fn a_decision_survives_a_restart_and_other_settings() {
+fn a_decision_survives_a_restart_whatever_the_settings() {
     let mut world = World::of_three(7);
     world.settle();
-    world.nodes.get_mut("a").unwrap().settings.weight = 300;
+    world.nodes.get_mut("a").unwrap().settings = settings("x", &[]);
     world.restart("a");
     world.step("a", Input::Tick);
     assert_eq!(world.decided.len(), 4);
     world.assert_agreement();
+
+    let behind = world.nodes.get_mut("c").unwrap();
+    behind.disk.as_mut().unwrap().decided = false;
+    world.restart("c");
+    world.nodes.remove("b");
+    world.settle();
+    assert!(world.all_decided(), "a answers those that are behind");
 }
 
 #[test]
