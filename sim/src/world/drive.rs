@@ -9,10 +9,13 @@ use annulus_txn::member::{ClientId, Input, Reply};
 
 use super::{Event, Packet, Phase, World};
 use crate::describe;
-use crate::violation::{Verdict, wrong};
+use crate::violation::{Verdict, Violation, wrong};
 
 /// How long checkpoints take, relative to a sync.
 const CHECKPOINT_SYNCS: u64 = 4;
+
+/// More ticks than this in a row, at ten in a millisecond, are too many.
+const MOST_TICKS: u32 = 500;
 
 impl World {
     pub(super) fn start(&mut self, node: usize) -> Verdict {
@@ -34,11 +37,25 @@ impl World {
         if self.nodes[node].member().is_some() { Ok(()) } else { self.start(node) }
     }
 
+    /// The member asked for a tick. It must not do so for ever without letting time pass.
+    pub(super) fn wakeup(&mut self, node: usize) -> Verdict {
+        self.wakeups[node] = None;
+        let (count, since) = self.ticks[node];
+        if count > MOST_TICKS && self.time < since + u64::from(count) * MILLISECOND / 10 {
+            let what = format!("{} ticked {count} times in {} us", self.nodes[node].id, self.time - since);
+            return Err(Violation::Progress(what));
+        }
+        self.step(node, Input::Tick)?;
+        self.ticks[node] = if count == 0 { (1, self.time) } else { (count + 1, since) };
+        Ok(())
+    }
+
     /// A step of one node, with its effects. Does nothing if the node is down.
     pub(super) fn step(&mut self, node: usize, input: Input) -> Verdict {
         if self.nodes[node].member().is_none() {
             return Ok(());
         }
+        self.ticks[node] = (0, 0);
         let (mut out, mut replies) = (Effects::default(), Vec::new());
         let stepped = self.nodes[node].step(self.time, input, &mut out, &mut replies);
         if let Err(error) = stepped {

@@ -120,6 +120,8 @@ pub struct World {
     network: Network,
     /// For each node, when its next tick is scheduled.
     wakeups: Vec<Option<Micros>>,
+    /// For each node, how many ticks in a row it had, since when.
+    ticks: Vec<(u32, Micros)>,
     /// For each node, after how many steps it crashes.
     doomed: Vec<Option<u64>>,
     /// For each node, whether its next sync fails.
@@ -165,6 +167,7 @@ impl World {
             verbose,
             network: Network::new(count, options.network.clone()),
             wakeups: vec![None; count],
+            ticks: vec![(0, 0); count],
             doomed: vec![None; count],
             bad_sync: vec![false; count],
             heard: vec![vec![(0, true); count]; count],
@@ -230,10 +233,7 @@ impl World {
         self.trace.note(self.time);
         match event {
             Event::Arrive { from, to, packet } => self.arrive(from, to, packet),
-            Event::Wakeup { node } => {
-                self.wakeups[node] = None;
-                self.step(node, Input::Tick)
-            }
+            Event::Wakeup { node } => self.wakeup(node),
             Event::Synced { node, incarnation, upto } => self.synced(node, incarnation, upto),
             Event::Checkpoint { node } => self.checkpoint(node),
             Event::Checkpointed { node, incarnation } => self.checkpointed(node, incarnation),
