@@ -23,7 +23,7 @@ use annulus_base::time::{Micros, SECOND};
 use annulus_base::{Epoch, NodeId, Timestamp};
 use annulus_replica::message::Message;
 use annulus_ring::{Basis, ClusterId, Namespace, Topology, TopologyError};
-use annulus_txn::member::{ClientId, Input};
+use annulus_txn::member::ClientId;
 
 use crate::history::{EntryId, History};
 use crate::ledger::Ledger;
