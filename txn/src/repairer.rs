@@ -98,6 +98,7 @@ impl Repairer {
                 stretch.all_equal = false;
             }
             self.finish_stretch(replica, store, out, common)?;
+            self.next_stretch(replica, store, common)?;
         }
         if self.stretch.is_none() && self.pass.is_empty() && self.next_pass <= common.now.steady {
             self.begin_pass(common);
