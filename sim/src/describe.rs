@@ -11,6 +11,7 @@ use annulus_replica::record::Record;
 use annulus_replica::store::{Placed, Stamp};
 use annulus_txn::interface::TxnError;
 
+use crate::workload::Object;
 use crate::world::clock::DAWN;
 
 /// One line for each effect.
@@ -41,7 +42,8 @@ pub fn txn(id: TxnId) -> String {
 }
 
 /// Microseconds since the simulation began.
-fn time(ts: Timestamp) -> String {
+#[must_use]
+pub fn time(ts: Timestamp) -> String {
     match (ts, ts.micros().checked_sub(DAWN)) {
         (Timestamp::ZERO, _) => "0".into(),
         (Timestamp::MAX, _) => "max".into(),
@@ -66,17 +68,30 @@ fn list<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
     items.iter().map(show).collect::<Vec<_>>().join(", ")
 }
 
+/// A key of the simulated workload by its sort and number, another one by its name.
+#[must_use]
+pub fn key(key: &Key) -> String {
+    let field = key.field().unwrap_or_default();
+    let sort = key.as_bytes().get(4..8).and_then(|object| object.last()).and_then(|object| Object::named(*object));
+    match (sort, field.as_slice()) {
+        (Some(object), [high, low]) => {
+            format!("{}{}", object.letter(), u16::from_be_bytes([*high, *low]))
+        }
+        _ => field.escape_ascii().to_string(),
+    }
+}
+
 fn keys(keys: &[Key]) -> String {
-    list(keys, ToString::to_string)
+    list(keys, key)
 }
 
 fn stamps(rows: &[(Key, Stamp)]) -> String {
-    list(rows, |(key, seen)| format!("{key}={}", stamp(*seen)))
+    list(rows, |(at, seen)| format!("{}={}", key(at), stamp(*seen)))
 }
 
 fn placed(placed: &Placed) -> String {
     let what = if placed.version.value.is_some() { "" } else { " deleted" };
-    format!("{}/{}={}{what}", placed.partition, placed.key, stamp(placed.version.stamp))
+    format!("{}/{}={}{what}", placed.partition, key(&placed.key), stamp(placed.version.stamp))
 }
 
 fn found(found: &Found) -> String {
@@ -87,7 +102,7 @@ fn found(found: &Found) -> String {
     } else {
         " (digest)"
     };
-    format!("{}={}{what}", found.key, stamp(found.stamp))
+    format!("{}={}{what}", key(&found.key), stamp(found.stamp))
 }
 
 fn answer(answer: &Answer) -> String {
@@ -97,7 +112,7 @@ fn answer(answer: &Answer) -> String {
 
 fn holder(holder: &Holder) -> String {
     let how = if holder.prepared { "prepared" } else { "soft" };
-    format!("{} locked ({how}) by {} for {} us", holder.key, txn(holder.txn), holder.held_for)
+    format!("{} locked ({how}) by {} for {} us", key(&holder.key), txn(holder.txn), holder.held_for)
 }
 
 fn refusal(refusal: &Refusal) -> String {
@@ -117,8 +132,8 @@ fn result(result: &Result<Answer, Refusal>) -> String {
 fn prepare(prepare: &Prepare) -> String {
     let parts = list(&prepare.parts, |part| {
         let checks = list(&part.checks, |check| match check {
-            Check::Key(key, seen) => format!("{key}={}", stamp(*seen)),
-            Check::Range(_, rows) => format!("[{}]", list(rows, |(key, seen)| format!("{key}={}", stamp(*seen)))),
+            Check::Key(at, seen) => format!("{}={}", key(at), stamp(*seen)),
+            Check::Range(_, rows) => format!("[{}]", list(rows, |(at, seen)| format!("{}={}", key(at), stamp(*seen)))),
         });
         let writes =
             list(&part.writes, |(key, value)| if value.is_some() { key.to_string() } else { format!("delete {key}") });
@@ -132,7 +147,7 @@ fn vote(vote: &Vote) -> String {
     match vote {
         Vote::Yes => "YES".into(),
         Vote::No(No::Locked(held)) => format!("NO: {}", holder(held)),
-        Vote::No(No::Stale(key)) => format!("NO: {key} is stale"),
+        Vote::No(No::Stale(at)) => format!("NO: {} is stale", key(at)),
         Vote::No(No::TooLow(ts)) => format!("NO: too low, {} would do", time(*ts)),
         Vote::No(other) => format!("NO: {other:?}"),
         Vote::Decided(known) => outcome(*known).into(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use annulus_txn::interface::{Place, Seen};
 
+use crate::describe;
 use crate::history::{Call, History, Outcome};
 use crate::violation::{Verdict, wrong};
 use crate::workload::{Layout, OPENING_BALANCE, Object, value};
@@ -52,7 +53,10 @@ fn lists(history: &History, layout: &Layout) -> Verdict {
             let longest = longest.entry(place).or_default();
             let shared = list.len().min(longest.len());
             if list[..shared] != longest[..shared] {
-                return wrong(format!("read {id} found {list:?} in {}, which forks from {longest:?}", place.key));
+                return wrong(format!(
+                    "read {id} found {list:?} in {}, which forks from {longest:?}",
+                    describe::key(&place.key)
+                ));
             }
             if list.len() > longest.len() {
                 *longest = list;
@@ -63,7 +67,10 @@ fn lists(history: &History, layout: &Layout) -> Verdict {
         let (Call::Commit(commit), Outcome::Committed(..)) = (&entry.call, &entry.outcome) else { continue };
         for (place, _) in commit.writes.iter().filter(|(place, _)| places.contains(place)) {
             if longest.get(place).is_some_and(|longest| !longest.contains(&(id as u64))) {
-                return wrong(format!("append {id} to {} was acknowledged, and is lost: {longest:?}", place.key));
+                return wrong(format!(
+                    "append {id} to {} was acknowledged, and is lost: {longest:?}",
+                    describe::key(&place.key)
+                ));
             }
         }
     }
@@ -87,7 +94,10 @@ fn counters(history: &History, layout: &Layout) -> Verdict {
             }
         }
         if last < acknowledged || last > possible {
-            return wrong(format!("{} ends at {last} after {acknowledged} to {possible} increments", place.key));
+            return wrong(format!(
+                "{} ends at {last} after {acknowledged} to {possible} increments",
+                describe::key(&place.key)
+            ));
         }
     }
     Ok(())

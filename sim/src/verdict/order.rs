@@ -15,6 +15,7 @@ use annulus_replica::store::Stamp;
 use annulus_txn::interface::{Place, When};
 
 use super::graph::Graph;
+use crate::describe::{self, key, time};
 use crate::history::{Call, Entry, EntryId, History, Outcome};
 use crate::ledger::{Ledger, Versions};
 use crate::violation::{Verdict, wrong};
@@ -197,7 +198,7 @@ impl Builder<'_> {
 
     fn describe(&self, cycle: &[usize]) -> String {
         let entries = cycle.iter().filter_map(|id| self.history.entries.get(*id).map(|entry| (id, entry)));
-        let lines: Vec<_> = entries.map(|(id, entry)| format!("\n  {id}: {}", describe(entry))).collect();
+        let lines: Vec<_> = entries.map(|(id, entry)| format!("\n  {id}: {}", show(entry))).collect();
         lines.concat()
     }
 }
@@ -210,9 +211,9 @@ fn is_snapshot(entry: &Entry) -> bool {
     matches!(entry.call, Call::Read(_, When::At(_)) | Call::Scan(When::At(_)))
 }
 
-fn describe(entry: &Entry) -> String {
+fn show(entry: &Entry) -> String {
     let (from, to) = (entry.invoked.0, entry.returned.map(|(time, _)| time));
-    let shown = |place: &Place, stamp: &Stamp| format!("{}@{}", place.key, stamp.ts);
+    let shown = |place: &Place, stamp: &Stamp| format!("{}@{}", key(&place.key), time(stamp.ts));
     let what = match (&entry.call, &entry.outcome) {
         (Call::Read(keys, when), Outcome::Read(seen)) => {
             let seen: Vec<_> = keys.iter().zip(seen).map(|(place, seen)| shown(place, &seen.stamp)).collect();
@@ -220,17 +221,18 @@ fn describe(entry: &Entry) -> String {
         }
         (Call::Scan(when), Outcome::Scanned(ranges)) => {
             let rows = ranges.iter().flat_map(|range| &range.rows);
-            let seen: Vec<_> = rows.map(|(key, seen)| format!("{key}@{}", seen.stamp.ts)).collect();
+            let seen: Vec<_> =
+                rows.map(|(key, seen)| format!("{}@{}", describe::key(key), time(seen.stamp.ts))).collect();
             format!("scan {when:?} {}", seen.join(" "))
         }
         (Call::Commit(commit), outcome) => {
             let reads: Vec<_> = commit.reads.iter().map(|(place, stamp)| shown(place, stamp)).collect();
-            let writes: Vec<_> = commit.writes.iter().map(|(place, _)| place.key.to_string()).collect();
+            let writes: Vec<_> = commit.writes.iter().map(|(place, _)| key(&place.key)).collect();
             let rows: Vec<_> = commit
                 .ranges
                 .iter()
                 .flat_map(|range| &range.rows)
-                .map(|(key, stamp)| format!("{key}@{}", stamp.ts))
+                .map(|(key, stamp)| format!("{}@{}", describe::key(key), time(stamp.ts)))
                 .collect();
             format!(
                 "commit of {} having read {} and in ranges {}: {outcome:?}",

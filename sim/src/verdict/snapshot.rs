@@ -4,6 +4,7 @@ use annulus_base::Timestamp;
 use annulus_replica::store::Stamp;
 use annulus_txn::interface::{Place, Seen, SeenRange, When};
 
+use crate::describe;
 use crate::history::{Call, History, Outcome};
 use crate::ledger::Ledger;
 use crate::violation::{Verdict, wrong};
@@ -45,8 +46,12 @@ fn check_key(ledger: &Ledger, id: usize, at: Timestamp, place: &Place, seen: Opt
     if due == got {
         return Ok(());
     }
-    let show = |stamp: Option<Stamp>| {
-        stamp.map_or_else(|| "nothing".to_owned(), |stamp| format!("{:?} by {}", stamp.ts, stamp.txn))
-    };
-    wrong(format!("snapshot read {id} at {at:?}: {} is {}, but it saw {}", place.key, show(due), show(got)))
+    let show = |stamp: Option<Stamp>| stamp.map_or_else(|| "nothing".to_owned(), describe::stamp);
+    wrong(format!(
+        "snapshot read {id} at {}: {} is {}, but it saw {}",
+        describe::time(at),
+        describe::key(&place.key),
+        show(due),
+        show(got)
+    ))
 }

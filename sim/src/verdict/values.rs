@@ -5,6 +5,7 @@ use annulus_replica::store::Stamp;
 use annulus_txn::interface::{Place, Seen};
 use bytes::Bytes;
 
+use crate::describe;
 use crate::history::{Call, History, Outcome};
 use crate::ledger::Ledger;
 use crate::violation::{Verdict, wrong};
@@ -44,14 +45,18 @@ fn check_seen(ledger: &Ledger, id: usize, place: &Place, seen: &Seen) -> Verdict
         return if seen.value.is_none() {
             Ok(())
         } else {
-            wrong(format!("read {id}: {} has a value but no version", place.key))
+            wrong(format!("read {id}: {} has a value but no version", describe::key(&place.key)))
         };
     }
     let known: Option<&Option<Bytes>> = ledger.versions.get(place).and_then(|versions| versions.get(&seen.stamp));
     match known {
-        None => wrong(format!("read {id} saw a version of {} that no store ever held: {:?}", place.key, seen.stamp)),
+        None => wrong(format!(
+            "read {id} saw a version of {} that no store ever held: {:?}",
+            describe::key(&place.key),
+            seen.stamp
+        )),
         Some(value) if *value != seen.value => {
-            wrong(format!("read {id} saw {:?} at {}, written was {value:?}", seen.value, place.key))
+            wrong(format!("read {id} saw {:?} at {}, written was {value:?}", seen.value, describe::key(&place.key)))
         }
         Some(_) => Ok(()),
     }
@@ -62,14 +67,14 @@ fn check_writes(history: &History, ledger: &Ledger) -> Verdict {
     for (place, versions) in &ledger.versions {
         for (stamp, value) in versions {
             let Some(entry) = ledger.entry_of(stamp.txn) else {
-                return wrong(format!("{} has a version that nobody wrote: {stamp:?}", place.key));
+                return wrong(format!("{} has a version that nobody wrote: {stamp:?}", describe::key(&place.key)));
             };
             if ledger.outcome(stamp.txn) == Some(message::Outcome::Abort) {
-                return wrong(format!("{} has a version of {}, which aborted", place.key, stamp.txn));
+                return wrong(format!("{} has a version of {}, which aborted", describe::key(&place.key), stamp.txn));
             }
             let Call::Commit(commit) = &history.get(entry).call else { continue };
             if !commit.writes.iter().any(|(written, to)| written == place && to == value) {
-                return wrong(format!("commit {entry} did not write {value:?} to {}", place.key));
+                return wrong(format!("commit {entry} did not write {value:?} to {}", describe::key(&place.key)));
             }
         }
     }

@@ -86,6 +86,25 @@ pub enum Object {
 impl Object {
     /// All of them.
     pub const ALL: [Self; 6] = [Self::Register, Self::Account, Self::List, Self::Pair, Self::Counter, Self::Member];
+
+    /// The sort of that number.
+    #[must_use]
+    pub fn named(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|object| *object as u8 == number)
+    }
+
+    /// What its keys are called by.
+    #[must_use]
+    pub const fn letter(self) -> char {
+        match self {
+            Self::Register => 'r',
+            Self::Account => 'a',
+            Self::List => 'l',
+            Self::Pair => 'p',
+            Self::Counter => 'c',
+            Self::Member => 'm',
+        }
+    }
 }
 
 /// Where the data lies: how many keys of each sort, over how many partitions.

@@ -257,7 +257,9 @@ impl World {
         let over = self.steps >= self.options.fault_steps || self.time >= self.options.fault_time;
         match self.phase {
             Phase::Faults if over => self.heal()?,
-            Phase::Healed if self.steps > self.healed_steps + HEALED_STEPS || self.time > self.healed_at + HEALED_TIME => {
+            Phase::Healed
+                if self.steps > self.healed_steps + HEALED_STEPS || self.time > self.healed_at + HEALED_TIME =>
+            {
                 self.phase = Phase::Finishing;
                 self.queue.push(self.time, Event::Inspect);
             }

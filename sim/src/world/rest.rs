@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::clock::DAWN;
 use super::drive::index;
 use super::{Event, Phase, World};
+use crate::describe;
 use crate::history::{Call, Outcome};
 use crate::violation::{Verdict, wrong};
 
@@ -95,15 +96,25 @@ impl World {
         for node in ring {
             let kept = match self.kept(index(*node), partition, horizon) {
                 Ok(kept) => kept,
-                Err(key) => return Some(format!("{node}: the record of {key} in {partition} is still corrupt")),
+                Err(key) => {
+                    return Some(format!(
+                        "{node}: the record of {} in {partition} is still corrupt",
+                        describe::key(key)
+                    ));
+                }
             };
             match &first {
                 None => first = Some(kept),
                 Some(other) if *other == kept => {}
                 Some(other) => {
                     let key = other.iter().chain(&kept).find(|(key, _)| other.get(*key) != kept.get(*key))?.0;
-                    let (a, b) = (other.get(key), kept.get(key));
-                    return Some(format!("{} and {node} differ at {key} in {partition}: {a:?}, {b:?}", ring[0]));
+                    let show = |kept: Option<&Vec<(Stamp, Option<&Bytes>)>>| {
+                        let versions = kept.into_iter().flatten().map(|(stamp, _)| describe::stamp(*stamp));
+                        versions.collect::<Vec<_>>().join(" ")
+                    };
+                    let (a, b) = (show(other.get(key)), show(kept.get(key)));
+                    let key = describe::key(key);
+                    return Some(format!("{} and {node} differ at {key} in {partition}: {a}; {b}", ring[0]));
                 }
             }
         }
@@ -139,7 +150,7 @@ impl World {
                 let held = stored
                     .any(|(key, versions)| *key == place.key && versions.is_some_and(|all| all.contains_key(&stamp)));
                 if !held {
-                    return wrong(format!("the acknowledged write of {} by {txn} is lost", place.key));
+                    return wrong(format!("the acknowledged write of {} by {txn} is lost", describe::key(&place.key)));
                 }
             }
         }
