@@ -251,6 +251,7 @@ pub fn record(record: &Record) -> String {
         Record::Marks { low_water, forgotten } => {
             format!("marks low {} forgotten {}", time(*low_water), time(*forgotten))
         }
+        Record::Purged { partition, tombstones } => format!("purged {partition} {}", stamps(tombstones)),
         Record::Floor(ts) => format!("floor {}", time(*ts)),
     }
 }
