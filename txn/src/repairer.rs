@@ -44,7 +44,9 @@ struct Stretch {
 #[derive(Debug, Default)]
 struct Healing {
     listed: BTreeMap<NodeId, Vec<(Key, Stamp)>>,
-    wanted: BTreeSet<Stamp>,
+    /// Known once enough replicas have listed theirs.
+    wanted: Option<BTreeSet<Stamp>>,
+    /// Versions never change: what comes late is as good.
     fetched: BTreeMap<Stamp, Placed>,
     retry_at: Micros,
 }
@@ -343,11 +345,15 @@ impl Repairer {
             if healing.retry_at > common.now.steady {
                 continue;
             }
-            *healing = Healing { retry_at: common.now.steady + 2 * common.settings.resend_after, ..Healing::default() };
+            healing.retry_at = common.now.steady + 2 * common.settings.resend_after;
+            if healing.wanted.take().is_some() {
+                // Something listed did not come: it may have been collected meanwhile.
+                healing.listed.clear();
+            }
+            let silent = |node: &&NodeId| **node != common.id && !healing.listed.contains_key(*node);
+            let silent = common.ring(*partition).iter().filter(silent).copied().collect();
             let id = self.request(Some((*partition, key.clone())), common);
-            let compare = Compare::of_damage(id, *partition, only(key));
-            let others = common.ring(*partition).iter().filter(|node| **node != common.id).copied().collect();
-            common.broadcast(others, Message::Compare(compare));
+            common.broadcast(silent, Message::Compare(Compare::of_damage(id, *partition, only(key))));
         }
     }
 
@@ -366,8 +372,11 @@ impl Repairer {
         let (partition, key) = damaged;
         let needed = common.ring(*partition).len() - common.quorum(*partition) + 1;
         let Some(healing) = self.healing.get_mut(damaged) else { return Ok(()) };
+        if healing.wanted.is_some() {
+            return Ok(());
+        }
         healing.listed.insert(from, list);
-        if healing.listed.len() != needed {
+        if healing.listed.len() < needed {
             return Ok(());
         }
         let mut wanted = BTreeSet::new();
@@ -378,7 +387,7 @@ impl Repairer {
                 fetches.push((*node, new));
             }
         }
-        healing.wanted = wanted;
+        healing.wanted = Some(wanted);
         for (node, list) in fetches {
             let id = self.request(Some(damaged.clone()), common);
             common.send(node, Message::Fetch(id, *partition, list));
@@ -396,15 +405,15 @@ impl Repairer {
     ) -> StoreResult<()> {
         let place = (partition, key.clone());
         let Some(healing) = self.healing.get_mut(&place) else { return Ok(()) };
-        let whole =
-            !healing.listed.is_empty() && healing.wanted.iter().all(|stamp| healing.fetched.contains_key(stamp));
-        if !whole {
+        let Some(wanted) = &healing.wanted else { return Ok(()) };
+        if !wanted.iter().all(|stamp| healing.fetched.contains_key(stamp)) {
             return Ok(());
         }
+        let versions = wanted.iter().filter_map(|stamp| healing.fetched.get(stamp)).cloned().collect();
         // Kept until the replica has carried it out, so that it is not asked for at once again.
-        let versions = std::mem::replace(healing, Healing { retry_at: healing.retry_at, ..Healing::default() }).fetched;
+        *healing = Healing { retry_at: healing.retry_at, ..Healing::default() };
         self.asked.retain(|_, about| about.as_ref() != Some(&place));
-        replica.heal(partition, key, versions.into_values().collect(), out)
+        replica.heal(partition, key, versions, out)
     }
 }
 
