@@ -60,13 +60,11 @@ impl Network {
 
     fn arrival(&mut self, now: Micros, from: usize, to: usize, rng: &mut Rng) -> Micros {
         let (low, high) = self.options.delay;
-        let mut delay = rng.between(low, high);
-        if rng.below(1_000) < self.options.late_odds {
-            delay += rng.below(self.options.late);
-        }
+        let delay = rng.between(low, high);
+        let late = if rng.below(1_000) < self.options.late_odds { rng.below(self.options.late) } else { 0 };
         let ordered = self.options.ordered;
         let link = self.link(from, to);
-        let mut at = now + delay * link.slowdown;
+        let mut at = now + delay * link.slowdown + late;
         if ordered {
             at = at.max(link.last_arrival);
         }
@@ -103,9 +101,11 @@ impl Network {
         }
     }
 
-    /// Ends all faults: no cut, loss, duplicate or late message any more.
+    /// Ends all faults: no cut, loss, duplicate or late message any more. Nothing waits behind a message
+    /// that is still late.
     pub fn heal(&mut self) {
         self.mend();
+        self.options.ordered = false;
         self.options.loss = 0;
         self.options.duplication = 0;
         self.options.late_odds = 0;
