@@ -1,1 +1,10 @@
 //! To be filled.
+
+#[cfg(test)]
+mod fixture;
+pub mod history;
+pub mod serializable;
+pub mod state;
+mod verdict;
+
+pub use verdict::{Anomaly, Verdict, Violation};
