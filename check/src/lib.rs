@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod fixture;
 pub mod history;
+pub mod linearizable;
 pub mod serializable;
 pub mod state;
 mod verdict;
