@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod fixture;
+pub mod graph;
 pub mod history;
 pub mod linearizable;
 pub mod serializable;
