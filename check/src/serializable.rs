@@ -141,8 +141,8 @@ fn verdict(history: &History, report: &Report) -> Verdict {
     let found = kinds.flat_map(|(kind, found)| found.iter().map(move |anomaly| (kind, anomaly)));
     // A cycle that was only shown to exist explains nothing, so one that is spelled out is preferred; of
     // those equally small the one with a telling name.
-    let smallest = found
-        .min_by_key(|(kind, anomaly)| (kind.ends_with("-exists"), anomaly.ops.len(), kind.starts_with("G-")));
+    let smallest =
+        found.min_by_key(|(kind, anomaly)| (kind.ends_with("-exists"), anomaly.ops.len(), kind.starts_with("G-")));
     match (report.valid, smallest) {
         (Valid::True, _) => Verdict::Valid,
         // Operations that do not depend on each other fit into any order.
@@ -217,7 +217,8 @@ mod tests {
     fn bad_lists() {
         let stale = vec![ok(0, 1, vec![append(1, 1)]), ok(2, 3, vec![none(1)]), ok(4, 5, vec![list(1, &[1])])];
         assert_eq!(anomaly(stale), Anomaly::Strict);
-        let lost_append = vec![ok(0, 1, vec![append(1, 1)]), ok(2, 3, vec![append(1, 2)]), ok(4, 5, vec![list(1, &[2])])];
+        let lost_append =
+            vec![ok(0, 1, vec![append(1, 1)]), ok(2, 3, vec![append(1, 2)]), ok(4, 5, vec![list(1, &[2])])];
         assert_eq!(anomaly(lost_append), Anomaly::Strict);
         let lost_update = vec![
             ok(0, 5, vec![none(1), append(1, 1)]),
@@ -229,10 +230,7 @@ mod tests {
         assert_eq!(anomaly(aborted), Anomaly::G1a);
         let intermediate = vec![ok(0, 9, vec![append(1, 1), append(1, 2)]), ok(1, 8, vec![list(1, &[1])])];
         assert_eq!(anomaly(intermediate), Anomaly::G1b);
-        let circular = vec![
-            ok(0, 9, vec![append(1, 1), list(2, &[1])]),
-            ok(1, 8, vec![append(2, 1), list(1, &[1])]),
-        ];
+        let circular = vec![ok(0, 9, vec![append(1, 1), list(2, &[1])]), ok(1, 8, vec![append(2, 1), list(1, &[1])])];
         assert_eq!(anomaly(circular), Anomaly::G1c);
         let skew = vec![ok(0, 9, vec![none(1), append(2, 1)]), ok(1, 8, vec![none(2), append(1, 1)])];
         assert_eq!(anomaly(skew), Anomaly::G2Item);

@@ -84,7 +84,8 @@ impl Finder<'_> {
         let mut best: Option<Vec<Step>> = None;
         let mut effort = EFFORT;
         for (from, to, first) in paths {
-            let shorter = self.path(from, to, &mut effort).map(|path| first.into_iter().chain(path).collect::<Vec<_>>());
+            let shorter =
+                self.path(from, to, &mut effort).map(|path| first.into_iter().chain(path).collect::<Vec<_>>());
             best = match (best, shorter) {
                 (Some(best), Some(new)) if new.len() >= best.len() => Some(best),
                 (best, new) => new.or(best),

@@ -221,19 +221,13 @@ fn histories_of_clients() {
     assert_eq!(anomaly(aborted), Anomaly::G1a);
     let intermediate = vec![at(1, ok(0, 9, vec![w(1, 1), w(1, 2)])), ok(1, 8, vec![r(1, 1)])];
     assert_eq!(anomaly(intermediate), Anomaly::G1b);
-    let gap = vec![
-        at(1, ok(0, 9, vec![append(1, 1)])),
-        at(2, ok(1, 8, vec![append(1, 2)])),
-        ok(10, 11, vec![list(1, &[2])]),
-    ];
+    let gap =
+        vec![at(1, ok(0, 9, vec![append(1, 1)])), at(2, ok(1, 8, vec![append(1, 2)])), ok(10, 11, vec![list(1, &[2])])];
     assert_eq!(anomaly(gap), Anomaly::IncompatibleOrder);
     assert_eq!(anomaly(vec![ok(0, 1, vec![list(1, &[3])])]), Anomaly::Invented);
     let own = vec![at(1, ok(0, 1, vec![append(1, 1), none(1)]))];
     assert_eq!(anomaly(own), Anomaly::Internal);
-    let torn = vec![
-        at(1, op(0, 1, Outcome::Unknown, vec![w(1, 1), w(2, 1)])),
-        ok(2, 3, vec![r(1, 1), none(2)]),
-    ];
+    let torn = vec![at(1, op(0, 1, Outcome::Unknown, vec![w(1, 1), w(2, 1)])), ok(2, 3, vec![r(1, 1), none(2)])];
     assert_eq!(anomaly(torn), Anomaly::GSingle);
     let unstamped = vec![ok(0, 1, vec![w(1, 1)])];
     assert!(matches!(check_history(&history(unstamped)), Verdict::Undecided(_)));

@@ -210,10 +210,10 @@ impl History {
         self.ops.iter().enumerate().filter(|(_, op)| op.is_possible())
     }
 
-    /// One line about an operation, for explanations.
+    /// One line about an operation, for explanations. The id after the last one stands for a final read.
     #[must_use]
     pub fn describe(&self, id: OpId) -> String {
-        self.ops.get(id).map_or_else(|| format!("op {id}"), |op| format!("op {id}: {op}"))
+        self.ops.get(id).map_or_else(|| "the final read".to_owned(), |op| format!("op {id}: {op}"))
     }
 }
 

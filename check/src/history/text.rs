@@ -76,7 +76,8 @@ mod tests {
         recorder.ok(write, vec![Step::Write { key: 1, value: 5 }], 12).unwrap();
         recorder.committed_at(write, u64::MAX - 1);
         recorder.fail(cas, 13).unwrap();
-        let mixed = vec![Step::read(1), Step::read(2), Step::Append { key: 2, value: -4 }, Step::Add { key: 3, amount: 2 }];
+        let mixed =
+            vec![Step::read(1), Step::read(2), Step::Append { key: 2, value: -4 }, Step::Add { key: 3, amount: 2 }];
         let lost = recorder.invoke(0, 0, mixed.clone(), 14);
         let late = recorder.invoke(1, 0, mixed.clone(), 15);
         recorder.unknown(lost, 16).unwrap();

@@ -54,9 +54,11 @@ fn explain(history: &History, key: Key, actions: &[Action], budget: u64) -> Verd
     if let Answer::Stuck { at, states } = search::run(actions, budget) {
         let named = |state: &Option<Value>| state.map_or("nothing".to_owned(), |value| value.to_string());
         let states: Vec<_> = states.iter().map(named).collect();
-        let states = if states.is_empty() { "only values that no later operation saw".into() } else { states.join(", ") };
+        let states =
+            if states.is_empty() { "only values that no later operation saw".into() } else { states.join(", ") };
         let (op, end) = (actions[at].op, actions[at].ended);
-        why += &format!("op {op} cannot have happened by its end at #{end}; before it key {key} could hold: {states}\n");
+        why +=
+            &format!("op {op} cannot have happened by its end at #{end}; before it key {key} could hold: {states}\n");
     }
     for action in actions {
         why += &history.describe(action.op);
@@ -156,12 +158,8 @@ mod tests {
         let lost_update =
             vec![ok(0, 9, Step::compare_and_set(1, None, 1)), ok(1, 8, Step::compare_and_set(1, None, 2))];
         assert_eq!(bad(lost_update), [0, 1]);
-        let flicker = vec![
-            ok(0, 20, vec![w(1, 1)]),
-            ok(1, 2, vec![r(1, 1)]),
-            ok(3, 4, vec![none(1)]),
-            ok(5, 6, vec![r(1, 1)]),
-        ];
+        let flicker =
+            vec![ok(0, 20, vec![w(1, 1)]), ok(1, 2, vec![r(1, 1)]), ok(3, 4, vec![none(1)]), ok(5, 6, vec![r(1, 1)])];
         assert_eq!(bad(flicker), [0, 1, 2]);
         let twice = vec![
             ok(0, 1, vec![w(1, 5)]),
