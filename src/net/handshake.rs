@@ -20,8 +20,7 @@ use super::codec::CodecError;
 pub const MAGIC: [u8; 8] = *b"ANNULUS\n";
 
 /// What is answered to whoever starts with other bytes; whoever they are, they may read text.
-pub const NOT_ANNULUS: &[u8] =
-    b"-ERR this port is for Annulus nodes only; clients use the Redis or the HTTP port\r\n";
+pub const NOT_ANNULUS: &[u8] = b"-ERR this port is for Annulus nodes only; clients use the Redis or the HTTP port\r\n";
 
 /// The versions of the wire that this build speaks: the newest, and the one before once there is one.
 pub const VERSIONS: Versions = Versions { oldest: 1, newest: 1 };

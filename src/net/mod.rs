@@ -8,11 +8,15 @@ mod accept;
 pub mod codec;
 mod connection;
 mod dial;
+pub mod gossip;
 pub mod handshake;
 mod link;
 pub mod peers;
+#[cfg(test)]
+mod testing;
 pub mod wire;
 
+pub use gossip::{Change, Gossip, GossipConfig};
 pub use link::PeerStats;
 pub use peers::{Handler, Limits, Peers, PeersConfig};
 pub use wire::Envelope;

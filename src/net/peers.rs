@@ -217,8 +217,7 @@ async fn ping(shared: Rc<Shared>) {
     let mut ticks = interval(shared.limits.ping);
     loop {
         ticks.tick().await;
-        let to: Vec<NodeId> =
-            shared.links.values().filter(|link| link.is_connected()).map(|link| link.node).collect();
+        let to: Vec<NodeId> = shared.links.values().filter(|link| link.is_connected()).map(|link| link.node).collect();
         if let Err(error) = shared.send(&to, &Envelope::Ping(shared.micros())) {
             tracing::error!(%error, "cannot encode a ping");
         }
