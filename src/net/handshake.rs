@@ -4,8 +4,8 @@
 //! [`Reply`], and closes the connection unless that is a welcome. These few types never change, so that
 //! nodes of any two versions can at least tell each other why they cannot talk.
 //!
-//! The decisions are pure functions here; the reading and writing is in [`super::dial`] and
-//! [`super::accept`].
+//! The decisions are pure functions here; the reading and writing is where connections are dialled and
+//! accepted.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -175,12 +175,6 @@ impl HandshakeError {
             _ => ErrorClass::Invalid,
         }
     }
-}
-
-/// The reply to the dialler, as the reason for refusing it.
-#[must_use]
-pub fn refusal(error: &HandshakeError) -> Reply {
-    Reply::Refused(error.to_string())
 }
 
 /// The version to speak with whoever offers `theirs`.

@@ -5,10 +5,12 @@
 //! one `LocalSet`; only the gossip library runs on a task that could move.
 
 mod accept;
+pub mod bootstrap;
 pub mod codec;
 mod connection;
 mod dial;
 pub mod gossip;
+mod guests;
 pub mod handshake;
 mod link;
 pub mod peers;

@@ -58,7 +58,7 @@ async fn start(node: u32, incarnation: u32, listener: TcpListener, addresses: &[
     let on_change = move |change| noted.borrow_mut().push(change);
     let gossip = Gossip::start(peers.clone(), &topology(addresses), config(), own, on_change).await.unwrap();
     assert!(router.0.set(gossip.clone()).is_ok());
-    peers.start(listener, router);
+    peers.start(listener, router, None);
     Node { peers, gossip, changes }
 }
 

@@ -81,7 +81,7 @@ fn start(identity: Identity, listener: TcpListener, members: &[(u32, &str)], lim
     let members = members.iter().map(|(node, address)| (NodeId(*node), (*address).to_owned())).collect();
     let seed = u64::from(identity.node.0);
     let (peers, inbox) = (Peers::new(PeersConfig { identity, members, limits, seed }), Rc::new(Inbox::default()));
-    peers.start(listener, inbox.clone());
+    peers.start(listener, inbox.clone(), None);
     Node { peers, inbox }
 }
 
