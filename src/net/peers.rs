@@ -24,11 +24,13 @@ use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{interval, sleep, timeout};
 
+use super::accept::{self, Reception};
+use super::bootstrap::Founder;
 use super::codec::{self, CodecError};
+use super::dial;
 use super::handshake::Identity;
 use super::link::{Link, PeerStats};
 use super::wire::Envelope;
-use super::{accept, dial};
 
 /// The encoding buffer is given back when it grew above this, bytes.
 const KEPT_CAPACITY: usize = 1024 * 1024;
@@ -94,7 +96,6 @@ pub(super) struct Shared {
     me: Cell<Identity>,
     pub(super) links: BTreeMap<NodeId, Rc<Link>>,
     pub(super) limits: Limits,
-    pub(super) guests: Cell<usize>,
     pub(super) closed: Cell<bool>,
     started: Instant,
     rng: RefCell<Rng>,
@@ -142,7 +143,6 @@ impl Peers {
             me: Cell::new(identity),
             links: links.collect(),
             limits,
-            guests: Cell::default(),
             closed: Cell::default(),
             started: Instant::now(),
             rng: RefCell::new(Rng::new(seed)),
@@ -152,10 +152,12 @@ impl Peers {
     }
 
     /// Starts dialling and accepting. Runs until [`Peers::close`]. Must be called within a `LocalSet`.
-    pub fn start(&self, listener: TcpListener, handler: Rc<dyn Handler>) {
+    /// The `founder`, where this node has just formed the cluster, answers nodes that are still at it.
+    pub fn start(&self, listener: TcpListener, handler: Rc<dyn Handler>, founder: Option<Rc<Founder>>) {
+        let reception = Reception { shared: self.0.clone(), handler, founder };
         let dials = self.0.links.values().map(|link| spawn_local(dial::run(self.0.clone(), link.clone())));
         let mut tasks: Vec<AbortHandle> = dials.map(|task| task.abort_handle()).collect();
-        tasks.push(spawn_local(accept::run(self.0.clone(), listener, handler)).abort_handle());
+        tasks.push(spawn_local(accept::run(reception, listener)).abort_handle());
         tasks.push(spawn_local(ping(self.0.clone())).abort_handle());
         self.0.tasks.borrow_mut().extend(tasks);
     }
@@ -217,8 +219,7 @@ async fn ping(shared: Rc<Shared>) {
     let mut ticks = interval(shared.limits.ping);
     loop {
         ticks.tick().await;
-        let to: Vec<NodeId> =
-            shared.links.values().filter(|link| link.is_connected()).map(|link| link.node).collect();
+        let to: Vec<NodeId> = shared.links.values().filter(|link| link.is_connected()).map(|link| link.node).collect();
         if let Err(error) = shared.send(&to, &Envelope::Ping(shared.micros())) {
             tracing::error!(%error, "cannot encode a ping");
         }
