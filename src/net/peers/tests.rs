@@ -74,7 +74,8 @@ fn identity(node: u32) -> Identity {
 
 /// Short times, so that tests of them are quick.
 fn limits() -> Limits {
-    Limits { handshake: Duration::from_millis(200), stall: Duration::from_millis(200), ..Limits::default() }
+    let (handshake, stall) = (Duration::from_millis(200), Duration::from_millis(300));
+    Limits { handshake, stall, ping: Duration::from_millis(20), ..Limits::default() }
 }
 
 fn start(identity: Identity, listener: TcpListener, members: &[(u32, &str)], limits: Limits) -> Node {
