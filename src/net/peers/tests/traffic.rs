@@ -103,7 +103,7 @@ fn a_peer_that_takes_nothing_is_given_up() {
     run(async {
         let (deaf, deaf_address) = listen().await;
         let (listener, _) = listen().await;
-        let node = start(identity(1), listener, &[(2, &deaf_address)], limits());
+        let node = start(identity(1), listener, &[(2, &deaf_address)], impatient());
         let _open = deaf_peer(&deaf).await;
         node.connected(2).await;
         for _ in 0..300 {
@@ -119,7 +119,7 @@ fn connections_over_which_nothing_comes_are_given_up() {
     run(async {
         let (silent, silent_address) = listen().await;
         let (listener, address) = listen().await;
-        let node = start(identity(1), listener, &[(2, &silent_address)], limits());
+        let node = start(identity(1), listener, &[(2, &silent_address)], impatient());
         // The peer takes everything and says nothing, on both connections.
         let mut taken = deaf_peer(&silent).await;
         let _draining = spawn_local(async move { while taken.fill().await.is_ok() {} });
