@@ -72,9 +72,15 @@ fn identity(node: u32) -> Identity {
     Identity { cluster: CLUSTER, node: NodeId(node), incarnation: Incarnation(1), epoch: Epoch(1) }
 }
 
-/// Short times, so that tests of them are quick.
+/// Patient even on a busy machine.
 fn limits() -> Limits {
-    Limits { handshake: Duration::from_millis(200), stall: Duration::from_millis(200), ..Limits::default() }
+    Limits { handshake: Duration::from_secs(10), ..Limits::default() }
+}
+
+/// Short times, for tests of what happens after them.
+fn impatient() -> Limits {
+    let (handshake, stall) = (Duration::from_millis(200), Duration::from_millis(300));
+    Limits { handshake, stall, ping: Duration::from_millis(20), ..Limits::default() }
 }
 
 fn start(identity: Identity, listener: TcpListener, members: &[(u32, &str)], limits: Limits) -> Node {
