@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use annulus_base::Incarnation;
 use bytes::Buf;
 
-use super::files::{Directory, is_full, read_all, replace};
+use super::files::{Directory, is_full, read_replaced, replace};
 
 const FILE: &str = "records";
 const MAGIC: &[u8; 8] = b"AnnulMT\n";
@@ -82,11 +82,13 @@ impl Meta {
     /// [`MetaError`].
     pub fn open(directory: Arc<dyn Directory>, has_data: bool) -> Result<Self, MetaError> {
         let file = directory.path(FILE);
-        let (records, is_new) = match directory.open(FILE).and_then(|file| read_all(&*file)) {
-            Ok(data) => (decode(&data).map_err(|reason| MetaError::Damaged { file, reason })?, false),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && has_data => return Err(MetaError::Lost { file }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (Records::new(), true),
-            Err(source) => return Err(MetaError::Io { action: "read", file, source }),
+        let failed = |source| MetaError::Io { action: "read", file: file.clone(), source };
+        let data = read_replaced(&*directory, FILE).map_err(failed)?;
+        let is_new = data.is_none();
+        let records = match data {
+            Some(data) => decode(&data).map_err(|reason| MetaError::Damaged { file, reason })?,
+            None if has_data => return Err(MetaError::Lost { file }),
+            None => Records::new(),
         };
         Ok(Self { directory, records: Mutex::new(records), is_new })
     }

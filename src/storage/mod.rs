@@ -22,3 +22,5 @@ pub mod versions;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;

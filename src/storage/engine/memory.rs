@@ -17,7 +17,7 @@ use bytes::{Buf, Bytes};
 
 use super::overlay::{Overlay, Table, split_key};
 use super::{Batch, Bounds, EVERYTHING, Engine, EngineError, EngineKind, EngineResult, Entry, Order, Snapshot, Space};
-use crate::storage::files::{Directory, File, create_over, read_all};
+use crate::storage::files::{Directory, File, create_over, read_replaced};
 
 const FILE: &str = "snapshot";
 const TEMPORARY: &str = "snapshot.tmp";
@@ -44,11 +44,8 @@ impl MemoryEngine {
     /// # Errors
     /// [`EngineError`].
     pub fn open(directory: Arc<dyn Directory>) -> EngineResult<Self> {
-        let data = match directory.open(FILE).and_then(|file| read_all(&*file)) {
-            Ok(data) => Some(Bytes::from(data)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(EngineError::io(EngineKind::Memory, "read its snapshot file")(error)),
-        };
+        let failed = EngineError::io(EngineKind::Memory, "read its snapshot file");
+        let data = read_replaced(&*directory, FILE).map_err(failed)?.map(Bytes::from);
         let map = match data {
             Some(data) => load(data).map_err(|reason| damaged(&*directory, reason))?,
             None => Map::default(),

@@ -3,8 +3,8 @@
 //! An engine keeps ordered byte strings in a few fixed [`Space`]s. What it promises:
 //! - [`Engine::write`] applies a batch atomically, also with regard to crashes; it need not be durable.
 //! - [`Engine::sync`] makes durable everything written before it was called. What is written later may
-//!   be lost, wholly or in part (whole batches), but never harms what was synced; [`sled_engine`] makes
-//!   an exception, told there.
+//!   be lost, wholly or in part (whole batches), but never harms what was synced; sled makes an
+//!   exception, told in `sled_engine.rs`.
 //! - A [`Snapshot`] does not change while writes go on.
 //! - An engine that finds itself damaged refuses to open or to answer, with a typed error.
 //!

@@ -201,7 +201,7 @@ mod tests {
             hex(&place),
             "000000000000000701020000000100000002000000036b0001fffffffffffffffafffffffffffffffafffffffcfffffffdfffffffe"
         );
-        assert_eq!(hex(&encode(&place, Some(&Bytes::from_static(b"value")))), "GOLDEN");
-        assert_eq!(hex(&encode(&place, None)), "GOLDEN");
+        assert_eq!(hex(&encode(&place, Some(&Bytes::from_static(b"value")))), "0100f300eef476616c7565");
+        assert_eq!(hex(&encode(&place, None)), "01015ad1e7c2");
     }
 }
