@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::files::OsDirectory;
 
 const LOCK_FILE: &str = "LOCK";
+const LOG: &str = "log";
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +69,7 @@ impl DataDir {
     /// # Errors
     /// [`DataDirError::Io`].
     pub fn log(&self) -> Result<OsDirectory, DataDirError> {
-        self.subdirectory("log")
+        self.subdirectory(LOG)
     }
 
     /// The directory of the node's own records.
@@ -77,6 +78,23 @@ impl DataDir {
     /// [`DataDirError::Io`].
     pub fn meta(&self) -> Result<OsDirectory, DataDirError> {
         self.subdirectory("meta")
+    }
+
+    /// Whether a log or an engine has left anything here, so that the node's own records must exist too.
+    ///
+    /// # Errors
+    /// [`DataDirError::Io`].
+    pub fn has_data(&self) -> Result<bool, DataDirError> {
+        for path in [self.path.join(LOG), self.engine_path()] {
+            let entries = match path.read_dir() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                other => other,
+            };
+            if entries.map_err(|source| DataDirError::Io { path, source })?.next().is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn subdirectory(&self, name: &str) -> Result<OsDirectory, DataDirError> {

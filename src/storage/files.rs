@@ -105,6 +105,20 @@ pub fn read_all(file: &dyn File) -> io::Result<Vec<u8>> {
     Ok(data)
 }
 
+/// Reads a file that [`replace`] wrote, `None` if there is none. What it returns is durable, also if the
+/// process died between the two last steps of replacing it.
+///
+/// # Errors
+/// If it cannot be read or made durable.
+pub fn read_replaced(directory: &dyn Directory, name: &str) -> io::Result<Option<Vec<u8>>> {
+    directory.sync()?;
+    match directory.open(name) {
+        Ok(file) => read_all(&*file).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Replaces the file `name` by one holding `data`, atomically and durably.
 ///
 /// # Errors

@@ -9,12 +9,18 @@
 //! - Nothing stored is served without its checksum having been verified.
 //! - An engine that holds less than the last checkpoint had is refused, never silently used
 //!   ([`checkpoint`]).
-//! - All durable formats carry a version and are read by every later release.
+//! - All durable formats carry a version; their bytes are pinned by tests.
 
+pub mod checkpoint;
 pub mod data_dir;
 pub mod disk;
+pub mod engine;
 pub mod files;
 pub mod log;
+pub mod meta;
+pub mod versions;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;

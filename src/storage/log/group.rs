@@ -142,7 +142,7 @@ impl GroupBuffer {
 
     /// Empties it, keeping its memory for the next group unless that is much.
     pub fn reset(&mut self) {
-        const KEPT: usize = 1 << 20;
+        const KEPT: usize = 8 << 20;
         self.data.truncate(HEADER);
         self.data.shrink_to(KEPT);
     }

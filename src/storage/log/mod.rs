@@ -13,8 +13,8 @@
 //! Segments are numbered without gaps, `<number>.base` the oldest that counts and `<number>.log` the
 //! later ones. All of a segment's bytes are written once before it is used (or it is an old segment
 //! recycled), so that `fdatasync` has no metadata to write. `<number>.spare` waits to become a segment.
-//! A segment starts with a header ([`segment`]) that was synced before the file got its name.
-//! Then come groups ([`group`]): a header with the group's sequence number, then the records.
+//! A segment starts with a header that was synced before the file got its name.
+//! Then come groups: a header with the group's sequence number, then the records.
 //!
 //! # Torn tail or corrupt middle
 //! After a power loss any subset of the sectors of the last, unsynced group may be there, and that is
@@ -67,7 +67,7 @@ use writer::Writer;
 /// How many records have been appended since the log was opened; the first one has position 1.
 pub type Position = u64;
 
-/// Told by the log's thread after each sync: everything up to this position is durable. Told of a
+/// Called by the log's thread after each sync, and must not block: everything up to this position is durable. Told of a
 /// failure once; nothing comes after that.
 pub type OnSynced = Box<dyn Fn(Result<Position, LogError>) + Send>;
 
@@ -165,7 +165,8 @@ impl Log {
         Checkpoint { position: self.queue.begin_checkpoint(live) }
     }
 
-    /// Frees everything before the checkpoint. The engine must have been synced since it was begun.
+    /// Frees everything before the checkpoint. The engine must have been synced since it was begun. An
+    /// abandoned checkpoint frees nothing.
     ///
     /// # Errors
     /// [`LogError::CheckpointNotSynced`] if its position is not synced yet.
@@ -173,7 +174,7 @@ impl Log {
         if self.synced() < checkpoint.position {
             return Err(LogError::CheckpointNotSynced);
         }
-        self.queue.finish_checkpoint();
+        self.queue.finish_checkpoint(checkpoint.position);
         Ok(())
     }
 }

@@ -17,8 +17,8 @@ pub enum Work {
     Records(GroupBuffer),
     /// Begin a checkpoint with this snapshot.
     BeginCheckpoint(GroupBuffer),
-    /// Finish the checkpoint begun last.
-    FinishCheckpoint,
+    /// Finish the checkpoint begun at this position, if it is the last one begun.
+    FinishCheckpoint(Position),
 }
 
 /// Work with what is durable once it is done.
@@ -29,21 +29,26 @@ pub struct Task {
     /// The position that is then synced.
     pub position: Position,
     /// Bytes of it that count for the backlog.
-    bytes: u64,
+    pub bytes: u64,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// To do, in order; then comes the forming group.
     tasks: VecDeque<Task>,
+    /// Takes the records appended next.
+    forming: GroupBuffer,
+    /// An empty buffer with memory, to form the next group in.
+    reusable: GroupBuffer,
+    /// Bytes of records in it.
+    forming_bytes: u64,
     appended: Position,
-    /// Whether the tasks may be taken.
+    /// Whether the writer may take what is there.
     submitted: bool,
     /// Whether the writer sleeps.
     idle: bool,
     closed: bool,
     failed: bool,
-    /// An empty buffer with memory, for the next group.
-    reusable: Option<GroupBuffer>,
 }
 
 /// The queue between one appender and one writer.
@@ -59,17 +64,16 @@ impl Queue {
     /// Adds a record to the group that is forming.
     pub fn append(&self, kind: u8, version: u8, payload: &[u8]) -> Position {
         let mut state = self.lock();
-        state.appended += 1;
-        let position = state.appended;
         if !state.failed {
-            let task = state.forming_group();
-            let Work::Records(group) = &mut task.work else { unreachable!("the forming group holds records") };
-            let bytes = group.push(kind, version, payload);
-            task.position = position;
-            task.bytes += bytes;
+            if state.forming.len() >= FULL_GROUP {
+                state.end_group();
+            }
+            let bytes = state.forming.push(kind, version, payload);
+            state.forming_bytes += bytes;
             self.backlog.fetch_add(bytes, Ordering::Relaxed);
         }
-        position
+        state.appended += 1;
+        state.appended
     }
 
     /// Lets the writer take everything.
@@ -78,7 +82,7 @@ impl Queue {
     }
 
     fn submit_locked(&self, state: &mut State) {
-        state.submitted = !state.tasks.is_empty();
+        state.submitted = state.has_work();
         if state.submitted && state.idle {
             state.idle = false;
             self.wake.notify_one();
@@ -92,6 +96,7 @@ impl Queue {
             snapshot.push(kind, version, payload.as_ref());
         }
         let mut state = self.lock();
+        state.end_group();
         state.appended += 1;
         let position = state.appended;
         state.push(Work::BeginCheckpoint(snapshot));
@@ -100,9 +105,10 @@ impl Queue {
     }
 
     /// Queues the end of the checkpoint.
-    pub fn finish_checkpoint(&self) {
+    pub fn finish_checkpoint(&self, begun: Position) {
         let mut state = self.lock();
-        state.push(Work::FinishCheckpoint);
+        state.end_group();
+        state.push(Work::FinishCheckpoint(begun));
         self.submit_locked(&mut state);
     }
 
@@ -120,14 +126,18 @@ impl Queue {
         let mut state = self.lock();
         if let Some(mut group) = used {
             group.reset();
-            state.reusable = Some(group);
+            state.reusable = group;
         }
         loop {
-            if state.submitted
-                && let Some(task) = state.tasks.pop_front()
-            {
-                state.submitted = !state.tasks.is_empty();
-                return Some(task);
+            if state.submitted {
+                if state.tasks.is_empty() {
+                    state.end_group();
+                }
+                let task = state.tasks.pop_front();
+                state.submitted = state.has_work();
+                if task.is_some() {
+                    return task;
+                }
             }
             if state.closed {
                 return None;
@@ -167,26 +177,25 @@ impl Queue {
     }
 }
 
-impl Task {
-    /// Bytes that count for the backlog.
-    pub const fn bytes(&self) -> u64 {
-        self.bytes
-    }
-}
-
 impl State {
+    fn has_work(&self) -> bool {
+        !self.tasks.is_empty() || self.forming_bytes > 0
+    }
+
+    /// Lets the forming group have no more records.
+    fn end_group(&mut self) {
+        let bytes = std::mem::take(&mut self.forming_bytes);
+        if bytes > 0 {
+            let empty = std::mem::take(&mut self.reusable);
+            let group = std::mem::replace(&mut self.forming, empty);
+            self.tasks.push_back(Task { work: Work::Records(group), position: self.appended, bytes });
+        }
+    }
+
+    /// Adds other work behind all records.
     fn push(&mut self, work: Work) {
         if !self.failed {
             self.tasks.push_back(Task { work, position: self.appended, bytes: 0 });
         }
-    }
-
-    fn forming_group(&mut self) -> &mut Task {
-        let has_room = |task: &Task| matches!(&task.work, Work::Records(group) if group.len() < FULL_GROUP);
-        if !self.tasks.back().is_some_and(has_room) {
-            let group = self.reusable.take().unwrap_or_default();
-            self.push(Work::Records(group));
-        }
-        self.tasks.back_mut().expect("a group was pushed if there was none")
     }
 }

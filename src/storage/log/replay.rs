@@ -116,6 +116,8 @@ impl Names {
 
 impl Replay {
     pub(super) fn open(directory: Arc<dyn Directory>, options: LogOptions) -> Result<Self, LogError> {
+        // A process that died may have left names that a power loss would still undo.
+        directory.sync().map_err(LogError::io("sync", directory.path("")))?;
         let names = Names::find(&*directory)?;
         if names.segments.is_empty() && !options.create {
             return Err(LogError::Missing { file: Name::Base(1).path(&*directory) });

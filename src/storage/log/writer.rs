@@ -3,12 +3,12 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use super::OnSynced;
 use super::depot::{Segments, Spare};
 use super::error::LogError;
 use super::group::{GroupBuffer, GroupKind, Place};
-use super::queue::{Queue, Work};
+use super::queue::{Queue, Task, Work};
 use super::segment::{DATA_START, Name, SegmentHeader};
+use super::{OnSynced, Position};
 use crate::storage::files::{Directory, File};
 
 /// What opening found: where the log goes on.
@@ -28,8 +28,14 @@ pub struct Writer {
     older: Vec<Name>,
     current: Segment,
     next_sequence: u64,
-    /// Number of the segment that an unfinished checkpoint began.
-    checkpoint: Option<u64>,
+    /// The unfinished checkpoint.
+    checkpoint: Option<Begun>,
+}
+
+struct Begun {
+    position: Position,
+    /// Number of the segment that begins with it.
+    segment: u64,
 }
 
 struct Segment {
@@ -86,22 +92,24 @@ impl Writer {
         Ok(())
     }
 
-    /// Begins a segment with a snapshot.
+    /// Begins a segment with a snapshot. `position` tells this checkpoint from others.
     ///
     /// # Errors
     /// [`LogError`]; nothing may be written after that.
-    pub fn begin_checkpoint(&mut self, snapshot: &mut GroupBuffer) -> Result<(), LogError> {
+    pub fn begin_checkpoint(&mut self, position: Position, snapshot: &mut GroupBuffer) -> Result<(), LogError> {
         self.rotate(snapshot.len(), Some(snapshot))?;
-        self.checkpoint = Some(self.current.name.number());
+        self.checkpoint = Some(Begun { position, segment: self.current.name.number() });
         Ok(())
     }
 
-    /// Frees what is older than the checkpoint begun last.
+    /// Frees what is older than the checkpoint begun at `position`, unless another one was begun since.
     ///
     /// # Errors
     /// [`LogError`]; nothing may be written after that.
-    pub fn finish_checkpoint(&mut self) -> Result<(), LogError> {
-        let Some(base) = self.checkpoint.take() else { return Ok(()) };
+    pub fn finish_checkpoint(&mut self, position: Position) -> Result<(), LogError> {
+        let Some(Begun { segment: base, .. }) = self.checkpoint.take_if(|begun| begun.position == position) else {
+            return Ok(());
+        };
         let (freed, kept) = std::mem::take(&mut self.older).into_iter().partition(|name| name.number() < base);
         self.older = kept;
         for name in self.older.iter_mut().chain([&mut self.current.name]) {
@@ -159,8 +167,8 @@ fn begin_segment(
 pub fn run(mut writer: Writer, queue: &Queue, on_synced: &OnSynced) {
     let mut used = None;
     while let Some(task) = queue.next(used.take()) {
-        let (position, bytes) = (task.position, task.bytes());
-        match work(&mut writer, task.work, &mut used) {
+        let (position, bytes) = (task.position, task.bytes);
+        match work(&mut writer, task, &mut used) {
             Ok(()) => {
                 queue.done(position, bytes);
                 on_synced(Ok(position));
@@ -173,15 +181,15 @@ pub fn run(mut writer: Writer, queue: &Queue, on_synced: &OnSynced) {
     }
 }
 
-fn work(writer: &mut Writer, work: Work, used: &mut Option<GroupBuffer>) -> Result<(), LogError> {
-    match work {
+fn work(writer: &mut Writer, task: Task, used: &mut Option<GroupBuffer>) -> Result<(), LogError> {
+    match task.work {
         Work::Records(mut group) => {
             writer.write(&mut group, GroupKind::Records)?;
             *used = Some(group);
             Ok(())
         }
-        Work::BeginCheckpoint(mut snapshot) => writer.begin_checkpoint(&mut snapshot),
-        Work::FinishCheckpoint => writer.finish_checkpoint(),
+        Work::BeginCheckpoint(mut snapshot) => writer.begin_checkpoint(task.position, &mut snapshot),
+        Work::FinishCheckpoint(begun) => writer.finish_checkpoint(begun),
     }
 }
 

@@ -58,6 +58,8 @@ struct Run {
     disk: SimDisk,
     model: Model,
     appended: u64,
+    /// Where the last checkpoint began.
+    begun: u64,
 }
 
 impl Run {
@@ -79,13 +81,15 @@ impl Run {
                 let keep = self.rng.below(4) as usize;
                 let snapshot = self.model.all[self.model.all.len().saturating_sub(keep)..].to_vec();
                 self.model.checkpoint = None;
-                writer.begin_checkpoint(&mut group(&snapshot))?;
+                self.appended += 1;
+                writer.begin_checkpoint(self.appended, &mut group(&snapshot))?;
+                self.begun = self.appended;
                 self.model.checkpoint = Some((self.model.all.len(), snapshot));
                 Ok(())
             }
             1 => {
                 self.model.finishing = self.model.checkpoint.is_some();
-                writer.finish_checkpoint()?;
+                writer.finish_checkpoint(self.begun)?;
                 self.model.finished();
                 Ok(())
             }
@@ -122,8 +126,13 @@ impl Run {
 #[test]
 fn what_was_synced_is_replayed_and_nothing_is_invented() {
     for seed in 0..600 {
-        let mut run =
-            Run { rng: Rng::new(seed), disk: SimDisk::new(!seed), model: Model::default(), appended: seed << 32 };
+        let mut run = Run {
+            rng: Rng::new(seed),
+            disk: SimDisk::new(!seed),
+            model: Model::default(),
+            appended: seed << 32,
+            begun: 0,
+        };
         println!("seed {seed}");
         for _ in 0..12 {
             run.live();

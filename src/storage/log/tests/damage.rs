@@ -119,8 +119,8 @@ fn a_damaged_checkpoint_is_never_taken_for_a_torn_tail() {
     let disk = SimDisk::new(0);
     let mut writer = open(&disk).unwrap().writer;
     write(&mut writer, &numbered(0..100)).unwrap();
-    writer.begin_checkpoint(&mut super::group(&numbered(90..100))).unwrap();
-    writer.finish_checkpoint().unwrap();
+    writer.begin_checkpoint(1, &mut super::group(&numbered(90..100))).unwrap();
+    writer.finish_checkpoint(1).unwrap();
     let disk = disk.restart();
     assert_eq!(segments(&disk).len(), 1);
     let name = segments(&disk).pop().unwrap();

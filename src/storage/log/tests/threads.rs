@@ -31,7 +31,7 @@ fn directory(dir: &tempfile::TempDir) -> Arc<dyn Directory> {
 
 fn append(log: &Log, records: &[Plain]) -> Position {
     let positions = records.iter().map(|(kind, version, payload)| log.append(*kind, *version, payload));
-    let last = positions.last().unwrap();
+    let last = positions.max().unwrap();
     log.submit();
     last
 }
@@ -62,6 +62,19 @@ fn records_and_checkpoints_survive_restarts() {
     drop(log);
     let sizes = directory(&dir).list().unwrap().len();
     assert!(sizes <= 6, "old segments are gone: {sizes} files");
+}
+
+#[test]
+fn an_abandoned_checkpoint_frees_nothing() {
+    let disk = SimDisk::new(0);
+    let (_, log, reports) = start(Arc::new(disk.clone()));
+    append(&log, &numbered(0..10));
+    let abandoned = log.begin_checkpoint(numbered(5..10));
+    let other = log.begin_checkpoint(numbered(7..10));
+    wait_for(&reports, other.position());
+    log.finish_checkpoint(abandoned).unwrap();
+    drop(log);
+    assert_eq!(start(Arc::new(disk.restart())).0, numbered(0..10));
 }
 
 #[test]
