@@ -11,6 +11,8 @@ use super::protocol::Limits;
 pub struct Config {
     /// How long a command or `EXEC` is tried before it fails.
     pub request_timeout: Duration,
+    /// How long the soft locks of a `WATCH` (which it takes after a lost one) may hold others up.
+    pub watch_lease: Duration,
     /// Most connections; one more is told so and closed.
     pub max_clients: usize,
     /// Most arguments of one command.
@@ -45,6 +47,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             request_timeout: Duration::from_secs(5),
+            watch_lease: Duration::from_secs(1),
             max_clients: 10_000,
             // MSET of as many keys as a transaction may write, and room for options.
             max_arguments: 2 * annulus_base::limits::MAX_TXN_KEYS + 16,

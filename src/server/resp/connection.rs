@@ -136,6 +136,7 @@ impl<D: Database> Connection<D> {
         } else {
             config.idle_timeout
         };
+        let locked_until = self.session.watch.locked_until();
         let give_up = patience.map(|time| self.progress + time);
         if reads && self.input.capacity() - self.input.len() < CHUNK / 4 {
             self.input.reserve(CHUNK);
@@ -153,6 +154,7 @@ impl<D: Database> Connection<D> {
             ready = writer.writable(), if unsent => ready?,
             () = shutdown.cancelled(), if !self.session.closing => self.session.closing = true,
             () = self.session.client.killed(), if !self.session.closing => self.session.closing = true,
+            () = until(locked_until) => self.session.watch.release(&self.server.database),
             () = until(give_up) => return Err(io::ErrorKind::TimedOut.into()),
         }
         Ok(())

@@ -3,8 +3,8 @@
 //! A watched key is remembered with the version seen at `WATCH`; any change until `EXEC` makes that
 //! validation fail, which answers null. After a lost one the next `WATCH` takes leased soft locks under
 //! the start time of the transaction that lost, so that those who watch a hot key line up. The locks end
-//! with `EXEC`, `DISCARD`, `UNWATCH` and the connection, before any write outside of `EXEC`, and by their
-//! lease; without them the validation still stands.
+//! with `EXEC`, `DISCARD`, `UNWATCH` and the connection, before any write outside of `EXEC`, and after
+//! [`super::config::Config::watch_lease`]; without them the validation still stands.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use annulus_base::{Timestamp, TxnId};
 use annulus_replica::store::Stamp;
 use annulus_txn::interface::{Database, Place, Seen, TxnError};
+
+use tokio::time::Instant;
 
 use super::commands::connection;
 use super::errors::Failure;
@@ -33,7 +35,15 @@ pub struct Watch {
     /// The start time of the transaction that was lost last and not won since.
     lost: Option<Timestamp>,
     /// Soft locks held.
-    locks: RefCell<Option<(TxnId, Vec<Place>)>>,
+    locks: RefCell<Option<Locks>>,
+}
+
+#[derive(Debug)]
+struct Locks {
+    txn: TxnId,
+    places: Vec<Place>,
+    /// When they are let go, `EXEC` or not.
+    until: Instant,
 }
 
 impl Watch {
@@ -81,18 +91,24 @@ impl Watch {
     /// The start time under which soft locks are held.
     #[must_use]
     pub fn locked_since(&self) -> Option<Timestamp> {
-        self.locks.borrow().as_ref().map(|(txn, _)| txn.start)
+        self.locks.borrow().as_ref().map(|locks| locks.txn.start)
     }
 
     /// The id of the soft locks held.
     #[must_use]
     pub fn locked(&self) -> Option<TxnId> {
-        self.locks.borrow().as_ref().map(|(txn, _)| *txn)
+        self.locks.borrow().as_ref().map(|locks| locks.txn)
+    }
+
+    /// When the soft locks held are to be released.
+    #[must_use]
+    pub fn locked_until(&self) -> Option<Instant> {
+        self.locks.borrow().as_ref().map(|locks| locks.until)
     }
 
     /// Drops the soft locks; the keys stay watched.
     pub fn release<D: Database>(&self, database: &D) {
-        if let Some((txn, places)) = self.locks.borrow_mut().take() {
+        if let Some(Locks { txn, places, .. }) = self.locks.borrow_mut().take() {
             database.unlock(txn, &places);
         }
     }
@@ -172,8 +188,9 @@ impl Watch {
             let end = found.value.as_ref().and_then(|value| value.expires);
             self.expires = [self.expires, end].into_iter().flatten().min();
         }
-        if let Some(held) = transaction.held.take() {
-            *self.locks.borrow_mut() = Some(held);
+        if let Some((txn, places)) = transaction.held.take() {
+            let until = Instant::now() + transaction.shared.config.watch_lease;
+            *self.locks.borrow_mut() = Some(Locks { txn, places, until });
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::arguments::{at, integer, is, text};
+use super::arguments::{at, is, text};
 use super::{Command, Flow, NO_KEYS, Run, client, row};
 use crate::server::resp::errors::{Answer, Failure, NOT_AN_INTEGER, SYNTAX};
 use crate::server::resp::keyspace::Keyspace;
@@ -100,9 +100,4 @@ fn hello(session: &mut Session, _: &Shared, args: &[Bytes]) -> Answer {
         (Reply::text("role"), Reply::text("master")),
         (Reply::text("modules"), Reply::Array(Vec::new())),
     ]))
-}
-
-/// A number that must not be negative.
-pub fn not_negative(argument: &[u8], otherwise: Failure) -> Result<u64, Failure> {
-    u64::try_from(integer(argument)?).map_err(|_| otherwise)
 }

@@ -51,9 +51,9 @@ fn describe(command: &Command) -> Reply {
         number(last),
         number(step),
         words(command.categories, "@"),
-        Reply::Array(Vec::new()),
+        Reply::Set(Vec::new()),
         key_specs(command),
-        Reply::Array(subcommands(command).iter().map(describe).collect()),
+        Reply::Set(subcommands(command).iter().map(describe).collect()),
     ])
 }
 
@@ -61,7 +61,7 @@ fn describe(command: &Command) -> Reply {
 fn key_specs(command: &Command) -> Reply {
     let (first, last, step) = command.keys;
     if first == 0 {
-        return Reply::Array(Vec::new());
+        return Reply::Set(Vec::new());
     }
     let map = |pairs: Vec<(&'static str, Reply)>| {
         Reply::Map(pairs.into_iter().map(|(name, value)| (Reply::text(name), value)).collect())
@@ -75,7 +75,7 @@ fn key_specs(command: &Command) -> Reply {
         ("begin_search", map(vec![("type", Reply::text("index")), ("spec", map(vec![("index", number(first))]))])),
         ("find_keys", map(vec![("type", Reply::text("range")), ("spec", range)])),
     ]);
-    Reply::Array(vec![spec])
+    Reply::Set(vec![spec])
 }
 
 fn key_flags(command: &Command) -> Reply {
@@ -84,7 +84,7 @@ fn key_flags(command: &Command) -> Reply {
 
 pub fn info(_: &mut Session, shared: &Shared, args: &[Bytes]) -> Answer {
     let rows = rows(&shared.commands, args.get(2..).unwrap_or_default());
-    let entry = |row: Option<(&str, &'static Command)>| row.map_or(Reply::NullArray, |(_, command)| describe(command));
+    let entry = |row: Option<(&str, &'static Command)>| row.map_or(Reply::Null, |(_, command)| describe(command));
     Ok(Reply::Array(rows.into_iter().map(entry).collect()))
 }
 

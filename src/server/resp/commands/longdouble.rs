@@ -62,7 +62,9 @@ fn parse_finite(text: &str) -> Option<X87DoubleExtended> {
             if hexadecimal { byte.is_ascii_hexdigit() || b"xXpP".contains(&byte) } else { b"eE".contains(&byte) };
         byte.is_ascii_digit() || b".+-".contains(&byte) || of_base
     };
-    if !text.bytes().all(legal) || text.starts_with(['+', '-']) {
+    let exponent = if hexadecimal { ['p', 'P'] } else { ['e', 'E'] };
+    let cut_short = text.contains(exponent) && !text.ends_with(|last: char| last.is_ascii_digit());
+    if !text.bytes().all(legal) || text.starts_with(['+', '-']) || cut_short {
         return None;
     }
     let with_exponent;
@@ -148,7 +150,8 @@ mod tests {
             ("-0.5", "0.25", "-0.25"),
             ("3.0", "1.000000000000000005", "4.00000000000000001"),
             ("1e18", "0.1", "1000000000000000000.125"),
-            ("1e22", "1", "10000000000000000001024"),
+            ("1e22", "1", "10000000000000000000000"),
+            ("1e22", "1000", "10000000000000000001024"),
             ("0x10", "0.5", "16.5"),
             ("1e-30", "0", "0"),
             ("0.99999999999999999999", "0", "1"),

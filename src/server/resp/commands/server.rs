@@ -4,7 +4,6 @@ use bytes::Bytes;
 
 use super::arguments::{at, integer};
 use super::client::help_text;
-use super::connection::not_negative;
 use super::{Command, Flow, LocalFn, NO_KEYS, Run, docs, row, scan};
 use crate::server::resp::errors::{Answer, Failure};
 use crate::server::resp::info::info;
@@ -73,7 +72,10 @@ fn show_info(_: &mut Session, shared: &Shared, args: &[Bytes]) -> Answer {
 /// Every acknowledged write is durable on a majority already, so there is nothing to wait for.
 fn wait(_: &mut Session, shared: &Shared, args: &[Bytes]) -> Answer {
     integer(at(args, 1))?;
-    not_negative(at(args, 2), Failure::fixed("ERR timeout is negative"))?;
+    let timeout = integer(at(args, 2)).map_err(|_| Failure::fixed("ERR timeout is not an integer or out of range"))?;
+    if timeout < 0 {
+        return Err(Failure::fixed("ERR timeout is negative"));
+    }
     Ok(Reply::Integer(shared.durable_copies))
 }
 
@@ -104,11 +106,15 @@ fn settings(shared: &Shared) -> Vec<(&'static str, String)> {
 }
 
 fn config_get(_: &mut Session, shared: &Shared, args: &[Bytes]) -> Answer {
-    let small = |pattern: &Bytes| pattern.to_ascii_lowercase();
-    let patterns: Vec<Vec<u8>> = args[2..].iter().map(small).collect();
-    let wanted = |name: &str| patterns.iter().any(|pattern| scan::matches(pattern, name.as_bytes()));
-    let found = settings(shared).into_iter().filter(|(name, _)| wanted(name));
-    Ok(Reply::Map(found.map(|(name, value)| (Reply::text(name), Reply::Bulk(value.into()))).collect()))
+    let mut found: Vec<(Bytes, String)> = Vec::new();
+    for (name, value) in settings(shared) {
+        let asked = args[2..].iter().find(|pattern| scan::matches(&pattern.to_ascii_lowercase(), name.as_bytes()));
+        let Some(pattern) = asked else { continue };
+        // A name that is spelled out is answered as it was spelled.
+        let spelled = pattern.eq_ignore_ascii_case(name.as_bytes());
+        found.push((if spelled { pattern.clone() } else { Bytes::from_static(name.as_bytes()) }, value));
+    }
+    Ok(Reply::Map(found.into_iter().map(|(name, value)| (Reply::Bulk(name), Reply::Bulk(value.into()))).collect()))
 }
 
 fn config_set(_: &mut Session, _: &Shared, args: &[Bytes]) -> Answer {
@@ -145,7 +151,10 @@ fn slowlog_get(_: &mut Session, shared: &Shared, args: &[Bytes]) -> Answer {
     let count = match &args[2..] {
         [] => 10,
         [count] => integer(count).map_err(|_| WRONG)?,
-        _ => return Err(Failure::arity("slowlog|get")),
+        _ => {
+            let text = "ERR unknown subcommand or wrong number of arguments for 'GET'. Try SLOWLOG HELP.";
+            return Err(Failure::fixed(text));
+        }
     };
     match count {
         -1 => Ok(shared.slow_log.newest(usize::MAX)),

@@ -14,4 +14,6 @@ mod reply;
 mod tests;
 
 pub use decode::{Decoder, Limits, ProtocolError, Request, number};
+#[cfg(test)]
+pub use inline::split as split_line;
 pub use reply::{Reply, Version};

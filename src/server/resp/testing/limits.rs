@@ -1,0 +1,1 @@
+//! Conflicts, missing majorities, unknown outcomes.
