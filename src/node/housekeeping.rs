@@ -15,8 +15,8 @@ use super::NodeError;
 use super::driver::Driver;
 use crate::config::Config;
 use crate::net::gossip::Gossip;
+use crate::storage::checkpoint::Checkpoints;
 use crate::storage::disk;
-use crate::storage::engine::Engine;
 
 /// How often reachability is looked at: a broken connection is noticed that soon.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -39,7 +39,7 @@ struct Inner {
     driver: Driver,
     gossip: Gossip,
     topology: Arc<Topology>,
-    engine: Arc<dyn Engine>,
+    checkpoints: Arc<Checkpoints>,
     data_dir: std::path::PathBuf,
     checkpoint_interval: Duration,
     checkpoint_bytes: u64,
@@ -53,13 +53,13 @@ impl Keeper {
         driver: Driver,
         gossip: Gossip,
         topology: Arc<Topology>,
-        engine: Arc<dyn Engine>,
+        checkpoints: Checkpoints,
     ) -> Self {
         Self(Rc::new(Inner {
             driver,
             gossip,
             topology,
-            engine,
+            checkpoints: Arc::new(checkpoints),
             data_dir: config.data_dir.clone(),
             checkpoint_interval: config.checkpoint_interval,
             checkpoint_bytes: config.checkpoint_bytes.0,
@@ -106,9 +106,8 @@ impl Keeper {
     }
 
     fn exchange_facts(&self) {
-        let (low_water, snapshot, load) = self.0.driver.with_member(|member, _| {
-            (member.low_water(), member.oldest_snapshot(), member.requests())
-        });
+        let (low_water, snapshot, load) =
+            self.0.driver.with_member(|member, _| (member.low_water(), member.oldest_snapshot(), member.requests()));
         let epoch = self.0.topology.epoch();
         self.0.gossip.tell(|facts| {
             facts.mark = Some(Mark { epoch, low_water });
@@ -142,8 +141,8 @@ impl Keeper {
     /// [`NodeError`]: the node must stop.
     pub async fn checkpoint(&self) -> Result<(), NodeError> {
         let begun = self.0.driver.begin_checkpoint()?;
-        let engine = Arc::clone(&self.0.engine);
-        let synced = tokio::task::spawn_blocking(move || engine.sync()).await;
+        let checkpoints = Arc::clone(&self.0.checkpoints);
+        let synced = tokio::task::spawn_blocking(move || checkpoints.run()).await;
         synced.map_err(|error| NodeError::System { what: "the engine's sync ended early", source: error.into() })??;
         while self.0.driver.with_log(|log| log.synced() < begun.position()) {
             sleep(SYNC_PAUSE).await;

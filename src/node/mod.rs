@@ -7,13 +7,11 @@ mod clock;
 mod database;
 mod driver;
 mod housekeeping;
-mod identity;
 mod startup;
 mod status;
 
 pub use database::NodeDatabase;
 pub use driver::Driver;
-pub use identity::IdentityError;
 pub use startup::run;
 
 use annulus_replica::store::StoreError;
@@ -22,9 +20,10 @@ use annulus_ring::TopologyError;
 use crate::config::ListenError;
 use crate::net::bootstrap::FoundingError;
 use crate::net::gossip::GossipError;
+use crate::storage::checkpoint::CheckpointError;
 use crate::storage::data_dir::DataDirError;
-use crate::storage::engine::EngineError;
 use crate::storage::log::LogError;
+use crate::storage::meta::MetaError;
 use crate::storage::records::RecordError;
 
 /// Why a node cannot start or go on.
@@ -36,9 +35,12 @@ pub enum NodeError {
     /// The data directory cannot be used.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
-    /// The node's identity cannot be used.
+    /// The node's own records cannot be used.
     #[error(transparent)]
-    Identity(#[from] IdentityError),
+    Meta(#[from] MetaError),
+    /// The record of the cluster's founding cannot be understood.
+    #[error("the record of this node's founding cannot be read; it was written by another version of this program")]
+    Founder,
     /// The cluster could not be formed.
     #[error(transparent)]
     Founding(#[from] FoundingError),
@@ -51,9 +53,9 @@ pub enum NodeError {
     /// A log record cannot be used.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// The storage engine cannot be used.
+    /// The storage engine cannot be used, or not be synced.
     #[error(transparent)]
-    Engine(#[from] EngineError),
+    Checkpoint(#[from] CheckpointError),
     /// The store failed.
     #[error("the store failed: {0}; nothing acknowledged is lost, it is in the vote log")]
     Store(#[from] StoreError),

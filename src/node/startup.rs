@@ -1,6 +1,6 @@
 //! Starting and stopping a node.
 
-use std::cell::RefCell;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use annulus_base::{Incarnation, NodeId};
 use annulus_gossip::facts::Facts;
 use annulus_ring::Topology;
+use annulus_ring::bootstrap::Saved;
 use annulus_txn::member::Member;
 use tokio::net::TcpListener;
 use tokio::task::spawn_local;
@@ -16,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use super::clock::{Clock, wall};
 use super::database::NodeDatabase;
 use super::driver::{Driver, SyncState};
-use super::identity::Identity;
 use super::status::{Phase, Reporter};
 use super::{NodeError, housekeeping};
 use crate::config::{Config, Setting, listen};
@@ -27,9 +27,11 @@ use crate::net::handshake;
 use crate::net::peers::{Limits, Peers, PeersConfig};
 use crate::server::http::status::StatusHandle;
 use crate::server::{http, resp};
+use crate::storage::checkpoint::Checkpoints;
 use crate::storage::data_dir::DataDir;
-use crate::storage::engine::{self, EngineKind};
+use crate::storage::engine::EngineKind;
 use crate::storage::log::{Log, LogOptions};
+use crate::storage::meta::Meta;
 use crate::storage::records;
 use crate::storage::versions::VersionStore;
 
@@ -43,25 +45,28 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), NodeError> {
     let clock = Clock::start();
     let data = DataDir::open(&config.data_dir)?;
+    let meta = Arc::new(Meta::open(Arc::new(data.meta()?), data.has_data()?)?);
     let peer_port = open_port("listen_peer", config.listen_peer).await?;
     let kv_port = open_port("listen_kv", config.listen_kv).await?;
     let http_port = open_port("listen_http", config.listen_http).await?;
 
     let metrics = Rc::new(Metrics::new());
     let (status, questions) = StatusHandle::new();
-    let reporter = Reporter::new(&config, clock, Rc::clone(&metrics));
+    let reporter = Reporter::new(&config, Rc::clone(&metrics));
     spawn_local(reporter.clone().answer(questions));
     let pages = http::Pages { status, metrics: metrics.page() };
     spawn_local(http::serve(http_port, pages, config.max_http_clients.count(), stop.clone()));
 
-    let Some(founded) = stop.run_until_cancelled(found(&config, &data, &peer_port)).await else { return Ok(()) };
-    let Founded { founder, node, topology, incarnation, started_before } = founded?;
+    let Some(founded) = stop.run_until_cancelled(found(&config, &meta, &peer_port)).await else { return Ok(()) };
+    let Founded { founder, node, topology, incarnation } = founded?;
     reporter.set_phase(Phase::Replaying);
-    let engine = engine::open(engine_kind(&config), &data.engine_path(), config.cache_size.0)?;
-    let mut store = VersionStore::new(Arc::clone(&engine), config.cache_size.0 as usize / 4);
+    let checkpoints =
+        Checkpoints::open(engine_kind(&config), &data.engine_path(), config.cache_size.0, Arc::clone(&meta))?;
+    let engine = checkpoints.engine();
+    let mut store = VersionStore::new(Arc::clone(&engine), config.cache_size.0 / 4);
     let mut member = Member::new(node, incarnation, Arc::clone(&topology), config.protocol(), random_seed());
     let sync = Arc::new(SyncState::default());
-    let log = replay(&config, &data, started_before, &mut member, &mut store, &sync)?;
+    let log = replay(&config, &data, &meta, &mut member, &mut store, &sync)?;
     member.start(clock.now());
 
     let peers = Peers::new(PeersConfig {
@@ -76,16 +81,12 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), NodeErro
     driver.attach_gossip(gossip.clone());
     spawn_local(driver.clone().follow_syncs());
     spawn_local(driver.clone().follow_timers());
-    let keeper = housekeeping::Keeper::new(&config, driver.clone(), gossip.clone(), Arc::clone(&topology), Arc::clone(&engine));
+    let keeper = housekeeping::Keeper::new(&config, driver.clone(), gossip.clone(), Arc::clone(&topology), checkpoints);
     spawn_local(keeper.clone().watch());
     spawn_local(reporter.clone().measure());
 
-    let server = Rc::new(resp::Server::new(
-        NodeDatabase::new(driver.clone()),
-        &topology,
-        resp_config(&config),
-        Rc::new(wall),
-    ));
+    let server =
+        Rc::new(resp::Server::new(NodeDatabase::new(driver.clone()), &topology, resp_config(&config), Rc::new(wall)));
     let clients = Rc::clone(&server);
     reporter.attach(&driver, &gossip, Arc::clone(&topology), engine, move || clients.shared.clients.count());
     spawn_local(resp::sweeper::sweep(Rc::clone(&server), heads(&topology, &gossip, node), stop.clone()));
@@ -114,37 +115,41 @@ struct Founded {
     node: NodeId,
     topology: Arc<Topology>,
     incarnation: Incarnation,
-    /// Whether it has had a vote log before.
-    started_before: bool,
 }
 
+/// Says that this node has had a vote log: it must not start without it any more.
+const LOG_CREATED: &str = "log";
+/// The record of the cluster's founding.
+const FOUNDING: &str = "founding";
+
 /// Forms the cluster, or finds it already formed.
-async fn found(config: &Config, data: &DataDir, port: &TcpListener) -> Result<Founded, NodeError> {
-    let identity = Identity::open(Arc::new(data.meta()?), engine_kind(config).name())?;
-    let saved = identity.founding().cloned();
-    let started_before = identity.has_started();
-    let identity = Rc::new(RefCell::new(identity));
+async fn found(config: &Config, meta: &Arc<Meta>, port: &TcpListener) -> Result<Founded, NodeError> {
+    let saved = meta.get(FOUNDING).map(|bytes| wincode::deserialize_exact::<Saved>(&bytes));
+    let saved = saved.transpose().map_err(|_| NodeError::Founder)?;
     let save = {
-        let identity = Rc::clone(&identity);
-        move |saved: &annulus_ring::bootstrap::Saved| identity.borrow_mut().save_founding(saved)
+        let meta = Arc::clone(meta);
+        move |saved: &Saved| {
+            let bytes = wincode::serialize(saved).map_err(io::Error::other)?;
+            meta.put(FOUNDING, &bytes).map_err(io::Error::other)
+        }
     };
     let founder = Founder::new(config.bootstrap(), saved, random_nonce(), Limits::default(), save)?;
     let (node, record) = founder.form(port).await?;
     let topology = Arc::new(Topology::from_record(record)?);
-    let incarnation = identity.borrow_mut().next_incarnation()?;
-    Ok(Founded { founder, node, topology, incarnation, started_before })
+    let incarnation = meta.next_incarnation()?;
+    Ok(Founded { founder, node, topology, incarnation })
 }
 
 /// Reads the vote log back into the member and the store; the log then takes new records.
 fn replay(
     config: &Config,
     data: &DataDir,
-    started_before: bool,
+    meta: &Meta,
     member: &mut Member,
     store: &mut VersionStore,
     sync: &Arc<SyncState>,
 ) -> Result<Log, NodeError> {
-    let options = LogOptions { segment_bytes: config.log_segment_size.0, create: !started_before };
+    let options = LogOptions { segment_bytes: config.log_segment_size.0, create: meta.get(LOG_CREATED).is_none() };
     let mut replay = Log::open(Arc::new(data.log()?), options)?;
     let mut count = 0_u64;
     for record in replay.by_ref() {
@@ -155,6 +160,9 @@ fn replay(
     }
     let sync = Arc::clone(sync);
     let log = replay.start(Box::new(move |result| sync.report(result)))?;
+    if meta.get(LOG_CREATED).is_none() {
+        meta.put(LOG_CREATED, &[])?;
+    }
     if let Some(cut) = log.cut() {
         tracing::warn!(file = %cut.file.display(), offset = cut.offset, "cut a torn tail off the vote log");
     }
@@ -204,7 +212,11 @@ fn resp_config(config: &Config) -> resp::Config {
 }
 
 /// Tells for each partition whether this node looks after it: the first living replica does.
-fn heads(topology: &Arc<Topology>, gossip: &Gossip, node: NodeId) -> impl Fn(annulus_base::PartitionId) -> bool + 'static {
+fn heads(
+    topology: &Arc<Topology>,
+    gossip: &Gossip,
+    node: NodeId,
+) -> impl Fn(annulus_base::PartitionId) -> bool + 'static {
     let (topology, gossip) = (Arc::clone(topology), gossip.clone());
     move |partition| {
         let ring = topology.replicas(partition).unwrap_or_default();

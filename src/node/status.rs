@@ -13,7 +13,6 @@ use annulus_ring::{Member, Topology};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::clock::Clock;
 use super::driver::Driver;
 use crate::config::Config;
 use crate::metrics::{Metrics, PeerMetrics};
@@ -49,7 +48,6 @@ pub struct Reporter(Rc<Inner>);
 
 struct Inner {
     config: Config,
-    clock: Clock,
     started: Instant,
     metrics: Rc<Metrics>,
     peer_metrics: RefCell<BTreeMap<NodeId, PeerMetrics>>,
@@ -73,10 +71,9 @@ struct Parts {
 impl Reporter {
     /// A reporter of a node that is starting.
     #[must_use]
-    pub fn new(config: &Config, clock: Clock, metrics: Rc<Metrics>) -> Self {
+    pub fn new(config: &Config, metrics: Rc<Metrics>) -> Self {
         Self(Rc::new(Inner {
             config: config.clone(),
-            clock,
             started: Instant::now(),
             metrics,
             peer_metrics: RefCell::default(),
@@ -102,7 +99,14 @@ impl Reporter {
     ) {
         let rings = topology.partitions().filter_map(|partition| topology.replicas(partition).map(<[_]>::to_vec));
         let rings = rings.collect();
-        let parts = Parts { driver: driver.clone(), gossip: gossip.clone(), topology, engine, clients: Box::new(clients), rings };
+        let parts = Parts {
+            driver: driver.clone(),
+            gossip: gossip.clone(),
+            topology,
+            engine,
+            clients: Box::new(clients),
+            rings,
+        };
         let _ = self.0.parts.set(parts);
         self.set_phase(Phase::Serving);
     }

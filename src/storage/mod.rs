@@ -18,6 +18,7 @@ pub mod engine;
 pub mod files;
 pub mod log;
 pub mod meta;
+pub mod records;
 pub mod versions;
 
 #[cfg(test)]
