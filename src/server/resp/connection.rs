@@ -61,6 +61,7 @@ impl<D: Database> Connection<D> {
         loop {
             self.work(shutdown).await?;
             self.send()?;
+            self.account();
             if self.session.closing && self.output.is_empty() {
                 return Ok(());
             }
@@ -100,7 +101,6 @@ impl<D: Database> Connection<D> {
                 tokio::task::yield_now().await;
             }
         }
-        self.account();
         Ok(())
     }
 

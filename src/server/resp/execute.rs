@@ -25,9 +25,8 @@ pub async fn execute<D: Database>(server: &Server<D>, session: &mut Session, arg
     let command = match server.shared.commands.resolve(&arguments).and_then(|found| check(found, &arguments)) {
         Ok(command) => command,
         Err(failure) => {
-            session.break_queue();
-            server.shared.stats.record("unknown", begun.elapsed(), true);
-            return failure.into();
+            server.shared.stats.record("rejected", begun.elapsed(), true);
+            return reject(server, session, &arguments, failure).into();
         }
     };
     session.client.command.set(command.name);
@@ -37,6 +36,18 @@ pub async fn execute<D: Database>(server: &Server<D>, session: &mut Session, arg
     server.shared.stats.record(command.name, time, reply.is_error());
     server.shared.slow_log.offer(server.shared.wall() / 1_000_000, time, &step.arguments, &session.client);
     reply
+}
+
+/// A command that is not executed breaks the transaction it would be part of; an `EXEC` ends it.
+fn reject<D: Database>(server: &Server<D>, session: &mut Session, arguments: &[Bytes], failure: Failure) -> Failure {
+    session.break_queue();
+    if !arguments.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec")) {
+        return failure;
+    }
+    session.set_queue(None);
+    session.watch.clear(&server.database);
+    let why = failure.0.split_once(' ').map_or(&*failure.0, |(_, why)| why);
+    Failure::new(format!("EXECABORT Transaction discarded because of: {why}"))
 }
 
 fn check(command: &'static Command, arguments: &[Bytes]) -> Result<&'static Command, Failure> {

@@ -119,6 +119,12 @@ pub fn generation_place(partition: PartitionId) -> Place {
     Place { partition, key: Key(Bytes::from_static(GENERATION)) }
 }
 
+/// Whether a key is the one that holds a partition's generation.
+#[must_use]
+pub fn is_generation(key: &Key) -> bool {
+    key.0 == GENERATION
+}
+
 /// The key and nothing else.
 #[must_use]
 pub fn generation_range() -> KeyRange {

@@ -369,7 +369,7 @@ impl<'a, D: Database> Transaction<'a, D> {
                 Ok(committed.txn)
             }
             Err(error) => {
-                if matches!(error, TxnError::Conflict(_)) {
+                if matches!(&error, TxnError::Conflict(key) if keyspace::is_generation(key)) {
                     touched.into_iter().for_each(|partition| self.shared.keyspace.forget_generation(partition));
                 }
                 let written = view.entries().iter().filter(|(_, entry)| entry.change.is_some());

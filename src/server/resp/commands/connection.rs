@@ -37,6 +37,10 @@ pub const NO_SUCH_DATABASE: Failure = Failure::fixed("ERR DB index is out of ran
 /// There is no such one.
 pub fn selected(keyspace: &Keyspace, args: &[Bytes]) -> Result<u8, Failure> {
     let index = number(at(args, 1)).ok_or(NOT_AN_INTEGER)?;
+    if i32::try_from(index).is_err() {
+        let text = "ERR value is out of range, value must between -2147483648 and 2147483647";
+        return Err(Failure::fixed(text));
+    }
     u8::try_from(index).ok().filter(|db| keyspace.database(*db).is_some()).ok_or(NO_SUCH_DATABASE)
 }
 

@@ -1,8 +1,8 @@
 //! The arithmetic of `INCRBYFLOAT`: Redis computes with 80-bit floating point numbers and writes them with
 //! at most 17 digits behind the point. Computed in software, so that every machine answers the same.
 
-use rustc_apfloat::Float;
 use rustc_apfloat::ieee::X87DoubleExtended;
+use rustc_apfloat::{Float, Round, Status};
 
 /// Longest text of a number that Redis reads.
 const MAX_TEXT: usize = 5 * 1024 - 1;
@@ -75,7 +75,9 @@ fn parse_finite(text: &str) -> Option<X87DoubleExtended> {
     } else {
         text
     };
-    Some(text.parse::<X87DoubleExtended>().ok()?).filter(|number| !number.is_nan())
+    let parsed = X87DoubleExtended::from_str_r(text, Round::NearestTiesToEven).ok()?;
+    let vanished = parsed.status.contains(Status::UNDERFLOW) && parsed.value.is_zero();
+    (parsed.value.is_finite() && !vanished).then_some(parsed.value)
 }
 
 /// The digits of `mantissa * 2^exponent` before and behind the point, rounded half to even.
@@ -165,7 +167,10 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for text in ["", " 1", "1 ", "abc", "1e", "--1", "+-1", "nan", "1.2.3", "0x", "1e5x", "0x1g", "\u{e9}"] {
+        for text in [
+            "", " 1", "1 ", "abc", "1e", "--1", "+-1", "nan", "1.2.3", "0x", "1e5x", "1e5000", "-1e5000", "1e-5000",
+            "0x1g", "\u{e9}",
+        ] {
             assert!(LongDouble::parse(text.as_bytes()).is_none(), "{text:?}");
         }
         assert!(LongDouble::parse(&[b'1'; MAX_TEXT + 1]).is_none());

@@ -167,7 +167,8 @@ fn getex(view: &mut View, args: &[Bytes]) -> Answer {
     let payload = value.payload.clone();
     match change {
         Some(Some(end)) if end <= view.now => drop(view.delete(key)),
-        Some(expires) if expires != value.expires => view.put(key, Value { expires, ..value })?,
+        Some(Some(end)) => view.put(key, Value { expires: Some(end), ..value })?,
+        Some(None) if value.expires.is_some() => view.put(key, Value { expires: None, ..value })?,
         _ => {}
     }
     Ok(Reply::Bulk(payload))

@@ -11,11 +11,12 @@ mod wire;
 use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
+use std::time::Duration;
 
 use annulus_base::time::{MILLISECOND, Micros};
 use annulus_base::{Epoch, NamespaceId, NodeId};
 use annulus_ring::{Basis, ClusterId, Member, Namespace, Topology, TopologyRecord};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +37,26 @@ impl Fixture {
     /// Lets the wall clock of the server go on.
     pub fn advance(&self, millis: u64) {
         self.wall.set(self.wall.get() + millis * MILLISECOND);
+    }
+
+    /// Waits for a condition, for ten seconds at most.
+    pub async fn wait_for(&self, condition: impl Fn(&Server<Fake>) -> bool) {
+        let waiting = async {
+            while !condition(&self.server) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("the condition does not come true");
+    }
+
+    /// Waits until no new connection is accepted.
+    pub async fn wait_until_refused(&self) {
+        let waiting = async {
+            while TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("the port stays open");
     }
 
     pub async fn client(&self) -> Client {
