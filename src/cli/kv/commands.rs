@@ -122,3 +122,73 @@ fn help(out: &mut impl Write) -> Result<(), CommandError> {
     writeln!(out, "\nEvery other Redis command goes to the node as it is:\n{}", NODE_COMMANDS)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::net::TcpListener;
+    use std::thread::{self, JoinHandle};
+
+    use super::*;
+
+    /// A node that expects these requests and answers each as said, then closes the connection.
+    fn node(script: &'static [(&[&str], &str)]) -> (Client, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = Client::new(&listener.local_addr().unwrap().to_string());
+        let served = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            for (request, answer) in script {
+                let words = request.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect::<String>();
+                let expected = format!("*{}\r\n{words}", request.len());
+                let mut received = vec![0; expected.len()];
+                stream.read_exact(&mut received).unwrap();
+                assert_eq!(String::from_utf8_lossy(&received), expected);
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        (client, served)
+    }
+
+    fn typed(client: &mut Client, line: &str) -> (Result<Flow, CommandError>, String) {
+        let words = super::super::words::split(line).unwrap();
+        let mut out = Vec::new();
+        let flow = run(client, &words, true, &mut out);
+        (flow, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn commands_go_to_the_node_and_replies_come_back() {
+        let (mut client, served) = node(&[
+            (&["set", "a b", ""], "+OK\r\n"),
+            (&["GET", "a b"], ">2\r\n+invalidate\r\n_\r\n$0\r\n\r\n"),
+            (&["INCR", "a b"], "-ERR not a number\r\n"),
+        ]);
+        assert_eq!(typed(&mut client, "set 'a b' ''").1, "OK\n");
+        assert_eq!(typed(&mut client, "GET 'a b'").1, "\"\"\n");
+        let (flow, printed) = typed(&mut client, "INCR 'a b'");
+        assert_eq!((flow.unwrap(), printed.as_str()), (Flow::Failed("ERR not a number".to_owned()), ""));
+        served.join().unwrap();
+        let broken = typed(&mut client, "GET a").0.unwrap_err().to_string();
+        assert!(broken.contains("whether the command was executed is not known"), "{broken}");
+    }
+
+    #[test]
+    fn a_list_follows_the_cursor_to_its_end() {
+        let (mut client, served) = node(&[
+            (&["SCAN", "0", "MATCH", "u:*", "COUNT", "1000"], "*2\r\n$2\r\n17\r\n*1\r\n$3\r\nu:1\r\n"),
+            (&["SCAN", "17", "MATCH", "u:*", "COUNT", "1000"], "*2\r\n$1\r\n0\r\n*1\r\n$3\r\nu:2\r\n"),
+            (&["SCAN", "0", "MATCH", "?", "COUNT", "1000"], "+OK\r\n"),
+        ]);
+        assert_eq!(typed(&mut client, "list u:").1, "\"u:1\"\n\"u:2\"\n");
+        assert!(matches!(typed(&mut client, "LIST ?").0, Err(CommandError::NotAPage)));
+        served.join().unwrap();
+    }
+
+    #[test]
+    fn own_commands_need_no_node() {
+        let mut client = Client::new("127.0.0.1:1");
+        assert_eq!(typed(&mut client, "exit").0.unwrap(), Flow::Exit);
+        assert!(typed(&mut client, "help").1.contains("LIST [prefix or pattern]"));
+        assert!(matches!(typed(&mut client, "GET a").0, Err(CommandError::Client(ClientError::Connect { .. }))));
+    }
+}
