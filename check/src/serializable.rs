@@ -12,6 +12,7 @@ use adya::history::{Interner, Mop, Op as AdyaOp, OpType, ReadValue, Scalar};
 use adya::{Opts, Report, Valid, Workload};
 
 use crate::history::{Datum, History, Key, Op, OpId, Outcome, Step, Value};
+use crate::seen::seen;
 use crate::verdict::{Anomaly, Verdict};
 
 /// What adya calls a history whose operations do not depend on each other.
@@ -71,20 +72,9 @@ fn invented(history: &History) -> Option<Verdict> {
             written.insert((*key, *value));
         }
     }
-    for (id, op) in history.executed() {
-        for (key, found) in op.found() {
-            let values = match found {
-                Datum::Nothing => &[],
-                Datum::Number(value) => std::slice::from_ref(value),
-                Datum::List(values) => values.as_slice(),
-            };
-            if let Some(value) = values.iter().find(|value| !written.contains(&(key, **value))) {
-                let why = format!("nobody wrote {value} to key {key}:\n{}", history.describe(id));
-                return Some(Verdict::invalid(Anomaly::Invented, [id], [key.to_string()], why));
-            }
-        }
-    }
-    None
+    let ((key, value), id) = seen(history).into_iter().find(|(seen, _)| !written.contains(seen))?;
+    let why = format!("nobody wrote {value} to key {key}:\n{}", history.describe(id));
+    Some(Verdict::invalid(Anomaly::Invented, [id], [key.to_string()], why))
 }
 
 /// The history in adya's terms. Each operation is a process of its own: process order is part of

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{Datum, History, Key, OpId, Step, Value};
-use crate::kind::{Kind, kinds};
+use crate::history::{Datum, History, Key, Op, OpId, Step, Value};
+use crate::kind::{Kind, Read, kinds};
 use crate::verdict::{Anomaly, Verdict};
 
 /// Checks every read of every key that is only ever appended to. What the reading operation itself added
@@ -14,7 +14,8 @@ pub fn check(history: &History) -> Verdict {
     let elements = Elements::of(history);
     for (id, op) in history.executed() {
         for (key, found) in op.found() {
-            if let Some(verdict) = elements.judge(history, key, found, op.invoked.index, op.ended(), id) {
+            let read = Read { key, invoked: op.invoked.index, ended: op.ended(), by: id };
+            if let Some(verdict) = elements.judge(history, read, found) {
                 return verdict;
             }
         }
@@ -22,66 +23,81 @@ pub fn check(history: &History) -> Verdict {
     Verdict::Valid
 }
 
-/// Who added which element to each set.
-pub(crate) struct Elements(BTreeMap<Key, BTreeMap<Value, Vec<OpId>>>);
+/// What is known of one element's additions.
+struct Element {
+    value: Value,
+    added: Vec<OpId>,
+    /// The first invocation of one that was or may have been executed.
+    possible_from: Option<u64>,
+    /// The first end of an acknowledged one.
+    certain_from: Option<u64>,
+}
+
+/// The elements of each set by value.
+pub(crate) struct Elements(BTreeMap<Key, Vec<Element>>);
 
 impl Elements {
     pub(crate) fn of(history: &History) -> Self {
-        let sets = kinds(history).into_iter().filter(|(_, kind)| *kind == Kind::List);
-        let mut elements: BTreeMap<Key, BTreeMap<Value, Vec<OpId>>> =
-            sets.map(|(key, _)| (key, BTreeMap::new())).collect();
+        let mut added: BTreeMap<Key, BTreeMap<Value, Vec<OpId>>> = BTreeMap::new();
         for (id, step) in history.ops.iter().enumerate().flat_map(|(id, op)| op.steps.iter().map(move |s| (id, s))) {
-            let Step::Append { key, value } = step else { continue };
-            if let Some(values) = elements.get_mut(key) {
-                values.entry(*value).or_default().push(id);
+            if let Step::Append { key, value } = step {
+                added.entry(*key).or_default().entry(*value).or_default().push(id);
             }
         }
-        Self(elements)
+        let element = |(value, added): (Value, Vec<OpId>)| {
+            let ops = || added.iter().map(|id| &history.ops[*id]);
+            let possible_from = ops().filter(|op| op.is_possible()).map(|op| op.invoked.index).min();
+            let certain_from = ops().filter(|op| op.is_ok()).map(Op::ended).min();
+            Element { value, added, possible_from, certain_from }
+        };
+        let sets = kinds(history).into_iter().filter(|(_, kind)| *kind == Kind::List);
+        let mut elements = |key| added.remove(&key).unwrap_or_default().into_iter().map(element).collect();
+        Self(sets.map(|(key, _)| (key, elements(key))).collect())
     }
 
-    /// What is wrong with a read that was asked at `invoked` and had ended by `ended`, if something is.
-    pub(crate) fn judge(
-        &self,
-        history: &History,
-        key: Key,
-        found: &Datum,
-        invoked: u64,
-        ended: u64,
-        reader: OpId,
-    ) -> Option<Verdict> {
-        let added = self.0.get(&key)?;
+    /// What is wrong with a read, if something is.
+    pub(crate) fn judge(&self, history: &History, read: Read, found: &Datum) -> Option<Verdict> {
+        let key = read.key;
+        let mut elements = self.0.get(&key)?.iter().peekable();
         let wrong = |anomaly, other: Option<OpId>, why: String| {
-            let ops: BTreeSet<_> = other.into_iter().chain([reader]).collect();
+            let ops: BTreeSet<_> = other.into_iter().chain([read.by]).collect();
             let described: String = ops.iter().map(|id| history.describe(*id) + "\n").collect();
             Some(Verdict::invalid(anomaly, ops, [key.to_string()], format!("{why}\n{described}")))
         };
-        let values = match found {
-            Datum::Nothing => &[],
-            Datum::List(values) => values.as_slice(),
+        let mut values = match found {
+            Datum::Nothing => Vec::new(),
+            Datum::List(values) => values.clone(),
             Datum::Number(number) => return wrong(Anomaly::Invented, None, format!("{number} is not a set")),
         };
-        let mut present = BTreeSet::new();
-        for value in values {
-            if !present.insert(*value) && added.get(value).is_none_or(|by| by.len() < 2) {
-                return wrong(Anomaly::Duplicate, None, format!("element {value} of {key} is there twice"));
+        values.sort_unstable();
+        let lost = |element: &Element| element.certain_from.is_some_and(|end| end < read.invoked);
+        let missing = |element: &Element| {
+            let why = format!("element {} of {key} was acknowledged before, but is not there", element.value);
+            wrong(Anomaly::LostWrite, element.added.first().copied(), why)
+        };
+        for same in values.chunk_by(|a, b| a == b) {
+            let value = same[0];
+            while let Some(absent) = elements.next_if(|element| element.value < value) {
+                if lost(absent) {
+                    return missing(absent);
+                }
             }
-            let by = added.get(value).map_or(&[][..], Vec::as_slice);
-            let may = |id: &&OpId| history.ops[**id].is_possible() && history.ops[**id].invoked.index < ended;
-            if !by.iter().any(|id| may(&id)) {
-                let failed = by.iter().find(|id| !history.ops[**id].is_possible()).copied();
-                let (anomaly, what) = match failed {
-                    Some(_) => (Anomaly::G1a, "was added only by a failed operation"),
-                    None => (Anomaly::Invented, "was added by nobody until then"),
-                };
-                return wrong(anomaly, failed.or(by.first().copied()), format!("element {value} of {key} {what}"));
+            let Some(element) = elements.next_if(|element| element.value == value) else {
+                return wrong(Anomaly::Invented, None, format!("element {value} of {key} was added by nobody"));
+            };
+            let first = element.added.first().copied();
+            match element.possible_from {
+                None => return wrong(Anomaly::G1a, first, format!("only a failed operation added {value} to {key}")),
+                Some(from) if from >= read.ended => {
+                    return wrong(Anomaly::Invented, first, format!("element {value} of {key} was added only later"));
+                }
+                Some(_) if same.len() > element.added.len() => {
+                    return wrong(Anomaly::Duplicate, first, format!("element {value} of {key} is there twice"));
+                }
+                Some(_) => {}
             }
         }
-        let is_lost = |(value, by): &(&Value, &Vec<OpId>)| {
-            !present.contains(value) && by.iter().any(|id| history.ops[*id].ended() < invoked)
-        };
-        let (value, by) = added.iter().find(is_lost)?;
-        let writer = by.iter().find(|id| history.ops[**id].ended() < invoked).copied();
-        wrong(Anomaly::LostWrite, writer, format!("element {value} of {key} was acknowledged before, but is not there"))
+        elements.find(|element| lost(element)).and_then(missing)
     }
 }
 
@@ -89,7 +105,7 @@ impl Elements {
 mod tests {
     use super::*;
     use crate::fixture::{Mix, append, history, list, none, ok, op, serial};
-    use crate::history::{Op, Outcome};
+    use crate::history::Outcome;
 
     fn anomaly(ops: Vec<Op>) -> Anomaly {
         let verdict = check(&history(ops));

@@ -1,6 +1,6 @@
 //! Linearizability of each key by itself: registers with reads, writes and compare-and-sets.
 //!
-//! What a transaction does to one key is one [`Action`]: it sees a value, puts a value, or both at once. A
+//! What a transaction does to one key is one action: it sees a value, puts a value, or both at once. A
 //! strictly serializable history is linearizable for every key; linearizability is local (Herlihy and Wing),
 //! so that each key is searched alone. Written values need not be unique. The search is bounded; a key that
 //! it does not finish makes the verdict undecided.
