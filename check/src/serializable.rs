@@ -173,6 +173,7 @@ fn named(kind: &str) -> Anomaly {
 mod tests {
     use super::*;
     use crate::fixture::{Mix, append, history, list, none, ok, op, r, serial, w};
+    use crate::history::{Form, to_edn, to_json};
 
     fn anomaly(ops: Vec<Op>) -> Anomaly {
         let verdict = check(&history(ops));
@@ -264,6 +265,21 @@ mod tests {
         assert!(matches!(check(&history(mixed)), Verdict::Undecided(_)));
         let twice = vec![ok(0, 1, vec![w(1, 1)]), ok(2, 3, vec![w(1, 1)])];
         assert!(matches!(check(&history(twice)), Verdict::Undecided(_)));
+    }
+
+    /// The written form means to another reader of Jepsen's formats what it means here.
+    #[test]
+    fn written_histories_are_understood_elsewhere() {
+        let verdicts = |history: &History| {
+            let edn = adya::History::from_edn(&to_edn(history, Form::Transactions)).unwrap();
+            let json = adya::History::from_json(&to_json(history, Form::Transactions)).unwrap();
+            [edn, json].map(|read| adya::check(&read, Workload::ListAppend, &Opts::default()).valid)
+        };
+        for seed in 0..10 {
+            assert_eq!(verdicts(&serial(seed, Mix::Lists, 100, 4)), [Valid::True; 2], "seed {seed}");
+        }
+        let stale = vec![ok(0, 1, vec![append(1, 1)]), ok(2, 3, vec![none(1)]), ok(4, 5, vec![list(1, &[1])])];
+        assert_eq!(verdicts(&history(stale)), [Valid::False; 2]);
     }
 
     #[test]

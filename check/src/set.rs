@@ -58,47 +58,58 @@ impl Elements {
     /// What is wrong with a read, if something is.
     pub(crate) fn judge(&self, history: &History, read: Read, found: &Datum) -> Option<Verdict> {
         let key = read.key;
-        let mut elements = self.0.get(&key)?.iter().peekable();
-        let wrong = |anomaly, other: Option<OpId>, why: String| {
-            let ops: BTreeSet<_> = other.into_iter().chain([read.by]).collect();
-            let described: String = ops.iter().map(|id| history.describe(*id) + "\n").collect();
-            Some(Verdict::invalid(anomaly, ops, [key.to_string()], format!("{why}\n{described}")))
+        let elements = self.0.get(&key)?;
+        let fault = match found {
+            Datum::Nothing => fault(elements, Vec::new(), read),
+            Datum::List(values) => fault(elements, values.clone(), read),
+            Datum::Number(number) => Some((Anomaly::Invented, None, format!("{number} is not a set"))),
         };
-        let mut values = match found {
-            Datum::Nothing => Vec::new(),
-            Datum::List(values) => values.clone(),
-            Datum::Number(number) => return wrong(Anomaly::Invented, None, format!("{number} is not a set")),
-        };
-        values.sort_unstable();
-        let lost = |element: &Element| element.certain_from.is_some_and(|end| end < read.invoked);
-        let missing = |element: &Element| {
-            let why = format!("element {} of {key} was acknowledged before, but is not there", element.value);
-            wrong(Anomaly::LostWrite, element.added.first().copied(), why)
-        };
-        for same in values.chunk_by(|a, b| a == b) {
-            let value = same[0];
-            while let Some(absent) = elements.next_if(|element| element.value < value) {
-                if lost(absent) {
-                    return missing(absent);
-                }
-            }
-            let Some(element) = elements.next_if(|element| element.value == value) else {
-                return wrong(Anomaly::Invented, None, format!("element {value} of {key} was added by nobody"));
-            };
-            let first = element.added.first().copied();
-            match element.possible_from {
-                None => return wrong(Anomaly::G1a, first, format!("only a failed operation added {value} to {key}")),
-                Some(from) if from >= read.ended => {
-                    return wrong(Anomaly::Invented, first, format!("element {value} of {key} was added only later"));
-                }
-                Some(_) if same.len() > element.added.len() => {
-                    return wrong(Anomaly::Duplicate, first, format!("element {value} of {key} is there twice"));
-                }
-                Some(_) => {}
+        let (anomaly, other, why) = fault?;
+        let ops: BTreeSet<_> = other.into_iter().chain([read.by]).collect();
+        let described: String = ops.iter().map(|id| history.describe(*id) + "\n").collect();
+        Some(Verdict::invalid(anomaly, ops, [key.to_string()], format!("key {key}: {why}\n{described}")))
+    }
+}
+
+/// What is wrong, another operation that shows it, and why.
+type Fault = (Anomaly, Option<OpId>, String);
+
+/// Walks the elements and what was found of them side by side.
+fn fault(elements: &[Element], mut values: Vec<Value>, read: Read) -> Option<Fault> {
+    values.sort_unstable();
+    let mut elements = elements.iter().peekable();
+    for same in values.chunk_by(|a, b| a == b) {
+        let value = same[0];
+        while let Some(absent) = elements.next_if(|element| element.value < value) {
+            if let Some(lost) = fault_of_absent(absent, read) {
+                return Some(lost);
             }
         }
-        elements.find(|element| lost(element)).and_then(missing)
+        let Some(element) = elements.next_if(|element| element.value == value) else {
+            return Some((Anomaly::Invented, None, format!("nobody added {value}")));
+        };
+        if let Some(fault) = fault_of_present(element, same.len(), read) {
+            return Some(fault);
+        }
     }
+    elements.find_map(|element| fault_of_absent(element, read))
+}
+
+fn fault_of_absent(element: &Element, read: Read) -> Option<Fault> {
+    let is_lost = element.certain_from.is_some_and(|end| end < read.invoked);
+    let why = || format!("{} was acknowledged before, but is not there", element.value);
+    is_lost.then(|| (Anomaly::LostWrite, element.added.first().copied(), why()))
+}
+
+fn fault_of_present(element: &Element, times: usize, read: Read) -> Option<Fault> {
+    let value = element.value;
+    let (anomaly, why) = match element.possible_from {
+        None => (Anomaly::G1a, format!("only a failed operation added {value}")),
+        Some(from) if from >= read.ended => (Anomaly::Invented, format!("{value} was added only later")),
+        Some(_) if times > element.added.len() => (Anomaly::Duplicate, format!("{value} is there {times} times")),
+        Some(_) => return None,
+    };
+    Some((anomaly, element.added.first().copied(), why))
 }
 
 #[cfg(test)]
