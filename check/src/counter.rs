@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::history::{Datum, History, Key, OpId, Step};
-use crate::kind::{Kind, kinds};
+use crate::kind::{Kind, Read, kinds};
 use crate::verdict::{Anomaly, Verdict};
 
 /// Checks every read of every key that is only ever added to.
@@ -27,16 +27,6 @@ pub fn check(history: &History) -> Verdict {
         }
     }
     Verdict::Valid
-}
-
-/// A read of a counter.
-#[derive(Clone, Copy)]
-pub(crate) struct Read {
-    pub(crate) key: Key,
-    pub(crate) invoked: u64,
-    pub(crate) ended: u64,
-    /// Who reads; its own additions are counted apart.
-    pub(crate) by: OpId,
 }
 
 struct Addition {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::counter::{Read, Sums};
+use crate::counter::Sums;
 use crate::history::{Datum, History, Key, Op, OpId, Step, Value};
-use crate::kind::{Kind, kinds};
+use crate::kind::{Kind, Read, kinds};
 use crate::set::Elements;
 use crate::verdict::{Anomaly, Verdict};
 
@@ -13,15 +13,13 @@ use crate::verdict::{Anomaly, Verdict};
 #[must_use]
 pub fn check(history: &History, contents: &BTreeMap<Key, Datum>) -> Verdict {
     let (sums, elements) = (Sums::of(history), Elements::of(history));
-    let reader = history.ops.len();
     let mut undecided = Verdict::Valid;
     for (key, kind) in kinds(history) {
         let found = contents.get(&key).unwrap_or(&Datum::Nothing);
+        let read = Read { key, invoked: u64::MAX, ended: u64::MAX, by: history.ops.len() };
         let wrong = match kind {
-            Kind::List => elements.judge(history, key, found, u64::MAX, u64::MAX, reader),
-            Kind::Growing | Kind::Counter => {
-                sums.judge(history, Read { key, invoked: u64::MAX, ended: u64::MAX, by: reader }, found, 0)
-            }
+            Kind::List => elements.judge(history, read, found),
+            Kind::Growing | Kind::Counter => sums.judge(history, read, found, 0),
             Kind::Register => register(history, key, found),
             Kind::Mixed => {
                 undecided = Verdict::Undecided(format!("key {key} is changed in ways that do not go together"));

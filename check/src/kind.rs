@@ -1,8 +1,8 @@
-//! What kind of thing each key holds, judged by how it is changed.
+//! What kind of thing each key holds, judged by how it is changed; and a read of one.
 
 use std::collections::BTreeMap;
 
-use crate::history::{History, Key, Step};
+use crate::history::{History, Key, OpId, Step};
 
 /// A key's kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,4 +41,14 @@ fn joined(a: Kind, b: Kind) -> Kind {
         (Kind::Growing, Kind::Counter) | (Kind::Counter, Kind::Growing) => Kind::Counter,
         _ => Kind::Mixed,
     }
+}
+
+/// Who read a key when, apart from what was found.
+#[derive(Clone, Copy)]
+pub(crate) struct Read {
+    pub(crate) key: Key,
+    pub(crate) invoked: u64,
+    pub(crate) ended: u64,
+    /// The reading operation; the one after the last of the history for a final read.
+    pub(crate) by: OpId,
 }

@@ -30,7 +30,10 @@ pub mod history;
 mod kind;
 pub mod linearizable;
 pub mod long_fork;
+#[cfg(test)]
+mod measure;
 pub mod monotonic;
+mod seen;
 pub mod serializable;
 pub mod set;
 pub mod snapshot;

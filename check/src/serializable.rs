@@ -12,6 +12,7 @@ use adya::history::{Interner, Mop, Op as AdyaOp, OpType, ReadValue, Scalar};
 use adya::{Opts, Report, Valid, Workload};
 
 use crate::history::{Datum, History, Key, Op, OpId, Outcome, Step, Value};
+use crate::seen::seen;
 use crate::verdict::{Anomaly, Verdict};
 
 /// What adya calls a history whose operations do not depend on each other.
@@ -71,20 +72,9 @@ fn invented(history: &History) -> Option<Verdict> {
             written.insert((*key, *value));
         }
     }
-    for (id, op) in history.executed() {
-        for (key, found) in op.found() {
-            let values = match found {
-                Datum::Nothing => &[],
-                Datum::Number(value) => std::slice::from_ref(value),
-                Datum::List(values) => values.as_slice(),
-            };
-            if let Some(value) = values.iter().find(|value| !written.contains(&(key, **value))) {
-                let why = format!("nobody wrote {value} to key {key}:\n{}", history.describe(id));
-                return Some(Verdict::invalid(Anomaly::Invented, [id], [key.to_string()], why));
-            }
-        }
-    }
-    None
+    let ((key, value), id) = seen(history).into_iter().find(|(seen, _)| !written.contains(seen))?;
+    let why = format!("nobody wrote {value} to key {key}:\n{}", history.describe(id));
+    Some(Verdict::invalid(Anomaly::Invented, [id], [key.to_string()], why))
 }
 
 /// The history in adya's terms. Each operation is a process of its own: process order is part of
@@ -183,6 +173,7 @@ fn named(kind: &str) -> Anomaly {
 mod tests {
     use super::*;
     use crate::fixture::{Mix, append, history, list, none, ok, op, r, serial, w};
+    use crate::history::{Form, to_edn, to_json};
 
     fn anomaly(ops: Vec<Op>) -> Anomaly {
         let verdict = check(&history(ops));
@@ -274,6 +265,21 @@ mod tests {
         assert!(matches!(check(&history(mixed)), Verdict::Undecided(_)));
         let twice = vec![ok(0, 1, vec![w(1, 1)]), ok(2, 3, vec![w(1, 1)])];
         assert!(matches!(check(&history(twice)), Verdict::Undecided(_)));
+    }
+
+    /// The written form means to another reader of Jepsen's formats what it means here.
+    #[test]
+    fn written_histories_are_understood_elsewhere() {
+        let verdicts = |history: &History| {
+            let edn = adya::History::from_edn(&to_edn(history, Form::Transactions)).unwrap();
+            let json = adya::History::from_json(&to_json(history, Form::Transactions)).unwrap();
+            [edn, json].map(|read| adya::check(&read, Workload::ListAppend, &Opts::default()).valid)
+        };
+        for seed in 0..10 {
+            assert_eq!(verdicts(&serial(seed, Mix::Lists, 100, 4)), [Valid::True; 2], "seed {seed}");
+        }
+        let stale = vec![ok(0, 1, vec![append(1, 1)]), ok(2, 3, vec![none(1)]), ok(4, 5, vec![list(1, &[1])])];
+        assert_eq!(verdicts(&history(stale)), [Valid::False; 2]);
     }
 
     #[test]

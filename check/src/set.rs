@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{Datum, History, Key, OpId, Step, Value};
-use crate::kind::{Kind, kinds};
+use crate::history::{Datum, History, Key, Op, OpId, Step, Value};
+use crate::kind::{Kind, Read, kinds};
 use crate::verdict::{Anomaly, Verdict};
 
 /// Checks every read of every key that is only ever appended to. What the reading operation itself added
@@ -14,7 +14,8 @@ pub fn check(history: &History) -> Verdict {
     let elements = Elements::of(history);
     for (id, op) in history.executed() {
         for (key, found) in op.found() {
-            if let Some(verdict) = elements.judge(history, key, found, op.invoked.index, op.ended(), id) {
+            let read = Read { key, invoked: op.invoked.index, ended: op.ended(), by: id };
+            if let Some(verdict) = elements.judge(history, read, found) {
                 return verdict;
             }
         }
@@ -22,74 +23,100 @@ pub fn check(history: &History) -> Verdict {
     Verdict::Valid
 }
 
-/// Who added which element to each set.
-pub(crate) struct Elements(BTreeMap<Key, BTreeMap<Value, Vec<OpId>>>);
+/// What is known of one element's additions.
+struct Element {
+    value: Value,
+    added: Vec<OpId>,
+    /// The first invocation of one that was or may have been executed.
+    possible_from: Option<u64>,
+    /// The first end of an acknowledged one.
+    certain_from: Option<u64>,
+}
+
+/// The elements of each set by value.
+pub(crate) struct Elements(BTreeMap<Key, Vec<Element>>);
 
 impl Elements {
     pub(crate) fn of(history: &History) -> Self {
-        let sets = kinds(history).into_iter().filter(|(_, kind)| *kind == Kind::List);
-        let mut elements: BTreeMap<Key, BTreeMap<Value, Vec<OpId>>> =
-            sets.map(|(key, _)| (key, BTreeMap::new())).collect();
+        let mut added: BTreeMap<Key, BTreeMap<Value, Vec<OpId>>> = BTreeMap::new();
         for (id, step) in history.ops.iter().enumerate().flat_map(|(id, op)| op.steps.iter().map(move |s| (id, s))) {
-            let Step::Append { key, value } = step else { continue };
-            if let Some(values) = elements.get_mut(key) {
-                values.entry(*value).or_default().push(id);
+            if let Step::Append { key, value } = step {
+                added.entry(*key).or_default().entry(*value).or_default().push(id);
             }
         }
-        Self(elements)
+        let element = |(value, added): (Value, Vec<OpId>)| {
+            let ops = || added.iter().map(|id| &history.ops[*id]);
+            let possible_from = ops().filter(|op| op.is_possible()).map(|op| op.invoked.index).min();
+            let certain_from = ops().filter(|op| op.is_ok()).map(Op::ended).min();
+            Element { value, added, possible_from, certain_from }
+        };
+        let sets = kinds(history).into_iter().filter(|(_, kind)| *kind == Kind::List);
+        let mut elements = |key| added.remove(&key).unwrap_or_default().into_iter().map(element).collect();
+        Self(sets.map(|(key, _)| (key, elements(key))).collect())
     }
 
-    /// What is wrong with a read that was asked at `invoked` and had ended by `ended`, if something is.
-    pub(crate) fn judge(
-        &self,
-        history: &History,
-        key: Key,
-        found: &Datum,
-        invoked: u64,
-        ended: u64,
-        reader: OpId,
-    ) -> Option<Verdict> {
-        let added = self.0.get(&key)?;
-        let wrong = |anomaly, other: Option<OpId>, why: String| {
-            let ops: BTreeSet<_> = other.into_iter().chain([reader]).collect();
-            let described: String = ops.iter().map(|id| history.describe(*id) + "\n").collect();
-            Some(Verdict::invalid(anomaly, ops, [key.to_string()], format!("{why}\n{described}")))
+    /// What is wrong with a read, if something is.
+    pub(crate) fn judge(&self, history: &History, read: Read, found: &Datum) -> Option<Verdict> {
+        let key = read.key;
+        let elements = self.0.get(&key)?;
+        let fault = match found {
+            Datum::Nothing => fault(elements, Vec::new(), read),
+            Datum::List(values) => fault(elements, values.clone(), read),
+            Datum::Number(number) => Some((Anomaly::Invented, None, format!("{number} is not a set"))),
         };
-        let values = match found {
-            Datum::Nothing => &[],
-            Datum::List(values) => values.as_slice(),
-            Datum::Number(number) => return wrong(Anomaly::Invented, None, format!("{number} is not a set")),
-        };
-        let mut present = BTreeSet::new();
-        for value in values {
-            if !present.insert(*value) && added.get(value).is_none_or(|by| by.len() < 2) {
-                return wrong(Anomaly::Duplicate, None, format!("element {value} of {key} is there twice"));
-            }
-            let by = added.get(value).map_or(&[][..], Vec::as_slice);
-            let may = |id: &&OpId| history.ops[**id].is_possible() && history.ops[**id].invoked.index < ended;
-            if !by.iter().any(|id| may(&id)) {
-                let failed = by.iter().find(|id| !history.ops[**id].is_possible()).copied();
-                let (anomaly, what) = match failed {
-                    Some(_) => (Anomaly::G1a, "was added only by a failed operation"),
-                    None => (Anomaly::Invented, "was added by nobody until then"),
-                };
-                return wrong(anomaly, failed.or(by.first().copied()), format!("element {value} of {key} {what}"));
+        let (anomaly, other, why) = fault?;
+        let ops: BTreeSet<_> = other.into_iter().chain([read.by]).collect();
+        let described: String = ops.iter().map(|id| history.describe(*id) + "\n").collect();
+        Some(Verdict::invalid(anomaly, ops, [key.to_string()], format!("key {key}: {why}\n{described}")))
+    }
+}
+
+/// What is wrong, another operation that shows it, and why.
+type Fault = (Anomaly, Option<OpId>, String);
+
+/// Walks the elements and what was found of them side by side.
+fn fault(elements: &[Element], mut values: Vec<Value>, read: Read) -> Option<Fault> {
+    values.sort_unstable();
+    let mut elements = elements.iter().peekable();
+    for same in values.chunk_by(|a, b| a == b) {
+        let value = same[0];
+        while let Some(absent) = elements.next_if(|element| element.value < value) {
+            if let Some(lost) = fault_of_absent(absent, read) {
+                return Some(lost);
             }
         }
-        let is_lost = |(value, by): &(&Value, &Vec<OpId>)| {
-            !present.contains(value) && by.iter().any(|id| history.ops[*id].ended() < invoked)
+        let Some(element) = elements.next_if(|element| element.value == value) else {
+            return Some((Anomaly::Invented, None, format!("nobody added {value}")));
         };
-        let (value, by) = added.iter().find(is_lost)?;
-        let writer = by.iter().find(|id| history.ops[**id].ended() < invoked).copied();
-        wrong(Anomaly::LostWrite, writer, format!("element {value} of {key} was acknowledged before, but is not there"))
+        if let Some(fault) = fault_of_present(element, same.len(), read) {
+            return Some(fault);
+        }
     }
+    elements.find_map(|element| fault_of_absent(element, read))
+}
+
+fn fault_of_absent(element: &Element, read: Read) -> Option<Fault> {
+    let is_lost = element.certain_from.is_some_and(|end| end < read.invoked);
+    let why = || format!("{} was acknowledged before, but is not there", element.value);
+    is_lost.then(|| (Anomaly::LostWrite, element.added.first().copied(), why()))
+}
+
+fn fault_of_present(element: &Element, times: usize, read: Read) -> Option<Fault> {
+    let value = element.value;
+    let (anomaly, why) = match element.possible_from {
+        None => (Anomaly::G1a, format!("only a failed operation added {value}")),
+        Some(from) if from >= read.ended => (Anomaly::Invented, format!("{value} was added only later")),
+        Some(_) if times > element.added.len() => (Anomaly::Duplicate, format!("{value} is there {times} times")),
+        Some(_) => return None,
+    };
+    Some((anomaly, element.added.first().copied(), why))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fixture::{Mix, append, history, list, none, ok, op, serial};
-    use crate::history::{Op, Outcome};
+    use crate::history::Outcome;
 
     fn anomaly(ops: Vec<Op>) -> Anomaly {
         let verdict = check(&history(ops));

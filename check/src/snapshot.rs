@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{Datum, History, Key, Op, OpId, Step, Value};
+use crate::history::{History, Key, Op, OpId, Step};
+use crate::seen::seen;
 use crate::state::State;
 use crate::verdict::{Anomaly, Verdict};
 
@@ -75,18 +76,11 @@ struct Uncertain {
 
 impl Uncertain {
     fn of(history: &History) -> Self {
-        let mut found: BTreeSet<(Key, Value)> = BTreeSet::new();
-        for (key, datum) in history.executed().flat_map(|(_, op)| op.found()) {
-            match datum {
-                Datum::Nothing => {}
-                Datum::Number(value) => found.extend([(key, *value)]),
-                Datum::List(values) => found.extend(values.iter().map(|value| (key, *value))),
-            }
-        }
+        let found = seen(history);
         let unknown = || history.possible().filter(|(_, op)| !op.is_ok());
         let wrote = |op: &Op| {
             op.steps.iter().any(|step| match step {
-                Step::Write { key, value } | Step::Append { key, value } => found.contains(&(*key, *value)),
+                Step::Write { key, value } | Step::Append { key, value } => found.contains_key(&(*key, *value)),
                 _ => false,
             })
         };

@@ -320,6 +320,21 @@ pub struct Compare {
     pub digest: [u8; 32],
 }
 
+impl Compare {
+    /// Asks for everything there is of a damaged key.
+    #[must_use]
+    pub fn of_damage(id: RequestId, partition: PartitionId, range: KeyRange) -> Self {
+        // No digest of anything: the answer lists what is there.
+        Self { id, partition, range, until: Timestamp::MAX, horizon: Timestamp::ZERO, digest: [0; 32] }
+    }
+
+    /// Whether it was made by [`Compare::of_damage`].
+    #[must_use]
+    pub fn is_of_damage(&self) -> bool {
+        self.until == Timestamp::MAX
+    }
+}
+
 /// Everything said between nodes about transactions.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub enum Message {

@@ -1,6 +1,6 @@
 //! The replica's state, and the dispatch of messages to the parts that answer them.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map};
 use std::sync::Arc;
 
 use annulus_base::id::TxnRef;
@@ -17,8 +17,9 @@ use crate::queue::Waiting;
 use crate::reads::Parked;
 use crate::readtimes::ReadTimes;
 use crate::record::Record;
+use crate::repair::Deferred;
 use crate::settings::Settings;
-use crate::store::{Store, StoreError, StoreResult};
+use crate::store::{Placed, Store, StoreError, StoreResult};
 use crate::sweep::Sweep;
 
 /// What is known of an undecided transaction.
@@ -110,8 +111,13 @@ pub struct Replica {
     pub(crate) counters: Counters,
     /// Tombstones up to here may have been purged: nothing is written at or below.
     pub(crate) purged: Timestamp,
-    /// Keys whose stored record is corrupt: not answered for until repaired.
-    pub(crate) damaged: BTreeSet<(PartitionId, Key)>,
+    /// Keys whose stored record is corrupt: not answered for until repaired. Each with the versions that
+    /// were decided since, which the others may not have had when they were asked for theirs.
+    pub(crate) damaged: BTreeMap<(PartitionId, Key), Vec<Placed>>,
+    /// Changes of the store that wait for their records to be durable.
+    pub(crate) deferred: VecDeque<(u64, Deferred)>,
+    /// How often something was purged since the start.
+    pub(crate) purges: u64,
     pub(crate) sweep: Sweep,
     appended: u64,
     synced: u64,
@@ -140,7 +146,9 @@ impl Replica {
             counters: Counters::default(),
             purged: Timestamp::ZERO,
             wake_at: None,
-            damaged: BTreeSet::new(),
+            damaged: BTreeMap::new(),
+            deferred: VecDeque::new(),
+            purges: 0,
             sweep: Sweep::default(),
             appended: 0,
             synced: 0,
@@ -204,10 +212,17 @@ impl Replica {
     }
 
     /// All records up to the `position`-th since the start are durable.
-    pub fn synced(&mut self, position: u64) {
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn synced(&mut self, position: u64, store: &mut dyn Store) -> StoreResult<()> {
         self.synced = position;
         self.fence.synced(position);
         self.marks.synced(position);
+        while let Some((_, deferred)) = self.deferred.pop_front_if(|(at, _)| *at <= position) {
+            self.carry_out(deferred, store)?;
+        }
+        Ok(())
     }
 
     /// How many records have been appended since the start.
@@ -333,9 +348,27 @@ impl Replica {
     }
 
     /// Keys whose stored record is corrupt and waits for repair.
+    pub fn damaged(&self) -> impl Iterator<Item = &(PartitionId, Key)> {
+        self.damaged.keys()
+    }
+
+    /// Whether a key's stored record is corrupt.
     #[must_use]
-    pub const fn damaged(&self) -> &BTreeSet<(PartitionId, Key)> {
-        &self.damaged
+    pub fn is_damaged(&self, place: &(PartitionId, Key)) -> bool {
+        self.damaged.contains_key(place)
+    }
+
+    /// How often something was purged since the start: a version that was asked for before the last time
+    /// may have been purged since, and is not taken back.
+    #[must_use]
+    pub const fn purges(&self) -> u64 {
+        self.purges
+    }
+
+    /// Tombstones up to here may have been purged.
+    #[must_use]
+    pub const fn purged(&self) -> Timestamp {
+        self.purged
     }
 
     /// When [`Replica::tick`] is wanted at the latest, on the steady clock.
@@ -373,7 +406,10 @@ impl Replica {
         match result {
             Ok(value) => Ok(Some(value)),
             Err(StoreError::Corrupt { partition, key }) => {
-                self.counters.corrupt += u64::from(self.damaged.insert((partition, key)));
+                if let btree_map::Entry::Vacant(place) = self.damaged.entry((partition, key)) {
+                    place.insert(Vec::new());
+                    self.counters.corrupt += 1;
+                }
                 Ok(None)
             }
             Err(failed) => Err(failed),

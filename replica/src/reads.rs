@@ -157,7 +157,10 @@ impl Replica {
     ) -> StoreResult<()> {
         let Some(state) = self.partitions.get_mut(&partition) else { return Ok(()) };
         for parked in std::mem::take(&mut state.parked) {
-            if self.in_the_way(&parked.read).is_some() {
+            if let Err(refusal) = self.admit(now, &parked.read) {
+                // The history that it wants was collected meanwhile.
+                out.send(parked.from, Message::ReadAnswer(parked.read.id, Err(refusal)));
+            } else if self.in_the_way(&parked.read).is_some() {
                 self.partition(partition).parked.push(parked);
             } else {
                 self.answer_read(now, parked.from, &parked.read, store, out)?;

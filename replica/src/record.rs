@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use annulus_base::id::TxnRef;
-use annulus_base::{Ballot, Timestamp};
+use annulus_base::{Ballot, Key, PartitionId, Timestamp};
 use wincode::{SchemaRead, SchemaWrite};
 
 use crate::message::{Outcome, Prepare};
-use crate::store::Placed;
+use crate::store::{Placed, Stamp};
 
 /// One durable fact. The order of records is the order in which they became true.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
@@ -52,6 +52,13 @@ pub enum Record {
         /// Decisions at or below may be forgotten.
         forgotten: Timestamp,
     },
-    /// Writes at or below are refused: raised when tombstones are purged.
+    /// Writes at or below are refused: tombstones up to here were purged.
     Floor(Timestamp),
+    /// Tombstones that every replica has: each goes, with every older version of its key.
+    Purged {
+        /// Where.
+        partition: PartitionId,
+        /// Each key with its tombstone.
+        tombstones: Vec<(Key, Stamp)>,
+    },
 }

@@ -45,6 +45,15 @@ pub fn stretch_digest<'a>(versions: impl Iterator<Item = (&'a Key, Stamp)>) -> [
     *hasher.finalize().as_bytes()
 }
 
+/// A change of the store that waits for its record to be durable.
+#[derive(Debug)]
+pub(crate) enum Deferred {
+    /// A damaged key is replaced by what the rest of the ring has.
+    Heal { partition: PartitionId, key: Key, versions: Vec<Placed> },
+    /// Tombstones go.
+    Purge { partition: PartitionId, tombstones: Vec<(Key, Stamp)> },
+}
+
 impl Replica {
     /// Every version in a stretch, newest first within a key, at least `limit` of them unless it ends
     /// before; `None` if a record is corrupt.
@@ -69,6 +78,10 @@ impl Replica {
         store: &mut dyn Store,
         out: &mut Effects,
     ) -> StoreResult<()> {
+        if compare.is_of_damage() && self.is_write_locked(compare.partition, &compare.range) {
+            // A version may be decided and not be here yet; the asker comes again.
+            return Ok(());
+        }
         let limit = self.settings.sweep_versions.saturating_mul(4);
         let Some(history) = self.stretch(compare.partition, &compare.range, limit, store)? else { return Ok(()) };
         let mut range = compare.range.clone();
@@ -82,7 +95,8 @@ impl Replica {
         let digest = stretch_digest(here.iter().map(|(key, stamp)| (key, *stamp)));
         let same = range == compare.range && digest == compare.digest;
         let here = (!same).then_some(here);
-        out.send(from, Message::Compared { id: compare.id, range, here });
+        // What is said to be here must stay: on it may rest that a tombstone is purged elsewhere.
+        out.send_durable(from, Message::Compared { id: compare.id, range, here });
         Ok(())
     }
 
@@ -119,12 +133,27 @@ impl Replica {
         store: &mut dyn Store,
         out: &mut Effects,
     ) -> StoreResult<()> {
-        self.add_versions(versions, store, out)?;
+        self.add_recent(versions, store, out)?;
         out.send(from, Message::Repaired(id));
         Ok(())
     }
 
-    /// Adds decided versions that this replica lacks.
+    /// Adds decided versions that nobody asked for: those of them that cannot have been purged. A message
+    /// may be old, and what it carries may have been deleted and purged since it was sent.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn add_recent(
+        &mut self,
+        mut versions: Vec<Placed>,
+        store: &mut dyn Store,
+        out: &mut Effects,
+    ) -> StoreResult<()> {
+        versions.retain(|placed| placed.version.stamp.ts > self.purged);
+        self.add_versions(versions, store, out)
+    }
+
+    /// Adds decided versions that this replica lacks, and has not purged.
     ///
     /// # Errors
     /// What the store says.
@@ -133,9 +162,20 @@ impl Replica {
             return Ok(());
         }
         self.counters.repaired += versions.len() as u64;
-        store.apply(versions.clone())?;
+        self.apply(versions.clone(), store)?;
         self.log(Record::Repaired(versions), out);
         Ok(())
+    }
+
+    /// Puts decided versions into the store.
+    pub(crate) fn apply(&mut self, versions: Vec<Placed>, store: &mut dyn Store) -> StoreResult<()> {
+        if !self.damaged.is_empty() {
+            for placed in &versions {
+                let place = (placed.partition, placed.key.clone());
+                self.damaged.entry(place).and_modify(|decided| decided.push(placed.clone()));
+            }
+        }
+        store.apply(versions)
     }
 
     /// Replaces a damaged key's record by what the rest of the replica ring has.
@@ -147,12 +187,46 @@ impl Replica {
         partition: PartitionId,
         key: &Key,
         versions: Vec<Placed>,
-        store: &mut dyn Store,
         out: &mut Effects,
     ) -> StoreResult<()> {
-        store.erase(partition, key)?;
-        self.add_versions(versions, store, out)?;
-        self.damaged.remove(&(partition, key.clone()));
+        // First the log, so that a crash between erasing and applying loses nothing.
+        self.log(Record::Repaired(versions.clone()), out);
+        self.counters.repaired += versions.len() as u64;
+        let heal = Deferred::Heal { partition, key: key.clone(), versions };
+        self.deferred.push_back((self.appended(), heal));
+        Ok(())
+    }
+
+    /// Changes the store after the record that says so has become durable.
+    pub(crate) fn carry_out(&mut self, deferred: Deferred, store: &mut dyn Store) -> StoreResult<()> {
+        match deferred {
+            Deferred::Heal { partition, key, mut versions } => {
+                // In order already: another answer was quicker.
+                let Some(decided) = self.damaged.remove(&(partition, key.clone())) else { return Ok(()) };
+                versions.extend(decided);
+                store.erase(partition, &key)?;
+                store.apply(versions)
+            }
+            Deferred::Purge { partition, tombstones } => {
+                self.purges += 1;
+                self.remove_purged(partition, &tombstones, store)
+            }
+        }
+    }
+
+    /// Removes tombstones with every older version of their keys, the oldest first.
+    pub(crate) fn remove_purged(
+        &mut self,
+        partition: PartitionId,
+        tombstones: &[(Key, Stamp)],
+        store: &mut dyn Store,
+    ) -> StoreResult<()> {
+        for (key, tombstone) in tombstones {
+            let Some(history) = self.stretch(partition, &only(key), usize::MAX, store)? else { continue };
+            let old = history.into_iter().rev().filter(|(_, version)| version.stamp <= *tombstone);
+            let removed: Vec<_> = old.map(|(key, version)| (partition, key, version.stamp)).collect();
+            store.remove(&removed)?;
+        }
         Ok(())
     }
 
@@ -167,25 +241,37 @@ impl Replica {
         store: &mut dyn Store,
         out: &mut Effects,
     ) -> StoreResult<()> {
-        let mut removed = Vec::new();
-        let mut floor = self.purged;
+        let mut agreed = Vec::new();
         for (key, stamp) in tombstones {
+            // History that somebody may still read stays; so does what covers a version yet to be decided.
+            if stamp.ts > self.sweep.horizon() || self.is_write_locked(partition, &only(key)) {
+                continue;
+            }
             let Some(history) = self.stretch(partition, &only(key), usize::MAX, store)? else { continue };
             let newest = history.first().map(|(_, version)| (version.stamp, version.value.is_none()));
             if newest == Some((*stamp, true)) {
-                floor = floor.max(stamp.ts);
-                removed.extend(history.into_iter().map(|(key, version)| (partition, key, version.stamp)));
+                agreed.push((key.clone(), *stamp));
             }
         }
-        if removed.is_empty() {
+        if agreed.is_empty() {
             return Ok(());
         }
-        if floor > self.purged {
-            self.purged = floor;
-            self.read_times.raise_floor(floor);
-            self.log(Record::Floor(floor), out);
-        }
-        store.remove(&removed)
+        self.note_purge(&agreed);
+        self.log(Record::Purged { partition, tombstones: agreed.clone() }, out);
+        self.deferred.push_back((self.appended(), Deferred::Purge { partition, tombstones: agreed }));
+        Ok(())
+    }
+
+    /// Nothing is written any more at or below purged tombstones.
+    pub(crate) fn note_purge(&mut self, tombstones: &[(Key, Stamp)]) {
+        let highest = tombstones.iter().map(|(_, stamp)| stamp.ts).max().unwrap_or_default();
+        self.purged = self.purged.max(highest);
+        self.read_times.raise_floor(self.purged);
+    }
+
+    fn is_write_locked(&self, partition: PartitionId, range: &KeyRange) -> bool {
+        let state = self.partitions.get(&partition);
+        state.is_some_and(|state| state.locks.writers_in(range, None).next().is_some())
     }
 }
 

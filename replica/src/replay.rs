@@ -55,6 +55,10 @@ impl Replica {
                 self.note_decision(txn, outcome);
             }
             Record::Repaired(versions) => store.apply(versions)?,
+            Record::Purged { partition, tombstones } => {
+                self.note_purge(&tombstones);
+                self.remove_purged(partition, &tombstones, store)?;
+            }
             Record::Fence(fence) => self.fence.restore(fence),
             Record::Marks { low_water, forgotten } => self.marks.restore(low_water, forgotten),
             Record::Floor(floor) => {
@@ -70,6 +74,7 @@ impl Replica {
         if self.settings.mutations.has(Mutation::FenceForgotten) {
             self.fence.forget_floor();
         }
+        self.restore_horizon();
         for entry in self.entries.values_mut().filter(|entry| entry.vote.is_some()) {
             entry.since = now.steady;
             self.timers.insert((now.steady + self.settings.lock_timeout, entry.txn.id));

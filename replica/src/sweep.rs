@@ -43,10 +43,16 @@ impl Replica {
         self.sweep.pinned = oldest;
     }
 
-    /// Versions at or below are collected, but for the newest of each key.
+    /// After a restart nothing is served of what an earlier incarnation may have collected.
+    pub(crate) fn restore_horizon(&mut self) {
+        self.sweep.horizon = self.fence.durable().minus(self.settings.history);
+    }
+
+    /// Versions at or below are collected, but for the newest of each key. Not ahead of what the durable
+    /// fence tells the next incarnation.
     #[must_use]
     pub fn horizon(&self, now: Now) -> Timestamp {
-        let kept = Timestamp::from_micros(now.wall).minus(self.settings.history);
+        let kept = Timestamp::from_micros(now.wall).min(self.fence.durable()).minus(self.settings.history);
         self.sweep.pinned.map_or(kept, |pinned| kept.min(pinned.previous()))
     }
 

@@ -238,11 +238,9 @@ impl Replica {
         }
         let entry = self.entries.remove(&txn.id);
         let vote = entry.and_then(|entry| entry.vote);
-        if vote.is_none() && txn.ts <= self.purged {
-            // So late that the versions may have been superseded and purged; repair knows better.
-            return Ok(());
-        }
-        let writes = if outcome == Outcome::Commit && vote.is_none() { writes } else { Vec::new() };
+        // So late that the versions may have been superseded and purged: repair knows better.
+        let too_late = txn.ts <= self.purged;
+        let writes = if outcome == Outcome::Commit && vote.is_none() && !too_late { writes } else { Vec::new() };
         self.apply_decision(txn, outcome, vote.as_deref(), &writes, store)?;
         self.log(Record::Decision { txn, outcome, writes }, out);
         self.note_decision(txn, outcome);
@@ -267,7 +265,7 @@ impl Replica {
             return Ok(());
         }
         let Some(vote) = vote else {
-            return if writes.is_empty() { Ok(()) } else { store.apply(writes.to_vec()) };
+            return if writes.is_empty() { Ok(()) } else { self.apply(writes.to_vec(), store) };
         };
         for part in &vote.parts {
             for check in &part.checks {
@@ -277,7 +275,7 @@ impl Replica {
                 }
             }
         }
-        store.apply(vote.versions())
+        self.apply(vote.versions(), store)
     }
 
     /// Frees everything a decided transaction holds, and serves whoever waited for it.

@@ -286,6 +286,10 @@ impl Member {
                 let (_, tag) = common::split(id);
                 self.repairer.fetched(tag, versions, &mut self.replica, store, out)?;
             }
+            Message::Repair(id, versions) => {
+                self.repairer.pull(from, &versions, &self.replica, common);
+                self.replica.step(common.now, from, Message::Repair(id, versions), store, out)?;
+            }
             Message::Decide { txn, outcome, writes } => {
                 let now = self.common.now;
                 self.replica.step(now, from, Message::Decide { txn, outcome, writes }, store, out)?;
@@ -349,7 +353,7 @@ impl Member {
 
     fn on_synced(&mut self, position: u64, store: &mut dyn Store, out: &mut Effects) -> StoreResult<()> {
         self.synced = self.synced.max(position);
-        self.replica.synced(position);
+        self.replica.synced(position, store)?;
         while let Some((_, message)) = self.unsynced.pop_front_if(|(at, _)| *at <= position) {
             self.message(self.common.id, message, store, out)?;
         }
@@ -463,7 +467,7 @@ impl Member {
     /// For status pages: stored keys that are corrupt and wait for repair.
     #[must_use]
     pub fn damaged(&self) -> usize {
-        self.replica.damaged().len()
+        self.replica.damaged().count()
     }
 }
 

@@ -225,8 +225,9 @@ impl ReadOp {
                 part.refused.remove(&from);
                 if detail == Detail::Data {
                     part.with_data.insert(from);
-                } else {
-                    part.with_data.remove(&from);
+                } else if part.with_data.contains(&from) {
+                    // A digest that was overtaken by the values says nothing new.
+                    return Progress::Waiting;
                 }
                 part.answers.insert(from, answer);
                 self.evaluate(index, common)
@@ -316,6 +317,9 @@ impl ReadOp {
     /// Of one key the newest committed version is right; laggards are told in the background.
     fn take_newest(&mut self, index: usize, common: &mut Common) -> Progress {
         let part = &self.parts[index];
+        if part.with_data.is_empty() {
+            return self.gather(index, common);
+        }
         let with_data = part.with_data.iter().filter_map(|node| part.answers.get(node));
         let merged = answers::merge(with_data);
         if !answers::covers(&merged, part.answers.values()) {

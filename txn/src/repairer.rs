@@ -28,6 +28,7 @@ struct Stretch {
     partition: PartitionId,
     range: KeyRange,
     mine: Vec<(Key, Version)>,
+    /// Tombstones up to here may be purged.
     horizon: Timestamp,
     /// Replicas that have not answered yet.
     waiting: BTreeSet<NodeId>,
@@ -43,7 +44,9 @@ struct Stretch {
 #[derive(Debug, Default)]
 struct Healing {
     listed: BTreeMap<NodeId, Vec<(Key, Stamp)>>,
-    wanted: BTreeSet<Stamp>,
+    /// Known once enough replicas have listed theirs.
+    wanted: Option<BTreeSet<Stamp>>,
+    /// Versions never change: what comes late is as good.
     fetched: BTreeMap<Stamp, Placed>,
     retry_at: Micros,
 }
@@ -61,6 +64,8 @@ pub(crate) struct Repairer {
     healing: BTreeMap<(PartitionId, Key), Healing>,
     /// What the outstanding requests are about, by tag.
     asked: BTreeMap<u32, Option<(PartitionId, Key)>>,
+    /// Versions asked for, by tag: how often something had been purged here before.
+    pulls: BTreeMap<u32, u64>,
     next_tag: u32,
 }
 
@@ -78,9 +83,42 @@ impl Repairer {
     }
 
     fn request(&mut self, about: Option<(PartitionId, Key)>, common: &Common) -> RequestId {
-        self.next_tag = (self.next_tag + 1) % NO_TAG;
+        let id = self.fresh_id(common);
         self.asked.insert(self.next_tag, about);
+        id
+    }
+
+    fn fresh_id(&mut self, common: &Common) -> RequestId {
+        self.next_tag = (self.next_tag + 1) % NO_TAG;
         common.request_id(OPERATION, self.next_tag)
+    }
+
+    /// Asks a replica for versions that it has.
+    fn fetch(
+        &mut self,
+        from: NodeId,
+        partition: PartitionId,
+        list: Vec<(Key, Stamp)>,
+        replica: &Replica,
+        common: &mut Common,
+    ) {
+        let id = self.fresh_id(common);
+        self.pulls.insert(self.next_tag, replica.purges());
+        common.send(from, Message::Fetch(id, partition, list));
+    }
+
+    /// Of versions that somebody sends unasked, those so old that they may have been purged here are not
+    /// taken; but its sender, if it is a replica, may be asked whether it still has them.
+    pub(crate) fn pull(&mut self, from: NodeId, versions: &[Placed], replica: &Replica, common: &mut Common) {
+        let mut old: BTreeMap<PartitionId, Vec<(Key, Stamp)>> = BTreeMap::new();
+        for placed in versions.iter().filter(|placed| placed.version.stamp.ts <= replica.purged()) {
+            old.entry(placed.partition).or_default().push((placed.key.clone(), placed.version.stamp));
+        }
+        for (partition, list) in old {
+            if common.ring(partition).contains(&from) {
+                self.fetch(from, partition, list, replica, common);
+            }
+        }
     }
 
     /// Time has passed.
@@ -98,6 +136,7 @@ impl Repairer {
                 stretch.all_equal = false;
             }
             self.finish_stretch(replica, store, out, common)?;
+            self.next_stretch(replica, store, common)?;
         }
         if self.stretch.is_none() && self.pass.is_empty() && self.next_pass <= common.now.steady {
             self.begin_pass(common);
@@ -111,6 +150,7 @@ impl Repairer {
         self.pass = common.topology.partitions_of(common.id).filter(drives).collect();
         self.cursor = None;
         self.differed = false;
+        self.pulls.clear();
         self.next_pass = common.now.steady + common.settings.repair_interval;
     }
 
@@ -166,7 +206,7 @@ impl Repairer {
             reached: range.end.clone(),
             range,
             mine,
-            horizon,
+            horizon: replica.horizon(common.now),
             waiting: living.iter().copied().collect(),
             all_equal: whole_ring,
             until: common.now.steady + 2 * common.settings.resend_after,
@@ -187,9 +227,9 @@ impl Repairer {
         common: &mut Common,
     ) -> StoreResult<()> {
         match self.asked.get(&tag).cloned() {
-            Some(Some(damaged)) => self.listed(from, &damaged, here.unwrap_or_default(), replica, store, out, common),
+            Some(Some(damaged)) => self.listed(from, &damaged, here.unwrap_or_default(), replica, out, common),
             Some(None) => {
-                self.peer_compared(from, range, here, common);
+                self.peer_compared(from, range, here, replica, common);
                 if self.stretch.as_ref().is_some_and(|stretch| stretch.waiting.is_empty()) {
                     self.finish_stretch(replica, store, out, common)?;
                     self.next_stretch(replica, store, common)?;
@@ -200,7 +240,14 @@ impl Repairer {
         }
     }
 
-    fn peer_compared(&mut self, from: NodeId, range: &KeyRange, here: Option<Vec<(Key, Stamp)>>, common: &mut Common) {
+    fn peer_compared(
+        &mut self,
+        from: NodeId,
+        range: &KeyRange,
+        here: Option<Vec<(Key, Stamp)>>,
+        replica: &Replica,
+        common: &mut Common,
+    ) {
         let Some(mut stretch) = self.stretch.take() else { return };
         if range.start == stretch.range.start
             && stretch.waiting.remove(&from)
@@ -227,8 +274,7 @@ impl Repairer {
                 stretch.all_equal = false;
             }
             if !lacking.is_empty() {
-                let id = self.request(None, common);
-                common.send(from, Message::Fetch(id, stretch.partition, lacking));
+                self.fetch(from, stretch.partition, lacking, replica, common);
             }
             if !pushed.is_empty() {
                 let id = common.request_id(OPERATION, NO_TAG);
@@ -280,55 +326,56 @@ impl Repairer {
         out: &mut Effects,
     ) -> StoreResult<()> {
         let Some((partition, key)) = self.asked.get(&tag).cloned().flatten() else {
-            return replica.add_versions(versions, store, out);
+            return match self.pulls.remove(&tag) {
+                Some(purges) if purges == replica.purges() => replica.add_versions(versions, store, out),
+                _ => replica.add_recent(versions, store, out),
+            };
         };
         let Some(healing) = self.healing.get_mut(&(partition, key.clone())) else { return Ok(()) };
         for placed in versions.into_iter().filter(|placed| placed.partition == partition && placed.key == key) {
             healing.fetched.insert(placed.version.stamp, placed);
         }
-        self.healed(partition, &key, replica, store, out)
+        self.healed(partition, &key, replica, out)
     }
 
     fn heal_damaged(&mut self, replica: &Replica, common: &mut Common) {
+        self.healing.retain(|place, _| replica.is_damaged(place));
         for (partition, key) in replica.damaged() {
             let healing = self.healing.entry((*partition, key.clone())).or_default();
             if healing.retry_at > common.now.steady {
                 continue;
             }
-            *healing = Healing { retry_at: common.now.steady + 2 * common.settings.resend_after, ..Healing::default() };
+            healing.retry_at = common.now.steady + 2 * common.settings.resend_after;
+            if healing.wanted.take().is_some() {
+                // Something listed did not come: it may have been collected meanwhile.
+                healing.listed.clear();
+            }
+            let silent = |node: &&NodeId| **node != common.id && !healing.listed.contains_key(*node);
+            let silent = common.ring(*partition).iter().filter(silent).copied().collect();
             let id = self.request(Some((*partition, key.clone())), common);
-            let compare = Compare {
-                id,
-                partition: *partition,
-                range: only(key),
-                until: Timestamp::MAX,
-                horizon: Timestamp::ZERO,
-                // No digest of anything: the answer lists what is there.
-                digest: [0; 32],
-            };
-            let others = common.ring(*partition).iter().filter(|node| **node != common.id).copied().collect();
-            common.broadcast(others, Message::Compare(compare));
+            common.broadcast(silent, Message::Compare(Compare::of_damage(id, *partition, only(key))));
         }
     }
 
     /// A replica's list of a damaged key's versions. Of `n` replicas, `n - q + 1` others must have
     /// answered: so many meet every majority.
-    #[expect(clippy::too_many_arguments, reason = "the answer and the four things it touches")]
     fn listed(
         &mut self,
         from: NodeId,
         damaged: &(PartitionId, Key),
         list: Vec<(Key, Stamp)>,
         replica: &mut Replica,
-        store: &mut dyn Store,
         out: &mut Effects,
         common: &mut Common,
     ) -> StoreResult<()> {
         let (partition, key) = damaged;
         let needed = common.ring(*partition).len() - common.quorum(*partition) + 1;
         let Some(healing) = self.healing.get_mut(damaged) else { return Ok(()) };
+        if healing.wanted.is_some() {
+            return Ok(());
+        }
         healing.listed.insert(from, list);
-        if healing.listed.len() != needed {
+        if healing.listed.len() < needed {
             return Ok(());
         }
         let mut wanted = BTreeSet::new();
@@ -339,12 +386,12 @@ impl Repairer {
                 fetches.push((*node, new));
             }
         }
-        healing.wanted = wanted;
+        healing.wanted = Some(wanted);
         for (node, list) in fetches {
             let id = self.request(Some(damaged.clone()), common);
             common.send(node, Message::Fetch(id, *partition, list));
         }
-        self.healed(*partition, key, replica, store, out)
+        self.healed(*partition, key, replica, out)
     }
 
     /// Puts a damaged key in order once everything wanted has come.
@@ -353,19 +400,19 @@ impl Repairer {
         partition: PartitionId,
         key: &Key,
         replica: &mut Replica,
-        store: &mut dyn Store,
         out: &mut Effects,
     ) -> StoreResult<()> {
         let place = (partition, key.clone());
-        let whole = |healing: &Healing| {
-            !healing.listed.is_empty() && healing.wanted.iter().all(|stamp| healing.fetched.contains_key(stamp))
-        };
-        if !self.healing.get(&place).is_some_and(whole) {
+        let Some(healing) = self.healing.get_mut(&place) else { return Ok(()) };
+        let Some(wanted) = &healing.wanted else { return Ok(()) };
+        if !wanted.iter().all(|stamp| healing.fetched.contains_key(stamp)) {
             return Ok(());
         }
-        let Some(healing) = self.healing.remove(&place) else { return Ok(()) };
+        let versions = wanted.iter().filter_map(|stamp| healing.fetched.get(stamp)).cloned().collect();
+        // Kept until the replica has carried it out, so that it is not asked for at once again.
+        *healing = Healing { retry_at: healing.retry_at, ..Healing::default() };
         self.asked.retain(|_, about| about.as_ref() != Some(&place));
-        replica.heal(partition, key, healing.fetched.into_values().collect(), store, out)
+        replica.heal(partition, key, versions, out)
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Fate, Order, Txn, Write};
 use crate::history::{Datum, History, Key, Op, OpId, Outcome, Step, Value};
+use crate::seen::seen;
 use crate::verdict::{Anomaly, Verdict};
 
 /// Checks the strict serializability of registers and lists. Undecided where a commit timestamp is missing
@@ -15,7 +16,8 @@ use crate::verdict::{Anomaly, Verdict};
 #[must_use]
 pub fn check_history(history: &History) -> Verdict {
     let result = Written::of(history).and_then(|written| {
-        let (order, lists) = written.order()?;
+        let order = written.order()?;
+        let lists = written.lists(&order);
         let mut txns = Vec::with_capacity(history.ops.len());
         for (id, op) in history.ops.iter().enumerate() {
             txns.push(written.transaction(id, op, &lists)?);
@@ -65,18 +67,12 @@ impl<'a> Written<'a> {
 
     /// Unknown operations of which somebody saw a value.
     fn seen_unknown(&self) -> BTreeSet<OpId> {
-        let mut seen = BTreeSet::new();
-        for (_, op) in self.history.executed() {
-            for (key, found) in op.found() {
-                let writers = values(found).iter().filter_map(|value| self.writers.get(&(key, *value)));
-                seen.extend(writers.filter(|writer| self.history.ops[**writer].outcome == Outcome::Unknown));
-            }
-        }
-        seen
+        let writers = seen(self.history).into_keys().filter_map(|value| self.writers.get(&value).copied());
+        writers.filter(|writer| self.history.ops[*writer].outcome == Outcome::Unknown).collect()
     }
 
-    /// The versions of each key by commit timestamp, and the list that these would make.
-    fn order(&self) -> Result<(Order<Key, OpId>, BTreeMap<Key, Vec<Value>>), Verdict> {
+    /// The versions of each key by commit timestamp.
+    fn order(&self) -> Result<Order<Key, OpId>, Verdict> {
         let seen = self.seen_unknown();
         let mut stamped: BTreeMap<Key, Vec<(u64, OpId)>> = BTreeMap::new();
         for (id, op) in self.history.possible().filter(|(id, op)| op.is_ok() || seen.contains(id)) {
@@ -85,7 +81,6 @@ impl<'a> Written<'a> {
                 stamped.entry(*key).or_default().push((op.committed_at.ok_or_else(missing)?, id));
             }
         }
-        let mut lists: BTreeMap<Key, Vec<Value>> = BTreeMap::new();
         for (key, versions) in &mut stamped {
             versions.sort_unstable();
             if let Some(pair) = versions.windows(2).find(|pair| pair[0].0 == pair[1].0) {
@@ -93,11 +88,15 @@ impl<'a> Written<'a> {
                 let why = format!("two writes of key {key} have one timestamp:\n{}", self.both(a, b));
                 return Err(Verdict::invalid(Anomaly::Duplicate, [a, b], [key.to_string()], why));
             }
-            let written = versions.iter().flat_map(|(_, id)| &self.values[*id][key]);
-            lists.insert(*key, written.copied().collect());
         }
         let order = stamped.into_iter().map(|(key, versions)| (key, versions.into_iter().map(|(_, id)| id).collect()));
-        Ok((order.collect(), lists))
+        Ok(order.collect())
+    }
+
+    /// The list that the versions of each key would make.
+    fn lists(&self, order: &Order<Key, OpId>) -> BTreeMap<Key, Vec<Value>> {
+        let list = |key, versions: &[OpId]| versions.iter().flat_map(|id| &self.values[*id][key]).copied().collect();
+        order.iter().map(|(key, versions)| (*key, list(key, versions))).collect()
     }
 
     fn transaction(&self, id: OpId, op: &Op, lists: &BTreeMap<Key, Vec<Value>>) -> Result<Txn<Key, OpId>, Verdict> {
@@ -154,7 +153,10 @@ impl<'a> Written<'a> {
         let before = before.ok_or_else(|| wrong(Anomaly::Internal, "it does not see its own writes"))?;
         let Some(last) = before.last() else { return Ok(Some(None)) };
         let writer = *self.writers.get(&(key, *last)).ok_or_else(|| wrong(Anomaly::Invented, "nobody wrote that"))?;
-        if self.values[writer][&key].last() != Some(last) && writer != id {
+        if writer == id {
+            return Err(wrong(Anomaly::Internal, "it saw what it wrote only later"));
+        }
+        if self.values[writer][&key].last() != Some(last) {
             return Err(wrong(Anomaly::G1b, &format!("op {writer} wrote over that before it committed")));
         }
         let list = lists.get(&key).map_or(&[][..], Vec::as_slice);

@@ -227,10 +227,53 @@ fn histories_of_clients() {
     assert_eq!(anomaly(vec![ok(0, 1, vec![list(1, &[3])])]), Anomaly::Invented);
     let own = vec![at(1, ok(0, 1, vec![append(1, 1), none(1)]))];
     assert_eq!(anomaly(own), Anomaly::Internal);
+    let future = vec![at(1, ok(0, 1, vec![list(1, &[1]), append(1, 1)]))];
+    assert_eq!(anomaly(future), Anomaly::Internal);
     let torn = vec![at(1, op(0, 1, Outcome::Unknown, vec![w(1, 1), w(2, 1)])), ok(2, 3, vec![r(1, 1), none(2)])];
     assert_eq!(anomaly(torn), Anomaly::GSingle);
     let unstamped = vec![ok(0, 1, vec![w(1, 1)])];
     assert!(matches!(check_history(&history(unstamped)), Verdict::Undecided(_)));
     let added = vec![ok(0, 1, vec![Step::Add { key: 1, amount: 1 }])];
     assert!(matches!(check_history(&history(added)), Verdict::Undecided(_)));
+}
+
+/// Gives some reads what another read of the same key found.
+fn corrupted(seed: u64, mut history: crate::history::History) -> crate::history::History {
+    let mut rng = Rng::new(seed);
+    let ops = history.ops.len() as u64;
+    for _ in 0..2 {
+        let from = history.ops[rng.below(ops) as usize].clone();
+        let Some((key, stolen)) = from.found().next().map(|(key, found)| (key, found.clone())) else { continue };
+        let reads = history.ops.iter_mut().filter(|op| op.is_ok()).flat_map(|op| &mut op.steps);
+        let mut reads: Vec<_> = reads
+            .filter_map(|step| match step {
+                Step::Read { key: of, found: Some(found) } if *of == key => Some(found),
+                _ => None,
+            })
+            .collect();
+        let target = rng.below(reads.len() as u64) as usize;
+        *reads[target] = stolen;
+    }
+    history
+}
+
+/// What the other checkers find from values alone, this one must find too.
+#[test]
+fn it_finds_what_the_other_checkers_find() {
+    let mut found = 0;
+    for seed in 0..150 {
+        for mix in [Mix::Lists, Mix::Registers, Mix::RegisterTransactions] {
+            let history = corrupted(seed, serial(seed, mix, 60, 3));
+            let ours = check_history(&history);
+            let mut others = vec![crate::serializable::check(&history)];
+            if mix != Mix::Lists {
+                others.push(crate::linearizable::check(&history, 1_000_000));
+            }
+            for other in others.iter().filter(|other| other.violation().is_some()) {
+                found += 1;
+                assert!(ours.violation().is_some(), "seed {seed}, {mix:?}: {ours}, but {other}");
+            }
+        }
+    }
+    assert!(found > 200, "{found}");
 }

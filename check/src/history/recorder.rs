@@ -19,7 +19,7 @@ pub struct AlreadyKnown {
 /// Records events in the order in which it is told of them.
 ///
 /// With several threads: tell it of an invocation before anything is sent and of a completion after the
-/// answer is there, under one lock, and the order is true.
+/// answer is there, under one lock, and the order is true. All ids given to it must be its own.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     history: History,

@@ -18,7 +18,7 @@ pub struct ParseError {
 /// The history as EDN, one event on a line.
 #[must_use]
 pub fn to_edn(history: &History, form: Form) -> String {
-    lines(history, form, |event, out| edn::write(event, out))
+    lines(history, form, edn::write)
 }
 
 /// The history as JSON, one event on a line.
@@ -65,6 +65,8 @@ fn unwrapped(mut forms: Vec<(usize, Value)>) -> Vec<(usize, Value)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::proptest;
+
     use super::*;
     use crate::fixture::{Mix, serial};
     use crate::history::{Datum, Outcome, Recorder, Step};
@@ -124,6 +126,19 @@ mod tests {
         assert_eq!(history.ops[0].steps[1], Step::Read { key: 8, found: Some(Datum::List(vec![4])) });
         assert_eq!(history.ops[0].finished.unwrap().micros, 14);
         assert_eq!(history.ops[1].outcome, Outcome::Unknown);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_readers_panic(noise in "[\\[\\]{}()#\"\\\\:;,a-z0-9 \n-]{0,60}", cut in 0_usize..2_000, at in 0_usize..2_000) {
+            for text in [to_edn(&sample(), Form::Registers), to_json(&sample(), Form::Transactions)] {
+                let (cut, at) = (cut.min(text.len()), at.min(text.len()));
+                let damaged = format!("{}{noise}{}", &text[..cut.min(at)], &text[cut.max(at)..]);
+                for text in [noise.as_str(), damaged.as_str()] {
+                    let _ = (from_edn(text), from_json(text));
+                }
+            }
+        }
     }
 
     #[test]

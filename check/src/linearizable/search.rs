@@ -6,7 +6,9 @@
 //! which it has not happened are extended by open actions until it has; those where it cannot are dropped.
 //! None left: not linearizable. What keeps the set small:
 //! - a read happens at once wherever the register holds what it saw, since that changes nothing;
-//! - a value that nobody still to end saw is the same as any other such value ([`DEAD`]);
+//! - a value that nobody still to end saw is the same as any other such value ([`DEAD`]); a write of one
+//!   happens at once where it changes nothing, or just before another write that hides it;
+//! - a value that is put once is not overwritten before all who saw it are done;
 //! - actions that need never happen (unknown outcomes) are dropped when nobody saw their value, are
 //!   interchangeable when equal, and a configuration that used fewer of them stands for those that used more.
 
@@ -26,12 +28,7 @@ pub(super) enum Answer {
     /// A linearization exists.
     Linearizable,
     /// None exists.
-    Stuck {
-        /// The position of the action that cannot have happened before it ended.
-        at: usize,
-        /// The values that the register could hold just before that, as far as anybody saw them.
-        states: Vec<Option<Value>>,
-    },
+    Stuck,
     /// The bounds were reached.
     GaveUp(String),
 }
@@ -58,7 +55,18 @@ impl Config {
     const fn has(&self, slot: usize) -> bool {
         (self.done | self.spent) >> slot & 1 == 1
     }
+
+    const fn mark(&mut self, slot: usize, action: &Move) {
+        if action.must {
+            self.done |= 1 << slot;
+        } else {
+            self.spent |= 1 << slot;
+        }
+    }
 }
+
+/// A configuration from which no linearization can follow.
+struct Hopeless;
 
 /// Searches for a linearization, looking at no more than `budget` configurations.
 pub(super) fn run(actions: &[Action], budget: u64) -> Answer {
@@ -73,9 +81,8 @@ pub(super) fn run(actions: &[Action], budget: u64) -> Answer {
             }
             continue;
         }
-        let before = configs.clone();
         match search.end(at, configs) {
-            Some(next) if next.is_empty() => return Answer::Stuck { at, states: values.names(&before) },
+            Some(next) if next.is_empty() => return Answer::Stuck,
             Some(next) => configs = next,
             None => return Answer::GaveUp(format!("no answer within a budget of {budget} configurations")),
         }
@@ -102,21 +109,38 @@ fn events(actions: &[Action], values: &Values) -> Vec<(u64, usize, bool)> {
 /// The values that somebody saw, numbered, and until when somebody may still see them.
 struct Values {
     names: BTreeMap<Option<Value>, u32>,
-    seen_until: Vec<u64>,
+    seen: Vec<Seen>,
+}
+
+/// Who saw a value.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    /// The last end of an action that saw it.
+    until: u64,
+    /// The last invocation of one that must happen.
+    asked_until: u64,
+    /// How many put it.
+    put: u32,
 }
 
 impl Values {
     fn of(actions: &[Action]) -> Self {
-        let mut values = Self { names: BTreeMap::new(), seen_until: Vec::new() };
+        let mut values = Self { names: BTreeMap::new(), seen: Vec::new() };
         for action in actions {
-            let Some(seen) = action.sees else { continue };
-            let next = values.seen_until.len() as u32;
-            let number = *values.names.entry(seen).or_insert(next);
+            let Some(value) = action.sees else { continue };
+            let next = values.seen.len() as u32;
+            let number = *values.names.entry(value).or_insert(next);
             if number == next {
-                values.seen_until.push(0);
+                values.seen.push(Seen::default());
             }
-            let until = &mut values.seen_until[number as usize];
-            *until = action.ended.max(*until);
+            let seen = &mut values.seen[number as usize];
+            seen.until = action.ended.max(seen.until);
+            if action.ended != u64::MAX {
+                seen.asked_until = action.invoked.max(seen.asked_until);
+            }
+        }
+        for number in actions.iter().filter_map(|action| values.names.get(&Some(action.puts?))) {
+            values.seen[*number as usize].put += 1;
         }
         values
     }
@@ -134,16 +158,21 @@ impl Values {
     }
 
     fn alive(&self, number: u32, now: u64) -> u32 {
-        match self.seen_until.get(number as usize) {
-            Some(until) if *until >= now => number,
+        match self.seen.get(number as usize) {
+            Some(seen) if seen.until >= now => number,
             _ => DEAD,
         }
     }
 
-    /// The states of configurations, by their names.
-    fn names(&self, configs: &[Config]) -> Vec<Option<Value>> {
-        let states: BTreeSet<_> = configs.iter().map(|config| config.state).collect();
-        self.names.iter().filter(|(_, number)| states.contains(number)).map(|(name, _)| *name).collect()
+    /// Whether the register, holding this now, never holds it again once it is overwritten.
+    fn is_unique(&self, state: u32) -> bool {
+        let most = u32::from(self.names.get(&None) != Some(&state));
+        self.seen.get(state as usize).is_some_and(|seen| seen.put <= most)
+    }
+
+    /// Whether an action that must happen and saw this value is still to be asked.
+    fn is_awaited(&self, state: u32, now: u64) -> bool {
+        self.seen.get(state as usize).is_some_and(|seen| seen.asked_until > now)
     }
 }
 
@@ -163,9 +192,7 @@ impl Search<'_> {
         let puts = action.puts.map(|value| number(Some(value)));
         let new = Move { sees: action.sees.map(number), puts, must: action.ended != u64::MAX };
         self.open.insert(slot, (at, new));
-        for config in configs {
-            self.read_at_once(config, slot, new);
-        }
+        configs.iter_mut().for_each(|config| self.settle(config));
         Ok(())
     }
 
@@ -190,20 +217,42 @@ impl Search<'_> {
 
     /// Every configuration that one more open action makes of this one.
     fn extensions(&self, config: &Config) -> Vec<Config> {
+        let only = match self.last_chance(config) {
+            Ok(only) => only,
+            Err(Hopeless) => return Vec::new(),
+        };
         let mut next: Vec<Config> = Vec::new();
         for (slot, (_, action)) in &self.open {
             let Some(puts) = action.puts else { continue };
-            let fits = action.sees.is_none_or(|seen| seen == config.state);
+            let fits = action.sees.is_none_or(|seen| seen == config.state) && only.is_none_or(|only| only == *slot);
             if fits && !config.has(*slot) && !self.has_equal_before(config, *slot, action) {
-                let mut then = Config { state: self.values.alive(puts, self.now), ..*config };
-                self.mark(&mut then, *slot, action);
-                for (slot, (_, open)) in &self.open {
-                    self.read_at_once(&mut then, *slot, *open);
+                let mut then = *config;
+                if action.sees.is_none() {
+                    then.state = DEAD;
+                    self.settle(&mut then);
                 }
+                then.state = self.values.alive(puts, self.now);
+                then.mark(*slot, action);
+                self.settle(&mut then);
                 next.push(then);
             }
         }
         next
+    }
+
+    /// Where the register holds a value that never comes back: the one open action that saw it and must
+    /// happen, if there is one. There is no way on if several have to, or one that is still to be asked.
+    fn last_chance(&self, config: &Config) -> Result<Option<usize>, Hopeless> {
+        if !self.values.is_unique(config.state) {
+            return Ok(None);
+        }
+        let waits = |slot: usize, action: &Move| action.must && action.sees == Some(config.state) && !config.has(slot);
+        let mut waiting = self.open.iter().filter(|(slot, (_, action))| waits(**slot, action)).map(|(slot, _)| *slot);
+        match (waiting.next(), waiting.next()) {
+            (_, Some(_)) => Err(Hopeless),
+            _ if self.values.is_awaited(config.state, self.now) => Err(Hopeless),
+            (only, None) => Ok(only),
+        }
     }
 
     /// Whether an equal action that need not happen is unused in a lower slot: that one goes first.
@@ -211,31 +260,36 @@ impl Search<'_> {
         !action.must && self.open.range(..slot).any(|(lower, (_, other))| other == action && !config.has(*lower))
     }
 
-    fn read_at_once(&self, config: &mut Config, slot: usize, action: Move) {
-        if action.puts.is_none() && action.sees == Some(config.state) {
-            self.mark(config, slot, &action);
+    /// Lets all open actions happen that change nothing.
+    fn settle(&self, config: &mut Config) {
+        for (slot, (_, action)) in &self.open {
+            let changes_nothing = match action.puts {
+                None => action.sees == Some(config.state),
+                Some(puts) => {
+                    config.state == DEAD && action.sees.is_none() && self.values.alive(puts, self.now) == DEAD
+                }
+            };
+            if changes_nothing && action.must {
+                config.mark(*slot, action);
+            }
         }
     }
 
-    const fn mark(&self, config: &mut Config, slot: usize, action: &Move) {
-        if action.must {
-            config.done |= 1 << slot;
-        } else {
-            config.spent |= 1 << slot;
-        }
-    }
-
-    /// Forgets the ended action and values that are dead now, frees actions that happened in every
-    /// configuration, and keeps of equal configurations those that spent least.
+    /// Forgets the ended action, values that are dead now, and actions that need not happen and did in every
+    /// configuration or are of no use any more; keeps of equal configurations those that spent least.
     fn tidy(&mut self, mut configs: Vec<Config>, ended: usize) -> Vec<Config> {
-        let spent_by_all = configs.iter().fold(u128::MAX, |all, config| all & config.spent);
-        if !configs.is_empty() {
-            self.open.retain(|slot, _| spent_by_all >> slot & 1 == 0);
+        self.now += 1;
+        let mut useless = configs.iter().fold(u128::MAX, |all, config| all & config.spent);
+        for (slot, (_, action)) in &self.open {
+            let is_dead = action.puts.is_none_or(|puts| self.values.alive(puts, self.now) == DEAD);
+            useless |= u128::from(!action.must && is_dead) << slot;
         }
+        self.open.retain(|slot, (_, action)| action.must || useless >> slot & 1 == 0);
         for config in &mut configs {
             config.done &= !(1 << ended);
-            config.spent &= !spent_by_all;
-            config.state = self.values.alive(config.state, self.now + 1);
+            config.spent &= !useless;
+            config.state = self.values.alive(config.state, self.now);
+            self.settle(config);
         }
         configs.sort_unstable_by_key(|config| (config.state, config.done, config.spent.count_ones(), config.spent));
         configs.dedup();

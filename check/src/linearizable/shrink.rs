@@ -9,10 +9,14 @@ use super::Action;
 use super::search::{self, Answer};
 use crate::history::Value;
 
-/// Actions that still cannot be linearized, in order of invocation. `stuck` is the position at which the
-/// search of all of them ended.
-pub(super) fn smallest(actions: &[Action], stuck: usize, budget: u64) -> Vec<Action> {
-    let mut kept = up_to(actions, actions[stuck].ended);
+/// Actions that still cannot be linearized, in order of invocation: first only those up to the end that makes
+/// it impossible, then without what is not needed.
+pub(super) fn smallest(actions: &[Action], budget: u64) -> Vec<Action> {
+    let mut ends: Vec<u64> = actions.iter().map(|action| action.ended).filter(|end| *end != u64::MAX).collect();
+    ends.sort_unstable();
+    let is_stuck = |actions: &[Action]| search::run(actions, budget) == Answer::Stuck;
+    let first = ends.partition_point(|end| !is_stuck(&up_to(actions, *end)));
+    let mut kept = ends.get(first).map_or_else(|| actions.to_vec(), |end| up_to(actions, *end));
     let mut budget = budget;
     for units in [groups(&kept), reads(&kept)] {
         kept = without_most(kept, units, &mut budget);
@@ -62,7 +66,7 @@ fn without_most(mut kept: Vec<Action>, mut units: Vec<BTreeSet<usize>>, budget: 
         for part in units.chunks(chunk) {
             let rest: Vec<_> = kept.iter().filter(|a| !part.iter().any(|unit| unit.contains(&a.op))).copied().collect();
             *budget = budget.saturating_sub(kept.len() as u64);
-            if *budget > 0 && matches!(search::run(&rest, *budget), Answer::Stuck { .. }) {
+            if *budget > 0 && search::run(&rest, *budget) == Answer::Stuck {
                 kept = rest;
             } else {
                 needed.extend_from_slice(part);

@@ -2,10 +2,10 @@
 
 use annulus_base::rng::Rng;
 
-use super::{Program, Workload, read_all};
+use super::{Program, Workload, read_all, strict};
 use crate::history::{History, Key, Step, Value};
 use crate::verdict::Verdict;
-use crate::{monotonic, serializable, set};
+use crate::{monotonic, set};
 
 /// Appends to a list before a fresh one takes its place, so that reads stay short.
 const LONGEST: u64 = 24;
@@ -57,10 +57,6 @@ impl Workload for ListAppend {
     }
 
     fn check(&self, history: &History) -> Vec<(&'static str, Verdict)> {
-        vec![
-            ("serializable", serializable::check(history)),
-            ("set", set::check(history)),
-            ("monotonic", monotonic::check(history)),
-        ]
+        vec![strict(history), ("set", set::check(history)), ("monotonic", monotonic::check(history))]
     }
 }

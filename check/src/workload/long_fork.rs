@@ -2,10 +2,10 @@
 
 use annulus_base::rng::Rng;
 
-use super::{Program, Workload, read_all};
+use super::{Program, Workload, read_all, strict};
 use crate::history::{History, Key, Step};
+use crate::long_fork;
 use crate::verdict::Verdict;
-use crate::{long_fork, serializable};
 
 /// Groups one after the other.
 #[derive(Clone, Debug)]
@@ -48,6 +48,6 @@ impl Workload for LongFork {
     }
 
     fn check(&self, history: &History) -> Vec<(&'static str, Verdict)> {
-        vec![("long fork", long_fork::check(history)), ("serializable", serializable::check(history))]
+        vec![("long fork", long_fork::check(history)), strict(history)]
     }
 }

@@ -28,6 +28,7 @@ pub use write_skew::WriteSkew;
 
 use crate::history::{History, Step};
 use crate::verdict::Verdict;
+use crate::{graph, serializable};
 
 /// The steps of one transaction.
 pub type Program = Vec<Step>;
@@ -121,6 +122,15 @@ impl FromStr for Kind {
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| UnknownWorkload(name.to_owned()))
+    }
+}
+
+/// Strict serializability: by the graph where commit timestamps are known, which is exact and fast; else by
+/// what values alone tell.
+fn strict(history: &History) -> (&'static str, Verdict) {
+    match graph::check_history(history) {
+        Verdict::Undecided(_) => ("serializable", serializable::check(history)),
+        verdict => ("graph", verdict),
     }
 }
 

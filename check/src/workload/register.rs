@@ -2,10 +2,10 @@
 
 use annulus_base::rng::Rng;
 
-use super::{LINEARIZABLE_BUDGET, Program, Workload, read_all};
+use super::{LINEARIZABLE_BUDGET, Program, Workload, read_all, strict};
 use crate::history::{History, Key, Step, Value};
+use crate::linearizable;
 use crate::verdict::Verdict;
-use crate::{linearizable, serializable};
 
 /// Registers, each operation on one.
 #[derive(Clone, Debug)]
@@ -50,9 +50,6 @@ impl Workload for Register {
     }
 
     fn check(&self, history: &History) -> Vec<(&'static str, Verdict)> {
-        vec![
-            ("linearizable", linearizable::check(history, LINEARIZABLE_BUDGET)),
-            ("serializable", serializable::check(history)),
-        ]
+        vec![("linearizable", linearizable::check(history, LINEARIZABLE_BUDGET)), strict(history)]
     }
 }

@@ -2,10 +2,10 @@
 
 use annulus_base::rng::Rng;
 
-use super::{Program, Workload, read_all};
+use super::{Program, Workload, read_all, strict};
 use crate::history::{History, Key, Step, Value};
 use crate::verdict::Verdict;
-use crate::{serializable, write_skew};
+use crate::write_skew;
 
 /// Pairs of keys, each used by two transactions one right after the other.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +40,6 @@ impl Workload for WriteSkew {
     }
 
     fn check(&self, history: &History) -> Vec<(&'static str, Verdict)> {
-        vec![("write skew", write_skew::check(history)), ("serializable", serializable::check(history))]
+        vec![("write skew", write_skew::check(history)), strict(history)]
     }
 }

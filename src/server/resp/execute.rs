@@ -14,6 +14,7 @@ use super::keyspace::DATABASES;
 use super::outcome;
 use super::protocol::{Reply, Version};
 use super::session::{Queue, Replies, Session};
+use super::shared::Patience;
 use super::transaction::{self, Job, NotDone, Step, Verdict};
 use super::view::{Name, check_key};
 use super::walk::Walk;
@@ -34,14 +35,20 @@ pub async fn execute<D: Database>(server: &Server<D>, session: &mut Session, arg
     let reply = Execution { server, session }.run(&step).await.unwrap_or_else(Reply::from);
     let time = begun.elapsed();
     server.shared.stats.record(command.name, time, reply.is_error());
-    server.shared.slow_log.offer(server.shared.wall() / 1_000_000, time, &step.arguments, &session.client);
+    // Passwords are nobody else's business.
+    if !matches!(command.name, "auth" | "hello") {
+        server.shared.slow_log.offer(server.shared.wall() / 1_000_000, time, &step.arguments, &session.client);
+    }
     reply
 }
 
 /// A command that is not executed breaks the transaction it would be part of; an `EXEC` ends it.
 fn reject<D: Database>(server: &Server<D>, session: &mut Session, arguments: &[Bytes], failure: Failure) -> Failure {
     session.break_queue();
-    if !arguments.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec")) {
+    let name = arguments.first().map_or(&[][..], |name| name);
+    // A browser that was made to talk to this port: its request must not go on with commands.
+    session.closing |= name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:");
+    if !name.eq_ignore_ascii_case(b"exec") {
         return failure;
     }
     session.set_queue(None);
@@ -219,7 +226,7 @@ impl<D: Database> Execution<'_, D> {
 
     fn walk_in(&self, db: u8) -> Walk<'_, D> {
         let Server { database, shared } = self.server;
-        Walk { database, shared, db, patience: shared.patience() }
+        Walk { database, shared, db, patience: Patience::of(shared.config.walk_timeout) }
     }
 
     async fn scan(&self, options: &ScanOptions) -> Answer {

@@ -6,6 +6,7 @@ mod limits;
 mod random;
 mod redis;
 mod transcripts;
+mod walks;
 mod wire;
 
 use std::cell::Cell;
