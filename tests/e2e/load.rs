@@ -161,7 +161,11 @@ impl Client {
         let command = format!("MGET {}", accounts.join(" "));
         self.repeat(|client| {
             let amounts: Vec<i64> = client.ask(&command)?;
-            assert_eq!(amounts.iter().sum::<i64>(), ACCOUNTS as i64 * DEPOSIT, "money appeared or vanished: {amounts:?}");
+            assert_eq!(
+                amounts.iter().sum::<i64>(),
+                ACCOUNTS as i64 * DEPOSIT,
+                "money appeared or vanished: {amounts:?}"
+            );
             Ok(())
         });
         self.journal
