@@ -41,8 +41,10 @@ pub struct Journal {
     pub lost: u64,
     /// Outcomes asked for after `-UNKNOWN`.
     pub unknown: u64,
-    /// Longest time without any success.
+    /// Longest time that one client had no success.
     pub longest_pause: Duration,
+    /// Longest time from a command to its answer or the end of its connection, and which it was.
+    pub slowest: (Duration, String),
 }
 
 impl Journal {
@@ -56,19 +58,21 @@ impl Journal {
         self.lost += other.lost;
         self.unknown += other.unknown;
         self.longest_pause = self.longest_pause.max(other.longest_pause);
+        self.slowest = std::mem::take(&mut self.slowest).max(other.slowest);
     }
 
     /// One line for people.
     pub fn summary(&self) -> String {
         format!(
-            "{} writes, {} increments, {} transfers acknowledged; {} answers lost, {} unknown; error replies {:?}; longest pause {:?}",
+            "{} writes, {} increments, {} transfers acknowledged; {} answers lost, {} unknown; error replies {:?}; longest pause {:?}, slowest answer {:?}",
             self.written.len(),
             self.increments.values().sum::<i64>(),
             self.transfers,
             self.lost,
             self.unknown,
             self.errors,
-            self.longest_pause
+            self.longest_pause,
+            self.slowest
         )
     }
 }
@@ -196,7 +200,14 @@ impl Client {
 
     /// Asks over the connection at hand, or a new one to the next node.
     fn ask<T: redis::FromRedisValue>(&mut self, command: &str) -> Done<T> {
-        let answer = self.connected().and_then(|kv| kv.ask(command).map_err(Failure::from));
+        let kv = self.connected()?;
+        let begun = Instant::now();
+        let answer = kv.ask(command).map_err(Failure::from);
+        let port = self.ports[self.at % self.ports.len()];
+        if begun.elapsed() > self.journal.slowest.0 {
+            let how = if answer.is_ok() { "answered" } else { "failed" };
+            self.journal.slowest = (begun.elapsed(), format!("{command} to port {port} {how}"));
+        }
         if matches!(answer, Err(Failure::Lost)) {
             self.connection = None;
         }
