@@ -25,7 +25,7 @@ const PAGE: u32 = 1_000;
 /// Keys asked for from each partition when a whole database is read at one instant.
 const GLANCE: u32 = 64;
 /// Most partitions that one call of `SCAN` looks into.
-const PARTITIONS_PER_SCAN: usize = 16;
+const PARTITIONS_PER_SCAN: usize = 64;
 /// Most keys that `SCAN` returns of a slot whose position in it is not known.
 const MAX_WHOLE_SLOT: usize = 100_000;
 /// Most bytes of keys in one answer, with what each takes besides.

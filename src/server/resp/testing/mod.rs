@@ -3,6 +3,7 @@
 mod fake;
 mod faults;
 mod limits;
+mod line;
 mod random;
 mod redis;
 mod transcripts;
