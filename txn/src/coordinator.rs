@@ -59,6 +59,8 @@ pub(crate) struct Coordinator {
     clients: BTreeMap<ClientId, u64>,
     /// Which operation a try belongs to.
     tries: BTreeMap<TxnId, u64>,
+    /// Ids under which locks were granted, and which no try has used yet.
+    unused: BTreeSet<TxnId>,
     timers: BTreeSet<(Micros, u64)>,
     /// Decisions taken here lately, for those who inquire, oldest first.
     recent: VecDeque<(Micros, TxnId)>,
@@ -183,7 +185,7 @@ impl Coordinator {
         common.clock.observe(above);
         let ts = common.timestamp();
         // A lock's id is used up by its first try: a vote on it never changes.
-        let id = locked.filter(|id| !self.outcomes.contains_key(id)).unwrap_or_else(|| common.new_txn(start));
+        let id = locked.filter(|id| self.unused.remove(id)).unwrap_or_else(|| common.new_txn(start));
         self.tries.insert(id, op);
         let give_up_at = deadline.saturating_sub((deadline.saturating_sub(common.now.steady)) / 5);
         Box::new(Try::start(id, ts, commit::split(commit), locked.is_some(), give_up_at, common))
@@ -326,6 +328,10 @@ impl Coordinator {
         let Some(mut operation) = self.take(op) else { return };
         match &mut operation.work {
             Work::Lock { lock, shape } => {
+                self.unused.insert(lock.txn);
+                if self.unused.len() > common.settings.max_requests {
+                    self.unused.pop_first();
+                }
                 let seen = shape.iter().filter_map(|(part, index)| answers.get(*part)?.keys.get(*index));
                 let reply = Reply::Lock(Ok((lock.txn, seen.map(seen_of).collect())));
                 self.finish(operation, reply, common);
@@ -341,12 +347,18 @@ impl Coordinator {
                     return;
                 }
                 *held = Some(id);
+                self.unused.insert(id);
                 let (start, deadline) = (*start, operation.deadline);
                 *step = Step::Trying(self.new_try(op, start, Some(id), commit, Timestamp::ZERO, deadline, common));
                 self.put_back(op, operation);
             }
             Work::Read { .. } => {}
         }
+    }
+
+    /// The client drops its locks.
+    pub(crate) fn unlocked(&mut self, txn: TxnId) {
+        self.unused.remove(&txn);
     }
 
     /// Ends an operation that is not in the middle of a try with an error.

@@ -18,6 +18,7 @@ pub mod store;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use annulus_base::id::TxnRef;
 use annulus_base::rng::Rng;
 use annulus_base::time::{Micros, SECOND};
 use annulus_base::{Epoch, NodeId, Timestamp};
@@ -140,7 +141,8 @@ pub struct World {
     starts: BTreeSet<Timestamp>,
     /// The latest commit entry of each node and start time.
     commits: BTreeMap<(usize, Timestamp), EntryId>,
-    committed: Vec<Timestamp>,
+    /// Transactions that clients know to have committed.
+    committed: Vec<TxnRef>,
     /// What the first client does in the end.
     script: VecDeque<Plan>,
     history: History,
