@@ -133,6 +133,9 @@ impl Replica {
 
     /// Every prepared timestamp must be above this.
     fn floor_of_writes(&self) -> Timestamp {
+        if self.settings.mutations.has(Mutation::LowWaterAboveFence) {
+            return self.fence.floor();
+        }
         self.fence.floor().max(self.marks.low_water)
     }
 

@@ -48,7 +48,7 @@ pub fn time(ts: Timestamp) -> String {
         (Timestamp::ZERO, _) => "0".into(),
         (Timestamp::MAX, _) => "max".into(),
         (_, Some(since)) => format!("{since}.{}", ts.0 & 0xfff),
-        _ => ts.to_string(),
+        _ => format!("-{}.{}", DAWN - ts.micros(), ts.0 & 0xfff),
     }
 }
 

@@ -155,13 +155,14 @@ fn duration(rng: &mut Rng, low: u64, high: u64) -> Micros {
 
 fn settings(rng: &mut Rng) -> Settings {
     Settings {
-        max_clock_drift: 500 * MILLISECOND,
+        max_clock_drift: *rng.pick(&[5, 50, 500, 500]).unwrap_or(&500) * MILLISECOND,
         lock_timeout: duration(rng, 20, 1_000),
         soft_lock_lease: duration(rng, 200, 5_000),
         resend_after: duration(rng, 10, 400),
         fast_path_patience: duration(rng, 2, 100),
         history: if rng.one_in(2) { 600 * SECOND } else { duration(rng, 500, 8_000) },
         outcome_retention: duration(rng, 500, 60_000),
+        marks_interval: duration(rng, 20, 1_000),
         repair_interval: duration(rng, 200, 10_000),
         sweep_versions: rng.between(2, 64) as usize,
         read_times: rng.between(2, 200) as usize,

@@ -59,12 +59,12 @@ pub(crate) struct Coordinator {
     clients: BTreeMap<ClientId, u64>,
     /// Which operation a try belongs to.
     tries: BTreeMap<TxnId, u64>,
+    /// Ids under which locks were granted, and which no try has used yet.
+    unused: BTreeSet<TxnId>,
     timers: BTreeSet<(Micros, u64)>,
     /// Decisions taken here lately, for those who inquire, oldest first.
     recent: VecDeque<(Micros, TxnId)>,
     outcomes: BTreeMap<TxnId, Outcome>,
-    /// Ids that hold soft locks and were not yet tried to commit, with the end of their lease.
-    granted: BTreeMap<TxnId, Micros>,
     /// Transactions that others recover and a client here waits for.
     pub(crate) taken_over: Vec<TxnRef>,
 }
@@ -185,7 +185,7 @@ impl Coordinator {
         common.clock.observe(above);
         let ts = common.timestamp();
         // A lock's id is used up by its first try: a vote on it never changes.
-        let id = locked.filter(|id| self.granted.remove(id).is_some()).unwrap_or_else(|| common.new_txn(start));
+        let id = locked.filter(|id| self.unused.remove(id)).unwrap_or_else(|| common.new_txn(start));
         self.tries.insert(id, op);
         let give_up_at = deadline.saturating_sub((deadline.saturating_sub(common.now.steady)) / 5);
         Box::new(Try::start(id, ts, commit::split(commit), locked.is_some(), give_up_at, common))
@@ -328,10 +328,12 @@ impl Coordinator {
         let Some(mut operation) = self.take(op) else { return };
         match &mut operation.work {
             Work::Lock { lock, shape } => {
+                self.unused.insert(lock.txn);
+                if self.unused.len() > common.settings.max_requests {
+                    self.unused.pop_first();
+                }
                 let seen = shape.iter().filter_map(|(part, index)| answers.get(*part)?.keys.get(*index));
-                let id = lock.txn;
-                let reply = Reply::Lock(Ok((id, seen.map(seen_of).collect())));
-                self.grant(id, common);
+                let reply = Reply::Lock(Ok((lock.txn, seen.map(seen_of).collect())));
                 self.finish(operation, reply, common);
             }
             Work::Commit { commit, start, step, held } => {
@@ -345,13 +347,18 @@ impl Coordinator {
                     return;
                 }
                 *held = Some(id);
-                self.granted.insert(id, Micros::MAX);
+                self.unused.insert(id);
                 let (start, deadline) = (*start, operation.deadline);
                 *step = Step::Trying(self.new_try(op, start, Some(id), commit, Timestamp::ZERO, deadline, common));
                 self.put_back(op, operation);
             }
             Work::Read { .. } => {}
         }
+    }
+
+    /// The client drops its locks.
+    pub(crate) fn unlocked(&mut self, txn: TxnId) {
+        self.unused.remove(&txn);
     }
 
     /// Ends an operation that is not in the middle of a try with an error.
@@ -462,12 +469,6 @@ impl Coordinator {
             _ => return false,
         };
         common.ring(anchor).contains(&common.id)
-    }
-
-    fn grant(&mut self, id: TxnId, common: &Common) {
-        let now = common.now.steady;
-        self.granted.retain(|_, until| *until > now);
-        self.granted.insert(id, now + common.settings.soft_lock_lease);
     }
 
     fn remember(&mut self, txn: TxnId, outcome: Outcome, common: &Common) {

@@ -1,29 +1,29 @@
-//! Strict serializability: the direct serialization graph (Adya, 1999) with the order of real time has no
-//! cycle. The order of versions is known from their stamps, so the graph is exact.
+//! Strict serializability: the graph checker of [`annulus_check`], given the exact order of versions, which
+//! their stamps tell.
 //!
-//! Two graphs are searched: all latest reads and commits with real time; and, without real time, these
-//! together with the reads of snapshots, which may look at the past but must fit into one order too.
-//!
-//! A key that was seen absent and has tombstones may have been seen before its first version or after any
-//! tombstone. Edges are drawn only where real time leaves a single possibility.
+//! Twice: all latest reads and commits with real time; and, without real time, these together with the reads
+//! of snapshots, which may look at the past but must fit into one order too.
 
 use std::collections::BTreeMap;
 
 use annulus_base::TxnId;
+use annulus_check::Verdict as Found;
+use annulus_check::graph::{self, Fate, Order, RangeRead, Txn, Write};
 use annulus_replica::message;
 use annulus_replica::store::Stamp;
 use annulus_txn::interface::{Place, When};
 
-use super::graph::Graph;
 use crate::describe::{self, key, time};
 use crate::history::{Call, Entry, EntryId, History, Outcome};
 use crate::ledger::{Ledger, Versions};
 use crate::violation::{Verdict, wrong};
 
 pub(super) fn check(history: &History, ledger: &Ledger) -> Verdict {
-    let builder = Builder { history, ledger, committed: committed(ledger) };
-    builder.check(false, "strictly serializable")?;
-    builder.check(true, "serializable together with the snapshot reads")
+    let view = View { history, ledger, committed: committed(ledger) };
+    let order = ledger.versions.iter().map(|(place, versions)| (place.clone(), versions.keys().copied().collect()));
+    let order: Order<Place, Stamp> = order.collect();
+    view.check(&order, false, "strictly serializable")?;
+    view.check(&order, true, "serializable together with the snapshot reads")
 }
 
 /// Which transaction each commit took effect as.
@@ -32,141 +32,101 @@ fn committed(ledger: &Ledger) -> BTreeMap<EntryId, TxnId> {
     commits.map(|(txn, entry)| (entry, txn)).collect()
 }
 
-/// What an entry saw of a key.
-enum Saw {
-    Version(Stamp),
-    Absent,
-}
-
-struct Builder<'a> {
+struct View<'a> {
     history: &'a History,
     ledger: &'a Ledger,
     committed: BTreeMap<EntryId, TxnId>,
 }
 
-impl Builder<'_> {
-    fn check(&self, with_snapshots: bool, what: &str) -> Verdict {
-        let mut graph = Graph::new(self.history.entries.len());
-        if !with_snapshots {
-            self.draw_real_time(&mut graph);
-        }
-        self.draw_version_order(&mut graph);
-        for (id, entry) in self.history.entries.iter().enumerate() {
-            if self.takes_part(id, entry) && (with_snapshots || !is_snapshot(entry)) {
-                self.draw_reads(id, entry, &mut graph);
-            }
-        }
-        match graph.cycle() {
-            None => Ok(()),
-            Some(cycle) => wrong(format!("the history is not {what}: {}", self.describe(&cycle))),
-        }
-    }
-
-    fn takes_part(&self, id: usize, entry: &Entry) -> bool {
-        match entry.call {
-            Call::Commit(_) => {
-                matches!(entry.outcome, Outcome::Committed(..)) || self.committed.contains_key(&(id as EntryId))
-            }
-            _ => matches!(entry.outcome, Outcome::Read(_) | Outcome::Scanned(_)),
-        }
-    }
-
-    /// Whatever had returned precedes whatever was invoked later. One node for each return, in a chain,
-    /// keeps the number of edges linear.
-    fn draw_real_time(&self, graph: &mut Graph) {
-        let mut events = Vec::new();
-        for (id, entry) in self.history.entries.iter().enumerate() {
-            if self.takes_part(id, entry) && !is_snapshot(entry) {
-                events.push((entry.invoked.1, id, false));
-                if entry.ended() != u64::MAX {
-                    events.push((entry.ended(), id, true));
-                }
-            }
-        }
-        events.sort_unstable();
-        let mut last = None;
-        for (_, id, returned) in events {
-            if returned {
-                let node = graph.add();
-                graph.edge(id, node);
-                if let Some(last) = last.replace(node) {
-                    graph.edge(last, node);
-                }
-            } else if let Some(last) = last {
-                graph.edge(last, id);
+impl View<'_> {
+    fn check(&self, order: &Order<Place, Stamp>, with_snapshots: bool, what: &str) -> Verdict {
+        let entries = self.history.entries.iter().enumerate();
+        let (ids, txns): (Vec<_>, Vec<_>) = entries
+            .filter(|(_, entry)| with_snapshots || !is_snapshot(entry))
+            .filter_map(|(id, entry)| Some((id, self.txn(id, entry, !with_snapshots)?)))
+            .unzip();
+        match graph::check(&txns, order) {
+            Found::Valid => Ok(()),
+            Found::Undecided(why) => wrong(format!("the history cannot be judged: {why}")),
+            Found::Invalid(violation) => {
+                let entries = violation.ops.iter().filter_map(|op| ids.get(*op));
+                let lines = entries.map(|id| format!("\n  {id}: {}", show(&self.history.entries[*id])));
+                wrong(format!("the history is not {what}: {}{}", violation.anomaly.name(), lines.collect::<String>()))
             }
         }
     }
 
-    fn writer(&self, stamp: Stamp) -> Option<usize> {
-        self.ledger.entry_of(stamp.txn).map(|entry| entry as usize)
-    }
-
-    fn draw_version_order(&self, graph: &mut Graph) {
-        for versions in self.ledger.versions.values() {
-            let writers: Vec<_> = versions.keys().filter_map(|stamp| self.writer(*stamp)).collect();
-            writers.windows(2).for_each(|pair| graph.edge(pair[0], pair[1]));
-        }
-    }
-
-    fn draw_reads(&self, id: usize, entry: &Entry, graph: &mut Graph) {
+    /// An entry as the graph sees it; `None` if it had no effect and learned nothing.
+    fn txn(&self, id: usize, entry: &Entry, in_real_time: bool) -> Option<Txn<Place, Stamp>> {
+        let (invoked, completed) = match in_real_time {
+            true => (entry.invoked.1, entry.returned.map(|(_, event)| event)),
+            false => (0, None),
+        };
+        let (reads, ranges, writes) = (Vec::new(), Vec::new(), Vec::new());
+        let mut txn = Txn { invoked, completed, fate: Fate::Committed, reads, ranges, writes };
         match (&entry.call, &entry.outcome) {
             (Call::Read(keys, _), Outcome::Read(seen)) => {
-                for (place, seen) in keys.iter().zip(seen) {
-                    self.draw_read(id, place, saw(seen.stamp), graph);
-                }
+                keys.iter().zip(seen).for_each(|(place, seen)| self.read(id, place, seen.stamp, &mut txn));
             }
             (Call::Scan(_), Outcome::Scanned(ranges)) => {
                 for range in ranges {
                     let rows = range.rows.iter().map(|(key, seen)| (key, seen.stamp));
-                    self.draw_range(id, range.partition, &range.range, &rows.collect(), graph);
+                    self.range(id, range.partition, &range.range, rows.collect(), &mut txn);
                 }
             }
             (Call::Commit(commit), _) => {
-                for (place, stamp) in &commit.reads {
-                    self.draw_read(id, place, saw(*stamp), graph);
-                }
+                let by = *self.committed.get(&(id as EntryId))?;
+                commit.reads.iter().for_each(|(place, stamp)| self.read(id, place, *stamp, &mut txn));
                 for range in &commit.ranges {
                     let rows = range.rows.iter().map(|(key, stamp)| (key, *stamp));
-                    self.draw_range(id, range.partition, &range.range, &rows.collect(), graph);
+                    self.range(id, range.partition, &range.range, rows.collect(), &mut txn);
                 }
+                txn.writes.extend(commit.writes.iter().filter_map(|(place, value)| {
+                    let version = *self.ledger.versions.get(place)?.keys().find(|stamp| stamp.txn == by)?;
+                    Some(Write { key: place.clone(), version, present: value.is_some() })
+                }));
             }
-            _ => {}
+            _ => return None,
+        }
+        Some(txn)
+    }
+
+    fn read(&self, id: usize, place: &Place, stamp: Stamp, txn: &mut Txn<Place, Stamp>) {
+        if stamp == Stamp::NONE {
+            self.absent(id, place, txn);
+        } else {
+            txn.reads.push((place.clone(), Some(stamp)));
         }
     }
 
-    fn draw_range(
+    fn range(
         &self,
         id: usize,
         partition: annulus_base::PartitionId,
         range: &annulus_base::KeyRange,
-        rows: &BTreeMap<&annulus_base::Key, Stamp>,
-        graph: &mut Graph,
+        rows: BTreeMap<&annulus_base::Key, Stamp>,
+        txn: &mut Txn<Place, Stamp>,
     ) {
-        let inside =
-            self.ledger.versions.keys().filter(|place| place.partition == partition && range.contains(&place.key));
-        for place in inside {
-            let seen = rows.get(&place.key).map_or(Saw::Absent, |stamp| Saw::Version(*stamp));
-            self.draw_read(id, place, seen, graph);
+        let place = |key: &annulus_base::Key| Place { partition, key: key.clone() };
+        for place in self.ledger.versions.range(place(&range.start)..place(&range.end)).map(|(place, _)| place) {
+            if !rows.contains_key(&place.key) {
+                self.absent(id, place, txn);
+            }
         }
+        let rows = rows.into_iter().map(|(key, stamp)| (place(key), stamp)).collect();
+        txn.ranges.push(RangeRead { from: place(&range.start), to: Some(place(&range.end)), rows });
     }
 
-    fn draw_read(&self, id: usize, place: &Place, saw: Saw, graph: &mut Graph) {
+    /// A key was seen absent, and it is not known whether before its first version or after a tombstone
+    /// (which may have been purged). Said exactly where real time leaves a single possibility.
+    fn absent(&self, id: usize, place: &Place, txn: &mut Txn<Place, Stamp>) {
         let Some(versions) = self.ledger.versions.get(place) else { return };
-        let after = match saw {
-            Saw::Version(stamp) => Some(stamp),
-            Saw::Absent => match self.only_absence(id, versions) {
-                Some(after) => after,
-                None => return,
-            },
-        };
-        if let Some(writer) = after.and_then(|stamp| self.writer(stamp)) {
-            graph.edge(writer, id);
-        }
-        let next =
-            versions.keys().find(|stamp| after.is_none_or(|after| **stamp > after) && self.writer(**stamp) != Some(id));
-        if let Some(writer) = next.and_then(|stamp| self.writer(*stamp)) {
-            graph.edge(id, writer);
+        match self.only_absence(id, versions) {
+            Some(after) => txn.reads.push((place.clone(), after)),
+            None => {
+                let to = Some(Place { partition: place.partition, key: place.key.successor() });
+                txn.ranges.push(RangeRead { from: place.clone(), to, rows: Vec::new() });
+            }
         }
     }
 
@@ -177,34 +137,20 @@ impl Builder<'_> {
         if is_snapshot(entry) && tombstones.clone().next().is_some() {
             return None;
         }
+        let writer = |stamp: &Stamp| self.ledger.entry_of(stamp.txn).map(|entry| self.history.get(entry));
         let mut possible = std::iter::once(None).chain(tombstones).filter(|after| {
             let next = versions.keys().find(|stamp| after.is_none_or(|after| **stamp > after));
-            let stale = next
-                .and_then(|stamp| self.writer(*stamp))
-                .is_some_and(|writer| self.history.entries[writer].ended() < entry.invoked.1);
-            let future = after
-                .and_then(|stamp| self.writer(stamp))
-                .is_some_and(|writer| entry.ended() < self.history.entries[writer].invoked.1);
+            let stale = next.and_then(writer).is_some_and(|writer| writer.ended() < entry.invoked.1);
+            let future = after.as_ref().and_then(writer).is_some_and(|writer| entry.ended() < writer.invoked.1);
             !stale && !future
         });
-        let first = possible.next();
-        match (first, possible.next()) {
+        match (possible.next(), possible.next()) {
             // Impossible: any answer shows the contradiction.
             (None, _) => Some(None),
-            (Some(only), None) => Some(only),
+            (only, None) => only,
             _ => None,
         }
     }
-
-    fn describe(&self, cycle: &[usize]) -> String {
-        let entries = cycle.iter().filter_map(|id| self.history.entries.get(*id).map(|entry| (id, entry)));
-        let lines: Vec<_> = entries.map(|(id, entry)| format!("\n  {id}: {}", show(entry))).collect();
-        lines.concat()
-    }
-}
-
-fn saw(stamp: Stamp) -> Saw {
-    if stamp == Stamp::NONE { Saw::Absent } else { Saw::Version(stamp) }
 }
 
 fn is_snapshot(entry: &Entry) -> bool {
@@ -228,20 +174,24 @@ fn show(entry: &Entry) -> String {
         (Call::Commit(commit), outcome) => {
             let reads: Vec<_> = commit.reads.iter().map(|(place, stamp)| shown(place, stamp)).collect();
             let writes: Vec<_> = commit.writes.iter().map(|(place, _)| key(&place.key)).collect();
-            let rows: Vec<_> = commit
-                .ranges
-                .iter()
-                .flat_map(|range| &range.rows)
-                .map(|(key, stamp)| format!("{}@{}", describe::key(key), time(stamp.ts)))
-                .collect();
+            let rows = commit.ranges.iter().flat_map(|range| &range.rows);
+            let rows: Vec<_> = rows.map(|(key, stamp)| format!("{}@{}", describe::key(key), time(stamp.ts))).collect();
             format!(
-                "commit of {} having read {} and in ranges {}: {outcome:?}",
+                "commit of {} having read {} and in ranges {}: {}",
                 writes.join(" "),
                 reads.join(" "),
-                rows.join(" ")
+                rows.join(" "),
+                outcome_of(outcome)
             )
         }
         (call, outcome) => format!("{call:?}: {outcome:?}"),
     };
-    format!("client {} from {from} to {to:?}: {what}", entry.client)
+    format!("client {} from {from} to {}: {what}", entry.client, to.map_or("no end".into(), |to| to.to_string()))
+}
+
+fn outcome_of(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Committed(txn, ts) => format!("{} at {}", describe::txn(*txn), time(*ts)),
+        other => format!("{other:?}"),
+    }
 }

@@ -40,11 +40,13 @@ pub enum Kind {
     Count,
     /// Reads a range and inserts or deletes a key in it.
     Insert,
+    /// Asks what became of a transaction that committed long ago.
+    Recall,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Read,
         Self::Scan,
         Self::Snapshot,
@@ -56,12 +58,13 @@ impl Kind {
         Self::Skew,
         Self::Count,
         Self::Insert,
+        Self::Recall,
     ];
 
     /// Whether it ends with a commit.
     #[must_use]
     pub const fn writes(self) -> bool {
-        !matches!(self, Self::Read | Self::Scan | Self::Snapshot | Self::Audit)
+        !matches!(self, Self::Read | Self::Scan | Self::Snapshot | Self::Audit | Self::Recall)
     }
 }
 
@@ -208,7 +211,7 @@ impl Plan {
         let written = |at: usize, to: i64| (self.keys[at].clone(), Some(value::number(entry, to)));
         let places = self.keys.iter().enumerate();
         let writes: Vec<_> = match self.kind {
-            Kind::Read | Kind::Scan | Kind::Snapshot | Kind::Audit => return None,
+            Kind::Read | Kind::Scan | Kind::Snapshot | Kind::Audit | Kind::Recall => return None,
             Kind::Write | Kind::Modify => places
                 .filter(|(at, _)| *at == 0 || chosen(*at))
                 // A register is deleted now and then.
@@ -265,7 +268,7 @@ fn pick_kind(options: &WorkOptions, rng: &mut Rng) -> Kind {
 
 fn fetch(kind: Kind, options: &WorkOptions, rng: &mut Rng) -> Fetch {
     match kind {
-        Kind::Write => Fetch::Nothing,
+        Kind::Write | Kind::Recall => Fetch::Nothing,
         Kind::Snapshot => Fetch::Snapshot,
         Kind::Read | Kind::Scan | Kind::Audit => Fetch::Latest,
         _ if kind != Kind::Insert && rng.below(100) < options.lock_odds => Fetch::Lock { nowait: rng.one_in(4) },
@@ -279,6 +282,7 @@ type Targets = (Vec<Place>, Vec<(PartitionId, KeyRange, u32)>);
 fn targets(kind: Kind, layout: &Layout, rng: &mut Rng) -> Targets {
     let keys = match kind {
         Kind::Read => any_keys(layout, rng),
+        Kind::Recall => Vec::new(),
         Kind::Audit => layout.all(Object::Account).collect(),
         Kind::Snapshot if rng.one_in(3) => return (Vec::new(), ranges(layout, rng)),
         Kind::Snapshot => any_keys(layout, rng),

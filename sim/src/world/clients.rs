@@ -61,6 +61,7 @@ enum Stage {
     Fetching(Option<EntryId>),
     Committing(EntryId),
     Asking(EntryId, TxnRef),
+    Recalling,
 }
 
 #[derive(Debug)]
@@ -107,7 +108,7 @@ impl World {
             return match task.stage {
                 Stage::Waiting => self.fetch(client),
                 Stage::Asking(..) => self.ask(client),
-                Stage::Fetching(_) | Stage::Committing(_) => Ok(()),
+                Stage::Fetching(_) | Stage::Committing(_) | Stage::Recalling => Ok(()),
             };
         }
         let Some(plan) = self.next_plan(client) else { return Ok(()) };
@@ -144,6 +145,9 @@ impl World {
         let Some(task) = &mut self.clients[client].task else { return Ok(()) };
         task.node = node;
         task.tries += 1;
+        if task.plan.kind == Kind::Recall {
+            return self.recall(client);
+        }
         let (plan, start) = (task.plan.clone(), task.start);
         let keys = if plan.reads_keys() { plan.keys.clone() } else { Vec::new() };
         let when = match plan.fetch {
@@ -166,10 +170,18 @@ impl World {
         Ok(())
     }
 
+    fn recall(&mut self, client: usize) -> Verdict {
+        let Some(txn) = self.rng.pick(&self.committed).copied() else { return self.done(client) };
+        self.set_stage(client, Stage::Recalling);
+        self.send_request(client, Request::Outcome(txn), Some(txn.id));
+        Ok(())
+    }
+
     fn snapshot_at(&mut self, node: usize) -> Timestamp {
         let clock = Timestamp::from_micros(self.nodes[node].clock.now(self.time).wall);
         let recent = &self.committed[self.committed.len().saturating_sub(8)..];
-        snapshot_timestamp(clock, recent, &mut self.rng)
+        let recent: Vec<_> = recent.iter().map(|txn| txn.ts).collect();
+        snapshot_timestamp(clock, &recent, &mut self.rng)
     }
 
     fn set_stage(&mut self, client: usize, stage: Stage) {
@@ -305,6 +317,8 @@ impl World {
             (Stage::Asking(entry, txn), Answer::Reply(Reply::Outcome(fate))) => self.told(client, entry, txn, fate),
             (Stage::Asking(entry, txn), Answer::Refused | Answer::Disconnected) => self.ask_again(client, entry, txn),
             (Stage::Committing(_), Answer::Disconnected) => self.done(client),
+            // What was answered, the ledger has compared with what is known.
+            (Stage::Recalling, _) => self.done(client),
             (Stage::Fetching(entry), Answer::Refused | Answer::Disconnected) => self.failed(client, entry),
             (Stage::Committing(entry), Answer::Refused) => self.failed(client, Some(entry)),
             (stage, answer) => wrong(format!("a request in stage {stage:?} was answered by {answer:?}")),
@@ -354,7 +368,7 @@ impl World {
             Ok(committed) => {
                 let txn = committed.txn;
                 self.history.end(entry, Outcome::Committed(txn.id, txn.ts), self.time);
-                self.committed.push(txn.ts);
+                self.committed.push(txn);
                 self.done(client)
             }
             Err(TxnError::Unknown(txn)) => {
@@ -399,7 +413,7 @@ impl World {
         match fate {
             Ok(Fate::Committed) => {
                 self.history.end(entry, Outcome::Committed(txn.id, txn.ts), self.time);
-                self.committed.push(txn.ts);
+                self.committed.push(txn);
                 self.done(client)
             }
             Ok(Fate::Aborted) => {

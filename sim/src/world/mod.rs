@@ -18,6 +18,7 @@ pub mod store;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use annulus_base::id::TxnRef;
 use annulus_base::rng::Rng;
 use annulus_base::time::{Micros, SECOND};
 use annulus_base::{Epoch, NodeId, Timestamp};
@@ -43,6 +44,9 @@ use queue::Queue;
 const HEALED_TIME: Micros = SECOND;
 /// They stop earlier after so many steps.
 const HEALED_STEPS: u64 = 2_000;
+
+/// One seed in so many is judged by values alone, too.
+const SECOND_OPINION_EVERY: u64 = 4;
 
 /// What travels between nodes.
 #[derive(Clone, Debug)]
@@ -137,7 +141,8 @@ pub struct World {
     starts: BTreeSet<Timestamp>,
     /// The latest commit entry of each node and start time.
     commits: BTreeMap<(usize, Timestamp), EntryId>,
-    committed: Vec<Timestamp>,
+    /// Transactions that clients know to have committed.
+    committed: Vec<TxnRef>,
     /// What the first client does in the end.
     script: VecDeque<Plan>,
     history: History,
@@ -203,6 +208,9 @@ impl World {
         }
         verdict::judge(&self.history, &self.ledger)?;
         verdict::judge_data(&self.history, &self.layout)?;
+        if self.options.seed % SECOND_OPINION_EVERY == 0 {
+            verdict::judge_again(&self.history, &self.ledger, &self.layout)?;
+        }
         self.stores_hold_what_was_acknowledged()?;
         Ok(Report { steps: self.steps, committed: self.committed.len() as u64, trace: self.trace.hash() })
     }
