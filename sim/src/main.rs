@@ -189,7 +189,7 @@ fn work(hunt: &Hunt, scenario: &'static Scenario, mutation: Option<Mutation>) {
             return;
         }
         let case = Case { seed, scenario, mutation };
-        let result = if seed % TWICE_EVERY == 0 { case.run_twice() } else { case.run(false) };
+        let result = if seed.is_multiple_of(TWICE_EVERY) { case.run_twice() } else { case.run(false) };
         match result {
             Ok(report) => {
                 hunt.clean.fetch_add(1, Ordering::Relaxed);

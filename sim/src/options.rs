@@ -215,8 +215,12 @@ impl FaultOptions {
 }
 
 fn work(rng: &mut Rng) -> WorkOptions {
-    let mut weights: Vec<_> =
-        Kind::ALL.iter().filter_map(|kind| rng.one_in(2).then(|| (*kind, rng.between(1, 10)))).collect();
+    let mut weights = Vec::new();
+    for kind in Kind::ALL {
+        if rng.one_in(2) {
+            weights.push((kind, rng.between(1, 10)));
+        }
+    }
     if weights.is_empty() {
         weights.extend(rng.pick(&Kind::ALL).map(|kind| (*kind, 1)));
     }

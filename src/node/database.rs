@@ -1,7 +1,6 @@
 //! The transaction interface over the driver: futures that end with the protocol's reply.
 
 use std::cell::Cell;
-use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,21 +132,19 @@ impl Database for NodeDatabase {
         self.driver.step(Input::Unlock(txn, keys.to_vec()));
     }
 
-    fn commit(
+    async fn commit(
         &self,
         start: Timestamp,
         locked: Option<TxnId>,
         commit: Commit,
         patience: Micros,
-    ) -> impl Future<Output = Result<Committed, TxnError>> {
-        async move {
-            if self.driver.disk_full() && commit.writes.iter().any(|(_, value)| value.is_some()) {
-                self.refused_for_disk.update(|count| count + 1);
-                return Err(TxnError::DiskFull);
-            }
-            let patience = self.wait_for_majorities(&commit, patience).await?;
-            expect_reply!(self.ask(Request::Commit { start, locked, commit }, patience).await, Commit)
+    ) -> Result<Committed, TxnError> {
+        if self.driver.disk_full() && commit.writes.iter().any(|(_, value)| value.is_some()) {
+            self.refused_for_disk.update(|count| count + 1);
+            return Err(TxnError::DiskFull);
         }
+        let patience = self.wait_for_majorities(&commit, patience).await?;
+        expect_reply!(self.ask(Request::Commit { start, locked, commit }, patience).await, Commit)
     }
 
     async fn outcome(&self, txn: TxnRef, patience: Micros) -> Result<Fate, TxnError> {

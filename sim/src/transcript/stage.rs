@@ -186,7 +186,7 @@ impl Stage {
         let pending = &self.pending;
         let entry_of = |txn: TxnId| {
             let commits = pending.values().filter(|one| one.node == node && one.start == txn.start);
-            commits.filter_map(|one| one.entry).last()
+            commits.filter_map(|one| one.entry).next_back()
         };
         let observed = self.ledger.observe(&out, entry_of);
         let added = std::mem::take(&mut self.nodes[node].store.added);

@@ -208,7 +208,7 @@ impl World {
         }
         verdict::judge(&self.history, &self.ledger)?;
         verdict::judge_data(&self.history, &self.layout)?;
-        if self.options.seed % SECOND_OPINION_EVERY == 0 {
+        if self.options.seed.is_multiple_of(SECOND_OPINION_EVERY) {
             verdict::judge_again(&self.history, &self.ledger, &self.layout)?;
         }
         self.stores_hold_what_was_acknowledged()?;
