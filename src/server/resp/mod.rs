@@ -14,6 +14,17 @@
 //! its row in the table of [`commands`] and runs it; one that touches data goes through `transaction`,
 //! which fetches its keys into a [`view`], runs it as a pure function there, and commits. Those that write
 //! the same keys through this node at the same time share one transaction (`line`).
+//!
+//! On purpose otherwise than in Redis 7.0:
+//! - Other types, scripts, publish/subscribe, ACLs and `CONFIG SET` are refused: "not supported yet".
+//! - A value may have 8 MiB, a key 4 KiB; more is `-LIMIT`, and the connection goes on.
+//! - `AUTH` is refused (there are no passwords), so that nobody believes to be protected by one.
+//! - `WAIT` answers at once how many other nodes hold every acknowledged write (a majority of the ring).
+//! - A key that is born dead (`SET k v EXAT 1`) is never counted; expired keys never are.
+//! - A `FLUSHDB` lets every `WATCH` in that database fail, also of keys that were absent.
+//! - `KEYS`, `DBSIZE` and `RANDOMKEY` of more than a few thousand keys are like a `SCAN`: see `walk`.
+//! - `SCAN` returns a key of a slot twice where its cursor is continued on another node.
+//! - `INFO` counts keys only when `keyspace` is asked for by name: it takes a walk through all of them.
 
 mod assemble;
 pub mod clients;
