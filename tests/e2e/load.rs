@@ -100,7 +100,7 @@ impl Load {
             successes: Arc::clone(&successes),
             journal: Journal::default(),
         };
-        let mut threads: Vec<_> = (0..writers).map(|n| client(n)).map(|c| thread::spawn(|| c.write())).collect();
+        let mut threads: Vec<_> = (0..writers).map(&client).map(|c| thread::spawn(|| c.write())).collect();
         let auditor = client(writers);
         threads.push(thread::spawn(|| auditor.audit()));
         Self { stop, successes, threads }
