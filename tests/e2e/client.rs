@@ -65,7 +65,7 @@ pub fn text(error: &RedisError) -> String {
 /// What is known about a command that failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// It was not executed; the error's code.
+    /// It was not executed; the error's text, code first.
     Refused(String),
     /// Whether it was executed can be asked by this id.
     Unknown(String),
@@ -80,7 +80,7 @@ impl From<RedisError> for Failure {
                 let id = error.detail().and_then(|detail| detail.rsplit(' ').next());
                 Self::Unknown(id.expect("the id is the last word").to_owned())
             }
-            Some(code) => Self::Refused(code.to_owned()),
+            Some(_) => Self::Refused(text(&error)),
             None => Self::Lost,
         }
     }

@@ -243,6 +243,17 @@ impl Cluster {
     }
 }
 
+impl Drop for Cluster {
+    /// A failed test shows what its nodes say while they still run: what waits for a lock, a vote or the disk?
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for node in &self.nodes {
+                eprintln!("--- {} says ---\n{:?}", node.name, node.page("/status"));
+            }
+        }
+    }
+}
+
 /// Runs the program to its end.
 pub fn run(arguments: &[&str]) -> Output {
     let nothing = File::open("/dev/null").expect("/dev/null");

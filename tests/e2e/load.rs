@@ -35,7 +35,7 @@ pub struct Journal {
     increments: BTreeMap<String, i64>,
     /// Transfers that happened.
     transfers: u64,
-    /// Error replies, by code.
+    /// Error replies, by their text.
     pub errors: BTreeMap<String, u64>,
     /// Answers lost with their connection.
     pub lost: u64,
@@ -54,7 +54,7 @@ impl Journal {
         self.doubtful.extend(other.doubtful);
         other.increments.into_iter().for_each(|(key, count)| *self.increments.entry(key).or_default() += count);
         self.transfers += other.transfers;
-        other.errors.into_iter().for_each(|(code, count)| *self.errors.entry(code).or_default() += count);
+        other.errors.into_iter().for_each(|(text, count)| *self.errors.entry(text).or_default() += count);
         self.lost += other.lost;
         self.unknown += other.unknown;
         self.longest_pause = self.longest_pause.max(other.longest_pause);
@@ -100,7 +100,7 @@ impl Load {
             successes: Arc::clone(&successes),
             journal: Journal::default(),
         };
-        let mut threads: Vec<_> = (0..writers).map(|n| client(n)).map(|c| thread::spawn(|| c.write())).collect();
+        let mut threads: Vec<_> = (0..writers).map(&client).map(|c| thread::spawn(|| c.write())).collect();
         let auditor = client(writers);
         threads.push(thread::spawn(|| auditor.audit()));
         Self { stop, successes, threads }
@@ -192,7 +192,7 @@ impl Client {
 
     fn book(&mut self, failure: &Failure) {
         match failure {
-            Failure::Refused(code) => *self.journal.errors.entry(code.clone()).or_default() += 1,
+            Failure::Refused(text) => *self.journal.errors.entry(text.clone()).or_default() += 1,
             Failure::Unknown(_) => self.journal.unknown += 1,
             Failure::Lost => self.journal.lost += 1,
         }
@@ -254,7 +254,7 @@ impl Client {
         self.ask::<()>(&format!("ANNULUS.TOKEN {token}"))?;
         let happened = match self.ask::<i64>(&format!("INCR {counter}")) {
             Ok(_) => true,
-            Err(Failure::Refused(code)) => return Err(Failure::Refused(code)),
+            Err(Failure::Refused(text)) => return Err(Failure::Refused(text)),
             Err(failure) => {
                 self.book(&failure);
                 outcome(&self.ports, &token)
