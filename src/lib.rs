@@ -1,5 +1,8 @@
 //! The node: drives the pure crates with sockets, disks and clocks, and serves clients.
 
+pub mod cli;
+pub mod config;
+pub mod metrics;
 pub mod net;
 pub mod node;
 pub mod server;

@@ -1,2 +1,80 @@
-//! Development commands.
-fn main() {}
+//! Development commands: `cargo xtask verify | sim`. They need nothing installed but Rust.
+//!
+//! CI calls the same commands, so what passes here passes there.
+
+mod advisories;
+mod licences;
+mod step;
+
+use std::process::{Command, ExitCode};
+
+use step::{Failure, Step, cargo};
+
+const USAGE: &str = "\
+cargo xtask verify [--skip-tests]   format, licences, lints, docs, tests, a short simulation, advisories
+cargo xtask sim [ARGUMENTS]         the simulator, in release: SEED, --seeds N, --seconds S; --help shows all";
+
+/// How long `verify` simulates fresh seeds.
+const SIMULATION: &str = "--seconds=180";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["verify"] => verify(true),
+        ["verify", "--skip-tests"] => verify(false),
+        ["sim", rest @ ..] => return run_simulator(rest),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\nverify: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Cheap steps first. No step sets flags that change how a crate is built, so builds are shared.
+fn verify(with_tests: bool) -> Result<(), Failure> {
+    let step = Step::begin("format");
+    step.run(cargo(["fmt", "--all", "--check"]))?;
+    let step = Step::begin("licences");
+    step.check("cargo xtask verify", licences::check())?;
+    let step = Step::begin("clippy");
+    step.run(cargo(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
+    let step = Step::begin("docs");
+    let mut docs = cargo(["doc", "--workspace", "--no-deps"]);
+    docs.env("RUSTDOCFLAGS", "--deny warnings");
+    step.run(docs)?;
+    if with_tests {
+        let step = Step::begin("tests");
+        step.run(cargo(["test", "--workspace"]))?;
+    }
+    let step = Step::begin("simulation");
+    step.run(simulator(&[SIMULATION]))?;
+    let step = Step::begin("advisories");
+    advisories::check(step)?;
+    println!("\nverify: everything passed");
+    Ok(())
+}
+
+fn simulator(arguments: &[&str]) -> Command {
+    let mut command = cargo(["run", "--release", "--package", "annulus-sim", "--"]);
+    command.args(arguments);
+    command
+}
+
+/// Runs the simulator and hands its exit code on.
+fn run_simulator(arguments: &[&str]) -> ExitCode {
+    match simulator(arguments).status() {
+        Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)),
+        Err(error) => {
+            eprintln!("sim: cargo cannot be run: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
