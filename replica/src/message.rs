@@ -143,6 +143,8 @@ pub enum Refusal {
     Busy,
     /// The stored record is corrupt and being repaired.
     Corrupt,
+    /// The disk is nearly full: only deletes are accepted.
+    DiskFull,
     /// An older transaction took this transaction's soft lock.
     Wounded,
 }

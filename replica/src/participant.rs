@@ -8,6 +8,7 @@ use annulus_base::time::Micros;
 use annulus_base::{Ballot, Epoch, Key, Mutation, NodeId, Now, PartitionId, Timestamp, TxnId};
 use annulus_ring::Topology;
 
+use crate::counters::Counters;
 use crate::effects::Effects;
 use crate::fence::Fence;
 use crate::locks::Locks;
@@ -104,6 +105,9 @@ pub struct Replica {
     pub(crate) marks: Marks,
     /// The highest timestamp voted on: the clock that drift is measured against never goes back.
     pub(crate) highest: Timestamp,
+    /// Only deletes are voted YES.
+    pub(crate) disk_full: bool,
+    pub(crate) counters: Counters,
     /// Tombstones up to here may have been purged: nothing is written at or below.
     pub(crate) purged: Timestamp,
     /// Keys whose stored record is corrupt: not answered for until repaired.
@@ -132,6 +136,8 @@ impl Replica {
             fence: Fence::default(),
             marks: Marks::default(),
             highest: Timestamp::ZERO,
+            disk_full: false,
+            counters: Counters::default(),
             purged: Timestamp::ZERO,
             wake_at: None,
             damaged: BTreeSet::new(),
@@ -278,6 +284,7 @@ impl Replica {
 
     /// The durable low-water mark, to be published.
     #[must_use]
+    #[expect(clippy::misnamed_getters, reason = "only what is durable may be published")]
     pub const fn low_water(&self) -> Timestamp {
         self.marks.durable_low_water
     }
@@ -286,6 +293,17 @@ impl Replica {
     #[must_use]
     pub const fn floor(&self) -> Timestamp {
         self.fence.floor()
+    }
+
+    /// The disk is nearly full (or has room again): writes other than deletes are not voted on.
+    pub fn set_disk_full(&mut self, full: bool) {
+        self.disk_full = full;
+    }
+
+    /// What has happened here since the start.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// The outcome of a transaction, if this replica knows it.
@@ -355,7 +373,7 @@ impl Replica {
         match result {
             Ok(value) => Ok(Some(value)),
             Err(StoreError::Corrupt { partition, key }) => {
-                self.damaged.insert((partition, key));
+                self.counters.corrupt += u64::from(self.damaged.insert((partition, key)));
                 Ok(None)
             }
             Err(failed) => Err(failed),

@@ -43,7 +43,10 @@ impl Replica {
         self.wake_by(deadline);
         let waiting = Waiting { from, lock, since: now.steady, deadline };
         self.partition(partition).queue.insert(txn, waiting);
-        self.advance(now, partition, txn, store, out)
+        self.advance(now, partition, txn, store, out)?;
+        let waits = self.partition(partition).queue.contains_key(&txn);
+        self.counters.lock_waits += u64::from(waits);
+        Ok(())
     }
 
     /// Lets every waiting lock request of a partition try again, oldest first.
@@ -94,6 +97,8 @@ impl Replica {
             if let Some(holder) = self.holder_against(now, partition, key, txn) {
                 return Some(holder);
             }
+            let wounded = self.partition(partition).locks.soft(key, txn, now.steady).is_some();
+            self.counters.wounded += u64::from(wounded);
             self.partition(partition).locks.take_soft(key, Soft { txn, since: waiting.since, until });
         }
         None
@@ -119,6 +124,7 @@ impl Replica {
         out: &mut Effects,
     ) -> StoreResult<()> {
         let txn = waiting.lock.txn;
+        self.counters.lock_refusals += 1;
         out.send(waiting.from, Message::LockAnswer(waiting.lock.id, Err(Refusal::Locked(holder))));
         let dropped = self.partition(partition).locks.drop_soft(|soft| soft.txn == txn);
         if dropped { self.wake(now, partition, store, out) } else { Ok(()) }

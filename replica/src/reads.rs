@@ -36,6 +36,7 @@ impl Replica {
             self.raise_read_times(read.partition, &read.set, at);
         }
         if self.in_the_way(&read).is_some() {
+            self.counters.read_waits += 1;
             let until = now.steady + 2 * self.settings.lock_timeout;
             self.wake_by(until);
             let parked = &mut self.partition(read.partition).parked;

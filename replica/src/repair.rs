@@ -13,11 +13,11 @@ const MAX_FETCHED_BYTES: usize = 4 << 20;
 
 /// The versions that every replica should have: none above `until`, and of those at or below `horizon`
 /// only the newest. `history` is in key order, newest first within a key.
-pub fn retained<'a>(
-    history: &'a [(Key, Version)],
+pub fn retained(
+    history: &[(Key, Version)],
     until: Timestamp,
     horizon: Timestamp,
-) -> impl Iterator<Item = &'a (Key, Version)> {
+) -> impl Iterator<Item = &(Key, Version)> {
     let mut settled: Option<&Key> = None;
     history.iter().filter(move |(key, version)| {
         if version.stamp.ts > until || settled == Some(key) {
@@ -132,6 +132,7 @@ impl Replica {
         if versions.is_empty() {
             return Ok(());
         }
+        self.counters.repaired += versions.len() as u64;
         store.apply(versions.clone())?;
         self.log(Record::Repaired(versions), out);
         Ok(())

@@ -65,6 +65,7 @@ impl Replica {
             let garbage = garbage(partition, &history, self.sweep.horizon);
             seen += history.len();
             dropped += garbage.len();
+            self.counters.collected += garbage.len() as u64;
             store.remove(&garbage)?;
             let whole = history.len() < self.settings.sweep_versions;
             self.sweep.at = match history.last() {

@@ -47,11 +47,17 @@ impl Replica {
             out.send(from, Message::Vote(txn.id, Vote::NotNow(refusal)));
             return Ok(());
         }
+        if self.disk_full && prepare.parts.iter().flat_map(|part| &part.writes).any(|(_, value)| value.is_some()) {
+            out.send(from, Message::Vote(txn.id, Vote::NotNow(Refusal::DiskFull)));
+            return Ok(());
+        }
         match self.examine(now, &prepare, store)? {
             Ok(()) => {
+                self.counters.votes_yes += 1;
                 self.vote_yes(now, from, prepare, out);
             }
             Err(NotYes::No(reason)) => {
+                self.counters.votes_no += 1;
                 let entry = self.entries.entry(txn.id).or_insert_with(|| Entry::new(txn, now));
                 entry.refused = true;
                 self.forgettable.push_back(txn);

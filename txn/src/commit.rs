@@ -178,6 +178,7 @@ impl Try {
         let unanimous = self.nodes.iter().all(|node| self.said.get(node) == Some(&Said::Yes));
         let majority = self.majority(common);
         if unanimous || (majority && common.settings.mutations.has(Mutation::MajorityFastPath)) {
+            common.counters.committed_fast += 1;
             return self.decide(Outcome::Commit, common);
         }
         if self.phase != Phase::Voting {
@@ -227,11 +228,11 @@ impl Try {
                 let outcome = *outcome;
                 let ring = common.ring(self.txn.anchor);
                 let accepted = ring.iter().filter(|node| accepts.contains(node)).count();
-                if accepted >= common.quorum(self.txn.anchor) {
-                    self.decide(outcome, common)
-                } else {
-                    Progress::Waiting
+                if accepted < common.quorum(self.txn.anchor) {
+                    return Progress::Waiting;
                 }
+                common.counters.committed_slow += u64::from(outcome == Outcome::Commit);
+                self.decide(outcome, common)
             }
             Accepted::Decided(outcome) => self.decide(outcome, common),
             Accepted::Promised(_) => {
@@ -301,6 +302,7 @@ impl Try {
                 Said::No(No::Locked(holder)) => reasons.locked = Some(holder.clone()),
                 Said::No(No::Refused | No::Epoch(_)) => {}
                 Said::NotNow(Refusal::ClockDrift { asked, here }) => reasons.drift = Some((*asked, *here)),
+                Said::NotNow(Refusal::DiskFull) => reasons.disk_full = true,
                 Said::NotNow(_) => {}
             }
         }
@@ -309,8 +311,12 @@ impl Try {
 
     /// The partition that fell short of votes, for the error.
     pub(crate) fn shortfall(&self, common: &Common) -> TxnError {
-        if let Some((asked, here)) = self.reasons().drift {
+        let reasons = self.reasons();
+        if let Some((asked, here)) = reasons.drift {
             return TxnError::ClockDrift { asked, here };
+        }
+        if reasons.disk_full {
+            return TxnError::DiskFull;
         }
         let yes = |partition: PartitionId| {
             let ring = common.ring(partition).iter();
@@ -329,4 +335,5 @@ pub(crate) struct Reasons {
     pub(crate) locked: Option<annulus_replica::message::Holder>,
     pub(crate) lowest: Timestamp,
     pub(crate) drift: Option<(Timestamp, Timestamp)>,
+    pub(crate) disk_full: bool,
 }

@@ -9,6 +9,7 @@ use annulus_replica::message::{Message, RequestId, Send};
 use annulus_replica::settings::Settings;
 use annulus_ring::Topology;
 
+use crate::counters::Counters;
 use crate::member::{ClientId, Reply};
 
 /// Bits of a request id that an operation uses for itself.
@@ -35,6 +36,7 @@ pub(crate) struct Common {
     pub(crate) now: Now,
     pub(crate) sends: Vec<Send>,
     pub(crate) replies: Vec<(ClientId, Reply)>,
+    pub(crate) counters: Counters,
     sequence: u32,
 }
 
@@ -57,6 +59,7 @@ impl Common {
             now: Now::default(),
             sends: Vec::new(),
             replies: Vec::new(),
+            counters: Counters::default(),
             sequence: 0,
         }
     }

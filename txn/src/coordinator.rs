@@ -122,6 +122,7 @@ impl Coordinator {
             return;
         }
         if self.operations.len() >= common.settings.max_requests {
+            common.counters.shed += 1;
             common.replies.push((client, failure(&request, TxnError::Overloaded)));
             return;
         }
@@ -218,6 +219,7 @@ impl Coordinator {
     }
 
     fn finish(&mut self, operation: Operation, reply: Reply, common: &mut Common) {
+        count(&reply, common);
         if let Some(client) = operation.client {
             self.clients.remove(&client);
             common.replies.push((client, reply));
@@ -480,6 +482,8 @@ impl Coordinator {
             None => Some(Err(TxnError::Unknown(txn))),
             Some(Outcome::Abort) => None,
         };
+        common.counters.committed_recovered += u64::from(reasons.is_none() && outcome == Some(Outcome::Commit));
+        common.counters.aborted += u64::from(outcome == Some(Outcome::Abort));
         if let Some(answer) = answer {
             if held.is_some_and(|held| held != txn.id) {
                 release_held(*held, commit, common);
@@ -492,6 +496,7 @@ impl Coordinator {
             _ => TxnError::Overloaded,
         };
         let reasons = reasons.unwrap_or_default();
+        common.counters.retries += 1;
         let deadline = operation.deadline;
         // Of the last fifth of its time a commit keeps enough to be decided: no new try then.
         let hopeless = operation.client.is_none() || common.now.steady + common.settings.fast_path_patience >= deadline;
@@ -599,6 +604,7 @@ impl Coordinator {
         };
         if let Some(client) = client {
             self.clients.remove(&client);
+            count(&reply, common);
             common.replies.push((client, reply));
         }
         // What is undecided is brought to its end without the client.
@@ -633,6 +639,21 @@ impl Shape {
                     .collect()
             })),
         }
+    }
+}
+
+/// Counts how a request ended.
+fn count(reply: &Reply, common: &mut Common) {
+    let error = match reply {
+        Reply::Read(Err(error)) | Reply::Scan(Err(error)) | Reply::Lock(Err(error)) => error,
+        Reply::Commit(Err(error)) | Reply::Outcome(Err(error)) => error,
+        _ => return,
+    };
+    match error {
+        TxnError::Conflict(_) => common.counters.conflicts += 1,
+        TxnError::Unavailable { .. } => common.counters.unavailable += 1,
+        TxnError::Unknown(_) => common.counters.unknown += 1,
+        _ => {}
     }
 }
 

@@ -12,6 +12,7 @@ mod answers;
 mod commit;
 mod common;
 mod coordinator;
+pub mod counters;
 pub mod interface;
 mod lock;
 pub mod member;

@@ -24,6 +24,7 @@ use annulus_ring::Topology;
 
 use crate::common::{self, Common};
 use crate::coordinator::Coordinator;
+use crate::counters::Counters;
 use crate::interface::{Commit, Committed, Fate, Place, Seen, SeenRange, TxnError, When};
 use crate::recoveries::{Concluded, Recoveries};
 use crate::recovery::Ending;
@@ -97,6 +98,8 @@ pub enum Input {
     LowWater(NodeId, Timestamp),
     /// The oldest snapshot that a member is reading, from gossip: history is kept from there on.
     Snapshot(NodeId, Option<Timestamp>),
+    /// The disk is nearly full (or has room again): only deletes are voted for.
+    DiskFull(bool),
     /// The failure detector's opinion of a member, from gossip. Only a hint.
     Alive(NodeId, bool),
 }
@@ -203,6 +206,7 @@ impl Member {
                 };
             }
             Input::Alive(node, alive) => self.on_alive(node, alive),
+            Input::DiskFull(full) => self.replica.set_disk_full(full),
         }
         self.settle(store, out)?;
         replies.append(&mut self.common.replies);
@@ -316,6 +320,11 @@ impl Member {
             Ending::Decided(Outcome::Abort) => (Some(Outcome::Abort), Fate::Aborted),
             Ending::Forgotten => (None, Fate::Forgotten),
         };
+        match outcome {
+            Some(Outcome::Commit) => self.common.counters.recovered_commits += 1,
+            Some(Outcome::Abort) => self.common.counters.recovered_aborts += 1,
+            None => {}
+        }
         self.common.replies.extend(waiters.into_iter().map(|client| (client, Reply::Outcome(Ok(fate)))));
         self.coordinator.recovered(txn, outcome, &mut self.common);
     }
@@ -431,6 +440,12 @@ impl Member {
     #[must_use]
     pub fn locked_keys(&self) -> BTreeMap<PartitionId, Vec<Key>> {
         self.replica.locked_keys()
+    }
+
+    /// What this node's coordinator and replica have done since the start.
+    #[must_use]
+    pub const fn counters(&self) -> (&Counters, &annulus_replica::counters::Counters) {
+        (&self.common.counters, self.replica.counters())
     }
 
     /// For status pages: client requests at work.

@@ -333,6 +333,7 @@ impl ReadOp {
 
     /// Sends the laggards what they lack, to read again once they have it.
     fn repair(&mut self, index: usize, common: &mut Common) -> Progress {
+        common.counters.mismatches += 1;
         let part = &mut self.parts[index];
         let merged = answers::merge(part.answers.values());
         let lacking: Vec<(NodeId, Vec<Placed>)> = part

@@ -56,6 +56,7 @@ impl Recoveries {
         waiter: Option<(ClientId, Micros)>,
         common: &mut Common,
     ) {
+        common.counters.recoveries += u64::from(!self.running.contains_key(&txn.id));
         let running = self
             .running
             .entry(txn.id)
