@@ -216,8 +216,8 @@ metrics! {
         dropped: Counter = "annulus_peer_dropped_messages_total", Count;
         /// Connections made.
         connects: Counter = "annulus_peer_connects_total", Count;
-        /// Messages waiting to be sent now.
-        queue: Gauge = "annulus_peer_queue_length", Count;
+        /// Bytes waiting to be sent now.
+        queue: Gauge = "annulus_peer_queue_bytes", Bytes;
     }
 
     /// Clients of the key-value interface.

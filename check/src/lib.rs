@@ -1,1 +1,42 @@
-//! To be filled.
+//! Histories of what clients did and saw, and checkers that tell whether a database kept its promises.
+//!
+//! Used by the simulator, by tests against real nodes and by `annulus check`. Promises and invariants:
+//! - Pure: no clock, no IO, no randomness but the caller's. (`adya`, behind [`serializable`], looks at the
+//!   clock to bound its search for the best explanation; its verdict does not depend on that.)
+//! - A checker never passes what it could not check: that is [`Verdict::Undecided`].
+//! - What an operation with an unknown outcome did is never held against the database: it may have happened
+//!   at any time after its invocation, or never.
+//! - A violation names the few operations that show it.
+//!
+//! | promise | checkers |
+//! | --- | --- |
+//! | strict serializability | [`serializable`] from values alone; [`graph`] where versions are known |
+//! | each key alone | [`linearizable`], [`monotonic`], [`counter`], [`set`] |
+//! | special transactions | [`bank`], [`long_fork`], [`write_skew`] |
+//! | snapshot reads | [`snapshot`] |
+//! | nothing acknowledged is lost | [`durability`] |
+//! | one decision for each transaction | [`agreement`] |
+//!
+//! What clients do to show all that comes from [`workload`].
+
+pub mod agreement;
+pub mod bank;
+pub mod counter;
+pub mod durability;
+#[cfg(test)]
+mod fixture;
+pub mod graph;
+pub mod history;
+mod kind;
+pub mod linearizable;
+pub mod long_fork;
+pub mod monotonic;
+pub mod serializable;
+pub mod set;
+pub mod snapshot;
+pub mod state;
+mod verdict;
+pub mod workload;
+pub mod write_skew;
+
+pub use verdict::{Anomaly, Verdict, Violation};

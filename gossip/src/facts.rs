@@ -18,6 +18,7 @@ const EPOCH: &str = "epoch";
 const LOAD: &str = "load";
 const LOW_WATER: &str = "low_water";
 const VERSION: &str = "version";
+const SNAPSHOT: &str = "snapshot";
 
 /// A node's low-water mark: nothing undecided of it lies at or below. Carries the epoch in which it was set,
 /// which must be adopted before the mark is used.
@@ -48,6 +49,8 @@ pub struct Facts {
     pub load: Option<u32>,
     /// Its low-water mark.
     pub mark: Option<Mark>,
+    /// The oldest snapshot that it is reading, from which on history is kept; [`Timestamp::MAX`] for none.
+    pub snapshot: Option<Timestamp>,
     /// The version of its program.
     pub version: Option<String>,
 }
@@ -81,6 +84,7 @@ impl Facts {
             (EPOCH, self.epoch.map(|epoch| epoch.0.to_string())),
             (LOAD, self.load.as_ref().map(ToString::to_string)),
             (LOW_WATER, self.mark.map(mark)),
+            (SNAPSHOT, self.snapshot.map(|at| format!("{:x}", at.0))),
             (VERSION, text(&self.version)),
         ];
         pairs.into_iter().filter_map(|(key, text)| Some((key, text?))).collect()
@@ -103,6 +107,7 @@ impl Facts {
                 EPOCH => fill(&mut facts.epoch, EPOCH, number(text).map(Epoch)),
                 LOAD => fill(&mut facts.load, LOAD, number(text)),
                 LOW_WATER => fill(&mut facts.mark, LOW_WATER, mark(text)),
+                SNAPSHOT => fill(&mut facts.snapshot, SNAPSHOT, timestamp(text)),
                 VERSION => fill(&mut facts.version, VERSION, short(text)),
                 _ => Ok(()),
             };
@@ -134,6 +139,7 @@ impl Facts {
         replace(&mut self.zone, arrived.zone);
         replace(&mut self.version, arrived.version);
         self.load = arrived.load.or(self.load);
+        self.snapshot = arrived.snapshot.or(self.snapshot);
     }
 }
 
@@ -159,9 +165,12 @@ fn short(text: &str) -> Option<String> {
 
 fn mark(text: &str) -> Option<Mark> {
     let (epoch, low_water) = text.split_once(':')?;
-    let hex = low_water.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let low_water = hex.then(|| u64::from_str_radix(low_water, 16).ok()).flatten()?;
-    Some(Mark { epoch: Epoch(number(epoch)?), low_water: Timestamp(low_water) })
+    Some(Mark { epoch: Epoch(number(epoch)?), low_water: timestamp(low_water)? })
+}
+
+fn timestamp(text: &str) -> Option<Timestamp> {
+    let hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    hex.then(|| u64::from_str_radix(text, 16).ok()).flatten().map(Timestamp)
 }
 
 #[cfg(test)]
@@ -180,6 +189,7 @@ mod tests {
             epoch: Some(Epoch(7)),
             load: Some(130),
             mark: Some(mark(7, 0xabc)),
+            snapshot: Some(Timestamp(0xdef)),
             version: Some("0.1.0".into()),
         }
     }
@@ -199,7 +209,7 @@ mod tests {
             let parsed = Facts::parse(pairs.iter().map(|(key, text)| (*key, text.as_str())));
             assert_eq!(parsed, Ok((facts, Vec::new())));
         }
-        assert_eq!(full().to_pairs().len(), 9);
+        assert_eq!(full().to_pairs().len(), 10);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! `annulus config`: is a configuration right, and what are the defaults?
 
-use super::Outcome;
 use super::flags::SettingFlags;
-use crate::config::default_file;
+use super::{Outcome, print};
+use crate::config::{ConfigError, Loaded, default_file};
 
 /// Arguments of `annulus config`.
 #[derive(Debug, clap::Args)]
@@ -17,12 +17,17 @@ pub struct Arguments {
     settings: SettingFlags,
 }
 
+impl Arguments {
+    /// The configuration to check.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(&self) -> Result<Loaded, ConfigError> {
+        self.settings.load()
+    }
+}
+
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Outcome {
-    if arguments.defaults {
-        print!("{}", default_file());
-    } else {
-        print!("{}", arguments.settings.load()?.effective());
-    }
-    Ok(())
+    if arguments.defaults { print(&default_file()) } else { print(&arguments.load()?.effective()) }
 }

@@ -11,6 +11,7 @@ mod start;
 mod status;
 
 use std::error::Error;
+use std::io::{ErrorKind, Write as _, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -42,6 +43,14 @@ enum Command {
 /// What a command ends with. The error is shown to the user as it is.
 type Outcome = Result<(), Box<dyn Error>>;
 
+/// Prints a text. A reader that has seen enough (`| head`) is no error.
+fn print(text: &str) -> Outcome {
+    match stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -51,10 +60,7 @@ pub fn main() -> ExitCode {
         Command::Status(arguments) => status::run(&arguments),
         Command::Kv(arguments) => kv::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
-        Command::Version => {
-            println!("annulus {}", env!("CARGO_PKG_VERSION"));
-            Ok(())
-        }
+        Command::Version => print(concat!("annulus ", env!("CARGO_PKG_VERSION"), "\n")),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -67,10 +73,43 @@ pub fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        super::Arguments::command().debug_assert();
+        Arguments::command().debug_assert();
+    }
+
+    fn parse(line: &str) -> Command {
+        Arguments::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}")).command
+    }
+
+    #[test]
+    fn every_setting_is_a_flag_and_a_switch_may_stand_alone() {
+        let Command::Config(arguments) =
+            parse("annulus config --check --insecure --listen-kv 0.0.0.0:1 --advertise-kv=a:1")
+        else {
+            panic!("must be config")
+        };
+        let config = arguments.load().unwrap().config;
+        assert!(config.insecure);
+        assert_eq!(config.kv_address().to_string(), "a:1");
+        assert!(Arguments::try_parse_from(["annulus", "start", "--no-such-setting=1"]).is_err());
+    }
+
+    #[test]
+    fn what_follows_kv_is_the_command_whatever_it_looks_like() {
+        let Command::Kv(arguments) = parse("annulus kv --addr a:1 INCRBY n -5 --help") else { panic!("must be kv") };
+        assert_eq!(arguments.command, ["INCRBY", "n", "-5", "--help"]);
+    }
+
+    #[test]
+    fn a_demo_has_one_node_or_enough() {
+        for nodes in ["0", "2", "10", "x"] {
+            assert!(Arguments::try_parse_from(["annulus", "demo", "--nodes", nodes]).is_err(), "{nodes}");
+        }
+        parse("annulus demo --nodes 5 --engine memory");
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{Outcome, http};
+use super::{Outcome, http, print};
 use crate::config::{Size, Value as _};
 use crate::server::http::status::{MemberStatus, Status};
 
@@ -24,8 +24,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     }
     let status = serde_json::from_str(&text)
         .map_err(|error| format!("{address} does not answer like an Annulus node of this version: {error}"))?;
-    print!("{}", render(&status));
-    Ok(())
+    print(&render(&status))
 }
 
 fn render(status: &Status) -> String {

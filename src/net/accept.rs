@@ -4,14 +4,17 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use annulus_base::NodeId;
 use annulus_replica::message::Message;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
+use super::bootstrap::Founder;
 use super::codec::{self, CodecError};
 use super::connection::Connection;
-use super::handshake::{self, HandshakeError, Opening, Reply, agree, check_dialler};
+use super::guests::{Guest, Guests};
+use super::handshake::{self, HandshakeError, Identity, Opening, Reply, Versions, agree, check_dialler};
 use super::link::Link;
 use super::peers::{Handler, Shared};
 use super::wire::Envelope;
@@ -19,17 +22,24 @@ use super::wire::Envelope;
 /// Pause after the system refused to accept (mostly: too many open files).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What every incoming connection needs.
+#[derive(Clone)]
+pub(super) struct Reception {
+    pub(super) shared: Rc<Shared>,
+    pub(super) handler: Rc<dyn Handler>,
+    /// Answers nodes that are still forming the cluster.
+    pub(super) founder: Option<Rc<Founder>>,
+}
+
 /// Accepts connections until the task is aborted.
-pub(super) async fn run(shared: Rc<Shared>, listener: TcpListener, handler: Rc<dyn Handler>) {
+pub(super) async fn run(reception: Reception, listener: TcpListener) {
+    let guests = Guests::new(reception.shared.limits.guests);
     loop {
         match listener.accept().await {
-            Ok((stream, from)) => {
-                let Some(guest) = Guest::admit(&shared) else {
-                    handshake::log_refused(from, &HandshakeError::Busy);
-                    continue;
-                };
-                spawn_local(greet(shared.clone(), stream, from, guest, handler.clone()));
-            }
+            Ok((stream, from)) => match guests.admit() {
+                Some(guest) => drop(spawn_local(reception.clone().greet(stream, from, guest))),
+                None => handshake::log_refused(from, &HandshakeError::Busy),
+            },
             Err(error) => {
                 tracing::error!(%error, "cannot accept connections; are there too many open files?");
                 sleep(ACCEPT_PAUSE).await;
@@ -38,63 +48,50 @@ pub(super) async fn run(shared: Rc<Shared>, listener: TcpListener, handler: Rc<d
     }
 }
 
-/// A connection that has not said who it is. They are few, so that nobody can exhaust the node.
-struct Guest(Rc<Shared>);
-
-impl Guest {
-    fn admit(shared: &Rc<Shared>) -> Option<Self> {
-        let room = shared.guests.get() < shared.limits.guests;
-        room.then(|| {
-            shared.guests.set(shared.guests.get() + 1);
-            Self(shared.clone())
-        })
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        self.0.guests.set(self.0.guests.get() - 1);
-    }
-}
-
-async fn greet(shared: Rc<Shared>, stream: TcpStream, from: SocketAddr, guest: Guest, handler: Rc<dyn Handler>) {
-    let limit = shared.limits.handshake;
-    let greeting = timeout(limit, welcome(&shared, stream)).await;
-    drop(guest);
-    match greeting.unwrap_or(Err(HandshakeError::TimedOut(limit))) {
-        Ok((connection, link)) if !shared.closed.get() => {
-            let reader = spawn_local(receive(shared, link.clone(), connection, handler));
-            link.read_by(Some(reader.abort_handle()));
-            link.retry.notify_one();
-        }
-        Ok(_) => {}
-        Err(error) => handshake::log_refused(from, &error),
-    }
-}
-
-async fn welcome(shared: &Shared, stream: TcpStream) -> Result<(Connection, Rc<Link>), HandshakeError> {
-    let mut connection = Connection::new(stream)?;
-    let opening = connection.opening().await?;
-    match judge(shared, &opening) {
-        Ok((version, link)) => {
-            connection.send(&Reply::Welcome { version, identity: Some(shared.identity()) }).await?;
-            connection.frames.allow_large();
-            Ok((connection, link))
-        }
-        Err(error) => {
-            connection.send(&handshake::refusal(&error)).await?;
-            Err(error)
+impl Reception {
+    async fn greet(self, stream: TcpStream, from: SocketAddr, guest: Guest) {
+        let limit = self.shared.limits.handshake;
+        let greeting = timeout(limit, self.welcome(stream)).await;
+        drop(guest);
+        match greeting.unwrap_or(Err(HandshakeError::TimedOut(limit))) {
+            Ok(Some((connection, link))) if !self.shared.closed.get() => {
+                let reader = spawn_local(receive(self.shared, link.clone(), connection, self.handler));
+                link.read_by(Some(reader.abort_handle()));
+                link.retry.notify_one();
+            }
+            Ok(_) => {}
+            Err(error) => handshake::log_refused(from, &error),
         }
     }
-}
 
-fn judge(shared: &Shared, opening: &Opening) -> Result<(u16, Rc<Link>), HandshakeError> {
-    let Opening::Member { versions, from, to } = opening else { return Err(HandshakeError::Phase) };
-    let version = agree(*versions)?;
-    check_dialler(shared.identity(), *from, *to)?;
-    let link = shared.links.get(&from.node).ok_or(HandshakeError::NotMember(from.node))?;
-    link.introduce(*from)?;
-    Ok((version, link.clone()))
+    /// The connection of a peer; `None` if it was that of a founder, who has been heard.
+    async fn welcome(&self, stream: TcpStream) -> Result<Option<(Connection, Rc<Link>)>, HandshakeError> {
+        let mut connection = Connection::new(stream)?;
+        match connection.opening().await? {
+            Opening::Member { versions, from, to } => match self.judge(versions, from, to) {
+                Ok((version, link)) => {
+                    let identity = Some(self.shared.identity());
+                    connection.send(&Reply::Welcome { version, identity }).await?;
+                    connection.frames.allow_large();
+                    Ok(Some((connection, link)))
+                }
+                Err(error) => connection.refuse(error).await,
+            },
+            Opening::Bootstrap { versions } => match (agree(versions), &self.founder) {
+                (Ok(version), Some(founder)) => founder.listen(&mut connection, version).await.map(|()| None),
+                (Ok(_), None) => connection.refuse(HandshakeError::Phase).await,
+                (Err(error), _) => connection.refuse(error).await,
+            },
+        }
+    }
+
+    fn judge(&self, versions: Versions, from: Identity, to: NodeId) -> Result<(u16, Rc<Link>), HandshakeError> {
+        let version = agree(versions)?;
+        check_dialler(self.shared.identity(), from, to)?;
+        let link = self.shared.links.get(&from.node).ok_or(HandshakeError::NotMember(from.node))?;
+        link.introduce(from)?;
+        Ok((version, link.clone()))
+    }
 }
 
 /// Reads until the connection ends; the handler gets all messages of one read at once.

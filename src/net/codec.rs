@@ -6,7 +6,7 @@
 //! Promises:
 //! - No frame is larger than [`MAX_FRAME_LEN`], neither sent nor accepted.
 //! - Whatever the bytes, decoding answers a message or a [`CodecError`]. It takes memory in proportion
-//!   to the frame: no list is allocated for more than [`DENSITY`] times the frame's size class.
+//!   to the frame: no list is allocated for more than a few times the frame's size class.
 
 use std::io;
 

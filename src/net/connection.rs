@@ -58,6 +58,12 @@ impl Connection {
         Ok(())
     }
 
+    /// Tells the dialler why it is refused, and returns that.
+    pub(super) async fn refuse<T>(&mut self, error: HandshakeError) -> Result<T, HandshakeError> {
+        self.send(&Reply::Refused(error.to_string())).await?;
+        Err(error)
+    }
+
     /// The dialler's part of the handshake up to the reply.
     pub(super) async fn open(&mut self, opening: &Opening) -> Result<Reply, HandshakeError> {
         let mut out = MAGIC.to_vec();

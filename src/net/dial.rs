@@ -73,6 +73,12 @@ async fn write(shared: &Shared, link: &Link, stream: &TcpStream) -> io::Error {
             biased;
             () = link.filled.notified() => {}
             error = &mut ended => return error,
+            () = link.give_up.notified() => {
+                // Unless that was meant for an earlier connection.
+                if link.is_silent(shared.limits.stall) {
+                    return timed_out("nothing was heard of the peer for too long");
+                }
+            }
         }
         link.take(&mut taken);
         let mut left = taken.as_slice();
@@ -84,7 +90,7 @@ async fn write(shared: &Shared, link: &Link, stream: &TcpStream) -> io::Error {
                     match timeout(shared.limits.stall, stream.writable()).await {
                         Ok(Ok(())) => {}
                         Ok(Err(error)) => return error,
-                        Err(_) => return io::Error::new(io::ErrorKind::TimedOut, "the peer takes no bytes any more"),
+                        Err(_) => return timed_out("the peer takes no bytes any more"),
                     }
                 }
                 Err(error) => return error,
@@ -92,6 +98,10 @@ async fn write(shared: &Shared, link: &Link, stream: &TcpStream) -> io::Error {
         }
         link.handed_over(0);
     }
+}
+
+fn timed_out(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, why)
 }
 
 /// Waits for the end of a connection on which nothing is to be received.

@@ -4,8 +4,8 @@
 //! [`Reply`], and closes the connection unless that is a welcome. These few types never change, so that
 //! nodes of any two versions can at least tell each other why they cannot talk.
 //!
-//! The decisions are pure functions here; the reading and writing is in [`super::dial`] and
-//! [`super::accept`].
+//! The decisions are pure functions here; the reading and writing is where connections are dialled and
+//! accepted.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,8 +20,7 @@ use super::codec::CodecError;
 pub const MAGIC: [u8; 8] = *b"ANNULUS\n";
 
 /// What is answered to whoever starts with other bytes; whoever they are, they may read text.
-pub const NOT_ANNULUS: &[u8] =
-    b"-ERR this port is for Annulus nodes only; clients use the Redis or the HTTP port\r\n";
+pub const NOT_ANNULUS: &[u8] = b"-ERR this port is for Annulus nodes only; clients use the Redis or the HTTP port\r\n";
 
 /// The versions of the wire that this build speaks: the newest, and the one before once there is one.
 pub const VERSIONS: Versions = Versions { oldest: 1, newest: 1 };
@@ -176,12 +175,6 @@ impl HandshakeError {
             _ => ErrorClass::Invalid,
         }
     }
-}
-
-/// The reply to the dialler, as the reason for refusing it.
-#[must_use]
-pub fn refusal(error: &HandshakeError) -> Reply {
-    Reply::Refused(error.to_string())
 }
 
 /// The version to speak with whoever offers `theirs`.

@@ -59,6 +59,8 @@ pub(super) struct Link {
     in_flight: Cell<usize>,
     pub(super) filled: Notify,
     pub(super) retry: Notify,
+    /// Ends the outgoing connection, of which nothing is to be hoped any more.
+    pub(super) give_up: Notify,
     connected: Cell<Option<Instant>>,
     incarnation: Cell<Option<Incarnation>>,
     epoch: Cell<Option<Epoch>>,
@@ -90,6 +92,7 @@ impl Link {
             in_flight: Cell::default(),
             filled: Notify::new(),
             retry: Notify::new(),
+            give_up: Notify::new(),
             connected: Cell::default(),
             incarnation: Cell::default(),
             epoch: Cell::default(),
@@ -182,6 +185,9 @@ impl Link {
 
     /// From now on `reader` is the task that receives from this peer; an earlier one ends.
     pub(super) fn read_by(&self, reader: Option<AbortHandle>) {
+        if reader.is_some() {
+            self.heard(0);
+        }
         if let Some(earlier) = self.reader.replace(reader) {
             earlier.abort();
         }
@@ -191,6 +197,13 @@ impl Link {
     pub(super) fn heard(&self, bytes: usize) {
         self.heard.set(Some(Instant::now()));
         add(&self.received_bytes, bytes as u64);
+    }
+
+    /// Whether the connections only seem to stand: a peer that is up sends something every now and then.
+    /// What a machine or network that failed left behind would otherwise be waited for, for minutes.
+    pub(super) fn is_silent(&self, longest: Duration) -> bool {
+        let long_ago = |then: Option<Instant>| then.is_none_or(|then| then.elapsed() > longest);
+        long_ago(self.heard.get()) && self.connected.get().is_none_or(|since| since.elapsed() > longest)
     }
 
     pub(super) fn received(&self, frames: u64) {

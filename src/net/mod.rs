@@ -5,14 +5,20 @@
 //! one `LocalSet`; only the gossip library runs on a task that could move.
 
 mod accept;
+pub mod bootstrap;
 pub mod codec;
 mod connection;
 mod dial;
+pub mod gossip;
+mod guests;
 pub mod handshake;
 mod link;
 pub mod peers;
+#[cfg(test)]
+mod testing;
 pub mod wire;
 
+pub use gossip::{Change, Gossip, GossipConfig};
 pub use link::PeerStats;
 pub use peers::{Handler, Limits, Peers, PeersConfig};
 pub use wire::Envelope;

@@ -9,7 +9,8 @@
 //!   other tasks are ready to run leaves together: the writer runs after them, once, and takes it all.
 //! - Memory is bounded: a queue per peer, few connections without a handshake, one incoming connection
 //!   per peer. What does not fit is dropped and counted; the transaction protocol tolerates loss.
-//! - A peer that is away is dialled again, with growing, random pauses, and at once when it connects.
+//! - A peer that is away is dialled again, with growing, random pauses, and at once when it connects. A
+//!   connection over which nothing comes back is given up.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -24,11 +25,13 @@ use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{interval, sleep, timeout};
 
+use super::accept::{self, Reception};
+use super::bootstrap::Founder;
 use super::codec::{self, CodecError};
+use super::dial;
 use super::handshake::Identity;
 use super::link::{Link, PeerStats};
 use super::wire::Envelope;
-use super::{accept, dial};
 
 /// The encoding buffer is given back when it grew above this, bytes.
 const KEPT_CAPACITY: usize = 1024 * 1024;
@@ -44,7 +47,7 @@ pub struct Limits {
     pub guests: usize,
     /// How long a handshake may take.
     pub handshake: Duration,
-    /// How long a peer may take no bytes at all before its connection is given up.
+    /// How long a peer may be silent, or take no bytes, before its connections are given up. Several pings.
     pub stall: Duration,
     /// How often each peer is asked for a sign of life (which also measures the round trip).
     pub ping: Duration,
@@ -94,7 +97,6 @@ pub(super) struct Shared {
     me: Cell<Identity>,
     pub(super) links: BTreeMap<NodeId, Rc<Link>>,
     pub(super) limits: Limits,
-    pub(super) guests: Cell<usize>,
     pub(super) closed: Cell<bool>,
     started: Instant,
     rng: RefCell<Rng>,
@@ -142,7 +144,6 @@ impl Peers {
             me: Cell::new(identity),
             links: links.collect(),
             limits,
-            guests: Cell::default(),
             closed: Cell::default(),
             started: Instant::now(),
             rng: RefCell::new(Rng::new(seed)),
@@ -152,11 +153,13 @@ impl Peers {
     }
 
     /// Starts dialling and accepting. Runs until [`Peers::close`]. Must be called within a `LocalSet`.
-    pub fn start(&self, listener: TcpListener, handler: Rc<dyn Handler>) {
+    /// The `founder`, where this node has just formed the cluster, answers nodes that are still at it.
+    pub fn start(&self, listener: TcpListener, handler: Rc<dyn Handler>, founder: Option<Rc<Founder>>) {
+        let reception = Reception { shared: self.0.clone(), handler, founder };
         let dials = self.0.links.values().map(|link| spawn_local(dial::run(self.0.clone(), link.clone())));
         let mut tasks: Vec<AbortHandle> = dials.map(|task| task.abort_handle()).collect();
-        tasks.push(spawn_local(accept::run(self.0.clone(), listener, handler)).abort_handle());
-        tasks.push(spawn_local(ping(self.0.clone())).abort_handle());
+        tasks.push(spawn_local(accept::run(reception, listener)).abort_handle());
+        tasks.push(spawn_local(keep_alive(self.0.clone())).abort_handle());
         self.0.tasks.borrow_mut().extend(tasks);
     }
 
@@ -213,12 +216,16 @@ impl Peers {
     }
 }
 
-async fn ping(shared: Rc<Shared>) {
+/// Asks every peer for a sign of life, and gives up on those that have not given any.
+async fn keep_alive(shared: Rc<Shared>) {
     let mut ticks = interval(shared.limits.ping);
     loop {
         ticks.tick().await;
-        let to: Vec<NodeId> =
-            shared.links.values().filter(|link| link.is_connected()).map(|link| link.node).collect();
+        for link in shared.links.values().filter(|link| link.is_silent(shared.limits.stall)) {
+            link.give_up.notify_one();
+            link.read_by(None);
+        }
+        let to: Vec<NodeId> = shared.links.values().filter(|link| link.is_connected()).map(|link| link.node).collect();
         if let Err(error) = shared.send(&to, &Envelope::Ping(shared.micros())) {
             tracing::error!(%error, "cannot encode a ping");
         }

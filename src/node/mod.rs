@@ -1,11 +1,30 @@
-//! The event loop that drives the pure crates.
+//! The node: starts up in order, drives the pure crates, serves clients, and stops in order.
+//!
+//! Everything runs on one thread, inside a `LocalSet`; only the vote log's writer and the engine have
+//! threads of their own.
 
-use tokio_util::sync::CancellationToken;
+mod clock;
+mod database;
+mod driver;
+mod housekeeping;
+mod startup;
+mod status;
 
-use crate::config::{Config, ListenError, Setting, listen};
-use crate::metrics::Metrics;
-use crate::server::http::status::{Status, StatusHandle};
-use crate::server::http::{Pages, serve};
+pub use database::NodeDatabase;
+pub use driver::Driver;
+pub use startup::run;
+
+use annulus_replica::store::StoreError;
+use annulus_ring::TopologyError;
+
+use crate::config::ListenError;
+use crate::net::bootstrap::FoundingError;
+use crate::net::gossip::GossipError;
+use crate::storage::checkpoint::CheckpointError;
+use crate::storage::data_dir::DataDirError;
+use crate::storage::log::LogError;
+use crate::storage::meta::MetaError;
+use crate::storage::records::RecordError;
 
 /// Why a node cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -13,22 +32,42 @@ pub enum NodeError {
     /// A port cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
-}
-
-/// Runs a node until told to stop.
-///
-/// # Errors
-/// [`NodeError`], ready to be shown to whoever starts the node.
-pub async fn run(config: Config, stop: CancellationToken) -> Result<(), NodeError> {
-    let setting = Setting::find("listen_http").expect("a setting");
-    let listener = listen(setting, config.listen_http).await?;
-    let (status, mut questions) = StatusHandle::new();
-    let pages = Pages { status, metrics: Metrics::new().page() };
-    tokio::task::spawn_local(serve(listener, pages, config.max_http_clients.count(), stop.clone()));
-    while let Some(Some(answer)) = stop.run_until_cancelled(questions.recv()).await {
-        let mut status = Status::default();
-        status.node.name = config.name();
-        let _ = answer.send(status);
-    }
-    Ok(())
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The node's own records cannot be used.
+    #[error(transparent)]
+    Meta(#[from] MetaError),
+    /// The record of the cluster's founding cannot be understood.
+    #[error("the record of this node's founding cannot be read; it was written by another version of this program")]
+    Founder,
+    /// The cluster could not be formed.
+    #[error(transparent)]
+    Founding(#[from] FoundingError),
+    /// The stored topology cannot be used.
+    #[error("the stored topology cannot be used: {0}")]
+    Topology(#[from] TopologyError),
+    /// The vote log cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A log record cannot be used.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The storage engine cannot be used, or not be synced.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The store failed.
+    #[error("the store failed: {0}; nothing acknowledged is lost, it is in the vote log")]
+    Store(#[from] StoreError),
+    /// Gossip cannot start.
+    #[error(transparent)]
+    Gossip(#[from] GossipError),
+    /// The system refused something.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
 }

@@ -93,7 +93,7 @@ impl Demo<'_> {
         };
         tokio::select! {
             () = signalled => {
-                println!("\nStopping.");
+                println!("\nStopping; Ctrl-C once more kills the nodes.");
                 Ok(())
             }
             outcome = self.start_and_watch(kept) => outcome,
@@ -122,15 +122,18 @@ impl Demo<'_> {
         format!("{name} ended ({}). The end of its log, {}:\n{}", exit.how, log.display(), child::tail(&log))
     }
 
-    /// Lets all nodes stop in order, and kills those that do not.
+    /// Lets all nodes stop in order; those that do not, or are not given the time, are killed at the end.
     async fn stop(&mut self) {
         self.children.iter_mut().for_each(Child::stop);
         let all = async { while self.exited.recv().await.is_some() {} };
-        if timeout(STOP_TIMEOUT, all).await.is_err() {
-            println!("Some nodes did not stop within {STOP_TIMEOUT:?} and are killed.");
-        } else {
-            println!("All nodes have stopped.");
-        }
+        let said = tokio::select! {
+            ended = timeout(STOP_TIMEOUT, all) => match ended {
+                Ok(()) => "All nodes have stopped.",
+                Err(_) => "Some nodes did not stop in time and are killed.",
+            },
+            _ = tokio::signal::ctrl_c() => "Nodes that still run are killed.",
+        };
+        println!("{said}");
     }
 }
 

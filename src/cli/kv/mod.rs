@@ -25,7 +25,7 @@ pub struct Arguments {
     addr: String,
     /// A command and its arguments; without one, a shell.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    command: Vec<OsString>,
+    pub command: Vec<OsString>,
 }
 
 /// Runs the command.

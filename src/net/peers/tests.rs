@@ -1,37 +1,18 @@
-use std::cell::RefCell;
-use std::future::Future;
-
 use annulus_base::Incarnation;
 use annulus_replica::message::RequestId;
 use annulus_ring::ClusterId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::task::LocalSet;
 
 use super::*;
 use crate::net::connection::Connection;
 use crate::net::handshake::{NOT_ANNULUS, Opening, Reply, VERSIONS, Versions};
+use crate::net::testing::{listen, run, until};
 
 mod faults;
 mod traffic;
 
 const CLUSTER: ClusterId = ClusterId(77);
-
-/// Runs a test as the node runs: one thread, one `LocalSet`.
-fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(LocalSet::new().run_until(test));
-}
-
-/// Waits until `condition` holds; fails after ten seconds.
-async fn until(what: &str, condition: impl Fn() -> bool) {
-    let wait = async {
-        while !condition() {
-            sleep(Duration::from_millis(1)).await;
-        }
-    };
-    assert!(timeout(Duration::from_secs(10), wait).await.is_ok(), "{what}: not in time");
-}
 
 /// Notes everything that arrives.
 #[derive(Default)]
@@ -91,22 +72,22 @@ fn identity(node: u32) -> Identity {
     Identity { cluster: CLUSTER, node: NodeId(node), incarnation: Incarnation(1), epoch: Epoch(1) }
 }
 
-/// Short times, so that tests of them are quick.
+/// Patient even on a busy machine.
 fn limits() -> Limits {
-    Limits { handshake: Duration::from_millis(200), stall: Duration::from_millis(200), ..Limits::default() }
+    Limits { handshake: Duration::from_secs(10), ..Limits::default() }
 }
 
-async fn listen() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    (listener, address)
+/// Short times, for tests of what happens after them.
+fn impatient() -> Limits {
+    let (handshake, stall) = (Duration::from_millis(200), Duration::from_millis(300));
+    Limits { handshake, stall, ping: Duration::from_millis(20), ..Limits::default() }
 }
 
 fn start(identity: Identity, listener: TcpListener, members: &[(u32, &str)], limits: Limits) -> Node {
     let members = members.iter().map(|(node, address)| (NodeId(*node), (*address).to_owned())).collect();
     let seed = u64::from(identity.node.0);
     let (peers, inbox) = (Peers::new(PeersConfig { identity, members, limits, seed }), Rc::new(Inbox::default()));
-    peers.start(listener, inbox.clone());
+    peers.start(listener, inbox.clone(), None);
     Node { peers, inbox }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | path | answer |
 //! | --- | --- |
-//! | `/health` | 200 while the process lives and its event loop answers, else 503 |
+//! | `/health` | 200 while the process lives |
 //! | `/ready` | 200 when the node can serve clients, else 503 with the reason |
 //! | `/metrics` | Prometheus text |
 //! | `/status` | a [`status::Status`] as JSON |
@@ -73,9 +73,9 @@ impl IntoResponse for StatusError {
     }
 }
 
-async fn health(State(pages): State<Pages>) -> Result<Response, StatusError> {
-    pages.status.ask().await?;
-    Ok(text(StatusCode::OK, "alive"))
+/// Does not ask the node, which may be busy replaying its log: a supervisor must not kill it for that.
+async fn health() -> Response {
+    text(StatusCode::OK, "alive")
 }
 
 async fn ready(State(pages): State<Pages>) -> Result<Response, StatusError> {

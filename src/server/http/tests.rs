@@ -75,11 +75,12 @@ async fn a_node_that_cannot_serve_says_why() {
 }
 
 #[tokio::test]
-async fn a_stopped_event_loop_is_not_healthy() {
+async fn a_stopped_event_loop_is_alive_but_not_ready() {
     let (handle, questions) = StatusHandle::new();
     drop(questions);
     let server = start(handle, 8).await;
-    assert_eq!(page(server.address, "/health").await, (503, "the node is stopping\n".to_owned()));
+    assert_eq!(page(server.address, "/health").await.0, 200);
+    assert_eq!(page(server.address, "/ready").await, (503, "the node is stopping\n".to_owned()));
 }
 
 #[tokio::test]

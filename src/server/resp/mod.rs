@@ -1,1 +1,131 @@
-//! Key-value commands over the Redis protocol.
+//! Key-value commands over the Redis protocol (RESP2 and RESP3), as in Redis 7.
+//!
+//! Promises:
+//! - A command is one strictly serializable transaction, and so is `MULTI` ... `EXEC`, whatever keys of
+//!   the cluster they touch; any node answers for any key. Transactions are tried again inside, until the
+//!   request's time is up.
+//! - An error that says "not executed" is true ([`errors`]); an outcome that could not be learned is told
+//!   as such, with an id to ask by ([`outcome`]).
+//! - No two nodes disagree whether a key is there: an expired key is absent only once its deletion is
+//!   committed ([`value`]).
+//! - No client can make the node panic, hang or balloon ([`protocol`], [`connection`], [`config`]).
+//!
+//! The way of a command: [`connection`] reads bytes, [`protocol`] makes a request of them, [`execute`]
+//! finds its row in the table of [`commands`] and runs it; one that touches data goes through
+//! [`transaction`], which fetches its keys into a [`view`], runs it as a pure function there, and commits.
+
+pub mod clients;
+pub mod commands;
+pub mod config;
+pub mod connection;
+mod cursors;
+pub mod errors;
+mod execute;
+mod fetch;
+mod info;
+mod keyspace;
+pub mod outcome;
+pub mod protocol;
+mod session;
+pub mod shared;
+mod slow_log;
+pub mod stats;
+pub mod sweeper;
+mod transaction;
+pub mod value;
+pub mod view;
+mod walk;
+mod watch;
+
+#[cfg(test)]
+mod testing;
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use annulus_ring::Topology;
+use annulus_txn::interface::Database;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use config::Config;
+use connection::Connection;
+use shared::{Shared, WallClock};
+
+/// How long to wait before connections are accepted again after that failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A node's key-value server.
+pub struct Server<D> {
+    /// Where the data is.
+    pub database: D,
+    /// Everything else.
+    pub shared: Shared,
+}
+
+impl<D: Database> Server<D> {
+    /// A server for the databases `db0` to `db15` of a topology, as far as it has them.
+    ///
+    /// `wall` is the node's wall clock, microseconds since the Unix epoch. It decides when keys expire.
+    #[must_use]
+    pub fn new(database: D, topology: &Topology, config: Config, wall: WallClock) -> Self {
+        Self { database, shared: Shared::new(topology, config, wall) }
+    }
+}
+
+/// Serves clients until `shutdown` is cancelled; then lets commands at work finish, at most for
+/// [`Config::drain_timeout`]. Must run inside of a `LocalSet`.
+///
+/// # Errors
+/// The listener has no address.
+pub async fn serve<D: Database>(
+    listener: TcpListener,
+    server: Rc<Server<D>>,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    if let Some(connection) = admit(&server, stream) {
+                        let shutdown = shutdown.clone();
+                        // How a connection ends concerns nobody else.
+                        connections.spawn_local(async move { drop(connection.serve(&shutdown).await) });
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted; trying again soon");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(server.shared.config.drain_timeout, drained).await;
+    connections.shutdown().await;
+    Ok(())
+}
+
+/// A connection for an accepted socket, if there is room for one more.
+fn admit<D: Database>(server: &Rc<Server<D>>, stream: TcpStream) -> Option<Connection<D>> {
+    let shared = &server.shared;
+    shared.stats.connections.add(1);
+    if shared.clients.count() >= shared.config.max_clients {
+        shared.stats.rejected.add(1);
+        // A socket just opened takes a line; if not, the client sees it closed all the same.
+        let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
+        return None;
+    }
+    // Without it answers would wait for the client's acknowledgements; it is only slower then.
+    let _ = stream.set_nodelay(true);
+    let (peer, local) = (stream.peer_addr().ok()?, stream.local_addr().ok()?);
+    let client = shared.clients.add(peer, local);
+    Some(Connection::new(Rc::clone(server), stream, client))
+}

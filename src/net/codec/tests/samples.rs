@@ -98,13 +98,7 @@ fn refusals() -> Vec<Refusal> {
 }
 
 fn noes() -> Vec<No> {
-    vec![
-        No::Epoch(Epoch(2)),
-        No::Refused,
-        No::Locked(holder()),
-        No::Stale(key()),
-        No::TooLow(Timestamp(77)),
-    ]
+    vec![No::Epoch(Epoch(2)), No::Refused, No::Locked(holder()), No::Stale(key()), No::TooLow(Timestamp(77))]
 }
 
 fn recovered() -> Vec<Recovered> {

@@ -14,9 +14,11 @@ async fn refused(address: &str, opening: Opening) -> String {
 /// The cluster still does what it is for.
 async fn unharmed(nodes: &[Node]) {
     let before = nodes[1].inbox.from(1).len();
-    nodes[0].connected(2).await;
-    nodes[0].send(&[2], 0);
-    until("a message", || nodes[1].inbox.from(1).len() > before).await;
+    until("a message", || {
+        nodes[0].send(&[2], 0);
+        nodes[1].inbox.from(1).len() > before
+    })
+    .await;
 }
 
 #[test]
@@ -121,7 +123,7 @@ fn a_newer_connection_displaces_the_older_one() {
 #[test]
 fn silent_guests_are_sent_away_and_never_fill_the_house() {
     run(async {
-        let few = Limits { guests: 3, ..limits() };
+        let few = Limits { guests: 3, ..impatient() };
         let (nodes, addresses) = cluster(2, few).await;
         let mut guests = Vec::new();
         for _ in 0..10 {
@@ -141,7 +143,7 @@ fn a_slow_handshake_is_given_up_by_the_dialler_too() {
     run(async {
         let (_silent, silent_address) = listen().await;
         let (listener, _) = listen().await;
-        let node = start(identity(1), listener, &[(2, &silent_address)], limits());
+        let node = start(identity(1), listener, &[(2, &silent_address)], impatient());
         until("timeout", || node.stats(2).last_error.is_some()).await;
         assert!(node.stats(2).last_error.unwrap().contains("no answer within 200ms"));
     });

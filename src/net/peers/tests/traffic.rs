@@ -69,7 +69,7 @@ fn a_restarted_peer_is_found_again() {
 }
 
 /// A peer that greets and then takes nothing.
-async fn deaf_peer(listener: TcpListener) -> Connection {
+async fn deaf_peer(listener: &TcpListener) -> Connection {
     let mut connection = Connection::new(listener.accept().await.unwrap().0).unwrap();
     connection.opening().await.unwrap();
     connection.send(&Reply::Welcome { version: 1, identity: Some(identity(2)) }).await.unwrap();
@@ -83,7 +83,7 @@ fn the_queue_of_a_stalled_peer_is_bounded_and_what_does_not_fit_is_counted() {
         let (listener, _) = listen().await;
         let bounded = Limits { queue_bytes: 1 << 20, stall: Duration::from_secs(60), ..limits() };
         let node = start(identity(1), listener, &[(2, &deaf_address)], bounded);
-        let _open = deaf_peer(deaf).await;
+        let _open = deaf_peer(&deaf).await;
         node.connected(2).await;
         let payload = Envelope::Gossip(Bytes::from(vec![0; 100_000]));
         let mut sent = 0;
@@ -103,14 +103,29 @@ fn a_peer_that_takes_nothing_is_given_up() {
     run(async {
         let (deaf, deaf_address) = listen().await;
         let (listener, _) = listen().await;
-        let node = start(identity(1), listener, &[(2, &deaf_address)], limits());
-        let _open = deaf_peer(deaf).await;
+        let node = start(identity(1), listener, &[(2, &deaf_address)], impatient());
+        let _open = deaf_peer(&deaf).await;
         node.connected(2).await;
         for _ in 0..300 {
             node.peers.send(&[NodeId(2)], &Envelope::Gossip(Bytes::from(vec![0; 100_000]))).unwrap();
         }
         until("given up", || node.stats(2).last_error.is_some()).await;
         assert_eq!(node.stats(2).queued_bytes, 0);
+    });
+}
+
+#[test]
+fn connections_over_which_nothing_comes_are_given_up() {
+    run(async {
+        let (silent, silent_address) = listen().await;
+        let (listener, address) = listen().await;
+        let node = start(identity(1), listener, &[(2, &silent_address)], impatient());
+        // The peer takes everything and says nothing, on both connections.
+        let mut taken = deaf_peer(&silent).await;
+        let _draining = spawn_local(async move { while taken.fill().await.is_ok() {} });
+        let (open, _) = introduce(&address, opening(identity(2), 1)).await;
+        until("given up", || node.stats(2).last_error.is_some_and(|error| error.contains("nothing was heard"))).await;
+        assert_eq!(rest(open.stream).await, b"");
     });
 }
 

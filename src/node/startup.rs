@@ -1,0 +1,234 @@
+//! Starting and stopping a node.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use annulus_base::{Incarnation, NodeId};
+use annulus_gossip::facts::Facts;
+use annulus_ring::Topology;
+use annulus_ring::bootstrap::Saved;
+use annulus_txn::member::Member;
+use tokio::net::TcpListener;
+use tokio::task::spawn_local;
+use tokio_util::sync::CancellationToken;
+
+use super::clock::{Clock, wall};
+use super::database::NodeDatabase;
+use super::driver::{Driver, SyncState};
+use super::status::{Phase, Reporter};
+use super::{NodeError, housekeeping};
+use crate::config::{Config, Setting, listen};
+use crate::metrics::Metrics;
+use crate::net::bootstrap::Founder;
+use crate::net::gossip::{Change, Gossip, GossipConfig};
+use crate::net::handshake;
+use crate::net::peers::{Limits, Peers, PeersConfig};
+use crate::server::http::status::StatusHandle;
+use crate::server::{http, resp};
+use crate::storage::checkpoint::Checkpoints;
+use crate::storage::data_dir::DataDir;
+use crate::storage::engine::EngineKind;
+use crate::storage::log::{Log, LogOptions};
+use crate::storage::meta::Meta;
+use crate::storage::records;
+use crate::storage::versions::VersionStore;
+
+/// How long what is queued for peers may take to leave at the end.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Runs a node until told to stop.
+///
+/// # Errors
+/// [`NodeError`], ready to be shown to whoever starts the node.
+pub async fn run(config: Config, stop: CancellationToken) -> Result<(), NodeError> {
+    let clock = Clock::start();
+    let data = DataDir::open(&config.data_dir)?;
+    let meta = Arc::new(Meta::open(Arc::new(data.meta()?), data.has_data()?)?);
+    let peer_port = open_port("listen_peer", config.listen_peer).await?;
+    let kv_port = open_port("listen_kv", config.listen_kv).await?;
+    let http_port = open_port("listen_http", config.listen_http).await?;
+
+    let metrics = Rc::new(Metrics::new());
+    let (status, questions) = StatusHandle::new();
+    let reporter = Reporter::new(&config, Rc::clone(&metrics));
+    spawn_local(reporter.clone().answer(questions));
+    let pages = http::Pages { status, metrics: metrics.page() };
+    spawn_local(http::serve(http_port, pages, config.max_http_clients.count(), stop.clone()));
+
+    let Some(founded) = stop.run_until_cancelled(found(&config, &meta, &peer_port)).await else { return Ok(()) };
+    let Founded { founder, node, topology, incarnation } = founded?;
+    reporter.set_phase(Phase::Replaying);
+    let checkpoints =
+        Checkpoints::open(engine_kind(&config), &data.engine_path(), config.cache_size.0, Arc::clone(&meta))?;
+    let engine = checkpoints.engine();
+    let mut store = VersionStore::new(Arc::clone(&engine), config.cache_size.0 / 4);
+    let mut member = Member::new(node, incarnation, Arc::clone(&topology), config.protocol(), random_seed());
+    let sync = Arc::new(SyncState::default());
+    let log = replay(&config, &data, &meta, &mut member, &mut store, &sync)?;
+    member.start(clock.now());
+
+    let peers = Peers::new(PeersConfig {
+        identity: handshake::Identity { cluster: topology.cluster(), node, incarnation, epoch: topology.epoch() },
+        members: topology.members().iter().map(|member| (member.id, member.peer_address.clone())).collect(),
+        limits: Limits::default(),
+        seed: random_seed(),
+    });
+    let driver = Driver::new(member, log, store, peers.clone(), clock, sync, stop.clone());
+    peers.start(peer_port, Rc::new(driver.clone()), Some(founder));
+    let gossip = start_gossip(&config, &topology, incarnation, &driver).await?;
+    driver.attach_gossip(gossip.clone());
+    spawn_local(driver.clone().follow_syncs());
+    spawn_local(driver.clone().follow_timers());
+    let keeper = housekeeping::Keeper::new(&config, driver.clone(), gossip.clone(), Arc::clone(&topology), checkpoints);
+    spawn_local(keeper.clone().watch());
+    spawn_local(reporter.clone().measure());
+
+    let server =
+        Rc::new(resp::Server::new(NodeDatabase::new(driver.clone()), &topology, resp_config(&config), Rc::new(wall)));
+    let clients = Rc::clone(&server);
+    reporter.attach(&driver, &gossip, Arc::clone(&topology), engine, move || clients.shared.clients.count());
+    spawn_local(resp::sweeper::sweep(Rc::clone(&server), heads(&topology, &gossip, node), stop.clone()));
+    tracing::info!(%node, %incarnation, epoch = %topology.epoch(), kv = %config.kv_address(), "serving");
+    let served = resp::serve(kv_port, server, stop.clone()).await;
+    served.map_err(|source| NodeError::System { what: "the key-value port cannot be served", source })?;
+
+    reporter.set_phase(Phase::Stopping);
+    gossip.close();
+    if let Some(failure) = driver.take_failure() {
+        return Err(failure);
+    }
+    keeper.checkpoint().await?;
+    peers.close(FAREWELL).await;
+    Ok(())
+}
+
+async fn open_port(setting: &'static str, address: std::net::SocketAddr) -> Result<TcpListener, NodeError> {
+    let setting = Setting::find(setting).expect("the name of a setting");
+    Ok(listen(setting, address).await?)
+}
+
+/// A node that knows its cluster.
+struct Founded {
+    founder: Rc<Founder>,
+    node: NodeId,
+    topology: Arc<Topology>,
+    incarnation: Incarnation,
+}
+
+/// Says that this node has had a vote log: it must not start without it any more.
+const LOG_CREATED: &str = "log";
+/// The record of the cluster's founding.
+const FOUNDING: &str = "founding";
+
+/// Forms the cluster, or finds it already formed.
+async fn found(config: &Config, meta: &Arc<Meta>, port: &TcpListener) -> Result<Founded, NodeError> {
+    let saved = meta.get(FOUNDING).map(|bytes| wincode::deserialize_exact::<Saved>(&bytes));
+    let saved = saved.transpose().map_err(|_| NodeError::Founder)?;
+    let save = {
+        let meta = Arc::clone(meta);
+        move |saved: &Saved| {
+            let bytes = wincode::serialize(saved).map_err(io::Error::other)?;
+            meta.put(FOUNDING, &bytes).map_err(io::Error::other)
+        }
+    };
+    let founder = Founder::new(config.bootstrap(), saved, random_nonce(), Limits::default(), save)?;
+    let (node, record) = founder.form(port).await?;
+    let topology = Arc::new(Topology::from_record(record)?);
+    let incarnation = meta.next_incarnation()?;
+    Ok(Founded { founder, node, topology, incarnation })
+}
+
+/// Reads the vote log back into the member and the store; the log then takes new records.
+fn replay(
+    config: &Config,
+    data: &DataDir,
+    meta: &Meta,
+    member: &mut Member,
+    store: &mut VersionStore,
+    sync: &Arc<SyncState>,
+) -> Result<Log, NodeError> {
+    let options = LogOptions { segment_bytes: config.log_segment_size.0, create: meta.get(LOG_CREATED).is_none() };
+    let mut replay = Log::open(Arc::new(data.log()?), options)?;
+    let mut count = 0_u64;
+    for record in replay.by_ref() {
+        let record = record?;
+        let record = records::decode(record.version, &record.payload)?;
+        Driver::replay(member, record, store)?;
+        count += 1;
+    }
+    let sync = Arc::clone(sync);
+    let log = replay.start(Box::new(move |result| sync.report(result)))?;
+    if meta.get(LOG_CREATED).is_none() {
+        meta.put(LOG_CREATED, &[])?;
+    }
+    if let Some(cut) = log.cut() {
+        tracing::warn!(file = %cut.file.display(), offset = cut.offset, "cut a torn tail off the vote log");
+    }
+    tracing::info!(records = count, "replayed the vote log");
+    Ok(log)
+}
+
+async fn start_gossip(
+    config: &Config,
+    topology: &Topology,
+    incarnation: Incarnation,
+    driver: &Driver,
+) -> Result<Gossip, NodeError> {
+    let own = Facts {
+        incarnation,
+        peer_address: Some(config.peer_address().to_string()),
+        kv_address: Some(config.kv_address().to_string()),
+        http_address: Some(config.http_address().to_string()),
+        zone: Some(config.zone.to_string()),
+        epoch: Some(topology.epoch()),
+        version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        ..Facts::default()
+    };
+    let changed = |change: Change| match change {
+        Change::Suspected(node) => tracing::warn!(%node, "a member is silent; suspected to be down"),
+        Change::Trusted(node) => tracing::info!(%node, "a member is back"),
+        Change::Facts(_) => {}
+    };
+    Ok(Gossip::start(driver.peers().clone(), topology, GossipConfig::default(), own, changed).await?)
+}
+
+fn engine_kind(config: &Config) -> EngineKind {
+    match config.engine {
+        crate::config::Engine::Fjall => EngineKind::Fjall,
+        crate::config::Engine::Sled => EngineKind::Sled,
+        crate::config::Engine::Memory => EngineKind::Memory,
+    }
+}
+
+fn resp_config(config: &Config) -> resp::Config {
+    resp::Config {
+        request_timeout: config.request_timeout,
+        max_clients: config.max_clients.count(),
+        drain_timeout: config.drain_timeout,
+        ..resp::Config::default()
+    }
+}
+
+/// Tells for each partition whether this node looks after it: the first living replica does.
+fn heads(
+    topology: &Arc<Topology>,
+    gossip: &Gossip,
+    node: NodeId,
+) -> impl Fn(annulus_base::PartitionId) -> bool + 'static {
+    let (topology, gossip) = (Arc::clone(topology), gossip.clone());
+    move |partition| {
+        let ring = topology.replicas(partition).unwrap_or_default();
+        ring.iter().find(|replica| **replica == node || gossip.reachable(**replica)) == Some(&node)
+    }
+}
+
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(wall())
+}
+
+fn random_nonce() -> u128 {
+    u128::from(random_seed()) << 64 | u128::from(random_seed())
+}

@@ -1,0 +1,196 @@
+//! One connection: bytes in, commands in their order, bytes out.
+//!
+//! Answers collect in one buffer that is sent when no complete command is left, or when it has grown
+//! large. A client that does not read its answers is not served further once [`Config::max_unsent`] bytes
+//! wait for it, and is disconnected after [`Config::write_timeout`].
+//!
+//! [`Config::max_unsent`]: super::config::Config::max_unsent
+//! [`Config::write_timeout`]: super::config::Config::write_timeout
+
+use std::io;
+use std::rc::Rc;
+
+use annulus_txn::interface::Database;
+use bytes::{Buf, BytesMut};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Server;
+use super::clients::Client;
+use super::execute::execute;
+use super::protocol::{Decoder, Reply, Request};
+use super::session::Session;
+
+/// What is read at once at most; buffers larger than this are given back when they are empty.
+const CHUNK: usize = 16 * 1024;
+/// Above this many unsent bytes answers are sent although more commands are there.
+const SEND_AT: usize = 64 * 1024;
+/// After so many commands others get a turn.
+const TURN: usize = 64;
+/// What a connection may hold however little memory is left.
+const FREE_SHARE: usize = 64 * 1024;
+
+/// A connection at work.
+pub struct Connection<D: Database> {
+    server: Rc<Server<D>>,
+    stream: TcpStream,
+    session: Session,
+    decoder: Decoder,
+    input: BytesMut,
+    output: BytesMut,
+    /// When bytes were last received or sent.
+    progress: Instant,
+}
+
+impl<D: Database> Connection<D> {
+    /// A connection that has just been accepted.
+    pub fn new(server: Rc<Server<D>>, stream: TcpStream, client: Rc<Client>) -> Self {
+        let decoder = Decoder::new(server.shared.config.request_limits());
+        let session = Session::new(client);
+        let (input, output) = (BytesMut::new(), BytesMut::new());
+        Self { server, stream, session, decoder, input, output, progress: Instant::now() }
+    }
+
+    /// Serves it until it ends. When `shutdown` is cancelled, the command at hand is finished first.
+    ///
+    /// # Errors
+    /// What the network says; a client that is too slow is [`io::ErrorKind::TimedOut`].
+    pub async fn serve(mut self, shutdown: &CancellationToken) -> io::Result<()> {
+        loop {
+            self.work(shutdown).await?;
+            self.send()?;
+            self.account();
+            if self.session.closing && self.output.is_empty() {
+                return Ok(());
+            }
+            self.wait(shutdown).await?;
+        }
+    }
+
+    /// Executes the commands that have arrived.
+    async fn work(&mut self, shutdown: &CancellationToken) -> io::Result<()> {
+        let most = self.server.shared.config.max_unsent;
+        let mut done = 0;
+        while self.output.len() < most && !self.session.closing {
+            match self.decoder.next(&mut self.input) {
+                Ok(None) => break,
+                Ok(Some(Request::Command(arguments))) => {
+                    let reply = execute(&self.server, &mut self.session, arguments).await;
+                    if self.session.replies.next() {
+                        // The answer to HELLO is in the new version already.
+                        reply.write(self.session.version(), &mut self.output);
+                    }
+                }
+                Ok(Some(Request::TooLarge(why))) => {
+                    self.session.break_queue();
+                    Reply::Error(why.into()).write(self.session.version(), &mut self.output);
+                }
+                Err(error) => {
+                    Reply::Error(format!("ERR {error}").into()).write(self.session.version(), &mut self.output);
+                    self.session.closing = true;
+                }
+            }
+            self.session.closing |= self.session.client.is_killed() || shutdown.is_cancelled();
+            if self.output.len() >= SEND_AT {
+                self.send()?;
+            }
+            done += 1;
+            if done % TURN == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what can be sent without waiting.
+    fn send(&mut self) -> io::Result<()> {
+        while !self.output.is_empty() {
+            match self.stream.try_write(&self.output) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(sent) => {
+                    self.output.advance(sent);
+                    self.server.shared.stats.sent.add(sent as u64);
+                    self.progress = Instant::now();
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        if self.output.is_empty() && self.output.capacity() > SEND_AT {
+            self.output = BytesMut::new();
+        }
+        Ok(())
+    }
+
+    /// Waits until bytes come, or can be sent, or the connection is to be closed.
+    async fn wait(&mut self, shutdown: &CancellationToken) -> io::Result<()> {
+        let config = &self.server.shared.config;
+        let reads = !self.session.closing && self.output.len() < config.max_unsent;
+        let unsent = !self.output.is_empty();
+        let patience = if unsent {
+            Some(config.write_timeout)
+        } else if self.decoder.is_inside_request() || !self.input.is_empty() {
+            Some(config.read_timeout)
+        } else {
+            config.idle_timeout
+        };
+        let locked_until = self.session.watch.locked_until();
+        let give_up = patience.map(|time| self.progress + time);
+        if reads && self.input.capacity() - self.input.len() < CHUNK / 4 {
+            self.input.reserve(CHUNK);
+        }
+        let (mut reader, writer) = self.stream.split();
+        tokio::select! {
+            biased;
+            read = reader.read_buf(&mut self.input), if reads => {
+                let count = read?;
+                self.server.shared.stats.received.add(count as u64);
+                self.progress = Instant::now();
+                // A client that has nothing more to say may still wait for its answers.
+                self.session.closing |= count == 0;
+            }
+            ready = writer.writable(), if unsent => ready?,
+            () = shutdown.cancelled(), if !self.session.closing => self.session.closing = true,
+            () = self.session.client.killed(), if !self.session.closing => self.session.closing = true,
+            () = until(locked_until) => self.session.watch.release(&self.server.database),
+            () = until(give_up) => return Err(io::ErrorKind::TimedOut.into()),
+        }
+        Ok(())
+    }
+
+    /// Tells the node how much this connection holds, and ends it where all together hold too much.
+    fn account(&mut self) {
+        let holds = self.input.len() + self.session.queued_bytes() + self.output.len();
+        let stats = &self.server.shared.stats;
+        let before = self.session.client.buffered.replace(holds);
+        let all = (stats.buffered.get() + holds).saturating_sub(before);
+        stats.buffered.set(all);
+        if all > self.server.shared.config.max_buffered && holds > FREE_SHARE {
+            let error = Reply::Error("LIMIT the connections of this node hold too much unfinished work".into());
+            error.write(self.session.version(), &mut self.output);
+            self.session.closing = true;
+        }
+        if self.input.is_empty() && self.input.capacity() > 4 * CHUNK {
+            self.input = BytesMut::new();
+        }
+    }
+}
+
+impl<D: Database> Drop for Connection<D> {
+    fn drop(&mut self) {
+        let shared = &self.server.shared;
+        self.session.watch.clear(&self.server.database);
+        let held = self.session.client.buffered.get();
+        shared.stats.buffered.set(shared.stats.buffered.get().saturating_sub(held));
+        shared.clients.remove(self.session.client.id);
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
