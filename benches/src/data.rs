@@ -2,8 +2,8 @@
 
 use annulus_base::rng::Rng;
 
-use crate::client::{Client, Refusal};
-use crate::peer::Peer;
+use crate::client::Refusal;
+use crate::peer::{Endpoint, Peer};
 
 /// How many keys the key-value workloads use.
 pub const KEYS: u32 = 100_000;
@@ -17,6 +17,8 @@ pub const HOT_ACCOUNTS: u32 = 10;
 pub const BALANCE: i64 = 1_000;
 /// Records written by one request while filling. etcd allows 128 operations in a transaction.
 const BATCH: u32 = 100;
+/// How often a batch is tried.
+const TRIES: u32 = 5;
 /// Connections that fill a peer.
 const FILLERS: u32 = 16;
 
@@ -63,8 +65,7 @@ pub async fn fill(peer: &Peer) -> Result<(), Refusal> {
 pub async fn load_keys(peer: &Peer, keys: u32) -> Result<(), Refusal> {
     let mut fillers = tokio::task::JoinSet::new();
     for filler in 0..FILLERS {
-        let client = peer.endpoint(filler as usize).connect().await?;
-        fillers.spawn(fill_share(client, filler, keys));
+        fillers.spawn(fill_share(peer.endpoint(filler as usize), filler, keys));
     }
     while let Some(share) = fillers.join_next().await {
         share.map_err(|error| Refusal::Failed(error.to_string()))??;
@@ -72,12 +73,21 @@ pub async fn load_keys(peer: &Peer, keys: u32) -> Result<(), Refusal> {
     Ok(())
 }
 
-async fn fill_share(mut client: Client, filler: u32, keys: u32) -> Result<(), Refusal> {
+async fn fill_share(endpoint: Endpoint, filler: u32, keys: u32) -> Result<(), Refusal> {
     let mut rng = Rng::new(filler.into());
+    let mut client = endpoint.connect().await?;
     for first in (filler * BATCH..keys).step_by((BATCH * FILLERS) as usize) {
         let batch: Vec<(u32, String)> =
             (first..(first + BATCH).min(keys)).map(|number| (number, value(&mut rng))).collect();
-        client.load(&batch).await?;
+        let mut tries = 1;
+        // A machine at its limits may time out; writing the same again does no harm.
+        while let Err(refusal) = client.load(&batch).await {
+            if tries == TRIES {
+                return Err(refusal);
+            }
+            tries += 1;
+            client = endpoint.connect().await?;
+        }
     }
     Ok(())
 }

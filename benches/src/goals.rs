@@ -36,7 +36,8 @@ pub fn markdown(results: &Results) -> String {
     if goals.is_empty() {
         return String::new();
     }
-    let mut out = String::from("\nGoals:\n\n");
+    let doubt = if results.disturbed() { " (some cells were disturbed: repeat on a quiet machine)" } else { "" };
+    let mut out = format!("\nGoals{doubt}:\n\n");
     for Goal { what, value, bound, above } in goals {
         let reached = if above { value > bound } else { value <= bound };
         let (verdict, relation) = (if reached { "reached" } else { "MISSED" }, if above { "above" } else { "at most" });

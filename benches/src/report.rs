@@ -29,6 +29,15 @@ impl Results {
         (!self.floors.is_empty()).then(|| Floor { round_trip: of(|f| f.round_trip), sync: of(|f| f.sync) })
     }
 
+    /// Whether some cell has only disturbed rounds.
+    pub fn disturbed(&self) -> bool {
+        let cells = distinct(self.rounds.iter().map(|round| (round.peer, round.workload, round.clients)));
+        cells
+            .into_iter()
+            .filter_map(|(peer, workload, clients)| self.cell(peer, workload, clients))
+            .any(|c| c.disturbed)
+    }
+
     /// All tables.
     pub fn markdown(&self) -> String {
         let mut out = String::from(

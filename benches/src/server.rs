@@ -16,7 +16,7 @@ use crate::failure::Failure;
 /// How long a peer may take until it serves.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a server may take to stop before it is killed.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Pause between two looks at a server that starts or stops.
 const POLL: Duration = Duration::from_millis(20);
 /// How many lines of a dead server's log are shown.
@@ -28,7 +28,8 @@ pub struct Server {
     name: String,
     child: Child,
     log: PathBuf,
-    stop_with: Signal,
+    /// How it is told to stop; nothing once it has been told.
+    stop_with: Option<Signal>,
 }
 
 impl Server {
@@ -46,7 +47,7 @@ impl Server {
             // Ctrl-C is for the benchmark, which then stops its servers in order.
             .process_group(0)
             .spawn()?;
-        Ok(Self { name: name.to_owned(), child, log, stop_with })
+        Ok(Self { name: name.to_owned(), child, log, stop_with: Some(stop_with) })
     }
 
     /// Its process id.
@@ -63,18 +64,18 @@ impl Server {
         Err(Failure::Died { name: self.name.clone(), how: status.to_string(), log })
     }
 
-    fn signal(&self, signal: Signal) {
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+    /// Tells it once to stop, without waiting until it has.
+    pub fn ask_to_stop(&mut self) {
+        let running = matches!(self.child.try_wait(), Ok(None));
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).filter(|_| running);
+        if let (Some(pid), Some(signal)) = (pid, self.stop_with.take()) {
             // It may just have ended by itself.
             let _ = kill_process(pid, signal);
         }
     }
 
     fn stop(&mut self) -> io::Result<()> {
-        if self.child.try_wait()?.is_some() {
-            return Ok(());
-        }
-        self.signal(self.stop_with);
+        self.ask_to_stop();
         let end = Instant::now() + STOP_TIMEOUT;
         while self.child.try_wait()?.is_none() {
             if Instant::now() > end {

@@ -106,8 +106,8 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // The last one started is stopped first: replicas before what they follow.
-        while self.servers.pop().is_some() {}
+        // All at once: one that is left alone waits for the others first.
+        self.servers.iter_mut().for_each(Server::ask_to_stop);
     }
 }
 
