@@ -1,8 +1,9 @@
-//! Development commands: `cargo xtask verify | sim`. They need nothing installed but Rust.
+//! Development commands: `cargo xtask verify | sim | bench`. They need nothing installed but Rust.
 //!
 //! CI calls the same commands, so what passes here passes there.
 
 mod advisories;
+mod bench;
 mod licences;
 mod step;
 
@@ -12,7 +13,8 @@ use step::{Failure, Step, cargo};
 
 const USAGE: &str = "\
 cargo xtask verify [--skip-tests]   format, licences, lints, docs, tests, a short simulation, advisories
-cargo xtask sim [ARGUMENTS]         the simulator, in release: SEED, --seeds N, --seconds S; --help shows all";
+cargo xtask sim [ARGUMENTS]         the simulator, in release: SEED, --seeds N, --seconds S; --help shows all
+cargo xtask bench [ARGUMENTS]       the speed table of the README; --quick for a look, --help shows all";
 
 /// How long `verify` simulates fresh seeds.
 const SIMULATION: &str = "--seconds=180";
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         ["verify"] => verify(true),
         ["verify", "--skip-tests"] => verify(false),
         ["sim", rest @ ..] => return run_simulator(rest),
+        ["bench", rest @ ..] => return bench::run(rest),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -1,0 +1,135 @@
+//! PostgreSQL through tokio-postgres, with prepared statements.
+//!
+//! A transfer takes five round trips, as SQL programs make them: `BEGIN`, `SELECT`, `UPDATE`, `UPDATE`, `COMMIT`.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Config, NoTls, Statement};
+
+use super::Refusal;
+use crate::data::{ACCOUNTS, BALANCE};
+
+/// The tables of the data set.
+pub const TABLES: &str = "CREATE TABLE kv (k BIGINT PRIMARY KEY, v TEXT NOT NULL);
+     CREATE TABLE accounts (id BIGINT PRIMARY KEY, balance BIGINT NOT NULL)";
+
+/// A connection to a database with [`TABLES`].
+pub struct Client {
+    connection: tokio_postgres::Client,
+    put: Statement,
+    get: Statement,
+    balances: Statement,
+    update: Statement,
+}
+
+impl From<tokio_postgres::Error> for Refusal {
+    fn from(error: tokio_postgres::Error) -> Self {
+        match error.code() {
+            Some(code) if [&SqlState::T_R_SERIALIZATION_FAILURE, &SqlState::T_R_DEADLOCK_DETECTED].contains(&code) => {
+                Self::Conflict
+            }
+            _ => Self::Failed(error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string)),
+        }
+    }
+}
+
+/// A plain connection to the database `postgres`.
+pub async fn connect(address: SocketAddr) -> Result<tokio_postgres::Client, Refusal> {
+    let mut config = Config::new();
+    config.host(address.ip().to_string()).port(address.port()).user("bench").dbname("postgres");
+    let (client, connection) = config.connect(NoTls).await?;
+    // It ends with its client; its errors are seen there.
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+impl Client {
+    /// Connects and prepares the statements.
+    pub async fn connect(address: SocketAddr) -> Result<Self, Refusal> {
+        let connection = connect(address).await?;
+        let put = "INSERT INTO kv (k, v) VALUES ($1, $2) ON CONFLICT (k) DO UPDATE SET v = EXCLUDED.v";
+        Ok(Self {
+            put: connection.prepare(put).await?,
+            get: connection.prepare("SELECT v FROM kv WHERE k = $1").await?,
+            balances: connection.prepare("SELECT id, balance FROM accounts WHERE id IN ($1, $2)").await?,
+            update: connection.prepare("UPDATE accounts SET balance = $2 WHERE id = $1").await?,
+            connection,
+        })
+    }
+
+    /// See [`super::Client::load`].
+    pub async fn load(&mut self, batch: &[(u32, String)]) -> Result<(), Refusal> {
+        let rows: Vec<String> = batch.iter().map(|(key, value)| format!("({key},'{value}')")).collect();
+        Ok(self.connection.batch_execute(&format!("INSERT INTO kv VALUES {}", rows.join(","))).await?)
+    }
+
+    /// See [`super::Client::load_accounts`].
+    pub async fn load_accounts(&mut self, accounts: Range<u32>) -> Result<(), Refusal> {
+        let rows: Vec<String> = accounts.map(|account| format!("({account},{BALANCE})")).collect();
+        Ok(self.connection.batch_execute(&format!("INSERT INTO accounts VALUES {}", rows.join(","))).await?)
+    }
+
+    /// Gives the planner its statistics: without them it scans tables, whose locks make transactions fail.
+    pub async fn loaded(&mut self) -> Result<(), Refusal> {
+        Ok(self.connection.batch_execute("VACUUM ANALYZE").await?)
+    }
+
+    /// See [`super::Client::put`].
+    pub async fn put(&mut self, key: u32, value: &str) -> Result<(), Refusal> {
+        self.write_one(&self.put, &[&i64::from(key), &value]).await
+    }
+
+    /// See [`super::Client::get`].
+    pub async fn get(&mut self, key: u32) -> Result<usize, Refusal> {
+        let row = self.connection.query_one(&self.get, &[&i64::from(key)]).await?;
+        Ok(row.try_get::<_, &str>(0)?.len())
+    }
+
+    /// See [`super::Client::transfer`].
+    pub async fn transfer(&mut self, from: u32, to: u32, amount: i64) -> Result<(), Refusal> {
+        let outcome = self.try_transfer(from.into(), to.into(), amount).await;
+        if matches!(outcome, Err(Refusal::Conflict)) {
+            // After a failed COMMIT there is nothing left to roll back, which is a warning only.
+            self.connection.batch_execute("ROLLBACK").await?;
+        }
+        outcome
+    }
+
+    async fn try_transfer(&self, from: i64, to: i64, amount: i64) -> Result<(), Refusal> {
+        self.connection.batch_execute("BEGIN ISOLATION LEVEL SERIALIZABLE").await?;
+        let rows = self.connection.query(&self.balances, &[&from, &to]).await?;
+        if rows.len() != 2 {
+            return Refusal::failed("an account is missing");
+        }
+        let mut balances = rows
+            .iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .collect::<Result<Vec<(i64, i64)>, Refusal>>()?;
+        // The lower one first: in any order two transfers deadlock until a timeout of a second.
+        balances.sort_unstable();
+        for (account, balance) in balances {
+            let change = if account == from { -amount } else { amount };
+            self.write_one(&self.update, &[&account, &(balance + change)]).await?;
+        }
+        Ok(self.connection.batch_execute("COMMIT").await?)
+    }
+
+    async fn write_one(&self, statement: &Statement, values: &[&(dyn ToSql + Sync)]) -> Result<(), Refusal> {
+        match self.connection.execute(statement, values).await? {
+            1 => Ok(()),
+            rows => Refusal::failed(format!("wrote {rows} rows instead of one")),
+        }
+    }
+
+    /// See [`super::Client::total`].
+    pub async fn total(&mut self) -> Result<i64, Refusal> {
+        let row = self.connection.query_one("SELECT count(*), sum(balance)::bigint FROM accounts", &[]).await?;
+        match (row.try_get::<_, i64>(0)?, row.try_get::<_, Option<i64>>(1)?) {
+            (count, Some(total)) if count == i64::from(ACCOUNTS) => Ok(total),
+            (count, _) => Refusal::failed(format!("{count} accounts instead of {ACCOUNTS}")),
+        }
+    }
+}

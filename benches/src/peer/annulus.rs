@@ -1,0 +1,49 @@
+//! Three nodes with the default configuration.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use rustix::process::Signal;
+
+use super::{Kind, Peer};
+use crate::client::{Refusal, resp};
+use crate::failure::Failure;
+use crate::server::{Server, bound_to_us, free_ports, until_ready};
+
+pub async fn start(dir: &Path, program: Option<&Path>) -> Result<Peer, Failure> {
+    let program = program.map_or_else(built_beside, |path| Ok(path.to_owned()))?;
+    if !program.is_file() {
+        let remedy = "cargo build --release --package annulus";
+        return Err(Failure::Missing { program: program.display().to_string(), remedy });
+    }
+    let ports = free_ports::<9>()?;
+    let (nodes, _) = ports.as_chunks::<3>();
+    let members: Vec<String> = nodes.iter().map(|[peer, ..]| peer.to_string()).collect();
+    let mut servers = Vec::new();
+    for (number, [peer, kv, http]) in nodes.iter().enumerate() {
+        let name = format!("node{}", number + 1);
+        let mut command = bound_to_us(&program);
+        command.arg("start").arg(format!("--data-dir={}", dir.join(&name).display())).args([
+            format!("--node-name={name}"),
+            format!("--listen-peer={peer}"),
+            format!("--listen-kv={kv}"),
+            format!("--listen-http={http}"),
+            format!("--initial-members={}", members.join(",")),
+        ]);
+        servers.push(Server::start(&name, dir, command, Signal::TERM)?);
+    }
+    let addresses: Vec<SocketAddr> = nodes.iter().map(|[_, kv, _]| *kv).collect();
+    let ready = async || {
+        for address in &addresses {
+            resp::Client::connect(*address, false).await?.put(0, "").await?;
+        }
+        Ok::<(), Refusal>(())
+    };
+    until_ready("annulus", &mut servers, ready).await?;
+    Ok(Peer { kind: Kind::Annulus, servers, addresses })
+}
+
+/// The node in the folder of this program.
+fn built_beside() -> Result<PathBuf, Failure> {
+    Ok(std::env::current_exe()?.with_file_name("annulus"))
+}

@@ -1,0 +1,144 @@
+//! A PostgreSQL primary and two streaming standbys; a commit waits until one of them has flushed it.
+//!
+//! Clients use the primary. PostgreSQL refuses to run as root: then its package's user runs it.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::process::Signal;
+
+use super::{Kind, Peer};
+use crate::client::{Refusal, postgres};
+use crate::failure::Failure;
+use crate::server::{Server, bound_to_us, free_ports, until_ready};
+
+/// Where Debian keeps the programs of each version.
+const VERSIONS: &str = "/usr/lib/postgresql";
+/// The user that Debian's package makes.
+const USER: &str = "postgres";
+const STANDBYS: [&str; 2] = ["s1", "s2"];
+
+pub async fn start(dir: &Path) -> Result<Peer, Failure> {
+    let programs = Programs::find(dir)?;
+    let [primary, standby1, standby2] = free_ports()?;
+    programs.run("initdb", |command| {
+        command.arg("-D").arg(dir.join("p")).args(["-U", "bench", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"])
+    })?;
+    configure(&dir.join("p"), primary)?;
+    let mut servers = vec![programs.start("p", dir)?];
+    let ready = async || {
+        postgres::connect(primary).await?.batch_execute(postgres::TABLES).await?;
+        Ok::<(), Refusal>(())
+    };
+    until_ready("postgres", &mut servers, ready).await?;
+    for (name, address) in STANDBYS.into_iter().zip([standby1, standby2]) {
+        let from = format!("host=127.0.0.1 port={} user=bench application_name={name}", primary.port());
+        programs.run("pg_basebackup", |command| {
+            command
+                .arg("-D")
+                .arg(dir.join(name))
+                .args(["-R", "-X", "stream", "-c", "fast", "-C", "-S", name, "-d", &from])
+        })?;
+        configure(&dir.join(name), address)?;
+        servers.push(programs.start(name, dir)?);
+    }
+    until_ready("postgres", &mut servers, async || wait_for_standbys(primary).await).await?;
+    Ok(Peer { kind: Kind::Postgres, servers, addresses: vec![primary] })
+}
+
+/// Makes commits wait for a standby, once both follow.
+async fn wait_for_standbys(primary: SocketAddr) -> Result<(), Refusal> {
+    let client = postgres::connect(primary).await?;
+    let query = "SELECT count(*) FILTER (WHERE state = 'streaming'), count(*) FILTER (WHERE sync_state = 'quorum') \
+                 FROM pg_stat_replication";
+    let row = client.query_one(query, &[]).await?;
+    match (row.try_get::<_, i64>(0)?, row.try_get::<_, i64>(1)?) {
+        (2, 2) => Ok(()),
+        (2, _) => {
+            let names = STANDBYS.join(",");
+            client.batch_execute(&format!("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 ({names})'")).await?;
+            client.batch_execute("SELECT pg_reload_conf()").await?;
+            Refusal::failed("standbys are not synchronous yet")
+        }
+        (streaming, _) => Refusal::failed(format!("{streaming} of 2 standbys follow")),
+    }
+}
+
+/// Appends what differs from the defaults; a standby's copy of the primary's settings is overruled by that.
+fn configure(data: &Path, address: SocketAddr) -> Result<(), Failure> {
+    let mut file = OpenOptions::new().append(true).open(data.join("postgresql.auto.conf"))?;
+    writeln!(
+        file,
+        "port = {}\nlisten_addresses = '{}'\nunix_socket_directories = ''\nmax_connections = 300\n\
+         shared_buffers = 512MB\nfsync = on\nsynchronous_commit = on",
+        address.port(),
+        address.ip(),
+    )?;
+    Ok(())
+}
+
+/// The programs of the newest version, and whether they are to be run as another user.
+struct Programs {
+    folder: PathBuf,
+    as_user: bool,
+}
+
+impl Programs {
+    fn find(dir: &Path) -> Result<Self, Failure> {
+        let version = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
+        let folders = fs::read_dir(VERSIONS).into_iter().flatten().flatten().map(|entry| entry.path());
+        let newest = folders.filter(|path| path.join("bin/postgres").is_file()).max_by_key(version);
+        let folder = newest.map(|path| path.join("bin")).ok_or_else(|| Failure::Missing {
+            program: "postgresql".to_owned(),
+            remedy: "apt-get install postgresql",
+        })?;
+        // Whoever made the folder runs this program.
+        let as_user = fs::metadata(dir)?.uid() == 0;
+        if as_user {
+            let (user, group) = account_of(USER)?;
+            chown(dir, Some(user), Some(group))?;
+        }
+        Ok(Self { folder, as_user })
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let program = self.folder.join(program);
+        if !self.as_user {
+            return bound_to_us(&program);
+        }
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", USER, "--regid", USER, "--init-groups", "--pdeathsig", "INT", "--"]).arg(program);
+        command
+    }
+
+    fn start(&self, name: &str, dir: &Path) -> Result<Server, Failure> {
+        let mut command = self.command("postgres");
+        command.arg("-D").arg(dir.join(name)).current_dir(dir);
+        // Fast shutdown: it ends its clients' sessions.
+        Server::start(name, dir, command, Signal::INT)
+    }
+
+    fn run(&self, program: &str, arguments: impl FnOnce(&mut Command) -> &mut Command) -> Result<(), Failure> {
+        let mut command = self.command(program);
+        let output = arguments(&mut command).current_dir("/").output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        Err(Failure::Helper { program: program.to_owned(), how: output.status.to_string(), output: text })
+    }
+}
+
+/// User and group number.
+fn account_of(name: &str) -> Result<(u32, u32), Failure> {
+    let table = fs::read_to_string("/etc/passwd")?;
+    let find = || {
+        let mut fields = table.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?.split(':').skip(1);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    };
+    find().ok_or_else(|| Failure::Missing { program: format!("user {name}"), remedy: "apt-get install postgresql" })
+}
