@@ -198,7 +198,9 @@ impl Replica {
                 let Some(latest) = self.latest(partition, key, store)? else {
                     return Ok(Err(NotYes::NotNow(Refusal::Corrupt)));
                 };
-                if latest > *seen {
+                // Where tombstones were purged, a version that is missing may have been superseded by one.
+                let superseded = latest != *seen && seen.ts <= self.purged;
+                if latest > *seen || superseded {
                     return Ok(no(No::Stale(key.clone())));
                 }
                 Ok(Ok(seen.ts))
