@@ -1,19 +1,29 @@
 //! The transaction interface over the driver: futures that end with the protocol's reply.
 
+use std::cell::Cell;
 use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use annulus_base::id::TxnRef;
 use annulus_base::time::Micros;
 use annulus_base::{KeyRange, PartitionId, Timestamp, TxnId};
+use annulus_ring::Topology;
 use annulus_txn::interface::{Commit, Committed, Database, Fate, Place, Seen, SeenRange, TxnError, When};
 use annulus_txn::member::{ClientId, Input, Reply, Request};
 
 use super::driver::Driver;
 
+/// Pause between two looks whether a majority is back.
+const GLANCE: Duration = Duration::from_millis(20);
+
 /// The node's database, for servers on its thread.
 #[derive(Clone)]
 pub struct NodeDatabase {
     driver: Driver,
+    topology: Arc<Topology>,
+    refused_for_disk: Rc<Cell<u64>>,
 }
 
 /// Cancels the request when its future is dropped early.
@@ -31,14 +41,53 @@ impl Drop for Asked<'_> {
 impl NodeDatabase {
     /// The database that `driver` drives.
     #[must_use]
-    pub const fn new(driver: Driver) -> Self {
-        Self { driver }
+    pub fn new(driver: Driver, topology: Arc<Topology>) -> Self {
+        Self { driver, topology, refused_for_disk: Rc::default() }
+    }
+
+    /// Writes refused because the disk is nearly full.
+    #[must_use]
+    pub fn refused_for_disk(&self) -> u64 {
+        self.refused_for_disk.get()
     }
 
     async fn ask(&self, request: Request, patience: Micros) -> Option<Reply> {
         let (client, reply) = self.driver.request(request, patience);
         let _asked = Asked { driver: &self.driver, client };
         reply.await.ok()
+    }
+
+    /// Waits until a majority of every replica ring can be reached; says how much patience is left then.
+    ///
+    /// A commit that is begun without one ends with an outcome that nobody can tell, and holds its keys until
+    /// the others are back.
+    async fn wait_for_majorities(&self, commit: &Commit, patience: Micros) -> Result<Micros, TxnError> {
+        let deadline = self.driver.now().steady.saturating_add(patience);
+        loop {
+            let left = deadline.saturating_sub(self.driver.now().steady);
+            match self.shortfall(commit) {
+                None => return Ok(left),
+                Some(error) if left == 0 => return Err(error),
+                Some(_) => tokio::time::sleep(GLANCE).await,
+            }
+        }
+    }
+
+    /// A replica ring without a majority that can be reached.
+    fn shortfall(&self, commit: &Commit) -> Option<TxnError> {
+        let unreachable = self.driver.unreachable();
+        if unreachable.is_empty() {
+            return None;
+        }
+        let reads = commit.reads.iter().map(|(place, _)| place.partition);
+        let writes = commit.writes.iter().map(|(place, _)| place.partition);
+        let ranges = commit.ranges.iter().map(|range| range.partition);
+        reads.chain(writes).chain(ranges).find_map(|partition| {
+            let ring = self.topology.replicas(partition)?;
+            let (answered, needed) =
+                (ring.iter().filter(|node| !unreachable.contains(node)).count(), ring.len() / 2 + 1);
+            (answered < needed).then_some(TxnError::Unavailable { partition, answered, needed })
+        })
     }
 }
 
@@ -93,8 +142,10 @@ impl Database for NodeDatabase {
     ) -> impl Future<Output = Result<Committed, TxnError>> {
         async move {
             if self.driver.disk_full() && commit.writes.iter().any(|(_, value)| value.is_some()) {
+                self.refused_for_disk.update(|count| count + 1);
                 return Err(TxnError::DiskFull);
             }
+            let patience = self.wait_for_majorities(&commit, patience).await?;
             expect_reply!(self.ask(Request::Commit { start, locked, commit }, patience).await, Commit)
         }
     }

@@ -4,8 +4,8 @@
 //! - What must be durable first leaves only after a sync that covers it has returned.
 //! - After a failed sync, or a failed engine, nothing leaves any more and the node stops.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::cell::{Cell, Ref, RefCell};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -74,6 +74,7 @@ struct Inner {
     stop: CancellationToken,
     failure: RefCell<Option<NodeError>>,
     disk_full: Cell<bool>,
+    unreachable: RefCell<BTreeSet<NodeId>>,
 }
 
 struct State {
@@ -137,6 +138,7 @@ impl Driver {
             stop,
             failure: RefCell::default(),
             disk_full: Cell::new(false),
+            unreachable: RefCell::default(),
         }))
     }
 
@@ -178,6 +180,24 @@ impl Driver {
     pub fn set_disk_full(&self, full: bool) {
         self.0.disk_full.set(full);
         self.step(Input::DiskFull(full));
+    }
+
+    /// A member can be reached now, or no longer.
+    pub fn set_reachable(&self, node: NodeId, reachable: bool) {
+        let mut unreachable = self.0.unreachable.borrow_mut();
+        if reachable {
+            unreachable.remove(&node)
+        } else {
+            unreachable.insert(node)
+        };
+        drop(unreachable);
+        self.step(Input::Alive(node, reachable));
+    }
+
+    /// The members that cannot be reached now.
+    #[must_use]
+    pub fn unreachable(&self) -> Ref<'_, BTreeSet<NodeId>> {
+        self.0.unreachable.borrow()
     }
 
     /// Bytes appended to the log since the last checkpoint began.

@@ -100,7 +100,7 @@ impl Keeper {
         for member in self.0.topology.members() {
             let now = self.0.gossip.reachable(member.id);
             if known.insert(member.id, now) != Some(now) {
-                self.0.driver.step(Input::Alive(member.id, now));
+                self.0.driver.set_reachable(member.id, now);
             }
         }
     }

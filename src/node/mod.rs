@@ -7,6 +7,7 @@ mod clock;
 mod database;
 mod driver;
 mod housekeeping;
+mod requests;
 mod startup;
 mod status;
 

@@ -85,10 +85,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), NodeErro
     spawn_local(keeper.clone().watch());
     spawn_local(reporter.clone().measure());
 
-    let server =
-        Rc::new(resp::Server::new(NodeDatabase::new(driver.clone()), &topology, resp_config(&config), Rc::new(wall)));
-    let clients = Rc::clone(&server);
-    reporter.attach(&driver, &gossip, Arc::clone(&topology), engine, move || clients.shared.clients.count());
+    let database = NodeDatabase::new(driver.clone(), Arc::clone(&topology));
+    let server = Rc::new(resp::Server::new(database, &topology, resp_config(&config), Rc::new(wall)));
+    reporter.attach(&driver, &gossip, Arc::clone(&topology), engine, Rc::clone(&server));
     spawn_local(resp::sweeper::sweep(Rc::clone(&server), heads(&topology, &gossip, node), stop.clone()));
     tracing::info!(%node, %incarnation, epoch = %topology.epoch(), kv = %config.kv_address(), "serving");
     let served = resp::serve(kv_port, server, stop.clone()).await;

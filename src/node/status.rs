@@ -13,7 +13,9 @@ use annulus_ring::{Member, Topology};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
+use super::database::NodeDatabase;
 use super::driver::Driver;
+use super::requests;
 use crate::config::Config;
 use crate::metrics::{Metrics, PeerMetrics};
 use crate::net::gossip::Gossip;
@@ -21,6 +23,7 @@ use crate::server::http::status::{
     ClientStatus, ClusterStatus, EngineStatus, LISTED, LockStatus, LogStatus, MemberStatus, NodeStatus, Status,
     StatusRequest, UndecidedStatus,
 };
+use crate::server::resp::Server;
 use crate::storage::disk;
 use crate::storage::engine::Engine;
 
@@ -62,8 +65,7 @@ struct Parts {
     gossip: Gossip,
     topology: Arc<Topology>,
     engine: Arc<dyn Engine>,
-    /// How many clients are connected.
-    clients: Box<dyn Fn() -> usize>,
+    server: Rc<Server<NodeDatabase>>,
     /// The distinct replica rings.
     rings: BTreeSet<Vec<NodeId>>,
 }
@@ -95,18 +97,11 @@ impl Reporter {
         gossip: &Gossip,
         topology: Arc<Topology>,
         engine: Arc<dyn Engine>,
-        clients: impl Fn() -> usize + 'static,
+        server: Rc<Server<NodeDatabase>>,
     ) {
         let rings = topology.partitions().filter_map(|partition| topology.replicas(partition).map(<[_]>::to_vec));
         let rings = rings.collect();
-        let parts = Parts {
-            driver: driver.clone(),
-            gossip: gossip.clone(),
-            topology,
-            engine,
-            clients: Box::new(clients),
-            rings,
-        };
+        let parts = Parts { driver: driver.clone(), gossip: gossip.clone(), topology, engine, server, rings };
         let _ = self.0.parts.set(parts);
         self.set_phase(Phase::Serving);
     }
@@ -148,7 +143,8 @@ impl Reporter {
             status.undecided = listed
                 .map(|(txn, age)| UndecidedStatus { transaction: txn.to_string(), age_ms: age / MILLISECOND })
                 .collect();
-            status.clients = ClientStatus { connected: (parts.clients)(), requests: member.requests() };
+            status.clients =
+                ClientStatus { connected: parts.server.shared.clients.count(), requests: member.requests() };
         });
         let (log_bytes, engine_bytes, used) = inner.sizes.get();
         status.log = LogStatus {
@@ -277,7 +273,9 @@ impl Reporter {
         metrics.log.bytes.absolute(bytes);
         metrics.log.syncs.absolute(parts.driver.syncs());
         metrics.log.checkpoints.absolute(parts.driver.checkpoints());
-        metrics.clients.connected.set((parts.clients)() as f64);
+        metrics.clients.connected.set(parts.server.shared.clients.count() as f64);
+        metrics.clients.shed_disk.absolute(parts.server.database.refused_for_disk());
+        requests::measure(metrics, &parts.server.shared.stats);
     }
 
     fn cluster_metrics(&self, parts: &Parts) {

@@ -58,15 +58,7 @@ pub trait File: Send {
     ///
     /// # Errors
     /// If it cannot be asked.
-    fn len(&self) -> io::Result<u64>;
-
-    /// Whether it is empty.
-    ///
-    /// # Errors
-    /// If it cannot be asked.
-    fn is_empty(&self) -> io::Result<bool> {
-        Ok(self.len()? == 0)
-    }
+    fn length(&self) -> io::Result<u64>;
 
     /// Fills `buffer` from `offset`.
     ///
@@ -99,7 +91,7 @@ pub trait File: Send {
 /// # Errors
 /// If it cannot be read.
 pub fn read_all(file: &dyn File) -> io::Result<Vec<u8>> {
-    let len = usize::try_from(file.len()?).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+    let len = usize::try_from(file.length()?).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
     let mut data = vec![0; len];
     file.read_exact_at(&mut data, 0)?;
     Ok(data)
@@ -223,7 +215,7 @@ impl Directory for OsDirectory {
 }
 
 impl File for fs::File {
-    fn len(&self) -> io::Result<u64> {
+    fn length(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }
 

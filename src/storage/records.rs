@@ -42,6 +42,7 @@ pub fn encode(record: &Record, out: &mut Vec<u8>) -> Result<u8, RecordError> {
         Record::Fence(_) => 6,
         Record::Marks { .. } => 7,
         Record::Floor(_) => 8,
+        Record::Purged { .. } => 9,
     })
 }
 

@@ -251,7 +251,7 @@ impl SimFile {
 }
 
 impl File for SimFile {
-    fn len(&self) -> io::Result<u64> {
+    fn length(&self) -> io::Result<u64> {
         Ok(self.disk.disk()?.files[self.inode].cached.len() as u64)
     }
 

@@ -59,12 +59,12 @@ pub(crate) struct Coordinator {
     clients: BTreeMap<ClientId, u64>,
     /// Which operation a try belongs to.
     tries: BTreeMap<TxnId, u64>,
-    /// Ids under which locks were granted, and which no try has used yet.
-    unused: BTreeSet<TxnId>,
     timers: BTreeSet<(Micros, u64)>,
     /// Decisions taken here lately, for those who inquire, oldest first.
     recent: VecDeque<(Micros, TxnId)>,
     outcomes: BTreeMap<TxnId, Outcome>,
+    /// Ids that hold soft locks and were not yet tried to commit, with the end of their lease.
+    granted: BTreeMap<TxnId, Micros>,
     /// Transactions that others recover and a client here waits for.
     pub(crate) taken_over: Vec<TxnRef>,
 }
@@ -185,7 +185,7 @@ impl Coordinator {
         common.clock.observe(above);
         let ts = common.timestamp();
         // A lock's id is used up by its first try: a vote on it never changes.
-        let id = locked.filter(|id| self.unused.remove(id)).unwrap_or_else(|| common.new_txn(start));
+        let id = locked.filter(|id| self.granted.remove(id).is_some()).unwrap_or_else(|| common.new_txn(start));
         self.tries.insert(id, op);
         let give_up_at = deadline.saturating_sub((deadline.saturating_sub(common.now.steady)) / 5);
         Box::new(Try::start(id, ts, commit::split(commit), locked.is_some(), give_up_at, common))
@@ -328,12 +328,10 @@ impl Coordinator {
         let Some(mut operation) = self.take(op) else { return };
         match &mut operation.work {
             Work::Lock { lock, shape } => {
-                self.unused.insert(lock.txn);
-                if self.unused.len() > common.settings.max_requests {
-                    self.unused.pop_first();
-                }
                 let seen = shape.iter().filter_map(|(part, index)| answers.get(*part)?.keys.get(*index));
-                let reply = Reply::Lock(Ok((lock.txn, seen.map(seen_of).collect())));
+                let id = lock.txn;
+                let reply = Reply::Lock(Ok((id, seen.map(seen_of).collect())));
+                self.grant(id, common);
                 self.finish(operation, reply, common);
             }
             Work::Commit { commit, start, step, held } => {
@@ -347,18 +345,13 @@ impl Coordinator {
                     return;
                 }
                 *held = Some(id);
-                self.unused.insert(id);
+                self.granted.insert(id, Micros::MAX);
                 let (start, deadline) = (*start, operation.deadline);
                 *step = Step::Trying(self.new_try(op, start, Some(id), commit, Timestamp::ZERO, deadline, common));
                 self.put_back(op, operation);
             }
             Work::Read { .. } => {}
         }
-    }
-
-    /// The client drops its locks.
-    pub(crate) fn unlocked(&mut self, txn: TxnId) {
-        self.unused.remove(&txn);
     }
 
     /// Ends an operation that is not in the middle of a try with an error.
@@ -426,7 +419,9 @@ impl Coordinator {
             commit::Progress::TakenOver => self.hand_over(op, common),
             commit::Progress::Decided(outcome) => {
                 self.tries.remove(&txn);
-                self.remember(txn, outcome, common);
+                if !self.knows_anchor(op, common) {
+                    self.remember(txn, outcome, common);
+                }
                 self.settled(op, Some(outcome), common);
             }
             commit::Progress::Forgotten => {
@@ -456,6 +451,23 @@ impl Coordinator {
             Work::Lock { .. } => {}
         }
         self.set_timer(op);
+    }
+
+    /// Whether this node is a replica of the try's anchor: then its replica remembers the decision.
+    fn knows_anchor(&self, op: u64, common: &Common) -> bool {
+        let anchor = match self.operations.get(&op).map(|operation| &operation.work) {
+            Some(Work::Read { validating: Some((attempt, _)), .. }) => attempt.txn.anchor,
+            Some(Work::Commit { step: Step::Trying(attempt), .. }) => attempt.txn.anchor,
+            Some(Work::Commit { step: Step::TakenOver(txn), .. }) => txn.anchor,
+            _ => return false,
+        };
+        common.ring(anchor).contains(&common.id)
+    }
+
+    fn grant(&mut self, id: TxnId, common: &Common) {
+        let now = common.now.steady;
+        self.granted.retain(|_, until| *until > now);
+        self.granted.insert(id, now + common.settings.soft_lock_lease);
     }
 
     fn remember(&mut self, txn: TxnId, outcome: Outcome, common: &Common) {

@@ -359,7 +359,6 @@ impl Repairer {
 
     /// A replica's list of a damaged key's versions. Of `n` replicas, `n - q + 1` others must have
     /// answered: so many meet every majority.
-    #[expect(clippy::too_many_arguments, reason = "the answer and the four things it touches")]
     fn listed(
         &mut self,
         from: NodeId,

@@ -125,7 +125,7 @@ fn a_claimed_length_beyond_the_frame_allocates_nothing_large() {
     let Envelope::Transaction(Message::Fetch(..)) = &samples::all()[11] else { panic!("sample moved") };
     let mut bytes = frame(&samples::all()[11]);
     for claimed in [1_u64 << 10, 1 << 20, 1 << 40, u64::MAX] {
-        bytes[14..22].copy_from_slice(&claimed.to_le_bytes());
+        bytes[26..34].copy_from_slice(&claimed.to_le_bytes());
         let Err(CodecError::Malformed { source, .. }) = decode(&bytes) else { panic!("{claimed} accepted") };
         assert!(matches!(source, ReadError::PreallocationSizeLimit { limit, .. } if limit == DENSITY * SMALL));
     }

@@ -11,6 +11,8 @@ use super::protocol::Limits;
 pub struct Config {
     /// How long a command or `EXEC` is tried before it fails.
     pub request_timeout: Duration,
+    /// How long `KEYS`, `DBSIZE` and their kin may walk through a large database.
+    pub walk_timeout: Duration,
     /// How long the soft locks of a `WATCH` (which it takes after a lost one) may hold others up.
     pub watch_lease: Duration,
     /// Most connections; one more is told so and closed.
@@ -47,6 +49,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             request_timeout: Duration::from_secs(5),
+            walk_timeout: Duration::from_secs(60),
             watch_lease: Duration::from_secs(1),
             max_clients: 10_000,
             // MSET of as many keys as a transaction may write, and room for options.

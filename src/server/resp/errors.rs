@@ -52,6 +52,12 @@ impl Failure {
         Self::new(format!("ERR wrong number of arguments for '{command}' command"))
     }
 
+    /// Whether a limit was exceeded.
+    #[must_use]
+    pub fn is_limit(&self) -> bool {
+        self.0.starts_with("LIMIT ")
+    }
+
     /// A limit was exceeded.
     #[must_use]
     pub fn limit(what: impl std::fmt::Display) -> Self {

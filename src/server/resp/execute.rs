@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use annulus_base::id::TxnRef;
 use annulus_txn::interface::Database;
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -11,10 +12,12 @@ use super::commands::{Command, Flow, Run, ScanOptions, connection, matches};
 use super::errors::{Answer, Failure};
 use super::info;
 use super::keyspace::DATABASES;
+use super::line;
 use super::outcome;
 use super::protocol::{Reply, Version};
 use super::session::{Queue, Replies, Session};
-use super::transaction::{self, Job, NotDone, Step, Verdict};
+use super::shared::Patience;
+use super::transaction::{self, Job, NotDone, Part, PartDone, Step, Verdict};
 use super::view::{Name, check_key};
 use super::walk::Walk;
 
@@ -34,14 +37,20 @@ pub async fn execute<D: Database>(server: &Server<D>, session: &mut Session, arg
     let reply = Execution { server, session }.run(&step).await.unwrap_or_else(Reply::from);
     let time = begun.elapsed();
     server.shared.stats.record(command.name, time, reply.is_error());
-    server.shared.slow_log.offer(server.shared.wall() / 1_000_000, time, &step.arguments, &session.client);
+    // Passwords are nobody else's business.
+    if !matches!(command.name, "auth" | "hello") {
+        server.shared.slow_log.offer(server.shared.wall() / 1_000_000, time, &step.arguments, &session.client);
+    }
     reply
 }
 
 /// A command that is not executed breaks the transaction it would be part of; an `EXEC` ends it.
 fn reject<D: Database>(server: &Server<D>, session: &mut Session, arguments: &[Bytes], failure: Failure) -> Failure {
     session.break_queue();
-    if !arguments.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec")) {
+    let name = arguments.first().map_or(&[][..], |name| name);
+    // A browser that was made to talk to this port: its request must not go on with commands.
+    session.closing |= name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:");
+    if !name.eq_ignore_ascii_case(b"exec") {
         return failure;
     }
     session.set_queue(None);
@@ -138,19 +147,20 @@ impl<D: Database> Execution<'_, D> {
 
     /// A single command is a transaction of its own.
     async fn single(&mut self, step: &Step) -> Answer {
-        let write = step.command.is_write();
-        if write {
+        let steps = std::slice::from_ref(step);
+        let outcome = if step.command.is_write() {
             // It would have to wait behind the locks of its own connection.
             self.session.watch.release(&self.server.database);
-        }
-        let token = if write { self.session.token.take() } else { None };
-        let steps = std::slice::from_ref(step);
-        let job = Job { steps, db: self.session.db(), watch: None, token: token.as_ref(), exec: false };
-        let verdict = transaction::run(&self.server.database, &self.server.shared, job).await;
-        match self.learn(verdict)? {
-            Verdict::Done { replies, .. } => Ok(replies.into_iter().flatten().next().unwrap_or(Reply::Null)),
-            Verdict::WatchLost => Ok(Reply::Null),
-        }
+            match self.session.token.take() {
+                None => line::run(self.server, steps, self.session.db()).await.map(Some),
+                token => self.transaction(steps, token, false).await,
+            }
+        } else {
+            self.transaction(steps, None, false).await
+        };
+        let Some(outcome) = outcome.transpose() else { return Ok(Reply::Null) };
+        let done = self.learn(outcome)?;
+        Ok(done.replies.into_iter().flatten().next().unwrap_or(Reply::Null))
     }
 
     async fn exec(&mut self) -> Answer {
@@ -160,23 +170,37 @@ impl<D: Database> Execution<'_, D> {
             self.session.watch.clear(&self.server.database);
             return Err(Failure::fixed("EXECABORT Transaction discarded because of previous errors."));
         }
-        let watch = Some(&self.session.watch).filter(|watch| watch.is_active());
-        let watched = watch.is_some();
-        let job = Job { steps: &queue.steps, db: self.session.db(), watch, token: token.as_ref(), exec: true };
-        let verdict = transaction::run(&self.server.database, &self.server.shared, job).await;
-        match &verdict {
-            Ok(verdict) if watched => {
-                let lost = matches!(verdict, Verdict::WatchLost);
-                self.session.watch.settle(&self.server.database, lost);
-            }
-            _ => self.session.watch.clear(&self.server.database),
+        let writes = queue.steps.iter().any(|step| step.command.is_write());
+        let outcome = if self.session.watch.is_active() || token.is_some() || !writes {
+            self.transaction(&queue.steps, token, true).await
+        } else {
+            line::run(self.server, &queue.steps, self.session.db()).await.map(Some)
+        };
+        if self.session.watch.is_active() && outcome.is_ok() {
+            let lost = matches!(outcome, Ok(None));
+            self.session.watch.settle(&self.server.database, lost);
         }
-        match self.learn(verdict)? {
-            Verdict::WatchLost => Ok(Reply::NullArray),
-            Verdict::Done { replies, db, .. } => {
-                self.session.set_db(db);
-                Ok(Reply::Array(self.complete(&queue.steps, replies)))
-            }
+        self.session.watch.clear(&self.server.database);
+        let Some(done) = outcome.transpose() else { return Ok(Reply::NullArray) };
+        let done = self.learn(done)?;
+        self.session.set_db(done.db);
+        Ok(Reply::Array(self.complete(&queue.steps, done.replies)))
+    }
+
+    /// Runs commands as one transaction; `None`: a watched key has changed.
+    async fn transaction(
+        &self,
+        steps: &[Step],
+        token: Option<Bytes>,
+        exec: bool,
+    ) -> Result<Option<(PartDone, Option<TxnRef>)>, NotDone> {
+        let Server { database, shared } = self.server;
+        let parts = &[Part { steps, db: self.session.db() }];
+        let watch = Some(&self.session.watch).filter(|watch| exec && watch.is_active());
+        let job = Job { parts, patience: shared.patience(), watch, token: token.as_ref(), exec };
+        match transaction::run(database, shared, job).await? {
+            Verdict::WatchLost => Ok(None),
+            Verdict::Done { parts, txn } => Ok(parts.into_iter().next().map(|done| (done, txn))),
         }
     }
 
@@ -193,13 +217,12 @@ impl<D: Database> Execution<'_, D> {
     }
 
     /// Remembers by what the outcome can be asked.
-    fn learn(&mut self, verdict: Result<Verdict, NotDone>) -> Result<Verdict, Failure> {
-        let txn = match &verdict {
-            Ok(Verdict::Done { txn, .. }) | Err(NotDone { txn, .. }) => *txn,
-            Ok(Verdict::WatchLost) => None,
+    fn learn(&mut self, outcome: line::Outcome) -> Result<PartDone, Failure> {
+        let txn = match &outcome {
+            Ok((_, txn)) | Err(NotDone { txn, .. }) => *txn,
         };
         self.session.last = txn.or(self.session.last);
-        verdict.map_err(|not_done| not_done.failure)
+        outcome.map(|(done, _)| done).map_err(|not_done| not_done.failure)
     }
 
     fn reset(&mut self) -> Reply {
@@ -219,7 +242,7 @@ impl<D: Database> Execution<'_, D> {
 
     fn walk_in(&self, db: u8) -> Walk<'_, D> {
         let Server { database, shared } = self.server;
-        Walk { database, shared, db, patience: shared.patience() }
+        Walk { database, shared, db, patience: Patience::of(shared.config.walk_timeout) }
     }
 
     async fn scan(&self, options: &ScanOptions) -> Answer {

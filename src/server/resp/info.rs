@@ -99,7 +99,8 @@ fn stats(shared: &Shared, out: &mut String) -> std::fmt::Result {
     write!(out, "rejected_connections:{}\r\n", stats.rejected.get())?;
     write!(out, "expired_keys:{}\r\nevicted_keys:0\r\n", stats.expired.get())?;
     write!(out, "total_error_replies:{}\r\n", total.failed)?;
-    write!(out, "transaction_retries:{}\r\ncollected_keys:{}\r\n", stats.retries.get(), stats.collected.get())
+    write!(out, "transaction_retries:{}\r\ncombined_writes:{}\r\n", stats.retries.get(), stats.combined.get())?;
+    write!(out, "collected_keys:{}\r\n", stats.collected.get())
 }
 
 fn replication(shared: &Shared, out: &mut String) -> std::fmt::Result {

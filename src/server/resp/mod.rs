@@ -10,10 +10,12 @@
 //!   committed ([`value`]).
 //! - No client can make the node panic, hang or balloon ([`protocol`], [`connection`], [`config`]).
 //!
-//! The way of a command: [`connection`] reads bytes, [`protocol`] makes a request of them, [`execute`]
-//! finds its row in the table of [`commands`] and runs it; one that touches data goes through
-//! [`transaction`], which fetches its keys into a [`view`], runs it as a pure function there, and commits.
+//! The way of a command: [`connection`] reads bytes, [`protocol`] makes a request of them, `execute` finds
+//! its row in the table of [`commands`] and runs it; one that touches data goes through `transaction`,
+//! which fetches its keys into a [`view`], runs it as a pure function there, and commits. Those that write
+//! the same keys through this node at the same time share one transaction (`line`).
 
+mod assemble;
 pub mod clients;
 pub mod commands;
 pub mod config;
@@ -24,6 +26,7 @@ mod execute;
 mod fetch;
 mod info;
 mod keyspace;
+mod line;
 pub mod outcome;
 pub mod protocol;
 mod session;

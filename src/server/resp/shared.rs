@@ -14,6 +14,7 @@ use super::commands::Table;
 use super::config::Config;
 use super::cursors::Cursors;
 use super::keyspace::Keyspace;
+use super::line::Line;
 use super::slow_log::SlowLog;
 use super::stats::Stats;
 use super::value::UnixMillis;
@@ -37,6 +38,8 @@ pub struct Shared {
     pub slow_log: SlowLog,
     /// Where unfinished scans go on.
     pub cursors: Cursors,
+    /// Writes that wait for others on the same keys.
+    pub line: Line,
     /// How many other nodes hold every acknowledged write durably: what `WAIT` answers.
     pub durable_copies: i64,
     /// When it began to serve.
@@ -55,6 +58,7 @@ impl Shared {
         Self {
             cursors: Cursors::new(rng.bits()),
             slow_log: SlowLog::new(config.slow_log_threshold, config.slow_log_length),
+            line: Line::default(),
             durable_copies: ring.map_or(0, |ring| ring.len() as i64 / 2),
             config,
             commands: Table::default(),

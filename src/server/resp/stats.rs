@@ -45,6 +45,8 @@ pub struct Stats {
     pub sent: Counter,
     /// Transactions tried again because they lost against others.
     pub retries: Counter,
+    /// Writes that shared the transaction of another one, since they wanted the same keys.
+    pub combined: Counter,
     /// Keys deleted by the sweeper because they had expired.
     pub expired: Counter,
     /// Keys of flushed generations and outdated outcome records deleted by the sweeper.
@@ -89,6 +91,7 @@ impl Stats {
             &self.received,
             &self.sent,
             &self.retries,
+            &self.combined,
             &self.expired,
             &self.collected,
         ];

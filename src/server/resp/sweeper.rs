@@ -111,7 +111,7 @@ impl Sweeper {
         if server.shared.keyspace.outcome_partitions().any(|of| of == partition) {
             return sweep.outcomes(self.from.take()).await;
         }
-        let generation = sweep.generation().await?;
+        let (generation, page) = sweep.look(self.from.take()).await?;
         if self.clean.get(&partition).copied().unwrap_or(1) < generation {
             let swept = sweep.older_than(generation).await?;
             if swept.next.is_none() {
@@ -119,7 +119,7 @@ impl Sweeper {
             }
             return Ok(swept);
         }
-        sweep.expired(generation, self.from.take()).await
+        sweep.expired(page).await
     }
 }
 
@@ -141,47 +141,52 @@ impl<D: Database> Sweep<'_, D> {
         self.server.shared.patience()
     }
 
-    async fn scan(&self, range: KeyRange, limit: u32) -> Result<SeenRange, TxnError> {
-        let asked = vec![(self.partition, range.clone(), limit)];
-        let found = self.server.database.scan(asked, When::Latest, self.patience().left()).await?;
-        Ok(found.into_iter().next().unwrap_or(SeenRange { partition: self.partition, range, rows: Vec::new() }))
+    async fn page(&self, asked: KeyRange) -> Result<Page, TxnError> {
+        let ranges = vec![(self.partition, asked.clone(), self.limit)];
+        let found = self.server.database.scan(ranges, When::Latest, self.patience().left()).await?;
+        let nothing = || SeenRange { partition: self.partition, range: asked.clone(), rows: Vec::new() };
+        Ok(Page { found: found.into_iter().next().unwrap_or_else(nothing), asked })
     }
 
-    async fn generation(&self) -> Result<u32, TxnError> {
-        let found = self.scan(keyspace::generation_range(), 1).await?;
-        Ok(self.server.shared.keyspace.learn_generation(self.partition, &generation_row(&found)).number)
+    /// The partition's generation, and a page of the keys of the one that is likely.
+    async fn look(&self, from: Option<Key>) -> Result<(u32, Page), TxnError> {
+        let keyspace = &self.server.shared.keyspace;
+        let asked = from_on(keyspace::user_range(keyspace.likely_generation(self.partition)), from);
+        let ranges =
+            vec![(self.partition, keyspace::generation_range(), 1), (self.partition, asked.clone(), self.limit)];
+        let mut found = self.server.database.scan(ranges, When::Latest, self.patience().left()).await?.into_iter();
+        let generation = found.next().map(|found| keyspace.learn_generation(self.partition, &generation_row(&found)));
+        let number = generation.map_or(1, |generation| generation.number);
+        let nothing = || SeenRange { partition: self.partition, range: asked.clone(), rows: Vec::new() };
+        Ok((number, Page { found: found.next().unwrap_or_else(nothing), asked }))
     }
 
     /// Deletes keys of flushed generations. No transaction can use them any more, so nothing is checked.
     async fn older_than(&self, generation: u32) -> Result<Swept, TxnError> {
-        let range = keyspace::older_generations(generation);
-        let page = self.scan(range.clone(), self.limit).await?;
-        let rows: Vec<_> = page.rows.iter().map(|(key, seen)| (key.clone(), seen.stamp)).collect();
+        let page = self.page(keyspace::older_generations(generation)).await?;
+        let rows: Vec<_> = page.found.rows.iter().map(|(key, seen)| (key.clone(), seen.stamp)).collect();
         let commit = Commit { reads: Vec::new(), ..deletion(self.partition, rows) };
         let deleted = self.delete(commit).await?;
         self.server.shared.stats.collected.add(deleted as u64);
-        Ok(swept(&page, &range, deleted))
+        Ok(page.swept(deleted))
     }
 
-    async fn expired(&self, generation: u32, from: Option<Key>) -> Result<Swept, TxnError> {
-        let range = from_on(keyspace::user_range(generation), from);
-        let page = self.scan(range.clone(), self.limit).await?;
-        let rows = expired(&page, self.server.shared.now());
+    async fn expired(&self, page: Page) -> Result<Swept, TxnError> {
+        let rows = expired(&page.found, self.server.shared.now());
         let deleted = self.delete(deletion(self.partition, rows)).await?;
         self.server.shared.stats.expired.add(deleted as u64);
-        Ok(swept(&page, &range, deleted))
+        Ok(page.swept(deleted))
     }
 
     async fn outcomes(&self, from: Option<Key>) -> Result<Swept, TxnError> {
-        let range = from_on(keyspace::outcome_range(), from);
-        let page = self.scan(range.clone(), self.limit).await?;
+        let page = self.page(from_on(keyspace::outcome_range(), from)).await?;
         let now = self.server.shared.wall();
         let is_outdated = |value: Option<&bytes::Bytes>| value.is_some_and(|record| outcome::is_outdated(record, now));
-        let outdated = page.rows.iter().filter(|(_, seen)| is_outdated(seen.value.as_ref()));
+        let outdated = page.found.rows.iter().filter(|(_, seen)| is_outdated(seen.value.as_ref()));
         let rows: Vec<(Key, Stamp)> = outdated.map(|(key, seen)| (key.clone(), seen.stamp)).collect();
         let deleted = self.delete(deletion(self.partition, rows)).await?;
         self.server.shared.stats.collected.add(deleted as u64);
-        Ok(swept(&page, &range, deleted))
+        Ok(page.swept(deleted))
     }
 
     /// Deletes; nothing if a key has changed meanwhile: then the next pass looks again.
@@ -207,7 +212,15 @@ fn from_on(range: KeyRange, from: Option<Key>) -> KeyRange {
     }
 }
 
-fn swept(page: &SeenRange, asked: &KeyRange, deleted: usize) -> Swept {
-    let next = (page.range.end < asked.end).then(|| page.range.end.clone());
-    Swept { seen: page.rows.len().max(1) as u32, deleted, next }
+/// A stretch that was looked at.
+struct Page {
+    found: SeenRange,
+    asked: KeyRange,
+}
+
+impl Page {
+    fn swept(&self, deleted: usize) -> Swept {
+        let next = (self.found.range.end < self.asked.end).then(|| self.found.range.end.clone());
+        Swept { seen: self.found.rows.len().max(1) as u32, deleted, next }
+    }
 }

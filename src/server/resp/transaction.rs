@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use annulus_base::id::TxnRef;
-use annulus_base::limits::{MAX_TXN_BYTES, MAX_TXN_KEYS};
 use annulus_base::{PartitionId, Timestamp, TxnId};
 use annulus_replica::store::Stamp;
 use annulus_txn::interface::{Commit, Database, Place, RangeCheck, TxnError};
@@ -20,10 +19,9 @@ use bytes::Bytes;
 use super::commands::{Command, Run, connection};
 use super::errors::Failure;
 use super::keyspace::{self, Generation};
-use super::outcome;
 use super::protocol::Reply;
 use super::shared::{Patience, Shared};
-use super::view::{Databases, Entry, Name, View};
+use super::view::{Databases, Name, View};
 use super::watch::Watch;
 
 /// A command with its arguments, the name first.
@@ -35,13 +33,31 @@ pub struct Step {
     pub arguments: Vec<Bytes>,
 }
 
-/// Commands to run as one transaction.
+/// What one client wants.
 #[derive(Clone, Copy, Debug)]
-pub struct Job<'a> {
-    /// In order.
+pub struct Part<'a> {
+    /// Its commands, in order.
     pub steps: &'a [Step],
     /// The database in which they begin.
     pub db: u8,
+}
+
+/// What one client gets.
+#[derive(Clone, Debug)]
+pub struct PartDone {
+    /// One per command. Commands that touch no data have an empty place here.
+    pub replies: Vec<Option<Reply>>,
+    /// The database in which they ended.
+    pub db: u8,
+}
+
+/// What to run as one transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'a> {
+    /// In order.
+    pub parts: &'a [Part<'a>],
+    /// How long it may take.
+    pub patience: Patience,
     /// Keys that must not have changed since they were watched.
     pub watch: Option<&'a Watch>,
     /// The client's token: the transaction is executed at most once.
@@ -55,10 +71,8 @@ pub struct Job<'a> {
 pub enum Verdict {
     /// It is done.
     Done {
-        /// One per command. Commands that touch no data have an empty place here.
-        replies: Vec<Option<Reply>>,
-        /// The database in which they ended.
-        db: u8,
+        /// One per part.
+        parts: Vec<PartDone>,
         /// The id under which it was committed; `None` if there was nothing to write.
         txn: Option<TxnRef>,
     },
@@ -152,18 +166,24 @@ pub async fn run<D: Database>(database: &D, shared: &Shared, job: Job<'_>) -> Re
 
 /// The keys that the commands are going to read, as far as it can be told beforehand.
 fn names_to_fetch(shared: &Shared, job: &Job<'_>) -> BTreeSet<Name> {
-    let mut names = BTreeSet::new();
-    let mut db = job.db;
-    for Step { command, arguments } in job.steps {
-        match command.run {
-            Run::Data { reads, .. } if reads.holds_for(arguments) => {
-                names.extend(command.keys_of(arguments).map(|key| (db, key.clone())));
+    let reads = |step: &Step| matches!(step.command.run, Run::Data { reads, .. } if reads.holds_for(&step.arguments));
+    job.parts.iter().flat_map(|part| part.names(shared, reads)).collect()
+}
+
+impl Part<'_> {
+    /// The keys that are named by those commands for which `wanted` holds.
+    pub fn names(&self, shared: &Shared, wanted: impl Fn(&Step) -> bool) -> Vec<Name> {
+        let mut names = Vec::new();
+        let mut db = self.db;
+        for step in self.steps {
+            if let Run::Select = step.command.run {
+                db = connection::selected(&shared.keyspace, &step.arguments).unwrap_or(db);
+            } else if wanted(step) {
+                names.extend(step.command.keys_of(&step.arguments).map(|key| (db, key.clone())));
             }
-            Run::Select => db = connection::selected(&shared.keyspace, arguments).unwrap_or(db),
-            _ => {}
         }
+        names
     }
-    names
 }
 
 impl<'a, D: Database> Transaction<'a, D> {
@@ -175,7 +195,7 @@ impl<'a, D: Database> Transaction<'a, D> {
             shared,
             job,
             start: watch_start.unwrap_or_else(|| database.begin()),
-            patience: shared.patience(),
+            patience: job.patience,
             plan: Plan::default(),
             lock: false,
             held: None,
@@ -215,21 +235,21 @@ impl<'a, D: Database> Transaction<'a, D> {
     async fn attempt(&mut self, first: bool) -> Result<Verdict, Stop> {
         let mut view = self.empty_view();
         let fetched = self.fetch(&mut view).await?;
-        let replies = self.apply(&mut view);
+        let parts = self.apply(&mut view);
         self.check_complete(&view)?;
-        let txn = if self.needs_commit(&view, &fetched, &replies) {
-            let commit = self.assemble(&view, &fetched, &replies)?;
+        let txn = if self.needs_commit(&view, &fetched, &parts) {
+            let commit = self.assemble(&view, &fetched, &parts)?;
             Some(self.commit(commit, &view, first).await?)
         } else {
             self.release();
             None
         };
-        Ok(Verdict::Done { replies, db: view.db, txn })
+        Ok(Verdict::Done { parts, txn })
     }
 
     /// A view of this moment.
     pub fn empty_view(&self) -> View {
-        View::new(self.shared.now(), self.job.db, self.shared.random())
+        View::new(self.shared.now(), self.shared.random())
     }
 
     /// Drops the soft locks taken.
@@ -240,19 +260,25 @@ impl<'a, D: Database> Transaction<'a, D> {
     }
 
     /// Runs the commands that touch data.
-    fn apply(&self, view: &mut View) -> Vec<Option<Reply>> {
-        let run = |step: &Step| {
-            let answer = match step.command.run {
-                Run::Data { run, .. } | Run::Whole { run, .. } => run(view, &step.arguments),
-                Run::Select => connection::selected(&self.shared.keyspace, &step.arguments).map(|db| {
-                    view.db = db;
-                    Reply::OK
-                }),
-                _ => return None,
-            };
-            Some(answer.unwrap_or_else(Reply::from))
+    fn apply(&self, view: &mut View) -> Vec<PartDone> {
+        let run = |part: &Part<'_>| {
+            view.db = part.db;
+            let replies = part.steps.iter().map(|step| self.apply_step(step, view)).collect();
+            PartDone { replies, db: view.db }
         };
-        self.job.steps.iter().map(run).collect()
+        self.job.parts.iter().map(run).collect()
+    }
+
+    fn apply_step(&self, step: &Step, view: &mut View) -> Option<Reply> {
+        let answer = match step.command.run {
+            Run::Data { run, .. } | Run::Whole { run, .. } => run(view, &step.arguments),
+            Run::Select => connection::selected(&self.shared.keyspace, &step.arguments).map(|db| {
+                view.db = db;
+                Reply::OK
+            }),
+            _ => return None,
+        };
+        Some(answer.unwrap_or_else(Reply::from))
     }
 
     /// Whether everything that the commands asked for had been fetched; else the next try fetches it.
@@ -269,90 +295,16 @@ impl<'a, D: Database> Transaction<'a, D> {
 
     /// Whether a commit is needed to make the answers true: something was written, or what was read was
     /// not read at one instant.
-    fn needs_commit(&self, view: &View, fetched: &Fetched, replies: &[Option<Reply>]) -> bool {
+    fn needs_commit(&self, view: &View, fetched: &Fetched, parts: &[PartDone]) -> bool {
         let unseen_watch = self.job.watch.is_some() && !self.plan.watch;
-        view.writes() || self.writes_token(replies) || !fetched.at_one_instant || unseen_watch
+        view.writes() || self.writes_token(parts) || !fetched.at_one_instant || unseen_watch
     }
 
     /// A failed single command does not use the token up: nothing was executed.
-    fn writes_token(&self, replies: &[Option<Reply>]) -> bool {
-        let failed = matches!(replies, [Some(Reply::Error(_))]) && !self.job.exec;
+    pub fn writes_token(&self, parts: &[PartDone]) -> bool {
+        let is_error = |part: &PartDone| matches!(&part.replies[..], [Some(Reply::Error(_))]);
+        let failed = !self.job.exec && parts.iter().all(is_error);
         self.job.token.is_some() && !failed
-    }
-
-    /// Everything read and written, as the database wants it.
-    pub fn assemble(&mut self, view: &View, fetched: &Fetched, replies: &[Option<Reply>]) -> Result<Commit, Stop> {
-        let mut commit = Commit { ranges: fetched.ranges.clone(), ..Commit::default() };
-        let generations = self.generations(view, fetched)?;
-        for (partition, generation) in &generations {
-            commit.reads.push((keyspace::generation_place(*partition), generation.stamp));
-        }
-        for (name, entry) in view.entries() {
-            self.assemble_entry(name, entry, view, &generations, &mut commit)?;
-        }
-        for partition in view.flushed().iter().flat_map(|db| self.shared.keyspace.partitions(db)) {
-            let next = generations.get(&partition).map_or(1, |generation| generation.number).saturating_add(1);
-            commit.writes.push((keyspace::generation_place(partition), Some(keyspace::encode_generation(next))));
-        }
-        if let Some((place, stamp)) = fetched.token.as_ref().filter(|_| self.writes_token(replies)) {
-            commit.reads.push((place.clone(), *stamp));
-            commit.writes.push((place.clone(), Some(outcome::committed(self.start, self.shared.wall()))));
-        }
-        if let Some(watch) = self.job.watch {
-            watch.add_checks(&mut commit.reads)?;
-        }
-        check_limits(&commit)?;
-        Ok(commit)
-    }
-
-    /// The generation of every partition that matters.
-    fn generations(&mut self, view: &View, fetched: &Fetched) -> Result<BTreeMap<PartitionId, Generation>, Stop> {
-        let keyspace = &self.shared.keyspace;
-        let whole = view.flushed().iter().chain(view.complete().iter());
-        let mut partitions: BTreeSet<PartitionId> = whole.flat_map(|db| keyspace.partitions(db)).collect();
-        let involved = view.entries().iter().filter(|(_, entry)| entry.used || entry.change.is_some());
-        partitions.extend(involved.filter_map(|((db, key), _)| keyspace.partition_of(*db, key)));
-        let mut generations = fetched.generations.clone();
-        for partition in partitions {
-            if generations.contains_key(&partition) {
-                continue;
-            }
-            match keyspace.known_generation(partition) {
-                Some(known) => drop(generations.insert(partition, known)),
-                None => drop(self.plan.partitions.insert(partition)),
-            }
-        }
-        if self.plan.partitions.iter().any(|partition| !generations.contains_key(partition)) {
-            return Err(Stop::FetchMore);
-        }
-        Ok(generations)
-    }
-
-    fn assemble_entry(
-        &self,
-        (db, key): &Name,
-        entry: &Entry,
-        view: &View,
-        generations: &BTreeMap<PartitionId, Generation>,
-        commit: &mut Commit,
-    ) -> Result<(), Stop> {
-        if !entry.used && entry.change.is_none() {
-            return Ok(());
-        }
-        let partition = self.shared.keyspace.partition_of(*db, key).ok_or(connection::NO_SUCH_DATABASE)?;
-        let current = generations.get(&partition).map_or(1, |generation| generation.number);
-        let place = |number| Place { partition, key: keyspace::stored_key(number, key) };
-        if let Some(found) = entry.found.as_ref().filter(|_| entry.used && !view.complete().contains(*db)) {
-            commit.reads.push((place(current), found.stamp));
-        }
-        let flushed = view.flushed().contains(*db);
-        let number = if flushed { current.saturating_add(1) } else { current };
-        match &entry.change {
-            Some(Some(value)) => commit.writes.push((place(number), Some(value.encode()))),
-            Some(None) if !flushed && entry.may_exist() => commit.writes.push((place(number), None)),
-            _ => {}
-        }
-        Ok(())
     }
 
     /// Commits, and prepares the next try if that fails.
@@ -389,24 +341,6 @@ impl<D: Database> Drop for Transaction<'_, D> {
     fn drop(&mut self) {
         self.release();
     }
-}
-
-fn check_limits(commit: &Commit) -> Result<(), Failure> {
-    let ranges: usize = commit.ranges.iter().map(|range| range.rows.len()).sum();
-    let keys = commit.reads.len() + commit.writes.len() + ranges;
-    if keys > MAX_TXN_KEYS {
-        return Err(Failure::limit(format_args!(
-            "a transaction may read and write {MAX_TXN_KEYS} keys at most, this one has {keys}"
-        )));
-    }
-    let size = |(place, value): &(Place, Option<Bytes>)| place.key.0.len() + value.as_ref().map_or(0, Bytes::len);
-    let bytes: usize = commit.writes.iter().map(size).sum();
-    if bytes > MAX_TXN_BYTES {
-        return Err(Failure::limit(format_args!(
-            "a transaction may write {MAX_TXN_BYTES} bytes at most, this one has {bytes}"
-        )));
-    }
-    Ok(())
 }
 
 fn timed_out() -> Failure {

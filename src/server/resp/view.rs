@@ -94,10 +94,10 @@ pub struct View {
 impl View {
     /// Nothing fetched.
     #[must_use]
-    pub fn new(now: UnixMillis, db: u8, random: u64) -> Self {
+    pub fn new(now: UnixMillis, random: u64) -> Self {
         Self {
             now,
-            db,
+            db: 0,
             random,
             entries: BTreeMap::new(),
             complete: Databases::default(),

@@ -7,6 +7,7 @@
 //!
 //! An expired key is deleted before it is left out.
 
+use annulus_base::time::Micros;
 use annulus_base::{Key, PartitionId};
 use annulus_replica::store::Stamp;
 use annulus_txn::interface::{Commit, Database, Place, SeenRange, TxnError, When};
@@ -24,9 +25,12 @@ const PAGE: u32 = 1_000;
 /// Keys asked for from each partition when a whole database is read at one instant.
 const GLANCE: u32 = 64;
 /// Most partitions that one call of `SCAN` looks into.
-const PARTITIONS_PER_SCAN: usize = 16;
-/// Most keys that one answer names.
-const MAX_KEYS: usize = 1_000_000;
+const PARTITIONS_PER_SCAN: usize = 64;
+/// Most keys that `SCAN` returns of a slot whose position in it is not known.
+const MAX_WHOLE_SLOT: usize = 100_000;
+/// Most bytes of keys in one answer, with what each takes besides.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+const PER_KEY: usize = 64;
 /// How many bytes of a stored key name its generation.
 const GENERATION_LEN: usize = 4;
 
@@ -85,12 +89,13 @@ impl<D: Database> Walk<'_, D> {
     /// # Errors
     /// The keys could not be read, or are too many for one answer.
     pub async fn keys(&self, wanted: impl Fn(&[u8]) -> bool) -> Result<Vec<Bytes>, Failure> {
-        let mut keys = Vec::new();
+        let (mut keys, mut size) = (Vec::new(), 0);
         let collect = |key: Bytes| {
             if wanted(&key) {
+                size += key.len() + PER_KEY;
                 keys.push(key);
             }
-            if keys.len() <= MAX_KEYS { Ok(()) } else { Err(too_many()) }
+            if size <= MAX_ANSWER { Ok(()) } else { Err(too_many()) }
         };
         self.every_key(collect).await?;
         Ok(keys)
@@ -155,7 +160,7 @@ impl<D: Database> Walk<'_, D> {
             keys.extend(page.keys);
             match page.next {
                 None => slot += 1,
-                Some(next) if whole && slot == first && keys.len() <= MAX_KEYS => from = Some(next),
+                Some(next) if whole && slot == first && keys.len() < MAX_WHOLE_SLOT => from = Some(next),
                 Some(next) => {
                     let cursor = self.shared.cursors.give(self.db, Position::Inside(slot, next));
                     return Ok(Scanned { cursor, keys });
@@ -178,7 +183,7 @@ impl<D: Database> Walk<'_, D> {
                 ranges.push((*partition, keyspace::generation_range(), 1));
                 ranges.push((*partition, keyspace::user_range(number), limit));
             }
-            let seen = self.database.scan(ranges, When::Latest, self.patience.left()).await?;
+            let seen = self.database.scan(ranges, When::Latest, self.patience_of_call()?).await?;
             let mut keys = Vec::new();
             let mut again = false;
             for (pair, number) in seen.chunks_exact(2).zip(assumed) {
@@ -196,7 +201,6 @@ impl<D: Database> Walk<'_, D> {
             for page in seen.iter().skip(1).step_by(2) {
                 self.delete_expired(page).await?;
             }
-            self.check_time()?;
         }
     }
 
@@ -210,7 +214,7 @@ impl<D: Database> Walk<'_, D> {
             }
             let end = range.end.clone();
             let ranges = vec![(partition, keyspace::generation_range(), 1), (partition, range, limit)];
-            let seen = self.database.scan(ranges, When::Latest, self.patience.left()).await?;
+            let seen = self.database.scan(ranges, When::Latest, self.patience_of_call()?).await?;
             let [generation, page] = seen.as_slice() else {
                 return Err(Failure::fixed("ERR the database answered another number of ranges than was asked"));
             };
@@ -220,7 +224,6 @@ impl<D: Database> Walk<'_, D> {
                 return Ok(Page { keys, next });
             }
             self.delete_expired(page).await?;
-            self.check_time()?;
         }
     }
 
@@ -239,18 +242,21 @@ impl<D: Database> Walk<'_, D> {
         if commit.writes.is_empty() {
             return Ok(());
         }
-        match self.database.commit(self.database.begin(), None, commit, self.patience.left()).await {
+        match self.database.commit(self.database.begin(), None, commit, self.patience_of_call()?).await {
             // Somebody else was faster: the next look will tell.
             Ok(_) | Err(TxnError::Conflict(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn check_time(&self) -> Result<(), Failure> {
-        if self.patience.left() > 0 {
-            return Ok(());
+    /// How long one call of the database may take.
+    fn patience_of_call(&self) -> Result<Micros, Failure> {
+        match self.patience.left().min(self.shared.patience().left()) {
+            0 => {
+                Err(Failure::fixed("TRYAGAIN the database could not be gone through in time; use SCAN, or retry later"))
+            }
+            left => Ok(left),
         }
-        Err(Failure::fixed("TRYAGAIN the keys changed faster than they could be read; retry later"))
     }
 }
 
@@ -284,5 +290,5 @@ fn in_generation(number: u32, rest: &[u8]) -> Key {
 }
 
 fn too_many() -> Failure {
-    Failure::limit(format_args!("an answer may name {MAX_KEYS} keys at most; use SCAN"))
+    Failure::limit(format_args!("the keys of one answer may take {MAX_ANSWER} bytes at most; use SCAN"))
 }

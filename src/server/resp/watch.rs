@@ -136,7 +136,7 @@ impl Watch {
         shared: &Shared,
         names: BTreeSet<Name>,
     ) -> Result<(), Failure> {
-        let job = Job { steps: &[], db: 0, watch: None, token: None, exec: true };
+        let job = Job { parts: &[], patience: shared.patience(), watch: None, token: None, exec: true };
         let mut transaction = Transaction::new(database, shared, job);
         // A second WATCH takes no locks of its own: it would have to wait behind those of the first.
         if let Some(lost) = self.lost.filter(|_| self.locked().is_none()) {

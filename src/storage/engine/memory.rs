@@ -95,7 +95,7 @@ impl Engine for MemoryEngine {
     }
 
     fn disk_bytes(&self) -> EngineResult<u64> {
-        match self.directory.open(FILE).and_then(|file| file.len()) {
+        match self.directory.open(FILE).and_then(|file| file.length()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
             other => other.map_err(EngineError::io(EngineKind::Memory, "read its snapshot file")),
         }

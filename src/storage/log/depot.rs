@@ -54,7 +54,7 @@ impl Depot {
         while let Some(name) = self.spares.pop() {
             let failed = |action| LogError::io(action, name.path(&*self.directory));
             let file = self.directory.open(&name.to_string()).map_err(failed("open"))?;
-            if file.len().map_err(failed("read"))? == self.segment_bytes {
+            if file.length().map_err(failed("read"))? == self.segment_bytes {
                 return Ok(Some(Spare { name, file, length: self.segment_bytes }));
             }
             self.directory.remove(&name.to_string()).map_err(failed("remove"))?;

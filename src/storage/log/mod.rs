@@ -130,8 +130,8 @@ impl Log {
         Ok(Self { queue, thread: Some(thread), cut })
     }
 
-    /// Adds a record, by copying it. It is written after the next [`Log::submit`], so that all
-    /// records of one turn of the event loop wake the writer once and share a sync.
+    /// Adds a record, by copying it. It is written at the latest after the next [`Log::submit`]: all records
+    /// of one turn of the event loop wake the writer once and share a sync.
     pub fn append(&self, kind: u8, version: u8, payload: &[u8]) -> Position {
         self.queue.append(kind, version, payload)
     }

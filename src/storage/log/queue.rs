@@ -157,8 +157,7 @@ impl Queue {
     /// For the writer: nothing more will be written.
     pub fn fail(&self) {
         let mut state = self.lock();
-        state.failed = true;
-        state.tasks.clear();
+        *state = State { appended: state.appended, failed: true, ..State::default() };
     }
 
     /// The last position done.

@@ -50,7 +50,7 @@ impl SegmentHeader {
     /// [`LogError::Corrupt`] if it is damaged or of another segment, [`LogError::Version`], [`LogError::Io`].
     pub fn read(file: &dyn File, number: u64, path: PathBuf) -> Result<Self, LogError> {
         let mut data = [0; HEADER];
-        let len = file.len().map_err(LogError::io("read", path.clone()))?;
+        let len = file.length().map_err(LogError::io("read", path.clone()))?;
         if len >= HEADER as u64 {
             file.read_exact_at(&mut data, 0).map_err(LogError::io("read", path.clone()))?;
         }

@@ -241,6 +241,7 @@ fn many_versions_survive_a_checkpoint_and_a_restart() {
 
 /// Prints what the hot calls cost.
 #[test]
+#[ignore = "measures; run it alone with --nocapture"]
 fn timing_of_hot_calls() {
     const N: u64 = 20_000;
     for kind in EngineKind::ALL {

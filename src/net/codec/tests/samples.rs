@@ -94,6 +94,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Busy,
         Refusal::Corrupt,
         Refusal::Wounded,
+        Refusal::DiskFull,
     ]
 }
 
@@ -135,7 +136,7 @@ fn requests() -> Vec<Message> {
         Message::Inquire(reference()),
         Message::Repair(id(), vec![placed()]),
         Message::Compare(Compare { id: id(), partition: partition(), range: range(), until, horizon, digest }),
-        Message::Fetch(partition(), vec![(key(), stamp())]),
+        Message::Fetch(id(), partition(), vec![(key(), stamp())]),
         Message::Purge(partition(), vec![(key(), stamp())]),
     ]
 }
@@ -145,8 +146,9 @@ fn answers() -> Vec<Message> {
         Message::ReadAnswer(id(), Ok(answer())),
         Message::LockAnswer(id(), Ok(Answer::default())),
         Message::Repaired(id()),
-        Message::Compared(id(), None),
-        Message::Compared(id(), Some(vec![(key(), stamp())])),
+        Message::Compared { id: id(), range: range(), here: None },
+        Message::Compared { id: id(), range: range(), here: Some(vec![(key(), stamp())]) },
+        Message::Fetched(id(), vec![placed()]),
     ];
     answers.extend(refusals().into_iter().map(|refusal| Message::LockAnswer(id(), Err(refusal))));
     let votes = [Vote::Yes, Vote::Decided(Outcome::Abort), Vote::Forgotten, Vote::NotNow(Refusal::Busy)];

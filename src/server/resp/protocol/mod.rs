@@ -1,4 +1,4 @@
-//! The Redis serialization protocol: requests in ([`decode`]), replies out ([`reply`]).
+//! The Redis serialization protocol: requests in ([`Decoder`]), replies out ([`Reply`]).
 //!
 //! Promises:
 //! - No bytes from a client can panic, hang or balloon the node: what one request may hold is bounded

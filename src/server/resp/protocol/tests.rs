@@ -75,7 +75,7 @@ fn what_is_no_request_ends_the_stream() {
         assert_eq!(decode(stream.as_bytes()), Err(ProtocolError(error.to_owned())), "{stream:?}");
     }
     for (first, error) in [("*", "mbulk count string"), ("x", "inline request")] {
-        let endless = first.repeat(1) + &"1".repeat(64 * 1024);
+        let endless = first.to_owned() + &"1".repeat(64 * 1024);
         let found = decode_in_pieces(endless.as_bytes(), 4096);
         assert_eq!(found, Err(ProtocolError(format!("too big {error}"))));
     }

@@ -3,9 +3,11 @@
 mod fake;
 mod faults;
 mod limits;
+mod line;
 mod random;
 mod redis;
 mod transcripts;
+mod walks;
 mod wire;
 
 use std::cell::Cell;

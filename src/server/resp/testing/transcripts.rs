@@ -67,7 +67,7 @@ async fn replay(text: &str, target: &Target<'_>) -> String {
             ("@wait", millis) => target.wait(millis.parse().unwrap()).await,
             ("@sort", _) => sort = true,
             ("@any", _) => any = true,
-            ("@flood", count) => flood(target, count.parse().unwrap()).await,
+            ("@flood", count) => flood(&mut target.connect().await, count.parse().unwrap()).await,
             _ if line.is_empty() || line.starts_with('#') => {}
             _ => continue,
         }
@@ -76,8 +76,8 @@ async fn replay(text: &str, target: &Target<'_>) -> String {
     out
 }
 
-async fn flood(target: &Target<'_>, count: usize) {
-    let mut client = target.connect().await;
+/// Sets `key:0` and so on.
+pub async fn flood(client: &mut Client, count: usize) {
     for number in 0..count {
         client.ask(&format!("SET key:{number} {number}")).await;
     }

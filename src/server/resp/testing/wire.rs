@@ -31,6 +31,14 @@ impl std::fmt::Display for Shown {
 }
 
 impl Shown {
+    /// The items of a list.
+    pub fn items(self) -> Vec<Self> {
+        match self {
+            Self::Many(_, items) => items,
+            line => panic!("no list: {line}"),
+        }
+    }
+
     /// The items of all lists in order, for answers whose order has no meaning.
     pub fn sorted(self) -> Self {
         match self {

@@ -165,7 +165,8 @@ fn fjall_holds_its_last_checkpoint_after_a_power_loss() {
 #[test]
 #[ignore = "started by killed_engines_lose_nothing_of_their_checkpoint"]
 fn writes_until_killed() {
-    let kind: EngineKind = std::env::var("ANNULUS_TEST_ENGINE").unwrap().parse().unwrap();
+    let Ok(kind) = std::env::var("ANNULUS_TEST_ENGINE") else { return };
+    let kind: EngineKind = kind.parse().unwrap();
     let path = std::env::var("ANNULUS_TEST_PATH").unwrap();
     let engine = open(kind, Path::new(&path), 1 << 20).unwrap();
     for round in 0_u32.. {

@@ -75,33 +75,57 @@ impl Run {
         (self.rng.below(8) as u8, 1, payload)
     }
 
+    fn begin_checkpoint(&mut self, writer: &mut Writer) -> Result<(), LogError> {
+        let keep = self.rng.below(4) as usize;
+        let snapshot = self.model.all[self.model.all.len().saturating_sub(keep)..].to_vec();
+        self.model.checkpoint = None;
+        self.appended += 1;
+        self.begun = self.appended;
+        writer.begin_checkpoint(self.begun, &mut group(&snapshot))?;
+        self.model.checkpoint = Some((self.model.all.len(), snapshot));
+        Ok(())
+    }
+
+    fn finish_checkpoint(&mut self, writer: &mut Writer) -> Result<(), LogError> {
+        self.model.finishing = self.model.checkpoint.is_some();
+        writer.finish_checkpoint(self.begun)?;
+        self.model.finished();
+        Ok(())
+    }
+
+    fn append(&mut self, writer: &mut Writer) -> Result<(), LogError> {
+        let count = self.rng.between(1, 6);
+        let records: Vec<_> = (0..count).map(|_| self.record()).collect();
+        self.model.all.extend_from_slice(&records);
+        write(writer, &records)?;
+        self.model.synced = self.model.all.len();
+        Ok(())
+    }
+
     fn step(&mut self, writer: &mut Writer) -> Result<(), LogError> {
         match self.rng.below(12) {
-            0 => {
-                let keep = self.rng.below(4) as usize;
-                let snapshot = self.model.all[self.model.all.len().saturating_sub(keep)..].to_vec();
-                self.model.checkpoint = None;
-                self.appended += 1;
-                writer.begin_checkpoint(self.appended, &mut group(&snapshot))?;
-                self.begun = self.appended;
-                self.model.checkpoint = Some((self.model.all.len(), snapshot));
-                Ok(())
+            0 => self.begin_checkpoint(writer),
+            1 => self.finish_checkpoint(writer),
+            _ => self.append(writer),
+        }
+    }
+
+    /// Starts the log; `None` if that fails for an injected failure, and for nothing else.
+    fn open(&mut self) -> Option<Writer> {
+        match open(&self.disk) {
+            Ok(opened) => {
+                self.model.restarted(opened.records);
+                Some(opened.writer)
             }
-            1 => {
-                self.model.finishing = self.model.checkpoint.is_some();
-                writer.finish_checkpoint(self.begun)?;
-                self.model.finished();
-                Ok(())
-            }
-            _ => {
-                let count = self.rng.between(1, 6);
-                let records: Vec<_> = (0..count).map(|_| self.record()).collect();
-                self.model.all.extend_from_slice(&records);
-                write(writer, &records)?;
-                self.model.synced = self.model.all.len();
-                Ok(())
+            Err(error) => {
+                assert!(matches!(error, LogError::Io { .. }), "{error}");
+                None
             }
         }
+    }
+
+    fn die(&mut self) {
+        self.disk = if self.rng.one_in(2) { self.disk.restart() } else { self.disk.lose_power() };
     }
 
     /// One life of the process, to its end by a clean close, a kill, a power loss or a failing operation.
@@ -109,9 +133,7 @@ impl Run {
         if self.rng.one_in(2) {
             self.disk.fail_after(self.rng.below(60));
         }
-        if let Ok(opened) = open(&self.disk) {
-            self.model.restarted(opened.records);
-            let mut writer = opened.writer;
+        if let Some(mut writer) = self.open() {
             let steps = self.rng.below(25);
             let lived = (0..steps).try_for_each(|_| self.step(&mut writer));
             if lived.is_ok() && self.rng.one_in(4) {
@@ -119,26 +141,48 @@ impl Run {
                 let _ = writer.close();
             }
         }
-        self.disk = if self.rng.one_in(2) { self.disk.restart() } else { self.disk.lose_power() };
+        self.die();
     }
+
+    /// A short life with two checkpoints, in which all operations fail after some.
+    fn live_briefly(&mut self, operations: u64) {
+        self.disk.fail_after(operations);
+        if let Some(mut writer) = self.open() {
+            let steps = [Self::append, Self::begin_checkpoint, Self::append, Self::finish_checkpoint];
+            // The second round uses the files that the first one freed. A failure ends this life.
+            let _ = steps.into_iter().cycle().take(8).try_for_each(|step| step(self, &mut writer));
+        }
+        self.die();
+    }
+}
+
+fn run(seed: u64) -> Run {
+    let rng = Rng::new(seed);
+    Run { rng, disk: SimDisk::new(!seed), model: Model::default(), appended: seed << 32, begun: 0 }
 }
 
 #[test]
 fn what_was_synced_is_replayed_and_nothing_is_invented() {
     for seed in 0..600 {
-        let mut run = Run {
-            rng: Rng::new(seed),
-            disk: SimDisk::new(!seed),
-            model: Model::default(),
-            appended: seed << 32,
-            begun: 0,
-        };
         println!("seed {seed}");
+        let mut run = run(seed);
         for _ in 0..12 {
             run.live();
         }
-        let opened = open(&run.disk).unwrap();
-        run.model.restarted(opened.records);
+        run.open().unwrap();
+    }
+}
+
+#[test]
+fn failures_at_any_two_operations_of_two_lives_are_survived() {
+    const ALL: u64 = 100;
+    for (first, second) in (0..ALL).flat_map(|first| (0..ALL).step_by(3).map(move |second| (first, second))) {
+        println!("operations {first} and {second}");
+        let mut run = run(first << 8 | second);
+        run.live_briefly(u64::MAX);
+        run.live_briefly(first);
+        run.live_briefly(second);
+        run.open().unwrap();
     }
 }
 

@@ -135,3 +135,13 @@ fn other_files_are_left_alone() {
     assert_eq!(open(&disk).unwrap().records, records);
     assert!(disk.contents().contains_key("notes.txt"));
 }
+
+#[test]
+fn every_segment_has_a_salt_of_its_own() {
+    let (disk, _) = filled(true);
+    let names = segments(&disk);
+    let salts: std::collections::BTreeSet<_> =
+        names.iter().map(|name| disk.contents()[name][32..40].to_vec()).collect();
+    assert!(names.len() > 2);
+    assert_eq!(salts.len(), names.len());
+}
