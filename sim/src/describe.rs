@@ -136,7 +136,10 @@ fn prepare(prepare: &Prepare) -> String {
             Check::Range(_, rows) => format!("[{}]", list(rows, |(at, seen)| format!("{}={}", key(at), stamp(*seen)))),
         });
         let writes =
-            list(&part.writes, |(key, value)| if value.is_some() { key.to_string() } else { format!("delete {key}") });
+            list(&part.writes, |(at, value)| {
+            let what = if value.is_some() { "" } else { "delete " };
+            format!("{what}{}", key(at))
+        });
         let checks = if checks.is_empty() { checks } else { format!(" saw {checks}") };
         format!("{}:{checks} writes {writes}", part.partition)
     });

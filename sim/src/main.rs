@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 all well, 1 a wrong answer, 2 no progress, 3 a crash, 64 bad arguments.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,16 +12,30 @@ use annulus_base::mutation::Mutation;
 use annulus_sim::run::{Case, catch_panics};
 use annulus_sim::scenario::{self, Scenario};
 use annulus_sim::violation::Violation;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 /// One seed in so many is run twice.
 const TWICE_EVERY: u64 = 20;
 /// Most seeds tried to find a mutation, unless told otherwise.
 const SEEDS_FOR_A_MUTATION: u64 = 2_000;
 
+#[derive(Subcommand)]
+enum Other {
+    /// Print how many rounds of gossip news takes to reach everybody.
+    Gossip,
+    /// Run transcripts and print them with what happens.
+    Transcript {
+        /// The files.
+        files: Vec<PathBuf>,
+    },
+}
+
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(name = "annulus-sim", about = "Simulates whole clusters of Annulus from one seed")]
 struct Arguments {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// Run this seed only, and print its options.
     seed: Option<u64>,
     /// Run so many seeds.
@@ -76,9 +91,17 @@ enum Failure {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
-    if arguments.list {
-        list();
-        return Ok(());
+    match &arguments.other {
+        Some(Other::Gossip) => {
+            gossip();
+            return Ok(());
+        }
+        Some(Other::Transcript { files }) => return files.iter().try_for_each(|file| transcript(file)),
+        None if arguments.list => {
+            list();
+            return Ok(());
+        }
+        None => {}
     }
     let mutation = arguments.mutation.as_deref().map(find_mutation).transpose()?;
     let scenario = match (&arguments.scenario, mutation) {
@@ -93,6 +116,22 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Some(seed) => one(Case { seed, scenario, mutation }, arguments.verbose),
         None => many(arguments, scenario, mutation),
     }
+}
+
+fn gossip() {
+    println!("rounds of gossip until every node knows the news of every other one (smallest and largest of 100 runs):");
+    for nodes in [3, 10, 100] {
+        let rounds = (0..100).map(|seed| annulus_gossip::rounds::to_convergence(nodes, seed));
+        let (least, most) = rounds.fold((u32::MAX, 0), |(least, most), rounds| (least.min(rounds), most.max(rounds)));
+        println!("  {nodes:>3} nodes: {least} to {most}");
+    }
+}
+
+fn transcript(file: &Path) -> Result<(), Failure> {
+    let wrong = |error: String| Failure::Usage(format!("{}: {error}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    print!("{}", annulus_sim::transcript::run(&text, None).map_err(wrong)?);
+    Ok(())
 }
 
 fn list() {

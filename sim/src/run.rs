@@ -65,6 +65,15 @@ impl Case {
     }
 }
 
+/// Looks for a seed that shows a mutation.
+#[must_use]
+pub fn hunt(mutation: Mutation, scenario: &'static Scenario, first: u64, most: u64) -> Option<(u64, Violation)> {
+    (first..first.saturating_add(most)).find_map(|seed| {
+        let case = Case { seed, scenario, mutation: Some(mutation) };
+        case.run(false).err().map(|violation| (seed, violation))
+    })
+}
+
 thread_local! {
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }

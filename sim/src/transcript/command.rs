@@ -1,6 +1,5 @@
 //! The commands of a transcript, as text.
 
-use annulus_base::mutation::Mutation;
 use annulus_base::time::{MILLISECOND, Micros, SECOND};
 
 /// How a cluster is set up.
@@ -16,7 +15,8 @@ pub(super) struct Cluster {
     pub(super) history: Micros,
     pub(super) retention: Micros,
     pub(super) repair: Micros,
-    pub(super) mutation: Option<Mutation>,
+    pub(super) marks: Micros,
+    pub(super) drift: Micros,
 }
 
 /// What a client asks for.
@@ -161,7 +161,8 @@ fn cluster(nodes: &str, options: &[&str]) -> Result<Cluster, String> {
         history: 600 * SECOND,
         retention: 60 * SECOND,
         repair: 600 * SECOND,
-        mutation: None,
+        marks: SECOND,
+        drift: 500 * MILLISECOND,
     };
     for option in options {
         match option.split_once('=').ok_or_else(|| format!("'{option}' is not option=value"))? {
@@ -174,10 +175,8 @@ fn cluster(nodes: &str, options: &[&str]) -> Result<Cluster, String> {
             ("history", value) => cluster.history = duration(value)?,
             ("retention", value) => cluster.retention = duration(value)?,
             ("repair", value) => cluster.repair = duration(value)?,
-            ("mutation", name) => {
-                let named = Mutation::ALL.into_iter().find(|mutation| format!("{mutation:?}") == name);
-                cluster.mutation = Some(named.ok_or_else(|| format!("no mutation is named '{name}'"))?);
-            }
+            ("marks", value) => cluster.marks = duration(value)?,
+            ("drift", value) => cluster.drift = duration(value)?,
             (other, _) => return Err(format!("unknown option '{other}'")),
         }
     }

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! cluster 3 [partitions=1] [replicas=3] [lock_timeout=..] [fast_path=..] [resend=..] [lease=..]
-//!           [history=..] [retention=..] [repair=..] [mutation=Name]
+//!           [history=..] [retention=..] [repair=..] [marks=..] [drift=..]
 //! a: n1 read x y              client a asks n1 for the latest versions
 //! a: n1 scan [partition]      ... for all keys of a partition
 //! a: n1 at 5ms x y            ... for the versions at n1's clock plus 5 ms (or minus)
@@ -40,17 +40,18 @@ mod stage;
 
 use std::fmt::Write as _;
 
+use annulus_base::mutation::Mutation;
 use command::Command;
 use stage::Stage;
 
 /// What parts commands from what they led to.
 const RULER: &str = "----";
 
-/// Runs the commands of a transcript and returns it with what they led to.
+/// Runs the commands of a transcript and returns it with what they led to. A mutation takes a rule out.
 ///
 /// # Errors
 /// Which line is not a command, or cannot be done.
-pub fn run(text: &str) -> Result<String, String> {
+pub fn run(text: &str, mutation: Option<Mutation>) -> Result<String, String> {
     let mut stage = None;
     let mut out = String::new();
     for block in text.split("\n\n").map(str::trim).filter(|block| !block.is_empty()) {
@@ -67,7 +68,7 @@ pub fn run(text: &str) -> Result<String, String> {
         }
         let _ = writeln!(out, "{RULER}");
         for line in commands {
-            let done = perform(&mut stage, line).map_err(|error| format!("{line}: {error}"))?;
+            let done = perform(&mut stage, line, mutation).map_err(|error| format!("{line}: {error}"))?;
             done.iter().for_each(|line| {
                 let _ = writeln!(out, "{line}");
             });
@@ -76,10 +77,10 @@ pub fn run(text: &str) -> Result<String, String> {
     Ok(out)
 }
 
-fn perform(stage: &mut Option<Stage>, line: &str) -> Result<Vec<String>, String> {
+fn perform(stage: &mut Option<Stage>, line: &str, mutation: Option<Mutation>) -> Result<Vec<String>, String> {
     match (Command::parse(line)?, stage.as_mut()) {
         (Command::Cluster(cluster), _) => {
-            let (new, log) = Stage::new(&cluster)?;
+            let (new, log) = Stage::new(&cluster, mutation)?;
             *stage = Some(new);
             Ok(log)
         }

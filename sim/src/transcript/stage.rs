@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use annulus_base::id::TxnRef;
-use annulus_base::mutation::Mutations;
+use annulus_base::mutation::{Mutation, Mutations};
 use annulus_base::rng::Rng;
 use annulus_base::time::{Micros, SECOND};
 use annulus_base::{Key, NodeId, PartitionId, Timestamp, TxnId};
@@ -69,7 +69,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) fn new(cluster: &Cluster) -> Result<(Self, Lines), String> {
+    pub(super) fn new(cluster: &Cluster, mutation: Option<Mutation>) -> Result<(Self, Lines), String> {
         let topology =
             topology(cluster.nodes, cluster.partitions, cluster.replicas).map_err(|error| error.to_string())?;
         let settings = Settings {
@@ -80,7 +80,9 @@ impl Stage {
             history: cluster.history,
             outcome_retention: cluster.retention,
             repair_interval: cluster.repair,
-            mutations: cluster.mutation.map_or(Mutations::NONE, Mutations::only),
+            marks_interval: cluster.marks,
+            max_clock_drift: cluster.drift,
+            mutations: mutation.map_or(Mutations::NONE, Mutations::only),
             ..Settings::default()
         };
         let rings = (0..cluster.partitions).map(|slot| {
@@ -101,10 +103,13 @@ impl Stage {
             history: History::default(),
             ledger: Ledger::default(),
         };
+        let lines = std::mem::take(&mut stage.lines);
         for node in 0..stage.nodes.len() {
             stage.start(node)?;
         }
-        let lines = std::mem::take(&mut stage.lines);
+        // A cluster that has found its rest: what it said on the way is of no interest.
+        stage.pass(SECOND, true)?;
+        stage.lines.clear();
         Ok((stage, lines))
     }
 
