@@ -135,8 +135,7 @@ fn prepare(prepare: &Prepare) -> String {
             Check::Key(at, seen) => format!("{}={}", key(at), stamp(*seen)),
             Check::Range(_, rows) => format!("[{}]", list(rows, |(at, seen)| format!("{}={}", key(at), stamp(*seen)))),
         });
-        let writes =
-            list(&part.writes, |(at, value)| {
+        let writes = list(&part.writes, |(at, value)| {
             let what = if value.is_some() { "" } else { "delete " };
             format!("{what}{}", key(at))
         });

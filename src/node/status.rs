@@ -203,7 +203,10 @@ impl Reporter {
             share: parts.topology.share(member.id).map_or(0, |share| (share * 10_000.0).round() as u32),
             up: own || parts.gossip.reachable(member.id),
             last_heard_ms: if own { Some(0) } else { heard },
-            lag_ms: facts.and_then(|facts| facts.mark).map(|mark| lag(mark.low_water)),
+            lag_ms: facts
+                .and_then(|facts| facts.mark)
+                .filter(|mark| mark.low_water > Timestamp::ZERO)
+                .map(|mark| lag(mark.low_water)),
             incarnation: facts.map(|facts| facts.incarnation.0),
             version: facts.and_then(|facts| facts.version.clone()),
             addresses: addresses.into_iter().filter_map(|(kind, at)| Some((kind.to_owned(), at?))).collect(),
