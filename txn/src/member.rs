@@ -190,6 +190,7 @@ impl Member {
                 self.recoveries.cancel(client);
             }
             Input::Unlock(txn, places) => {
+                self.coordinator.unlocked(txn);
                 let nodes = self.common.replicas(places.iter().map(|place| place.partition));
                 self.common.broadcast(nodes.into_iter().collect(), Message::Unlock(txn));
             }
