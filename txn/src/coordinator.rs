@@ -538,6 +538,10 @@ impl Coordinator {
             let sets = lockable(commit);
             *step = Step::Locking(LockOp::start(op, id, sets, false, deadline, common));
             self.put_back(op, operation);
+        } else if let Some(ahead) = ahead_of_clock(reasons.lowest, common) {
+            // Asking again with a timestamp that our clock does not reach yet would only be refused again.
+            *step = Step::Pausing(common.now.steady + ahead);
+            self.put_back(op, operation);
         } else if reasons.lowest > Timestamp::ZERO {
             let (start, locked) = (*start, *held);
             let attempt = self.new_try(op, start, locked, commit, reasons.lowest, deadline, common);
@@ -746,6 +750,13 @@ fn changed(commit: &Commit, lock: &LockOp, answers: &[Answer]) -> Option<Key> {
     let newer =
         |(place, seen): &&(Place, Stamp)| found.get(&(place.partition, &place.key)).is_some_and(|stamp| stamp > seen);
     commit.reads.iter().find(newer).map(|(place, _)| place.key.clone())
+}
+
+/// By how much a timestamp is further ahead of this node's wall clock than its readings may be,
+/// microseconds.
+fn ahead_of_clock(ts: Timestamp, common: &Common) -> Option<Micros> {
+    let reach = common.now.wall.saturating_add(common.settings.max_clock_drift);
+    ts.micros().checked_sub(reach).filter(|ahead| *ahead > 0)
 }
 
 /// Frees soft locks that are held under an id which no decision will free.
