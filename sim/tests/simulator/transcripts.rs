@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use annulus_sim::transcript;
 
-pub fn folder() -> PathBuf {
+fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts")
 }
 
