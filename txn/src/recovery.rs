@@ -36,6 +36,9 @@ enum Phase {
     Accepting(Outcome, BTreeSet<NodeId>),
 }
 
+/// Pauses double with every attempt, up to this power of two.
+const MOST_DOUBLINGS: u32 = 5;
+
 /// What a replica promised, and knew.
 type Promise = (Option<Arc<Prepare>>, Option<(Ballot, Outcome)>);
 
@@ -46,6 +49,8 @@ pub(crate) struct Recovery {
     participants: BTreeSet<PartitionId>,
     ballot: Ballot,
     highest_seen: u32,
+    /// Ballots taken and messages repeated, which is how patient it has become.
+    attempts: u32,
     phase: Phase,
     promises: BTreeMap<NodeId, Promise>,
     /// The YES votes seen, for the writes that others lack.
@@ -67,6 +72,7 @@ impl Recovery {
             participants,
             ballot: Ballot::COORDINATOR,
             highest_seen: 0,
+            attempts: 0,
             phase: Phase::Inquiring,
             promises: BTreeMap::new(),
             votes,
@@ -115,8 +121,20 @@ impl Recovery {
     /// Waits a random while before the next ballot.
     fn back_off(&mut self, common: &mut Common) {
         self.phase = Phase::BackingOff;
-        let longest = common.settings.resend_after.max(2);
+        let longest = self.patience(common).max(2);
         self.timer = common.now.steady + common.rng.between(1, longest);
+    }
+
+    /// How long to wait for answers, or at most before the next ballot. It grows, so that a slow network does not
+    /// outlast every attempt, and several recoverers soon leave one of them the time that it needs.
+    fn patience(&self, common: &Common) -> Micros {
+        common.settings.resend_after << self.attempts.min(MOST_DOUBLINGS)
+    }
+
+    /// Expects answers within the patience of this attempt; the next one has more.
+    fn await_answers(&mut self, common: &Common) {
+        self.timer = common.now.steady + self.patience(common);
+        self.attempts = self.attempts.saturating_add(1);
     }
 
     /// Takes a ballot above every ballot seen. No ballot is ever used twice: `rounds` counts those of
@@ -128,9 +146,24 @@ impl Recovery {
         self.ballot = Ballot { round: *rounds, node: common.id, incarnation };
         self.promises.clear();
         self.phase = Phase::Promising;
-        self.timer = common.now.steady + common.settings.resend_after;
-        let replicas = common.replicas(self.participants.iter().copied());
-        common.broadcast(replicas.into_iter().collect(), Message::Recover { txn: self.txn, ballot: self.ballot });
+        self.ask_promises(common);
+    }
+
+    /// Asks everybody who has not promised this ballot.
+    fn ask_promises(&mut self, common: &mut Common) {
+        self.await_answers(common);
+        let mut silent = common.replicas(self.participants.iter().copied());
+        silent.retain(|node| !self.promises.contains_key(node));
+        common.broadcast(silent.into_iter().collect(), Message::Recover { txn: self.txn, ballot: self.ballot });
+    }
+
+    /// Proposes the outcome to every acceptor that has not accepted it.
+    fn propose(&mut self, common: &mut Common) {
+        let Phase::Accepting(outcome, accepts) = &self.phase else { return };
+        let outcome = *outcome;
+        let silent = common.ring(self.txn.anchor).iter().filter(|node| !accepts.contains(node)).copied().collect();
+        self.await_answers(common);
+        common.broadcast(silent, Message::Accept { txn: self.txn, ballot: self.ballot, outcome });
     }
 
     /// A replica's answer to the ballot.
@@ -191,9 +224,7 @@ impl Recovery {
             None => Outcome::Abort,
         };
         self.phase = Phase::Accepting(outcome, BTreeSet::new());
-        self.timer = common.now.steady + common.settings.resend_after;
-        let acceptors = common.ring(self.txn.anchor).to_vec();
-        common.broadcast(acceptors, Message::Accept { txn: self.txn, ballot: self.ballot, outcome });
+        self.propose(common);
     }
 
     fn promised(&self, partition: PartitionId, common: &Common) -> bool {
@@ -275,8 +306,10 @@ impl Recovery {
         match &self.phase {
             // No word: its coordinator is gone, or so slow that it does not matter.
             Phase::Inquiring => self.back_off(common),
-            // Out of luck with this ballot (lost messages, or outbid): another one.
-            Phase::BackingOff | Phase::Promising | Phase::Accepting(..) => self.take_ballot(rounds, common),
+            Phase::BackingOff => self.take_ballot(rounds, common),
+            // Lost or slow messages: the ballot is as good as another, which would only outbid itself.
+            Phase::Promising => self.ask_promises(common),
+            Phase::Accepting(..) => self.propose(common),
         }
     }
 }

@@ -161,7 +161,7 @@ fn cluster(nodes: &str, options: &[&str]) -> Result<Cluster, String> {
         history: 600 * SECOND,
         retention: 60 * SECOND,
         repair: 600 * SECOND,
-        marks: SECOND,
+        marks: 600 * SECOND,
         drift: 500 * MILLISECOND,
     };
     for option in options {

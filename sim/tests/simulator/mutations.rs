@@ -3,9 +3,15 @@
 use annulus_base::mutation::Mutation;
 use annulus_sim::run::{catch_panics, hunt};
 use annulus_sim::scenario::Scenario;
+use annulus_sim::transcript;
 
-/// Mutations that need a chain of events too long for chance: not covered by this search.
-const SCRIPTED: [Mutation; 2] = [Mutation::BallotReused, Mutation::DecidesTwice];
+use crate::transcripts::folder;
+
+/// Mutations that need a chain of events too long for chance, each with the transcript that plays it.
+const SCRIPTED: [(Mutation, &str); 2] = [
+    (Mutation::BallotReused, "ballot_of_a_restarted_recoverer.txt"),
+    (Mutation::DecidesTwice, "coordinator_decides_once.txt"),
+];
 
 /// Most seeds tried for each of the others.
 const MOST_SEEDS: u64 = 400;
@@ -14,11 +20,26 @@ const MOST_SEEDS: u64 = 400;
 fn every_rule_is_missed_when_it_is_taken_out() {
     catch_panics();
     let mut unnoticed = Vec::new();
-    for mutation in Mutation::ALL.into_iter().filter(|mutation| !SCRIPTED.contains(mutation)) {
+    for mutation in
+        Mutation::ALL.into_iter().filter(|mutation| SCRIPTED.iter().all(|(scripted, _)| scripted != mutation))
+    {
         match hunt(mutation, Scenario::for_mutation(mutation), 1, MOST_SEEDS) {
             Some((seed, _)) => println!("{mutation:?} shows at seed {seed}"),
             None => unnoticed.push(mutation),
         }
     }
     assert!(unnoticed.is_empty(), "not noticed within {MOST_SEEDS} seeds: {unnoticed:?}");
+}
+
+#[test]
+fn scripted_situations_go_wrong_only_without_their_rule() {
+    for (mutation, file) in SCRIPTED {
+        let text = std::fs::read_to_string(folder().join(file)).unwrap();
+        let wrong = |mutation| {
+            let out = transcript::run(&text, mutation).unwrap_or_else(|error| panic!("{file}: {error}"));
+            out.lines().any(|line| line.starts_with("!!") || line.starts_with("wrong answer"))
+        };
+        assert!(!wrong(None), "{file} goes wrong by itself");
+        assert!(wrong(Some(mutation)), "{file} does not show {mutation:?}");
+    }
 }
