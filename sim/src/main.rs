@@ -27,6 +27,9 @@ enum Other {
     Transcript {
         /// The files.
         files: Vec<PathBuf>,
+        /// Take a rule of the protocol out.
+        #[arg(long)]
+        mutation: Option<String>,
     },
 }
 
@@ -50,7 +53,7 @@ struct Arguments {
     /// Take a rule of the protocol out; without a seed, look for one that shows it.
     #[arg(long)]
     mutation: Option<String>,
-    /// Bias the swarm towards a situation.
+    /// Bias the swarm towards a situation; without it, half of the seeds have a bias that follows from the seed.
     #[arg(long)]
     scenario: Option<String>,
     /// Threads.
@@ -96,7 +99,10 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             gossip();
             return Ok(());
         }
-        Some(Other::Transcript { files }) => return files.iter().try_for_each(|file| transcript(file)),
+        Some(Other::Transcript { files, mutation }) => {
+            let mutation = mutation.as_deref().map(find_mutation).transpose()?;
+            return files.iter().try_for_each(|file| transcript(file, mutation));
+        }
         None if arguments.list => {
             list();
             return Ok(());
@@ -106,16 +112,20 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mutation = arguments.mutation.as_deref().map(find_mutation).transpose()?;
     let scenario = match (&arguments.scenario, mutation) {
         (Some(name), _) => {
-            Scenario::named(name).ok_or_else(|| Failure::Usage(format!("no scenario is named '{name}'; see --list")))?
+            let named = Scenario::named(name);
+            Some(named.ok_or_else(|| Failure::Usage(format!("no scenario is named '{name}'; see --list")))?)
         }
-        (None, Some(mutation)) => Scenario::for_mutation(mutation),
-        (None, None) => &scenario::SWARM,
+        (None, mutation) => mutation.map(Scenario::for_mutation),
     };
     catch_panics();
     match arguments.seed {
-        Some(seed) => one(Case { seed, scenario, mutation }, arguments.verbose),
+        Some(seed) => one(case(seed, scenario, mutation), arguments.verbose),
         None => many(arguments, scenario, mutation),
     }
+}
+
+fn case(seed: u64, scenario: Option<&'static Scenario>, mutation: Option<Mutation>) -> Case {
+    Case { seed, scenario: scenario.unwrap_or_else(|| Scenario::of_seed(seed)), mutation }
 }
 
 fn gossip() {
@@ -127,10 +137,10 @@ fn gossip() {
     }
 }
 
-fn transcript(file: &Path) -> Result<(), Failure> {
+fn transcript(file: &Path, mutation: Option<Mutation>) -> Result<(), Failure> {
     let wrong = |error: String| Failure::Usage(format!("{}: {error}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
-    print!("{}", annulus_sim::transcript::run(&text, None).map_err(wrong)?);
+    print!("{}", annulus_sim::transcript::run(&text, mutation).map_err(wrong)?);
     Ok(())
 }
 
@@ -180,7 +190,7 @@ struct Hunt {
     found: Mutex<Option<(Case, Violation)>>,
 }
 
-fn many(arguments: &Arguments, scenario: &'static Scenario, mutation: Option<Mutation>) -> Result<(), Failure> {
+fn many(arguments: &Arguments, scenario: Option<&'static Scenario>, mutation: Option<Mutation>) -> Result<(), Failure> {
     let first = arguments.first.unwrap_or_else(fresh_seed);
     let seeds = match (arguments.seeds, arguments.seconds, mutation) {
         (Some(seeds), ..) => seeds,
@@ -221,13 +231,13 @@ fn fresh_seed() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_micros() as u64)
 }
 
-fn work(hunt: &Hunt, scenario: &'static Scenario, mutation: Option<Mutation>) {
+fn work(hunt: &Hunt, scenario: Option<&'static Scenario>, mutation: Option<Mutation>) {
     while !hunt.stop.load(Ordering::Relaxed) && hunt.until.is_none_or(|until| Instant::now() < until) {
         let seed = hunt.next.fetch_add(1, Ordering::Relaxed);
         if seed >= hunt.end {
             return;
         }
-        let case = Case { seed, scenario, mutation };
+        let case = case(seed, scenario, mutation);
         let result = if seed.is_multiple_of(TWICE_EVERY) { case.run_twice() } else { case.run(false) };
         match result {
             Ok(report) => {
@@ -238,7 +248,7 @@ fn work(hunt: &Hunt, scenario: &'static Scenario, mutation: Option<Mutation>) {
             Err(violation) => {
                 hunt.stop.store(!hunt.keep_going, Ordering::Relaxed);
                 if hunt.keep_going {
-                    println!("seed {seed}: {violation}");
+                    println!("seed {seed} ({}): {violation}", case.scenario.name);
                 }
                 let mut found = hunt.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 found.get_or_insert((case, violation));

@@ -1,8 +1,9 @@
 //! Running one seed, or many: panics become violations, and a sample of seeds is run twice to prove that
 //! nothing but the seed decides.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
 
 use annulus_base::mutation::{Mutation, Mutations};
 
@@ -55,7 +56,7 @@ impl Case {
     /// The command that runs it again.
     #[must_use]
     pub fn command(&self) -> String {
-        let scenario = if self.scenario.name == crate::scenario::SWARM.name {
+        let scenario = if self.scenario.name == Scenario::of_seed(self.seed).name {
             String::new()
         } else {
             format!(" --scenario {}", self.scenario.name)
@@ -75,16 +76,30 @@ pub fn hunt(mutation: Mutation, scenario: &'static Scenario, first: u64, most: u
 }
 
 thread_local! {
+    static RUNNING: Cell<bool> = const { Cell::new(false) };
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Makes panics of this thread quiet, and remembers where they happened.
+/// Makes the panics of runs quiet, and remembers where they happened. Other panics are reported as ever.
 pub fn catch_panics() {
-    panic::set_hook(Box::new(|info| PANIC.with(|slot| *slot.borrow_mut() = Some(info.to_string()))));
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let report = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if RUNNING.get() {
+                PANIC.with(|slot| *slot.borrow_mut() = Some(info.to_string()));
+            } else {
+                report(info);
+            }
+        }));
+    });
 }
 
 fn caught(run: impl FnOnce() -> Result<Report, Violation>) -> Result<Report, Violation> {
-    panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+    RUNNING.set(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(run));
+    RUNNING.set(false);
+    result.unwrap_or_else(|_| {
         let what = PANIC.with(|slot| slot.borrow_mut().take());
         Err(Violation::Crash(what.unwrap_or_else(|| "a panic".into())))
     })

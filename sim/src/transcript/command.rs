@@ -35,6 +35,8 @@ pub(super) enum Ask {
 pub(super) struct Filter {
     pub(super) link: Option<(usize, usize)>,
     pub(super) kind: Option<String>,
+    /// There may be none.
+    pub(super) any: bool,
 }
 
 /// One command. Nodes are numbered from 0.
@@ -142,6 +144,7 @@ fn parse_filter(words: &[&str]) -> Result<Filter, String> {
     let mut filter = Filter::default();
     for word in words {
         match word.split_once("->") {
+            None if *word == "any" => filter.any = true,
             Some((from, to)) => filter.link = Some((node(from)?, node(to)?)),
             None => filter.kind = Some((*word).to_owned()),
         }
@@ -218,8 +221,9 @@ mod tests {
         let writes = vec![("x".to_owned(), Some("1".to_owned())), ("1.y".to_owned(), None)];
         let ask = Ask::Set { writes, seen: vec!["x".into()], scanned: false, locked: false };
         assert_eq!(set, Command::Ask { client: "a".into(), node: 1, ask });
-        let filter = Filter { link: Some((0, 2)), kind: Some("Vote".into()) };
-        assert_eq!(Command::parse("drop n1->n3 Vote"), Ok(Command::Drop(filter)));
+        let filter = Filter { link: Some((0, 2)), kind: Some("Vote".into()), any: false };
+        assert_eq!(Command::parse("drop n1->n3 Vote"), Ok(Command::Drop(filter.clone())));
+        assert_eq!(Command::parse("deliver any n1->n3 Vote"), Ok(Command::Deliver(Filter { any: true, ..filter })));
         assert_eq!(Command::parse("clock n1 -5ms"), Ok(Command::Clock(0, -5_000)));
     }
 

@@ -230,7 +230,7 @@ impl Stage {
         };
         let (taken, left): (Vec<_>, Vec<_>) = std::mem::take(&mut self.under_way).into_iter().partition(matches);
         self.under_way = left;
-        if taken.is_empty() { Err("no such message is under way".into()) } else { Ok(taken) }
+        if taken.is_empty() && !filter.any { Err("no such message is under way".into()) } else { Ok(taken) }
     }
 
     fn deliver(&mut self, from: usize, to: usize, message: Message) -> Result<(), String> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use annulus_sim::transcript;
 
-fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts")
 }
 
