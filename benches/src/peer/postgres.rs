@@ -25,9 +25,11 @@ const STANDBYS: [&str; 2] = ["s1", "s2"];
 pub async fn start(dir: &Path) -> Result<Peer, Failure> {
     let programs = Programs::find(dir)?;
     let [primary, standby1, standby2] = free_ports()?;
-    programs.run("initdb", |command| {
-        command.arg("-D").arg(dir.join("p")).args(["-U", "bench", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"])
-    })?;
+    programs
+        .run("initdb", |command| {
+            command.arg("-D").arg(dir.join("p")).args(["-U", "bench", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"])
+        })
+        .await?;
     configure(&dir.join("p"), primary)?;
     let mut servers = vec![programs.start("p", dir)?];
     let ready = async || {
@@ -37,12 +39,14 @@ pub async fn start(dir: &Path) -> Result<Peer, Failure> {
     until_ready("postgres", &mut servers, ready).await?;
     for (name, address) in STANDBYS.into_iter().zip([standby1, standby2]) {
         let from = format!("host=127.0.0.1 port={} user=bench application_name={name}", primary.port());
-        programs.run("pg_basebackup", |command| {
-            command
-                .arg("-D")
-                .arg(dir.join(name))
-                .args(["-R", "-X", "stream", "-c", "fast", "-C", "-S", name, "-d", &from])
-        })?;
+        programs
+            .run("pg_basebackup", |command| {
+                command
+                    .arg("-D")
+                    .arg(dir.join(name))
+                    .args(["-R", "-X", "stream", "-c", "fast", "-C", "-S", name, "-d", &from])
+            })
+            .await?;
         configure(&dir.join(name), address)?;
         servers.push(programs.start(name, dir)?);
     }
@@ -122,9 +126,11 @@ impl Programs {
         Server::start(name, dir, command, Signal::INT)
     }
 
-    fn run(&self, program: &str, arguments: impl FnOnce(&mut Command) -> &mut Command) -> Result<(), Failure> {
+    /// Runs a program until it ends; it is killed if this is dropped.
+    async fn run(&self, program: &str, arguments: impl FnOnce(&mut Command) -> &mut Command) -> Result<(), Failure> {
         let mut command = self.command(program);
-        let output = arguments(&mut command).current_dir("/").output()?;
+        arguments(&mut command).current_dir("/");
+        let output = tokio::process::Command::from(command).kill_on_drop(true).output().await?;
         if output.status.success() {
             return Ok(());
         }
