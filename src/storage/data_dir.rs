@@ -13,7 +13,9 @@ const LOG: &str = "log";
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     /// Another process has it.
-    #[error("the data directory {path} is in use by {owner}; stop that process, or start this node with another one")]
+    #[error(
+        "the data directory {path} is in use by {owner}; stop that process, or choose another directory with --data-dir"
+    )]
     InUse {
         /// The directory.
         path: PathBuf,
