@@ -20,6 +20,7 @@ use super::shared::Patience;
 use super::transaction::{self, Job, NotDone, Part, PartDone, Step, Verdict};
 use super::view::{Name, check_key};
 use super::walk::Walk;
+use crate::metrics::Family;
 
 /// Executes one command and answers it.
 pub async fn execute<D: Database>(server: &Server<D>, session: &mut Session, arguments: Vec<Bytes>) -> Reply {
@@ -28,7 +29,7 @@ pub async fn execute<D: Database>(server: &Server<D>, session: &mut Session, arg
     let command = match server.shared.commands.resolve(&arguments).and_then(|found| check(found, &arguments)) {
         Ok(command) => command,
         Err(failure) => {
-            server.shared.stats.record("rejected", begun.elapsed(), true);
+            server.shared.answered("rejected", Family::Other, begun.elapsed(), true);
             return reject(server, session, &arguments, failure).into();
         }
     };
@@ -36,7 +37,7 @@ pub async fn execute<D: Database>(server: &Server<D>, session: &mut Session, arg
     let step = Step { command, arguments };
     let reply = Execution { server, session }.run(&step).await.unwrap_or_else(Reply::from);
     let time = begun.elapsed();
-    server.shared.stats.record(command.name, time, reply.is_error());
+    server.shared.answered(command.name, command.family(), time, reply.is_error());
     // Passwords are nobody else's business.
     if !matches!(command.name, "auth" | "hello") {
         server.shared.slow_log.offer(server.shared.wall() / 1_000_000, time, &step.arguments, &session.client);
