@@ -25,7 +25,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
     if code != 200 {
         let said: String = text.lines().next().unwrap_or_default().chars().take(MOST_SHOWN).collect();
         let doubt = if code == 503 { "" } else { "; is this the HTTP address of an Annulus node?" };
-        return Err(format!("{address} answered {code} to /status: {said}{doubt}").into());
+        let said = if said.is_empty() { said } else { format!(": {said}") };
+        return Err(format!("{address} answered {code} to /status{said}{doubt}").into());
     }
     let status = serde_json::from_str(&text).map_err(|error| {
         format!("{address} does not answer like an Annulus node of this version ({error}); is this its HTTP address?")

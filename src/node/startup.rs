@@ -117,10 +117,10 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), NodeErro
     Ok(())
 }
 
-/// The failure, with where it happened. Engines do not always say that the disk is full; the disk does.
+/// The failure, with where it happened. Not every failure for lack of space says so; the disk does.
 fn stopped(failure: NodeError, data_dir: &Path) -> NodeError {
     let full = || disk::usage(data_dir).is_ok_and(|usage| usage.used_ratio > NO_ROOM);
-    let silent = !matches!(failure, NodeError::Log(_));
+    let silent = !failure.to_string().contains("free space");
     let advice = if silent && full() { "; its disk is full: free space, then start the node again" } else { "" };
     NodeError::Stopped { data_dir: data_dir.to_owned(), failure: Box::new(failure), advice }
 }

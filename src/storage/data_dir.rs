@@ -23,7 +23,9 @@ pub enum DataDirError {
         owner: String,
     },
     /// It cannot be created, read or written.
-    #[error("the data directory {path} cannot be used: {source}; check that it is writable and not full")]
+    #[error(
+        "the data directory {path} cannot be used: {source}; check that it can be made there, is writable and not full"
+    )]
     Io {
         /// The directory.
         path: PathBuf,
