@@ -144,15 +144,15 @@ metrics! {
 
     /// The vote log.
     LogMetrics {
-        /// Records appended.
+        /// Records appended to the log.
         records: Counter = "annulus_log_records_total", Count;
-        /// Bytes appended.
+        /// Bytes appended to the log.
         bytes: Counter = "annulus_log_bytes_total", Bytes;
-        /// Syncs to disk.
+        /// Syncs of the log to disk.
         syncs: Counter = "annulus_log_syncs_total", Count;
-        /// How long one sync took, the write before it included.
+        /// How long one sync of the log took, the write before it included.
         sync: Histogram = "annulus_log_sync_seconds", Seconds;
-        /// Records that shared one sync.
+        /// Records that shared one sync of the log.
         group: Histogram = "annulus_log_group_records", Count;
         /// Size of the log now.
         size: Gauge = "annulus_log_size_bytes", Bytes;
@@ -208,19 +208,19 @@ metrics! {
 
     /// Connections to one peer (label `peer`).
     PeerMetrics {
-        /// Bytes received.
+        /// Bytes received from a peer.
         bytes_in: Counter = "annulus_peer_received_bytes_total", Bytes;
-        /// Bytes sent.
+        /// Bytes sent to a peer.
         bytes_out: Counter = "annulus_peer_sent_bytes_total", Bytes;
-        /// Frames received.
+        /// Frames received from a peer.
         frames_in: Counter = "annulus_peer_received_frames_total", Count;
-        /// Frames sent.
+        /// Frames sent to a peer.
         frames_out: Counter = "annulus_peer_sent_frames_total", Count;
-        /// Messages dropped because the queue was full or the connection down.
+        /// Messages to a peer dropped because the queue was full or the connection down.
         dropped: Counter = "annulus_peer_dropped_messages_total", Count;
-        /// Connections made.
+        /// Connections made to a peer.
         connects: Counter = "annulus_peer_connects_total", Count;
-        /// Bytes waiting to be sent now.
+        /// Bytes waiting to be sent to a peer now.
         queue: Gauge = "annulus_peer_queue_bytes", Bytes;
     }
 
@@ -234,9 +234,9 @@ metrics! {
         refused: Counter = "annulus_client_connections_refused_total", Count;
         /// Connections closed because of bytes that are not the protocol.
         broken: Counter = "annulus_client_protocol_errors_total", Count;
-        /// Bytes received.
+        /// Bytes received from clients.
         bytes_in: Counter = "annulus_client_received_bytes_total", Bytes;
-        /// Bytes sent.
+        /// Bytes sent to clients.
         bytes_out: Counter = "annulus_client_sent_bytes_total", Bytes;
         /// Requests refused early, by reason.
         shed_overload: Counter = "annulus_requests_shed_total" ["reason" = "overload"], Count;

@@ -90,7 +90,7 @@ fn slow_and_silent_clients_cost_little_and_hurt_nobody() {
 #[test]
 fn a_flood_of_connections_is_told_so_and_hurts_nobody() {
     const MOST: usize = 20;
-    let mut cluster = Cluster::start_with(1, &["--max-clients=20", "--max-http-clients=4"]);
+    let mut cluster = Cluster::start_with(1, &["--max-clients=20", "--max-client-memory=1MiB", "--max-http-clients=4"]);
     let node = &cluster.nodes[0];
     let mut bystander = node.client();
     bystander.must::<()>("SET k v");
@@ -105,6 +105,8 @@ fn a_flood_of_connections_is_told_so_and_hurts_nobody() {
         assert_eq!(say(node.kv, b"PING\r\n"), "-ERR max number of clients reached\r\n");
     }
     assert_eq!(bystander.must::<String>("GET k"), "v");
+    let refusal = bystander.refused(&[b"SET", b"k", &vec![b'v'; 2 << 20]]);
+    assert_eq!(refusal, "LIMIT a command may have 1048576 bytes at most");
     // More than HTTP has places: they wait, and a slow one gives its place up in time.
     let half: Vec<TcpStream> = (0..8)
         .map(|_| {

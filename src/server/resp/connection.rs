@@ -88,6 +88,7 @@ impl<D: Database> Connection<D> {
                     }
                 }
                 Ok(Some(Request::TooLarge(why))) => {
+                    self.server.shared.stats.oversized.add(1);
                     self.session.break_queue();
                     Reply::Error(why.into()).write(self.session.version(), &mut self.output);
                 }

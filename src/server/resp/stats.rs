@@ -55,7 +55,7 @@ pub struct Stats {
     pub rejected: Counter,
     /// Connections closed because of bytes that are not the protocol.
     pub broken: Counter,
-    /// Requests and answers refused because of the memory that they would take.
+    /// Requests and answers refused because they are too large.
     pub oversized: Counter,
     /// Bytes received.
     pub received: Counter,

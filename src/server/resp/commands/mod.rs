@@ -169,30 +169,14 @@ impl Command {
     #[must_use]
     pub fn family(&self) -> Family {
         let (first, last, _) = self.keys;
-        match self.run {
-            Run::Flow(Flow::Exec) => Family::Transaction,
-            Run::Flow(flow) | Run::Whole { outside: flow, .. } if flow.walks() => Family::Scan,
-            _ if first == 0 => {
-                if self.is_write() {
-                    Family::MultiWrite
-                } else {
-                    Family::Other
-                }
-            }
-            _ if first == last => {
-                if self.is_write() {
-                    Family::Write
-                } else {
-                    Family::Read
-                }
-            }
-            _ => {
-                if self.is_write() {
-                    Family::MultiWrite
-                } else {
-                    Family::MultiRead
-                }
-            }
+        match (self.run, self.is_write()) {
+            (Run::Flow(Flow::Exec), _) => Family::Transaction,
+            (Run::Flow(flow) | Run::Whole { outside: flow, .. }, _) if flow.walks() => Family::Scan,
+            (_, false) if first == 0 => Family::Other,
+            (_, true) if first == 0 || first != last => Family::MultiWrite,
+            (_, true) => Family::Write,
+            (_, false) if first != last => Family::MultiRead,
+            (_, false) => Family::Read,
         }
     }
 

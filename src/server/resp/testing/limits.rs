@@ -227,7 +227,7 @@ fn half_a_command_holds_no_more_than_one_client_may() {
         assert_eq!(answer, "(error) LIMIT this connection holds too much unfinished work (max_client_memory)");
         fixture.wait_for(|server| server.shared.clients.count() == 0).await;
         assert_eq!(fixture.server.shared.stats.buffered.get(), 0);
-        assert_eq!(fixture.server.shared.stats.oversized.get(), 1);
+        assert_eq!(fixture.server.shared.stats.oversized.get(), 2);
     });
 }
 
