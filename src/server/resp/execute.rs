@@ -178,7 +178,7 @@ impl<D: Database> Execution<'_, D> {
         };
         if self.session.watch.is_active() && outcome.is_ok() {
             let lost = matches!(outcome, Ok(None));
-            self.session.watch.settle(&self.server.database, lost);
+            self.session.watch.settle(&self.server.database, &self.server.shared, lost);
         }
         self.session.watch.clear(&self.server.database);
         let Some(done) = outcome.transpose() else { return Ok(Reply::NullArray) };

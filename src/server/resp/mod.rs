@@ -31,6 +31,7 @@ pub mod clients;
 pub mod commands;
 pub mod config;
 pub mod connection;
+mod contention;
 mod cursors;
 pub mod errors;
 mod execute;
