@@ -11,7 +11,7 @@ use std::io;
 use std::rc::Rc;
 
 use annulus_txn::interface::Database;
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -20,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 use super::Server;
 use super::clients::Client;
 use super::execute::execute;
-use super::protocol::{Decoder, Reply, Request};
+use super::pipeline::{self, Batch};
+use super::protocol::{Decoder, ProtocolError, Reply, Request};
 use super::session::Session;
 
 /// What is read at once at most; buffers larger than this are given back when they are empty.
@@ -32,12 +33,17 @@ const TURN: usize = 64;
 /// What a connection may hold however little memory is left.
 const FREE_SHARE: usize = 64 * 1024;
 
+/// What the decoder says.
+type Decoded = Result<Option<Request>, ProtocolError>;
+
 /// A connection at work.
 pub struct Connection<D: Database> {
     server: Rc<Server<D>>,
     stream: TcpStream,
     session: Session,
     decoder: Decoder,
+    /// What was decoded already, but not for the batch at hand.
+    ahead: Option<Decoded>,
     input: BytesMut,
     output: BytesMut,
     /// When bytes were last received or sent.
@@ -50,7 +56,7 @@ impl<D: Database> Connection<D> {
         let decoder = Decoder::new(server.shared.config.request_limits());
         let session = Session::new(client);
         let (input, output) = (BytesMut::new(), BytesMut::new());
-        Self { server, stream, session, decoder, input, output, progress: Instant::now() }
+        Self { server, stream, session, decoder, ahead: None, input, output, progress: Instant::now() }
     }
 
     /// Serves it until it ends. When `shutdown` is cancelled, the command at hand is finished first.
@@ -74,15 +80,18 @@ impl<D: Database> Connection<D> {
         let most = self.server.shared.config.max_unsent;
         let mut done = 0;
         while self.output.len() < most && !self.session.closing {
-            match self.decoder.next(&mut self.input) {
+            match self.next_request() {
                 Ok(None) => break,
-                Ok(Some(Request::Command(arguments))) => {
-                    let reply = execute(&self.server, &mut self.session, arguments).await;
-                    if self.session.replies.next() {
-                        // The answer to HELLO is in the new version already.
-                        reply.write(self.session.version(), &mut self.output);
+                Ok(Some(Request::Command(arguments))) => match self.collect(arguments) {
+                    Ok(batch) => {
+                        let replies = pipeline::run(&self.server, &mut self.session, batch).await;
+                        replies.iter().for_each(|reply| self.answer(reply));
                     }
-                }
+                    Err(arguments) => {
+                        let reply = execute(&self.server, &mut self.session, arguments).await;
+                        self.answer(&reply);
+                    }
+                },
                 Ok(Some(Request::TooLarge(why))) => {
                     self.session.break_queue();
                     Reply::Error(why.into()).write(self.session.version(), &mut self.output);
@@ -102,6 +111,38 @@ impl<D: Database> Connection<D> {
             }
         }
         Ok(())
+    }
+
+    fn next_request(&mut self) -> Decoded {
+        self.ahead.take().unwrap_or_else(|| self.decoder.next(&mut self.input))
+    }
+
+    /// Takes the commands that can be executed together with this one; gives it back if there are none.
+    fn collect(&mut self, arguments: Vec<Bytes>) -> Result<Batch, Vec<Bytes>> {
+        if self.input.is_empty() {
+            return Err(arguments);
+        }
+        let shared = &self.server.shared;
+        let mut batch = Batch::begin(shared, &self.session, arguments)?;
+        loop {
+            let next = match self.decoder.next(&mut self.input) {
+                Ok(None) => return Ok(batch),
+                Ok(Some(Request::Command(arguments))) => match batch.add(shared, arguments) {
+                    Ok(()) => continue,
+                    Err(arguments) => Ok(Some(Request::Command(arguments))),
+                },
+                other => other,
+            };
+            self.ahead = Some(next);
+            return Ok(batch);
+        }
+    }
+
+    fn answer(&mut self, reply: &Reply) {
+        if self.session.replies.next() {
+            // The answer to HELLO is in the new version already.
+            reply.write(self.session.version(), &mut self.output);
+        }
     }
 
     /// Sends what can be sent without waiting.

@@ -19,8 +19,9 @@ use tokio::time::Instant;
 use super::commands::connection;
 use super::errors::Failure;
 use super::keyspace;
+use super::protocol::Reply;
 use super::shared::{Patience, Shared};
-use super::transaction::{Job, Stop, Transaction};
+use super::transaction::{Job, Part, PartDone, Stop, Transaction};
 use super::value::UnixMillis;
 use super::view::Name;
 
@@ -131,7 +132,8 @@ impl Watch {
         self.lost = lost.then_some(since);
     }
 
-    /// Begins to watch more keys.
+    /// Begins to watch more keys, and runs commands that read only these at the instant at which they were seen.
+    /// Answers `None` for the commands if there was no such instant, since the keys were locked.
     ///
     /// # Errors
     /// They could not be read.
@@ -140,8 +142,9 @@ impl Watch {
         database: &D,
         shared: &Shared,
         names: BTreeSet<Name>,
-    ) -> Result<(), Failure> {
-        let job = Job { parts: &[], patience: shared.patience(), watch: None, token: None, exec: true };
+        reads: &[Part<'_>],
+    ) -> Result<Option<Vec<Reply>>, Failure> {
+        let job = Job { parts: reads, patience: shared.patience(), watch: None, token: None, exec: true };
         let mut transaction = Transaction::new(database, shared, job);
         // A second WATCH takes no locks of its own: it would have to wait behind those of the first.
         let contended = self.lost.is_some() || shared.contention.about(&names);
@@ -153,7 +156,7 @@ impl Watch {
         transaction.plan.names = names;
         loop {
             match self.try_add(&mut transaction).await {
-                Ok(()) => return Ok(()),
+                Ok(replies) => return Ok(replies),
                 Err(Stop::Failed(failure)) => return Err(failure),
                 Err(Stop::Txn(error)) if !may_go_on(&error) => return Err(error.into()),
                 // Nobody waits for a lock in vain: the keys are watched without it.
@@ -171,7 +174,7 @@ impl Watch {
         }
     }
 
-    async fn try_add<D: Database>(&mut self, transaction: &mut Transaction<'_, D>) -> Result<(), Stop> {
+    async fn try_add<D: Database>(&mut self, transaction: &mut Transaction<'_, D>) -> Result<Option<Vec<Reply>>, Stop> {
         let mut view = transaction.empty_view();
         let fetched = transaction.fetch(&mut view).await?;
         if view.writes() {
@@ -198,7 +201,9 @@ impl Watch {
             let until = Instant::now() + transaction.shared.config.watch_lease;
             *self.locks.borrow_mut() = Some(Locks { txn, places, until });
         }
-        Ok(())
+        let replies = |done: PartDone| done.replies.into_iter().map(|reply| reply.unwrap_or(Reply::Null));
+        let done = fetched.at_one_instant.then(|| transaction.apply(&mut view));
+        Ok(done.map(|parts| parts.into_iter().flat_map(replies).collect()))
     }
 }
 
