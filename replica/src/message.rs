@@ -147,6 +147,8 @@ pub enum Refusal {
     DiskFull,
     /// An older transaction took this transaction's soft lock.
     Wounded,
+    /// What is asked for in one partition has more bytes than one answer may have.
+    TooLarge,
 }
 
 /// Who holds a lock.

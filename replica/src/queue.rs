@@ -84,7 +84,7 @@ impl Replica {
         }
         let set = ReadSet { keys: waiting.lock.keys.clone(), ranges: Vec::new() };
         let answer = self.look_up(partition, &set, Timestamp::MAX, waiting.lock.detail, store)?;
-        out.send(waiting.from, Message::LockAnswer(waiting.lock.id, answer.ok_or(Refusal::Corrupt)));
+        out.send(waiting.from, Message::LockAnswer(waiting.lock.id, answer));
         Ok(())
     }
 

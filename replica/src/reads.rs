@@ -1,13 +1,14 @@
 //! Reads of one partition: answered atomically, and only when no prepared write lock is in the way.
 
+use annulus_base::limits::{MAX_READ_BYTES, STRETCH_BYTES};
 use annulus_base::time::Micros;
-use annulus_base::{Key, Mutation, NodeId, Now, PartitionId, Timestamp, TxnId};
+use annulus_base::{Key, KeyRange, Mutation, NodeId, Now, PartitionId, Timestamp, TxnId};
 
 use crate::effects::Effects;
 use crate::locks::Against;
 use crate::message::{Answer, Detail, Found, Holder, Message, RangeFound, Read, ReadAt, ReadSet, Refusal};
 use crate::participant::Replica;
-use crate::store::{Stamp, Store, StoreResult, Version};
+use crate::store::{Limit, Stamp, Store, StoreResult, Version, size};
 
 /// A read that waits for prepared write locks.
 #[derive(Debug)]
@@ -89,9 +90,12 @@ impl Replica {
             ReadAt::Latest { .. } => Timestamp::MAX,
             ReadAt::Snapshot(at) => at,
         };
-        let Some(answer) = self.look_up(read.partition, &read.set, at, read.detail, store)? else {
-            out.send(from, Message::ReadAnswer(read.id, Err(Refusal::Corrupt)));
-            return Ok(());
+        let answer = match self.look_up(read.partition, &read.set, at, read.detail, store)? {
+            Ok(answer) => answer,
+            Err(refusal) => {
+                out.send(from, Message::ReadAnswer(read.id, Err(refusal)));
+                return Ok(());
+            }
         };
         let newest = newest(&answer);
         let on = match read.at {
@@ -117,7 +121,8 @@ impl Replica {
         }
     }
 
-    /// What is stored for a set of keys and ranges at a time; `None` if a record is corrupt.
+    /// What is stored for a set of keys and ranges at a time. Ranges are cut where the answer would become too
+    /// large for a message; a set of keys that is too large is refused.
     pub(crate) fn look_up(
         &mut self,
         partition: PartitionId,
@@ -125,26 +130,34 @@ impl Replica {
         at: Timestamp,
         detail: Detail,
         store: &mut dyn Store,
-    ) -> StoreResult<Option<Answer>> {
+    ) -> StoreResult<Result<Answer, Refusal>> {
         let mut answer = Answer::default();
+        let mut bytes = 0;
+        let most = if set.ranges.is_empty() { MAX_READ_BYTES } else { STRETCH_BYTES };
         for key in &set.keys {
             let version = store.read(partition, key, at);
-            let Some(version) = self.readable(version)? else { return Ok(None) };
+            let version = self.readable(version)?.ok_or(Refusal::Corrupt);
+            let version = match version {
+                Ok(version) => version,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            bytes += version.as_ref().map_or(0, |version| size(key, version));
+            if bytes > most {
+                return Ok(Err(Refusal::TooLarge));
+            }
             answer.keys.push(found(key.clone(), version, detail));
         }
-        for (range, limit) in &set.ranges {
-            let rows = store.scan(partition, range, at, *limit as usize);
-            let Some(rows) = self.readable(rows)? else { return Ok(None) };
-            let mut covered = range.clone();
-            if rows.len() >= *limit as usize
-                && let Some((last, _)) = rows.last()
-            {
-                covered.end = last.successor().min(covered.end);
-            }
+        let mut room = STRETCH_BYTES;
+        for (range, most) in &set.ranges {
+            let limit = Limit { versions: *most as usize, bytes: room };
+            let rows = store.scan(partition, range, at, limit);
+            let Some(rows) = self.readable(rows)? else { return Ok(Err(Refusal::Corrupt)) };
+            room = room.saturating_sub(rows.iter().map(|(key, version)| size(key, version)).sum());
+            let covered = covered(range, limit, &rows);
             let found = rows.into_iter().map(|(key, version)| found(key, Some(version), detail)).collect();
             answer.ranges.push(RangeFound { range: covered, found });
         }
-        Ok(Some(answer))
+        Ok(Ok(answer))
     }
 
     /// Serves whoever waited for locks of a partition: reads first, then lock requests, oldest first.
@@ -193,6 +206,16 @@ impl Replica {
     }
 }
 
+/// How much of a range the rows found in it speak for.
+fn covered(range: &KeyRange, limit: Limit, rows: &[(Key, Version)]) -> KeyRange {
+    let end = match rows.last() {
+        _ if !limit.is_used_up_by(rows) => range.end.clone(),
+        Some((last, _)) => last.successor().min(range.end.clone()),
+        None => range.start.clone(),
+    };
+    KeyRange { start: range.start.clone(), end }
+}
+
 fn found(key: Key, version: Option<Version>, detail: Detail) -> Found {
     let Some(Version { stamp, value }) = version else {
         return Found { key, stamp: Stamp::NONE, absent: true, value: None };
@@ -206,4 +229,29 @@ fn found(key: Key, version: Option<Version>, detail: Detail) -> Found {
 fn newest(answer: &Answer) -> Timestamp {
     let in_ranges = answer.ranges.iter().flat_map(|range| &range.found);
     answer.keys.iter().chain(in_ranges).map(|found| found.stamp.ts).max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn rows(count: u8, bytes: usize) -> Vec<(Key, Version)> {
+        let value = Some(Bytes::from(vec![0; bytes]));
+        let version = Version { stamp: Stamp::NONE, value };
+        (0..count).map(|n| (Key::new(0, 0, 0, &[n]), version.clone())).collect()
+    }
+
+    #[test]
+    fn rows_speak_for_the_range_up_to_the_one_that_used_the_limit_up() {
+        let range = KeyRange::of_index(0, 0, 0);
+        let limit = Limit { versions: 3, bytes: 1_000 };
+        assert_eq!(covered(&range, limit, &rows(2, 10)), range);
+        let third = rows(3, 10)[2].0.successor();
+        assert_eq!(covered(&range, limit, &rows(3, 10)).end, third);
+        assert_eq!(covered(&range, limit, &rows(3, 400)).end, third);
+        let nothing = Limit { versions: 3, bytes: 0 };
+        assert_eq!(covered(&range, nothing, &[]).end, range.start);
+    }
 }

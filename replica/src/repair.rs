@@ -1,12 +1,13 @@
 //! Answers of a replica to those who compare and repair partitions.
 
+use annulus_base::limits::STRETCH_BYTES;
 use annulus_base::{Key, KeyRange, NodeId, PartitionId, Timestamp};
 
 use crate::effects::Effects;
 use crate::message::{Compare, Message, RequestId};
 use crate::participant::Replica;
 use crate::record::Record;
-use crate::store::{Placed, Stamp, Store, StoreResult, Version};
+use crate::store::{Limit, Placed, Stamp, Store, StoreResult, Version};
 
 /// Value bytes that one [`Message::Fetched`] carries at most, so that it fits into a frame.
 const MAX_FETCHED_BYTES: usize = 4 << 20;
@@ -55,8 +56,8 @@ pub(crate) enum Deferred {
 }
 
 impl Replica {
-    /// Every version in a stretch, newest first within a key, at least `limit` of them unless it ends
-    /// before; `None` if a record is corrupt.
+    /// Every version in a stretch, newest first within a key, until the key that uses `limit` up; `None` if a
+    /// record is corrupt.
     ///
     /// # Errors
     /// What the store says.
@@ -64,7 +65,7 @@ impl Replica {
         &mut self,
         partition: PartitionId,
         range: &KeyRange,
-        limit: usize,
+        limit: Limit,
         store: &mut dyn Store,
     ) -> StoreResult<Option<Vec<(Key, Version)>>> {
         let history = store.history(partition, range, limit);
@@ -82,10 +83,10 @@ impl Replica {
             // A version may be decided and not be here yet; the asker comes again.
             return Ok(());
         }
-        let limit = self.settings.sweep_versions.saturating_mul(4);
+        let limit = Limit { versions: self.settings.sweep_versions * 4, bytes: 4 * STRETCH_BYTES };
         let Some(history) = self.stretch(compare.partition, &compare.range, limit, store)? else { return Ok(()) };
         let mut range = compare.range.clone();
-        if history.len() >= limit
+        if limit.is_used_up_by(&history)
             && let Some((last, _)) = history.last()
         {
             range.end = last.successor().min(range.end);
@@ -112,7 +113,7 @@ impl Replica {
         let mut fetched = Vec::new();
         let mut bytes = 0;
         for (key, stamp) in wanted {
-            let Some(history) = self.stretch(partition, &only(key), usize::MAX, store)? else { continue };
+            let Some(history) = self.stretch(partition, &only(key), Limit::NONE, store)? else { continue };
             let version = history.into_iter().map(|(_, version)| version).find(|version| version.stamp == *stamp);
             let Some(version) = version else { continue };
             bytes += key.as_bytes().len() + version.value.as_ref().map_or(0, bytes::Bytes::len);
@@ -222,7 +223,7 @@ impl Replica {
         store: &mut dyn Store,
     ) -> StoreResult<()> {
         for (key, tombstone) in tombstones {
-            let Some(history) = self.stretch(partition, &only(key), usize::MAX, store)? else { continue };
+            let Some(history) = self.stretch(partition, &only(key), Limit::NONE, store)? else { continue };
             let old = history.into_iter().rev().filter(|(_, version)| version.stamp <= *tombstone);
             let removed: Vec<_> = old.map(|(key, version)| (partition, key, version.stamp)).collect();
             store.remove(&removed)?;
@@ -247,7 +248,7 @@ impl Replica {
             if stamp.ts > self.sweep.horizon() || self.is_write_locked(partition, &only(key)) {
                 continue;
             }
-            let Some(history) = self.stretch(partition, &only(key), usize::MAX, store)? else { continue };
+            let Some(history) = self.stretch(partition, &only(key), Limit::NONE, store)? else { continue };
             let newest = history.first().map(|(_, version)| (version.stamp, version.value.is_none()));
             if newest == Some((*stamp, true)) {
                 agreed.push((key.clone(), *stamp));

@@ -3,6 +3,7 @@
 //! The store receives only decided versions. It need not sync them: the vote log can replay everything
 //! since the last checkpoint.
 
+use annulus_base::limits::STRETCH_BYTES;
 use annulus_base::{Key, KeyRange, PartitionId, Timestamp, TxnId};
 use bytes::Bytes;
 use wincode::{SchemaRead, SchemaWrite};
@@ -68,6 +69,53 @@ pub enum StoreError {
     Failed(String),
 }
 
+/// How much of a range is wanted at once. What is found ends with the version that uses it up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Most versions.
+    pub versions: usize,
+    /// From so many bytes of keys and values on it is enough.
+    pub bytes: usize,
+}
+
+impl Limit {
+    /// Everything.
+    pub const NONE: Self = Self { versions: usize::MAX, bytes: usize::MAX };
+
+    /// So many versions, and no more bytes than are held in memory for one answer.
+    #[must_use]
+    pub const fn versions(versions: usize) -> Self {
+        Self { versions, bytes: STRETCH_BYTES }
+    }
+
+    /// One version was found.
+    pub fn take(&mut self, key: &Key, version: &Version) {
+        self.versions = self.versions.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(size(key, version));
+    }
+
+    /// Whether nothing more is wanted.
+    #[must_use]
+    pub const fn is_used_up(&self) -> bool {
+        self.versions == 0 || self.bytes == 0
+    }
+
+    /// Whether these use it up, so that there may be more behind them.
+    #[must_use]
+    pub fn is_used_up_by(mut self, found: &[(Key, Version)]) -> bool {
+        found.iter().for_each(|(key, version)| self.take(key, version));
+        self.is_used_up()
+    }
+}
+
+/// Bytes of a version with its key, as limits count them.
+#[must_use]
+pub fn size(key: &Key, version: &Version) -> usize {
+    /// The stamp, and what an encoding adds.
+    const OVERHEAD: usize = 64;
+    OVERHEAD + key.as_bytes().len() + version.value.as_ref().map_or(0, Bytes::len)
+}
+
 /// Result of a store operation.
 pub type StoreResult<T> = Result<T, StoreError>;
 
@@ -80,7 +128,7 @@ pub trait Store {
     fn read(&mut self, partition: PartitionId, key: &Key, at: Timestamp) -> StoreResult<Option<Version>>;
 
     /// The newest version with `stamp.ts <= at` of each key in `range`, tombstones included, in key
-    /// order, at most `limit` keys.
+    /// order, as far as `limit` goes.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -89,15 +137,15 @@ pub trait Store {
         partition: PartitionId,
         range: &KeyRange,
         at: Timestamp,
-        limit: usize,
+        limit: Limit,
     ) -> StoreResult<Vec<(Key, Version)>>;
 
     /// Every stored version of every key in `range`, in key order and newest first within a key. Stops
-    /// after the first key that brings the number of versions to `limit` or above: keys are never cut.
+    /// after the first key that uses `limit` up: keys are never cut.
     ///
     /// # Errors
     /// [`StoreError`].
-    fn history(&mut self, partition: PartitionId, range: &KeyRange, limit: usize) -> StoreResult<Vec<(Key, Version)>>;
+    fn history(&mut self, partition: PartitionId, range: &KeyRange, limit: Limit) -> StoreResult<Vec<(Key, Version)>>;
 
     /// Adds decided versions. Adding one that is there already changes nothing.
     ///

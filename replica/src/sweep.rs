@@ -9,7 +9,7 @@ use annulus_base::{Key, KeyRange, Now, PartitionId, Timestamp};
 
 use crate::participant::Replica;
 use crate::repair::retained;
-use crate::store::{Stamp, Store, StoreResult, Version};
+use crate::store::{Limit, Stamp, Store, StoreResult, Version};
 
 /// How often a step is made.
 const INTERVAL: Micros = 100 * MILLISECOND;
@@ -66,14 +66,15 @@ impl Replica {
         for _ in 0..self.sweep.stretches.clamp(1, MAX_STRETCHES) {
             let Some((partition, start)) = self.next_stretch() else { break };
             let range = KeyRange { start, end: KeyRange::all().end };
-            let history = store.history(partition, &range, self.settings.sweep_versions);
+            let limit = Limit::versions(self.settings.sweep_versions);
+            let history = store.history(partition, &range, limit);
             let Some(history) = self.readable(history)? else { break };
             let garbage = garbage(partition, &history, self.sweep.horizon);
             seen += history.len();
             dropped += garbage.len();
             self.counters.collected += garbage.len() as u64;
             store.remove(&garbage)?;
-            let whole = history.len() < self.settings.sweep_versions;
+            let whole = !limit.is_used_up_by(&history);
             self.sweep.at = match history.last() {
                 Some((last, _)) if !whole => Some((partition, last.successor())),
                 _ => self.partition_after(partition).map(|next| (next, KeyRange::all().start)),

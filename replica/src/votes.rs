@@ -10,7 +10,7 @@ use crate::locks::Against;
 use crate::message::{Check, Holder, Message, No, Outcome, Part, Prepare, Refusal, Vote};
 use crate::participant::{Entry, Replica};
 use crate::record::Record;
-use crate::store::{Placed, Stamp, Store, StoreResult, Version};
+use crate::store::{Limit, Placed, Stamp, Store, StoreResult, Version};
 
 /// Why there is no YES: a NO for good, or no vote at all.
 enum NotYes {
@@ -206,7 +206,7 @@ impl Replica {
                 Ok(Ok(seen.ts))
             }
             Check::Range(range, rows) => {
-                let found = store.scan(partition, range, Timestamp::MAX, usize::MAX);
+                let found = store.scan(partition, range, Timestamp::MAX, Limit::NONE);
                 let Some(found) = self.readable(found)? else {
                     return Ok(Err(NotYes::NotNow(Refusal::Corrupt)));
                 };

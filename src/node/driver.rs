@@ -92,11 +92,25 @@ struct State {
     positions: VecDeque<(Position, u64)>,
     /// Records that the member has appended.
     records: u64,
+    /// The last record whose sync a message waits for.
+    awaited: u64,
+    /// How many records the log's thread was told to sync.
+    submitted: u64,
     bytes: u64,
     bytes_since_checkpoint: u64,
     checkpoints: u64,
     checkpoint: Option<Instant>,
     encoded: Vec<u8>,
+}
+
+impl State {
+    /// Has all records synced.
+    fn submit(&mut self) {
+        if self.records > self.submitted {
+            self.submitted = self.records;
+            self.log.submit();
+        }
+    }
 }
 
 impl Driver {
@@ -122,6 +136,8 @@ impl Driver {
             unsynced: VecDeque::new(),
             positions: VecDeque::new(),
             records: 0,
+            awaited: 0,
+            submitted: 0,
             bytes: 0,
             bytes_since_checkpoint: 0,
             checkpoints: 0,
@@ -252,7 +268,9 @@ impl Driver {
 
     /// Executes what a step asked for.
     fn execute(&self, state: &mut State) {
-        let State { log, effects, encoded, unsynced, positions, records, bytes, bytes_since_checkpoint, .. } = state;
+        let State {
+            log, effects, encoded, unsynced, positions, records, awaited, bytes, bytes_since_checkpoint, ..
+        } = state;
         for record in effects.records.drain(..) {
             encoded.clear();
             let kind = match records::encode(&record, encoded) {
@@ -274,6 +292,7 @@ impl Driver {
                 effects.after_sync.drain(..).for_each(|send| self.send(send));
             } else {
                 unsynced.extend(effects.after_sync.drain(..).map(|send| (last, send)));
+                *awaited = *records;
             }
         }
         for (client, reply) in state.replies.drain(..) {
@@ -284,8 +303,12 @@ impl Driver {
         }
     }
 
+    /// Has the records synced that somebody waits for, and with them all that came before. Others (mostly
+    /// decisions, which recovery would find again) wait for company, at most until the next look at the timers.
     fn finish(&self, state: &mut State) {
-        state.log.submit();
+        if state.awaited.max(state.member.awaited_record()) > state.submitted {
+            state.submit();
+        }
     }
 
     fn send(&self, send: Send) {
@@ -348,6 +371,7 @@ impl Driver {
             if due <= now {
                 self.step(Input::Tick);
             }
+            self.0.state.borrow_mut().submit();
             let pause = due.saturating_sub(now).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
             tokio::time::sleep(Duration::from_micros(pause)).await;
         }

@@ -150,6 +150,28 @@ fn what_is_too_large_is_refused_and_the_largest_is_not() {
 }
 
 #[test]
+fn large_values_of_one_partition_are_listed_and_read_in_parts() {
+    let mut cluster = Cluster::start_with(3, &["--kv-slots", "1"]);
+    let mut client = cluster.nodes[0].client();
+    let value = vec![b'v'; 2 << 20];
+    let keys: Vec<String> = (0..10).map(|n| format!("k{n}")).collect();
+    for key in &keys {
+        client.ask_words::<()>(&[b"SET", key.as_bytes(), &value]).expect("a large value");
+    }
+    let mut listed: Vec<String> = client.must("KEYS *");
+    listed.sort();
+    assert_eq!(listed, keys);
+    assert_eq!(client.must::<usize>("DBSIZE"), 10);
+    let all = format!("MGET {}", keys.join(" "));
+    let words: Vec<&[u8]> = all.split(' ').map(str::as_bytes).collect();
+    let refusal = client.refused(&words);
+    assert!(refusal.starts_with("LIMIT ") && refusal.contains("keys read at once in partition"), "{refusal}");
+    let some: Vec<Vec<u8>> = client.ask_words(&words[..5]).expect("four of them");
+    assert!(some.iter().all(|found| *found == value), "{} came back", some.len());
+    cluster.stop();
+}
+
+#[test]
 fn a_node_of_another_cluster_is_told_apart() {
     let mut cluster = Cluster::start(3);
     cluster.nodes[0].client().must::<()>("SET k v");

@@ -12,6 +12,7 @@ use annulus_replica::message::{Answer, Detail, Lock, Message, ReadSet, Refusal};
 use crate::answers;
 use crate::common::Common;
 use crate::interface::TxnError;
+use crate::read::too_large;
 
 /// One partition's part of a lock request.
 #[derive(Debug)]
@@ -150,6 +151,11 @@ impl LockOp {
 
     fn refused(&mut self, index: usize, from: NodeId, refusal: Refusal, common: &mut Common) -> Progress {
         let part = &mut self.parts[index];
+        if refusal == Refusal::TooLarge {
+            let error = too_large(part.partition);
+            self.give_up(common);
+            return Progress::Failed(error);
+        }
         let locked = match &refusal {
             Refusal::Locked(holder) => Some(holder.clone()),
             _ => None,

@@ -352,6 +352,12 @@ impl Member {
         }
     }
 
+    /// The last record whose sync a message of this node to itself waits for; 0 if none does.
+    #[must_use]
+    pub fn awaited_record(&self) -> u64 {
+        self.unsynced.back().map_or(0, |(position, _)| *position)
+    }
+
     fn on_synced(&mut self, position: u64, store: &mut dyn Store, out: &mut Effects) -> StoreResult<()> {
         self.synced = self.synced.max(position);
         self.replica.synced(position, store)?;

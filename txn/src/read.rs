@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use annulus_base::limits::MAX_READ_BYTES;
 use annulus_base::time::Micros;
 use annulus_base::{Mutation, NodeId, PartitionId, Timestamp};
 use annulus_replica::message::{Answer, Detail, Message, Read, ReadAt, ReadSet, Refusal};
@@ -67,6 +68,13 @@ pub(crate) enum Progress {
     Validate(Vec<Answer>),
     /// It cannot succeed.
     Failed(TxnError),
+}
+
+/// Too many bytes are read of one partition.
+pub(crate) fn too_large(partition: PartitionId) -> TxnError {
+    TxnError::Limit(format!(
+        "the keys read at once in partition {partition} hold more than {MAX_READ_BYTES} bytes; read fewer at a time"
+    ))
 }
 
 /// A read under way.
@@ -241,6 +249,9 @@ impl ReadOp {
         let part = &mut self.parts[index];
         if let Refusal::TooOld { oldest } = refusal {
             return Progress::Failed(TxnError::TooOld { oldest });
+        }
+        if refusal == Refusal::TooLarge {
+            return Progress::Failed(too_large(part.partition));
         }
         part.refused.insert(from, refusal);
         let hopeless = part.order.len() - common.quorum(part.partition);

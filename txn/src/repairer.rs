@@ -10,7 +10,7 @@ use annulus_base::time::{Micros, SECOND};
 use annulus_base::{Key, KeyRange, NodeId, PartitionId, Timestamp};
 use annulus_replica::effects::Effects;
 use annulus_replica::message::{Compare, Message, RequestId};
-use annulus_replica::store::{Placed, Stamp, Store, StoreResult, Version};
+use annulus_replica::store::{Limit, Placed, Stamp, Store, StoreResult, Version};
 use annulus_replica::{Replica, only, retained, stretch_digest};
 
 use crate::common::{Common, NO_TAG};
@@ -159,7 +159,7 @@ impl Repairer {
         while let Some(partition) = self.pass.front().copied() {
             let start = self.cursor.clone().unwrap_or_else(|| KeyRange::all().start);
             let mut range = KeyRange { start, end: KeyRange::all().end };
-            let limit = common.settings.sweep_versions;
+            let limit = Limit::versions(common.settings.sweep_versions);
             let history = replica.stretch(partition, &range, limit, store)?;
             let peers: Vec<NodeId> =
                 common.ring(partition).iter().filter(|node| **node != common.id).copied().collect();
@@ -168,7 +168,7 @@ impl Repairer {
                 self.end_partition();
                 continue;
             };
-            if history.len() >= limit
+            if limit.is_used_up_by(&history)
                 && let Some((last, _)) = history.last()
             {
                 range.end = last.successor();

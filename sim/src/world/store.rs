@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use annulus_base::rng::Rng;
 use annulus_base::{Key, KeyRange, PartitionId, Timestamp};
-use annulus_replica::store::{Placed, Stamp, Store, StoreError, StoreResult, Version};
+use annulus_replica::store::{Limit, Placed, Stamp, Store, StoreError, StoreResult, Version};
 use bytes::Bytes;
 
 /// All versions of one key.
@@ -147,28 +147,37 @@ impl Store for MemoryStore {
         partition: PartitionId,
         range: &KeyRange,
         at: Timestamp,
-        limit: usize,
+        mut limit: Limit,
     ) -> StoreResult<Vec<(Key, Version)>> {
         let mut found = Vec::new();
         for (key, entry) in self.range(partition, range) {
-            if found.len() == limit {
+            if limit.is_used_up() {
                 break;
             }
             if let Some(version) = newest(Self::readable(partition, key, entry)?, at) {
+                limit.take(key, &version);
                 found.push((key.clone(), version));
             }
         }
         Ok(found)
     }
 
-    fn history(&mut self, partition: PartitionId, range: &KeyRange, limit: usize) -> StoreResult<Vec<(Key, Version)>> {
+    fn history(
+        &mut self,
+        partition: PartitionId,
+        range: &KeyRange,
+        mut limit: Limit,
+    ) -> StoreResult<Vec<(Key, Version)>> {
         let mut found = Vec::new();
         for (key, entry) in self.range(partition, range) {
-            if found.len() >= limit {
+            if limit.is_used_up() {
                 break;
             }
-            let versions = Self::readable(partition, key, entry)?.versions.iter().rev();
-            found.extend(versions.map(|(stamp, value)| (key.clone(), Version { stamp: *stamp, value: value.clone() })));
+            for (stamp, value) in Self::readable(partition, key, entry)?.versions.iter().rev() {
+                let version = Version { stamp: *stamp, value: value.clone() };
+                limit.take(key, &version);
+                found.push((key.clone(), version));
+            }
         }
         Ok(found)
     }
@@ -233,7 +242,7 @@ mod tests {
         store.synced(1);
         let (partition, key) = store.flip_bit(&mut Rng::new(0)).unwrap();
         assert!(store.read(partition, &key, Timestamp::MAX).is_err());
-        assert!(store.scan(partition, &KeyRange::of_index(0, 0, 0), Timestamp::MAX, 9).is_err());
+        assert!(store.scan(partition, &KeyRange::of_index(0, 0, 0), Timestamp::MAX, Limit::NONE).is_err());
         store.erase(partition, &key).unwrap();
         assert_eq!(store.read(partition, &key, Timestamp::MAX), Ok(None));
         store.apply(vec![placed("a", 1)]).unwrap();

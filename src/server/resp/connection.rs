@@ -12,16 +12,17 @@ use std::rc::Rc;
 
 use annulus_base::id::TxnRef;
 use annulus_txn::interface::Database;
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Server;
 use super::clients::Client;
 use super::execute::execute;
-use super::protocol::{Decoder, Reply, Request};
+use super::pipeline::{self, Batch};
+use super::protocol::{Decoder, ProtocolError, Reply, Request};
 use super::session::Session;
 
 /// What is read at once at most; buffers larger than this are given back when they are empty.
@@ -33,12 +34,17 @@ const TURN: usize = 64;
 /// What a connection may hold however little memory is left.
 const FREE_SHARE: usize = 64 * 1024;
 
+/// What the decoder says.
+type Decoded = Result<Option<Request>, ProtocolError>;
+
 /// A connection at work.
 pub struct Connection<D: Database> {
     server: Rc<Server<D>>,
     stream: TcpStream,
     session: Session,
     decoder: Decoder,
+    /// What was decoded already, but not for the batch at hand.
+    ahead: Option<Decoded>,
     input: BytesMut,
     output: BytesMut,
     /// When bytes were last received or sent.
@@ -51,7 +57,7 @@ impl<D: Database> Connection<D> {
         let decoder = Decoder::new(server.shared.config.request_limits());
         let session = Session::new(client);
         let (input, output) = (BytesMut::new(), BytesMut::new());
-        Self { server, stream, session, decoder, input, output, progress: Instant::now() }
+        Self { server, stream, session, decoder, ahead: None, input, output, progress: Instant::now() }
     }
 
     /// Serves it until it ends. When `shutdown` is cancelled, the command at hand is finished first.
@@ -75,18 +81,12 @@ impl<D: Database> Connection<D> {
         let most = self.server.shared.config.max_unsent;
         let mut done = 0;
         while self.output.len() < most && !self.session.closing {
-            match self.decoder.next(&mut self.input) {
+            match self.next_request() {
                 Ok(None) => break,
-                Ok(Some(Request::Command(arguments))) => {
-                    let before = self.session.last;
-                    let reply = execute(&self.server, &mut self.session, arguments).await;
-                    if self.session.replies.next() {
-                        let written = self.session.last.filter(|txn| Some(*txn) != before);
-                        let reply = self.bounded(reply, written);
-                        // The answer to HELLO is in the new version already.
-                        reply.write(self.session.version(), &mut self.output);
-                    }
-                }
+                Ok(Some(Request::Command(arguments))) => match self.collect(arguments) {
+                    Ok(batch) => self.run_together(batch).await?,
+                    Err(arguments) => self.run(arguments).await?,
+                },
                 Ok(Some(Request::TooLarge(why))) => {
                     self.server.shared.stats.oversized.add(1);
                     self.session.break_queue();
@@ -105,6 +105,82 @@ impl<D: Database> Connection<D> {
             done += 1;
             if done % TURN == 0 {
                 tokio::task::yield_now().await;
+            }
+        }
+        Ok(())
+    }
+
+    fn next_request(&mut self) -> Decoded {
+        self.ahead.take().unwrap_or_else(|| self.decoder.next(&mut self.input))
+    }
+
+    /// Takes the commands that can be executed together with this one; gives it back if there are none.
+    fn collect(&mut self, arguments: Vec<Bytes>) -> Result<Batch, Vec<Bytes>> {
+        if self.input.is_empty() {
+            return Err(arguments);
+        }
+        let shared = &self.server.shared;
+        let mut batch = Batch::begin(shared, &self.session, arguments)?;
+        loop {
+            let next = match self.decoder.next(&mut self.input) {
+                Ok(None) => return Ok(batch),
+                Ok(Some(Request::Command(arguments))) => match batch.add(shared, arguments) {
+                    Ok(()) => continue,
+                    Err(arguments) => Ok(Some(Request::Command(arguments))),
+                },
+                other => other,
+            };
+            self.ahead = Some(next);
+            return Ok(batch);
+        }
+    }
+
+    /// Executes a command and answers it.
+    async fn run(&mut self, arguments: Vec<Bytes>) -> io::Result<()> {
+        let before = self.session.last;
+        let reply = execute(&self.server, &mut self.session, arguments).await;
+        self.answer(reply, before).await
+    }
+
+    /// Executes commands together, or one after the other where they are too large for that.
+    async fn run_together(&mut self, batch: Batch) -> io::Result<()> {
+        let before = self.session.last;
+        match pipeline::run(&self.server, &mut self.session, batch).await {
+            Ok(replies) => {
+                for reply in replies {
+                    self.answer(reply, before).await?;
+                }
+            }
+            Err(steps) => {
+                for step in steps {
+                    self.run(step.arguments).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the answer to a command before which `before` was the last transaction.
+    async fn answer(&mut self, reply: Reply, before: Option<TxnRef>) -> io::Result<()> {
+        if self.session.replies.next() {
+            self.make_room(reply.size()).await?;
+            let written = self.session.last.filter(|txn| Some(*txn) != before);
+            // The answer to HELLO is in the new version already.
+            self.bounded(reply, written).write(self.session.version(), &mut self.output);
+        }
+        Ok(())
+    }
+
+    /// Waits until so many earlier answers are sent that the next one has room.
+    async fn make_room(&mut self, size: usize) -> io::Result<()> {
+        while !self.output.is_empty() && self.holds() + size > self.server.shared.config.max_client_memory {
+            self.send()?;
+            if self.output.is_empty() {
+                break;
+            }
+            tokio::select! {
+                ready = timeout(self.server.shared.config.write_timeout, self.stream.writable()) => ready??,
+                () = self.session.client.killed() => return Err(io::ErrorKind::ConnectionAborted.into()),
             }
         }
         Ok(())

@@ -16,7 +16,7 @@ use super::line;
 use super::outcome;
 use super::protocol::{Reply, Version};
 use super::session::{Queue, Replies, Session};
-use super::shared::Patience;
+use super::shared::{Patience, Shared};
 use super::transaction::{self, Job, NotDone, Part, PartDone, Step, Verdict};
 use super::view::{Name, check_key};
 use super::walk::Walk;
@@ -26,7 +26,7 @@ use crate::metrics::Family;
 pub async fn execute<D: Database>(server: &Server<D>, session: &mut Session, arguments: Vec<Bytes>) -> Reply {
     let begun = Instant::now();
     session.client.active.set(begun);
-    let command = match server.shared.commands.resolve(&arguments).and_then(|found| check(found, &arguments)) {
+    let command = match resolve(&server.shared, &arguments) {
         Ok(command) => command,
         Err(failure) => {
             server.shared.answered("rejected", Family::Other, begun.elapsed(), true);
@@ -36,13 +36,18 @@ pub async fn execute<D: Database>(server: &Server<D>, session: &mut Session, arg
     session.client.command.set(command.name);
     let step = Step { command, arguments };
     let reply = Execution { server, session }.run(&step).await.unwrap_or_else(Reply::from);
+    record(server, session, &step, begun, &reply);
+    reply
+}
+
+/// Takes note of a command that is done.
+pub fn record<D: Database>(server: &Server<D>, session: &Session, step: &Step, begun: Instant, reply: &Reply) {
     let time = begun.elapsed();
-    server.shared.answered(command.name, command.family(), time, reply.is_error());
+    server.shared.answered(step.command.name, step.command.family(), time, reply.is_error());
     // Passwords are nobody else's business.
-    if !matches!(command.name, "auth" | "hello") {
+    if !matches!(step.command.name, "auth" | "hello") {
         server.shared.slow_log.offer(server.shared.wall() / 1_000_000, time, &step.arguments, &session.client);
     }
-    reply
 }
 
 /// A command that is not executed breaks the transaction it would be part of; an `EXEC` ends it.
@@ -60,7 +65,9 @@ fn reject<D: Database>(server: &Server<D>, session: &mut Session, arguments: &[B
     Failure::new(format!("EXECABORT Transaction discarded because of: {why}"))
 }
 
-fn check(command: &'static Command, arguments: &[Bytes]) -> Result<&'static Command, Failure> {
+/// The command that is meant, if it may be executed.
+pub fn resolve(shared: &Shared, arguments: &[Bytes]) -> Result<&'static Command, Failure> {
+    let command = shared.commands.resolve(arguments)?;
     command.keys_of(arguments).try_for_each(|key| check_key(key))?;
     Ok(command)
 }
@@ -120,7 +127,7 @@ impl<D: Database> Execution<'_, D> {
             }
             Flow::Watch => {
                 let names = arguments.iter().map(|key| (self.session.db(), key.clone())).collect::<BTreeSet<Name>>();
-                self.session.watch.add(&self.server.database, &self.server.shared, names).await?;
+                self.session.watch.add(&self.server.database, &self.server.shared, names, &[]).await?;
             }
             Flow::Unwatch => self.session.watch.clear(&self.server.database),
             Flow::Reset => return Ok(self.reset()),
@@ -179,7 +186,7 @@ impl<D: Database> Execution<'_, D> {
         };
         if self.session.watch.is_active() && outcome.is_ok() {
             let lost = matches!(outcome, Ok(None));
-            self.session.watch.settle(&self.server.database, lost);
+            self.session.watch.settle(&self.server.database, &self.server.shared, lost);
         }
         self.session.watch.clear(&self.server.database);
         let Some(done) = outcome.transpose() else { return Ok(Reply::NullArray) };

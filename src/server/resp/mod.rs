@@ -13,7 +13,8 @@
 //! The way of a command: [`connection`] reads bytes, [`protocol`] makes a request of them, `execute` finds
 //! its row in the table of [`commands`] and runs it; one that touches data goes through `transaction`,
 //! which fetches its keys into a [`view`], runs it as a pure function there, and commits. Those that write
-//! the same keys through this node at the same time share one transaction (`line`).
+//! the same keys through this node at the same time share one transaction (`line`), and reads that one client
+//! sends without waiting for answers share one read (`pipeline`).
 //!
 //! On purpose otherwise than in Redis 7.0:
 //! - Other types, scripts, publish/subscribe, ACLs and `CONFIG SET` are refused: "not supported yet".
@@ -31,6 +32,7 @@ pub mod clients;
 pub mod commands;
 pub mod config;
 pub mod connection;
+mod contention;
 mod cursors;
 pub mod errors;
 mod execute;
@@ -39,6 +41,7 @@ mod info;
 mod keyspace;
 mod line;
 pub mod outcome;
+mod pipeline;
 pub mod protocol;
 mod session;
 pub mod shared;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::clients::Clients;
 use super::commands::Table;
 use super::config::Config;
+use super::contention::Contention;
 use super::cursors::Cursors;
 use super::keyspace::Keyspace;
 use super::line::Line;
@@ -41,6 +42,8 @@ pub struct Shared {
     pub slow_log: SlowLog,
     /// Where unfinished scans go on.
     pub cursors: Cursors,
+    /// The keys that transactions were lost over.
+    pub contention: Contention,
     /// Writes that wait for others on the same keys.
     pub line: Line,
     /// How many other nodes hold every acknowledged write durably: what `WAIT` answers.
@@ -61,6 +64,7 @@ impl Shared {
         Self {
             cursors: Cursors::new(rng.bits()),
             slow_log: SlowLog::new(config.slow_log_threshold, config.slow_log_length),
+            contention: Contention::default(),
             line: Line::default(),
             durable_copies: ring.map_or(0, |ring| ring.len() as i64 / 2),
             config,

@@ -260,7 +260,7 @@ impl<'a, D: Database> Transaction<'a, D> {
     }
 
     /// Runs the commands that touch data.
-    fn apply(&self, view: &mut View) -> Vec<PartDone> {
+    pub fn apply(&self, view: &mut View) -> Vec<PartDone> {
         let run = |part: &Part<'_>| {
             view.db = part.db;
             let replies = part.steps.iter().map(|step| self.apply_step(step, view)).collect();

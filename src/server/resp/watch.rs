@@ -2,7 +2,8 @@
 //!
 //! A watched key is remembered with the version seen at `WATCH`; any change until `EXEC` makes that
 //! validation fail, which answers null. After a lost one the next `WATCH` takes leased soft locks under
-//! the start time of the transaction that lost, so that those who watch a hot key line up. The locks end
+//! the start time of the transaction that lost, so that those who watch a hot key line up, and so does any
+//! connection of this node that watches the key within the next second ([`super::contention`]). The locks end
 //! with `EXEC`, `DISCARD`, `UNWATCH` and the connection, before any write outside of `EXEC`, and after
 //! [`super::config::Config::watch_lease`]; without them the validation still stands.
 
@@ -18,8 +19,9 @@ use tokio::time::Instant;
 use super::commands::connection;
 use super::errors::Failure;
 use super::keyspace;
+use super::protocol::Reply;
 use super::shared::{Patience, Shared};
-use super::transaction::{Job, Stop, Transaction};
+use super::transaction::{Job, Part, PartDone, Stop, Transaction};
 use super::value::UnixMillis;
 use super::view::Name;
 
@@ -30,8 +32,8 @@ pub struct Watch {
     checks: BTreeMap<Place, Stamp>,
     /// When the first of them expires: from then on it counts as changed.
     expires: Option<UnixMillis>,
-    /// How many keys are watched.
-    keys: usize,
+    /// The keys by name.
+    names: BTreeSet<Name>,
     /// The start time of the transaction that was lost last and not won since.
     lost: Option<Timestamp>,
     /// Soft locks held.
@@ -49,14 +51,14 @@ struct Locks {
 impl Watch {
     /// Whether any key is watched.
     #[must_use]
-    pub const fn is_active(&self) -> bool {
-        self.keys > 0
+    pub fn is_active(&self) -> bool {
+        !self.names.is_empty()
     }
 
     /// How many keys are watched.
     #[must_use]
-    pub const fn keys(&self) -> usize {
-        self.keys
+    pub fn keys(&self) -> usize {
+        self.names.len()
     }
 
     /// What has to be read to see whether they have changed.
@@ -119,14 +121,19 @@ impl Watch {
         *self = Self { lost: self.lost, ..Self::default() };
     }
 
-    /// After `EXEC`: the next `WATCH` is optimistic after a success, and waits in line after a loss.
-    pub fn settle<D: Database>(&mut self, database: &D, lost: bool) {
+    /// After `EXEC`: the next `WATCH` is optimistic after a success, and waits in line after a loss. So do the
+    /// others on this node that watch one of these keys soon.
+    pub fn settle<D: Database>(&mut self, database: &D, shared: &Shared, lost: bool) {
+        if lost {
+            shared.contention.lost(std::mem::take(&mut self.names));
+        }
         let since = self.lost.or(self.locked_since()).unwrap_or_else(|| database.begin());
         self.clear(database);
         self.lost = lost.then_some(since);
     }
 
-    /// Begins to watch more keys.
+    /// Begins to watch more keys, and runs commands that read only these at the instant at which they were seen.
+    /// Answers `None` for the commands if there was no such instant, since the keys were locked.
     ///
     /// # Errors
     /// They could not be read.
@@ -135,19 +142,21 @@ impl Watch {
         database: &D,
         shared: &Shared,
         names: BTreeSet<Name>,
-    ) -> Result<(), Failure> {
-        let job = Job { parts: &[], patience: shared.patience(), watch: None, token: None, exec: true };
+        reads: &[Part<'_>],
+    ) -> Result<Option<Vec<Reply>>, Failure> {
+        let job = Job { parts: reads, patience: shared.patience(), watch: None, token: None, exec: true };
         let mut transaction = Transaction::new(database, shared, job);
         // A second WATCH takes no locks of its own: it would have to wait behind those of the first.
-        if let Some(lost) = self.lost.filter(|_| self.locked().is_none()) {
-            transaction.start = lost;
+        let contended = self.lost.is_some() || shared.contention.about(&names);
+        if contended && self.locked().is_none() {
+            transaction.start = self.lost.unwrap_or(transaction.start);
             transaction.lock = true;
             transaction.patience = Patience::of(shared.config.request_timeout / 2);
         }
         transaction.plan.names = names;
         loop {
             match self.try_add(&mut transaction).await {
-                Ok(()) => return Ok(()),
+                Ok(replies) => return Ok(replies),
                 Err(Stop::Failed(failure)) => return Err(failure),
                 Err(Stop::Txn(error)) if !may_go_on(&error) => return Err(error.into()),
                 // Nobody waits for a lock in vain: the keys are watched without it.
@@ -165,7 +174,7 @@ impl Watch {
         }
     }
 
-    async fn try_add<D: Database>(&mut self, transaction: &mut Transaction<'_, D>) -> Result<(), Stop> {
+    async fn try_add<D: Database>(&mut self, transaction: &mut Transaction<'_, D>) -> Result<Option<Vec<Reply>>, Stop> {
         let mut view = transaction.empty_view();
         let fetched = transaction.fetch(&mut view).await?;
         if view.writes() {
@@ -181,7 +190,7 @@ impl Watch {
             let partition = transaction.shared.keyspace.partition_of(*db, key).ok_or(connection::NO_SUCH_DATABASE)?;
             let (Some(found), Some(generation)) = (&entry.found, fetched.generations.get(&partition)) else { continue };
             let place = Place { partition, key: keyspace::stored_key(generation.number, key) };
-            self.keys += 1;
+            self.names.insert((*db, key.clone()));
             // The first version seen counts: a change since an earlier WATCH must be noticed.
             self.checks.entry(place).or_insert(found.stamp);
             self.checks.entry(keyspace::generation_place(partition)).or_insert(generation.stamp);
@@ -192,7 +201,9 @@ impl Watch {
             let until = Instant::now() + transaction.shared.config.watch_lease;
             *self.locks.borrow_mut() = Some(Locks { txn, places, until });
         }
-        Ok(())
+        let replies = |done: PartDone| done.replies.into_iter().map(|reply| reply.unwrap_or(Reply::Null));
+        let done = fetched.at_one_instant.then(|| transaction.apply(&mut view));
+        Ok(done.map(|parts| parts.into_iter().flat_map(replies).collect()))
     }
 }
 

@@ -19,7 +19,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use annulus_base::{Key, KeyRange, PartitionId, Timestamp};
-use annulus_replica::store::{Placed, Stamp, Store, StoreError, StoreResult, Version};
+use annulus_replica::store::{Limit, Placed, Stamp, Store, StoreError, StoreResult, Version};
 use bytes::Bytes;
 
 use super::engine::{Change, Engine, EngineError, Entry, Order, Snapshot, Space};
@@ -89,34 +89,43 @@ impl Store for VersionStore {
         partition: PartitionId,
         range: &KeyRange,
         at: Timestamp,
-        limit: usize,
+        mut limit: Limit,
     ) -> StoreResult<Vec<(Key, Version)>> {
         let mut found: Vec<(Key, Version)> = Vec::new();
         let snapshot = self.engine.snapshot();
         let mut walk = Walk::new(&*snapshot, partition, range);
-        while found.len() < limit {
+        while !limit.is_used_up() {
             let Some(step) = walk.next().transpose()? else { break };
             if found.last().is_some_and(|(key, _)| *key == step.located.key) {
                 walk.pass(|| codec::behind(partition, &step.located.key));
             } else if step.located.stamp.ts > at {
                 walk.pass(|| codec::first_at(partition, &step.located.key, at));
             } else {
-                found.push(step.decode()?);
+                let (key, version) = step.decode()?;
+                limit.take(&key, &version);
+                found.push((key, version));
                 walk.skipped = 0;
             }
         }
         Ok(found)
     }
 
-    fn history(&mut self, partition: PartitionId, range: &KeyRange, limit: usize) -> StoreResult<Vec<(Key, Version)>> {
+    fn history(
+        &mut self,
+        partition: PartitionId,
+        range: &KeyRange,
+        mut limit: Limit,
+    ) -> StoreResult<Vec<(Key, Version)>> {
         let mut found: Vec<(Key, Version)> = Vec::new();
         let snapshot = self.engine.snapshot();
         for step in Walk::new(&*snapshot, partition, range) {
             let step = step?;
-            if found.len() >= limit && found.last().is_none_or(|(key, _)| *key != step.located.key) {
+            if limit.is_used_up() && found.last().is_none_or(|(key, _)| *key != step.located.key) {
                 break;
             }
-            found.push(step.decode()?);
+            let (key, version) = step.decode()?;
+            limit.take(&key, &version);
+            found.push((key, version));
         }
         Ok(found)
     }

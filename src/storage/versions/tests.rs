@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use annulus_base::rng::Rng;
 use annulus_base::{Incarnation, Key, KeyRange, NamespaceId, NodeId, PartitionId, Timestamp, TxnId};
-use annulus_replica::store::{Placed, Stamp, Store, StoreError, Version};
+use annulus_replica::store::{Limit, Placed, Stamp, Store, StoreError, Version};
 use bytes::Bytes;
 
 use super::VersionStore;
@@ -55,15 +55,23 @@ impl Model {
         self.0.keys().filter(inside).map(|(_, key)| key)
     }
 
-    fn scan(&self, partition: PartitionId, range: &KeyRange, at: Timestamp, limit: usize) -> Vec<(Key, Version)> {
+    fn scan(&self, partition: PartitionId, range: &KeyRange, at: Timestamp, mut limit: Limit) -> Vec<(Key, Version)> {
         let read = |key: &Key| Some((key.clone(), self.read(partition, key, at)?));
-        self.keys(partition, range).filter_map(read).take(limit).collect()
+        let mut found = Vec::new();
+        for (key, version) in self.keys(partition, range).filter_map(read) {
+            if limit.is_used_up() {
+                break;
+            }
+            limit.take(&key, &version);
+            found.push((key, version));
+        }
+        found
     }
 
-    fn history(&self, partition: PartitionId, range: &KeyRange, limit: usize) -> Vec<(Key, Version)> {
+    fn history(&self, partition: PartitionId, range: &KeyRange, limit: Limit) -> Vec<(Key, Version)> {
         let mut found = Vec::new();
         for key in self.keys(partition, range) {
-            if found.len() >= limit {
+            if limit.is_used_up_by(&found) {
                 break;
             }
             let versions = &self.0[&(partition, key.clone())];
@@ -156,7 +164,7 @@ fn a_store_behaves_as_its_model() {
                 if rng.one_in(5) {
                     let (partition, range, at) =
                         (partition(rng.below(2)), random_range(&mut rng), random_time(&mut rng));
-                    let limit = rng.below(60) as usize;
+                    let limit = Limit { versions: rng.below(60) as usize, bytes: rng.below(10_000) as usize };
                     assert_eq!(
                         store.scan(partition, &range, at, limit).unwrap(),
                         model.scan(partition, &range, at, limit)
@@ -190,9 +198,9 @@ fn a_corrupt_record_is_never_served_and_can_be_replaced() {
         let all = KeyRange::of_index(1, 0, 0);
         for at in [Timestamp::MAX, Timestamp(8)] {
             assert_eq!(store.read(p, &k, at), Err(corrupt.clone()));
-            assert_eq!(store.scan(p, &all, at, 10), Err(corrupt.clone()));
+            assert_eq!(store.scan(p, &all, at, Limit::versions(10)), Err(corrupt.clone()));
         }
-        assert_eq!(store.history(p, &all, 10), Err(corrupt));
+        assert_eq!(store.history(p, &all, Limit::versions(10)), Err(corrupt));
         assert!(store.read(p, &key(6), Timestamp::MAX).is_ok());
         store.erase(p, &k).unwrap();
         assert_eq!(store.read(p, &k, Timestamp::MAX), Ok(None));
@@ -211,7 +219,7 @@ fn keys_with_long_histories_are_scanned_by_seeking() {
             store.apply(versions.collect()).unwrap();
         }
         for at in [1, 1_500, 3_000, 9_999] {
-            let found = store.scan(p, &KeyRange::of_index(1, 0, 0), Timestamp(at), 10).unwrap();
+            let found = store.scan(p, &KeyRange::of_index(1, 0, 0), Timestamp(at), Limit::versions(10)).unwrap();
             assert_eq!(found.len(), 3);
             assert!(found.iter().all(|(_, version)| version.stamp.ts.0 == at.min(3_000)));
         }
@@ -234,7 +242,7 @@ fn many_versions_survive_a_checkpoint_and_a_restart() {
         let stored = engine.snapshot().range(Space::Versions, EVERYTHING, Order::Reverse).count();
         assert_eq!(stored, 80);
         let mut store = VersionStore::new(engine, 1 << 20);
-        let found = store.scan(partition(0), &KeyRange::of_index(1, 0, 0), Timestamp::MAX, 1_000).unwrap();
+        let found = store.scan(partition(0), &KeyRange::of_index(1, 0, 0), Timestamp::MAX, Limit::NONE).unwrap();
         assert_eq!(found.len(), 80);
     }
 }

@@ -258,6 +258,23 @@ fn an_answer_that_is_too_large_is_told_apart_from_one_that_failed() {
 }
 
 #[test]
+fn answers_wait_for_those_before_them_to_be_read() {
+    let config = Config::default().with_client_memory(200_000);
+    with_server(config, async |fixture| {
+        let mut client = fixture.client().await;
+        let value = "x".repeat(150_000);
+        client.ask_words(&words(&["SET", "a", &value])).await;
+        // Far more than the sockets hold, sent at once, read late.
+        client.stream.write_all(&b"GET a\r\n".repeat(200)).await.unwrap();
+        fixture.wait_for(|server| server.shared.stats.sent.get() > 1_000_000).await;
+        for _ in 0..200 {
+            assert_eq!(client.reply().await.unwrap().to_string().len(), 150_002);
+        }
+        assert_eq!(fixture.server.shared.stats.oversized.get(), 0);
+    });
+}
+
+#[test]
 fn metrics_survive_a_reset_of_the_statistics() {
     with_server(Config::default(), async |fixture| {
         let mut client = fixture.client().await;

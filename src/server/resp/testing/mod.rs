@@ -4,6 +4,7 @@ mod fake;
 mod faults;
 mod limits;
 mod line;
+mod pipeline;
 mod random;
 mod redis;
 mod transcripts;

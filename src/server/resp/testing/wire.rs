@@ -95,6 +95,20 @@ pub struct Client {
     buffer: BytesMut,
 }
 
+fn words(command: &str) -> Vec<Vec<u8>> {
+    command.split(' ').map(|word| word.as_bytes().to_vec()).collect()
+}
+
+fn encode(words: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        out.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        out.extend_from_slice(word);
+        out.extend_from_slice(b"\r\n");
+    }
+    out
+}
+
 impl Client {
     pub async fn connect(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
@@ -102,12 +116,12 @@ impl Client {
     }
 
     pub async fn send(&mut self, words: &[Vec<u8>]) {
-        let mut out = format!("*{}\r\n", words.len()).into_bytes();
-        for word in words {
-            out.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-            out.extend_from_slice(word);
-            out.extend_from_slice(b"\r\n");
-        }
+        self.stream.write_all(&encode(words)).await.unwrap();
+    }
+
+    /// Sends commands given as words, in one piece.
+    pub async fn send_all(&mut self, commands: &[&str]) {
+        let out: Vec<u8> = commands.iter().flat_map(|command| encode(&words(command))).collect();
         self.stream.write_all(&out).await.unwrap();
     }
 
@@ -125,8 +139,7 @@ impl Client {
 
     /// Sends a command given as words, and shows its reply.
     pub async fn ask(&mut self, command: &str) -> String {
-        let words: Vec<Vec<u8>> = command.split(' ').map(|word| word.as_bytes().to_vec()).collect();
-        self.ask_words(&words).await.to_string()
+        self.ask_words(&words(command)).await.to_string()
     }
 
     pub async fn ask_words(&mut self, words: &[Vec<u8>]) -> Shown {
