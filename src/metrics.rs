@@ -74,7 +74,7 @@ macro_rules! metrics {
 }
 
 metrics! {
-    /// Client requests of one [`Family`] (label `family`).
+    /// Key-value requests of one [`Family`] (label `family`).
     RequestMetrics {
         /// Requests answered, errors included.
         answered: Counter = "annulus_requests_total", Count;
@@ -82,6 +82,14 @@ metrics! {
         errors: Counter = "annulus_request_errors_total", Count;
         /// From the whole request received to its reply ready.
         duration: Histogram = "annulus_request_duration_seconds", Seconds;
+    }
+
+    /// Requests for the pages over HTTP.
+    HttpMetrics {
+        /// HTTP requests answered, errors included.
+        answered: Counter = "annulus_http_requests_total", Count;
+        /// From an HTTP request's head received to its answer ready.
+        duration: Histogram = "annulus_http_request_duration_seconds", Seconds;
     }
 
     /// Transactions that this node coordinated.
@@ -104,14 +112,16 @@ metrics! {
         retries: Counter = "annulus_transaction_retries_total", Count;
         /// From the commit's start to its outcome, retries included.
         duration: Histogram = "annulus_transaction_duration_seconds", Seconds;
+        /// From asking for locks ahead of a commit to having them, or not.
+        locking: Histogram = "annulus_transaction_lock_seconds", Seconds;
+        /// Requests refused because clocks are too far apart.
+        clock_drift: Counter = "annulus_clock_drift_refusals_total", Count;
     }
 
     /// Locks of this replica.
     LockMetrics {
         /// Lock requests that had to wait.
         waits: Counter = "annulus_lock_waits_total", Count;
-        /// How long lock requests waited.
-        wait: Histogram = "annulus_lock_wait_seconds", Seconds;
         /// Soft locks taken away by an older transaction.
         wounded: Counter = "annulus_lock_wounded_total", Count;
         /// Lock requests refused because the key was taken.
@@ -130,21 +140,19 @@ metrics! {
         requests: Gauge = "annulus_queue_length" ["queue" = "requests"], Count;
         /// Length of a queue now.
         log: Gauge = "annulus_queue_length" ["queue" = "log"], Count;
-        /// Length of a queue now.
-        apply: Gauge = "annulus_queue_length" ["queue" = "apply"], Count;
     }
 
     /// The vote log.
     LogMetrics {
-        /// Records appended.
+        /// Records appended to the log.
         records: Counter = "annulus_log_records_total", Count;
-        /// Bytes appended.
+        /// Bytes appended to the log.
         bytes: Counter = "annulus_log_bytes_total", Bytes;
-        /// Syncs to disk.
+        /// Syncs of the log to disk.
         syncs: Counter = "annulus_log_syncs_total", Count;
-        /// How long one sync took.
+        /// How long one sync of the log took, the write before it included.
         sync: Histogram = "annulus_log_sync_seconds", Seconds;
-        /// Records that shared one sync.
+        /// Records that shared one sync of the log.
         group: Histogram = "annulus_log_group_records", Count;
         /// Size of the log now.
         size: Gauge = "annulus_log_size_bytes", Bytes;
@@ -156,9 +164,9 @@ metrics! {
 
     /// The storage engine and its disk.
     EngineMetrics {
-        /// Versions read.
+        /// Versions read from the engine: those that the cache did not have.
         reads: Counter = "annulus_engine_reads_total", Count;
-        /// Versions written.
+        /// Versions written to the engine.
         writes: Counter = "annulus_engine_writes_total", Count;
         /// Records found damaged by their checksum.
         corrupt: Counter = "annulus_engine_corrupt_records_total", Count;
@@ -172,10 +180,8 @@ metrics! {
 
     /// Membership gossip.
     GossipMetrics {
-        /// Gossip exchanges begun.
-        rounds: Counter = "annulus_gossip_rounds_total", Count;
-        /// Gossip exchanges that failed because the peer could not be reached.
-        failures: Counter = "annulus_gossip_failures_total", Count;
+        /// Times that a member was suspected to be down.
+        suspicions: Counter = "annulus_member_suspicions_total", Count;
         /// Members believed alive now, this node included.
         alive: Gauge = "annulus_members_alive", Count;
         /// Members of the topology.
@@ -198,25 +204,23 @@ metrics! {
         mismatches: Counter = "annulus_read_mismatches_total", Count;
         /// Versions received by repair.
         repaired: Counter = "annulus_repaired_versions_total", Count;
-        /// Messages refused because clocks are too far apart.
-        clock_drift: Counter = "annulus_clock_drift_refusals_total", Count;
     }
 
     /// Connections to one peer (label `peer`).
     PeerMetrics {
-        /// Bytes received.
+        /// Bytes received from a peer.
         bytes_in: Counter = "annulus_peer_received_bytes_total", Bytes;
-        /// Bytes sent.
+        /// Bytes sent to a peer.
         bytes_out: Counter = "annulus_peer_sent_bytes_total", Bytes;
-        /// Frames received.
+        /// Frames received from a peer.
         frames_in: Counter = "annulus_peer_received_frames_total", Count;
-        /// Frames sent.
+        /// Frames sent to a peer.
         frames_out: Counter = "annulus_peer_sent_frames_total", Count;
-        /// Messages dropped because the queue was full or the connection down.
+        /// Messages to a peer dropped because the queue was full or the connection down.
         dropped: Counter = "annulus_peer_dropped_messages_total", Count;
-        /// Connections made.
+        /// Connections made to a peer.
         connects: Counter = "annulus_peer_connects_total", Count;
-        /// Bytes waiting to be sent now.
+        /// Bytes waiting to be sent to a peer now.
         queue: Gauge = "annulus_peer_queue_bytes", Bytes;
     }
 
@@ -228,11 +232,11 @@ metrics! {
         accepted: Counter = "annulus_client_connections_total", Count;
         /// Connections refused because there were too many.
         refused: Counter = "annulus_client_connections_refused_total", Count;
-        /// Connections closed because of bytes that are not the protocol, or too many of them.
+        /// Connections closed because of bytes that are not the protocol.
         broken: Counter = "annulus_client_protocol_errors_total", Count;
-        /// Bytes received.
+        /// Bytes received from clients.
         bytes_in: Counter = "annulus_client_received_bytes_total", Bytes;
-        /// Bytes sent.
+        /// Bytes sent to clients.
         bytes_out: Counter = "annulus_client_sent_bytes_total", Bytes;
         /// Requests refused early, by reason.
         shed_overload: Counter = "annulus_requests_shed_total" ["reason" = "overload"], Count;
@@ -300,6 +304,8 @@ fn recorder() -> Result<PrometheusRecorder, BuildError> {
 pub struct Metrics {
     recorder: PrometheusRecorder,
     requests: [RequestMetrics; Family::ALL.len()],
+    /// The pages.
+    pub http: HttpMetrics,
     /// Coordinated transactions.
     pub transactions: TransactionMetrics,
     /// Locks.
@@ -332,6 +338,7 @@ impl Metrics {
         let family = |family: Family| [Label::from_static_parts("family", family.label())];
         Self {
             requests: Family::ALL.map(|of| RequestMetrics::new(&recorder, &family(of))),
+            http: HttpMetrics::new(&recorder, &[]),
             transactions: TransactionMetrics::new(&recorder, &[]),
             locks: LockMetrics::new(&recorder, &[]),
             queues: QueueMetrics::new(&recorder, &[]),
@@ -385,6 +392,28 @@ mod tests {
         assert!(text.contains(r#"annulus_requests_total{family="multi_write"} 0"#), "{text}");
         assert!(text.contains(r#"annulus_log_sync_seconds_bucket{le="0.0001"} 1"#), "{text}");
         assert!(text.contains(r#"annulus_peer_sent_bytes_total{peer="n2"} 0"#), "{text}");
+    }
+
+    /// The table in docs/user/monitoring.md. `UPDATE_DOCS=1 cargo test` writes it anew.
+    #[test]
+    fn the_user_guide_lists_every_metric() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/user/monitoring.md");
+        let page = std::fs::read_to_string(&path).unwrap();
+        let marker = "<!-- Generated by UPDATE_DOCS=1 cargo test: do not edit below. -->\n";
+        let (before, table) = page.split_once(marker).expect("the page has the marker");
+        let mut rows = vec!["\n| metric | meaning |\n| --- | --- |\n".to_owned()];
+        rows.extend(DESCRIPTIONS.iter().map(|metric| format!("| `{}` | {} |\n", metric.name, metric.help)));
+        rows.dedup();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, format!("{before}{marker}{}", rows.concat())).unwrap();
+        } else {
+            assert_eq!(table, rows.concat(), "run UPDATE_DOCS=1 cargo test the_user_guide");
+        }
+        let known = |name: &str| DESCRIPTIONS.iter().any(|metric| metric.name == name);
+        let named = before.split('`').filter_map(|word| word.strip_prefix("annulus_")?.split('{').next());
+        for name in named.map(|rest| format!("annulus_{rest}")) {
+            assert!(known(&name), "there is no {name}");
+        }
     }
 
     #[test]

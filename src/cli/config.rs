@@ -6,12 +6,13 @@ use crate::config::{ConfigError, Loaded, default_file};
 
 /// Arguments of `annulus config`.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("what").required(true)))]
 pub struct Arguments {
     /// Checks the configuration and prints the effective one, with where each value was given.
-    #[arg(long, required_unless_present = "defaults", conflicts_with = "defaults")]
+    #[arg(long, group = "what")]
     check: bool,
     /// Prints a configuration file with every setting at its default, explained.
-    #[arg(long)]
+    #[arg(long, group = "what")]
     defaults: bool,
     #[command(flatten)]
     settings: SettingFlags,

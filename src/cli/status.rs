@@ -7,6 +7,9 @@ use super::{Outcome, http, print};
 use crate::config::{Size, Value as _};
 use crate::server::http::status::{MemberStatus, Status};
 
+/// How much is shown of an answer that is no status, characters.
+const MOST_SHOWN: usize = 200;
+
 /// Arguments of `annulus status`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -20,10 +23,14 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let address = arguments.http.trim_start_matches("http://").trim_end_matches('/');
     let (code, text) = http::get(address, "/status")?;
     if code != 200 {
-        return Err(format!("{address} answered {code}: {}", text.trim()).into());
+        let said: String = text.lines().next().unwrap_or_default().chars().take(MOST_SHOWN).collect();
+        let doubt = if code == 503 { "" } else { "; is this the HTTP address of an Annulus node?" };
+        let said = if said.is_empty() { said } else { format!(": {said}") };
+        return Err(format!("{address} answered {code} to /status{said}{doubt}").into());
     }
-    let status = serde_json::from_str(&text)
-        .map_err(|error| format!("{address} does not answer like an Annulus node of this version: {error}"))?;
+    let status = serde_json::from_str(&text).map_err(|error| {
+        format!("{address} does not answer like an Annulus node of this version ({error}); is this its HTTP address?")
+    })?;
     print(&render(&status))
 }
 

@@ -62,6 +62,12 @@ impl Problem {
         Self::NotAllowed { origin: given.origin.clone(), key: key.to_owned(), text: given.text.clone(), allowed }
     }
 
+    /// A name in a file that is neither a setting's nor that of a list of entries.
+    pub(super) fn unknown_in_file(origin: Origin, key: &str) -> Self {
+        let known = SETTINGS.iter().map(|setting| setting.key).chain(["[[namespace]]"]);
+        Self::UnknownKey { origin, key: key.to_owned(), known: known.map(str::to_owned).collect() }
+    }
+
     /// A name that is no setting's, where `name` says how settings are written there.
     pub(super) fn unknown(origin: Origin, key: &str, name: impl Fn(&Setting) -> String) -> Self {
         Self::UnknownKey { origin, key: key.to_owned(), known: SETTINGS.iter().map(name).collect() }
@@ -70,7 +76,10 @@ impl Problem {
 
 /// The most similar known name, or all of them.
 fn advice(key: &str, known: &[String]) -> String {
-    let shared = |name: &&String| name.bytes().zip(key.bytes()).take_while(|(a, b)| a == b).count();
+    let shared = |name: &&String| {
+        let plain = name.trim_start_matches('[');
+        plain.bytes().zip(key.bytes()).take_while(|(a, b)| a == b).count()
+    };
     let longest = known.iter().map(|name| shared(&name)).max().unwrap_or(0);
     let similar: Vec<&str> = known.iter().filter(|name| shared(name) == longest).map(String::as_str).collect();
     let common = known.first().map_or(0, |first| {

@@ -154,7 +154,7 @@ settings! {
     "Storage" {
         /// The storage engine: `fjall`, `sled` or `memory`. Fixed at the first start in a data directory.
         engine: Engine = "fjall";
-        /// Memory for the engine's cache.
+        /// Memory for the engine's cache; a quarter of it comes on top for the newest versions of keys.
         cache_size: Size = "256 MiB";
         /// Size of one file of the vote log.
         log_segment_size: Size = "64 MiB";
@@ -178,9 +178,11 @@ settings! {
         outcome_retention: Duration = "60 s";
     }
     "Limits" {
-        /// Most key-value clients connected at once; more are refused with an error.
+        /// Most key-value clients connected at once; more are refused with an error. Fewer where the system's limit on
+        /// open files leaves no room for so many.
         max_clients: Number<1, 1000000> = "10000";
-        /// Most memory for one client's unfinished request, queued transaction and unsent replies.
+        /// Most memory for one client's unfinished request, queued transaction and unsent replies. What would take more
+        /// is refused with an error.
         max_client_memory: Size = "128 MiB";
         /// Most client requests at work at once; more are refused as overload.
         max_requests: Number<1, 10000000> = "10000";

@@ -95,7 +95,7 @@ impl Sources {
                     None => self.problems.push(wrong_type(setting.key, value, origin, (setting.allowed)())),
                 }
             } else {
-                self.problems.push(Problem::unknown(origin, name, |setting| setting.key.to_owned()));
+                self.problems.push(Problem::unknown_in_file(origin, name));
             }
         }
     }

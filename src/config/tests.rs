@@ -81,6 +81,10 @@ fn problems_name_their_place_and_what_is_allowed() {
         problem(file("\nlock_timout = '1 s'")),
         "annulus.toml:2: there is no setting 'lock_timout'; did you mean lock_timeout?"
     );
+    assert_eq!(
+        problem(file("[namespaces]")),
+        "annulus.toml:1: there is no setting 'namespaces'; did you mean [[namespace]]?"
+    );
     assert!(problem(file("zone = ")).starts_with("annulus.toml:1: not valid TOML"));
     assert!(problem(file("cache_size = 1.5")).starts_with("annulus.toml:1: cache_size cannot be 'a TOML float'"));
     assert!(

@@ -1,9 +1,8 @@
 //! The transaction interface over the driver: futures that end with the protocol's reply.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use annulus_base::id::TxnRef;
 use annulus_base::time::Micros;
@@ -13,6 +12,7 @@ use annulus_txn::interface::{Commit, Committed, Database, Fate, Place, Seen, See
 use annulus_txn::member::{ClientId, Input, Reply, Request};
 
 use super::driver::Driver;
+use crate::metrics::Metrics;
 
 /// Pause between two looks whether a majority is back.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -22,7 +22,7 @@ const GLANCE: Duration = Duration::from_millis(20);
 pub struct NodeDatabase {
     driver: Driver,
     topology: Arc<Topology>,
-    refused_for_disk: Rc<Cell<u64>>,
+    metrics: Rc<Metrics>,
 }
 
 /// Cancels the request when its future is dropped early.
@@ -40,20 +40,22 @@ impl Drop for Asked<'_> {
 impl NodeDatabase {
     /// The database that `driver` drives.
     #[must_use]
-    pub fn new(driver: Driver, topology: Arc<Topology>) -> Self {
-        Self { driver, topology, refused_for_disk: Rc::default() }
-    }
-
-    /// Writes refused because the disk is nearly full.
-    #[must_use]
-    pub fn refused_for_disk(&self) -> u64 {
-        self.refused_for_disk.get()
+    pub fn new(driver: Driver, topology: Arc<Topology>, metrics: Rc<Metrics>) -> Self {
+        Self { driver, topology, metrics }
     }
 
     async fn ask(&self, request: Request, patience: Micros) -> Option<Reply> {
         let (client, reply) = self.driver.request(request, patience);
         let _asked = Asked { driver: &self.driver, client };
         reply.await.ok()
+    }
+
+    /// Counts what the protocol does not.
+    fn counted<T>(&self, result: Result<T, TxnError>) -> Result<T, TxnError> {
+        if let Err(TxnError::ClockDrift { .. }) = result {
+            self.metrics.transactions.clock_drift.increment(1);
+        }
+        result
     }
 
     /// Waits until a majority of every replica ring can be reached; says how much patience is left then.
@@ -106,7 +108,7 @@ impl Database for NodeDatabase {
     }
 
     async fn read(&self, keys: Vec<Place>, when: When, patience: Micros) -> Result<Vec<Seen>, TxnError> {
-        expect_reply!(self.ask(Request::Read(keys, when), patience).await, Read)
+        self.counted(expect_reply!(self.ask(Request::Read(keys, when), patience).await, Read))
     }
 
     async fn scan(
@@ -115,7 +117,7 @@ impl Database for NodeDatabase {
         when: When,
         patience: Micros,
     ) -> Result<Vec<SeenRange>, TxnError> {
-        expect_reply!(self.ask(Request::Scan(ranges, when), patience).await, Scan)
+        self.counted(expect_reply!(self.ask(Request::Scan(ranges, when), patience).await, Scan))
     }
 
     async fn lock(
@@ -125,7 +127,10 @@ impl Database for NodeDatabase {
         nowait: bool,
         patience: Micros,
     ) -> Result<(TxnId, Vec<Seen>), TxnError> {
-        expect_reply!(self.ask(Request::Lock { start, keys, nowait }, patience).await, Lock)
+        let begun = Instant::now();
+        let reply = self.ask(Request::Lock { start, keys, nowait }, patience).await;
+        self.metrics.transactions.locking.record(begun.elapsed());
+        self.counted(expect_reply!(reply, Lock))
     }
 
     fn unlock(&self, txn: TxnId, keys: &[Place]) {
@@ -140,11 +145,14 @@ impl Database for NodeDatabase {
         patience: Micros,
     ) -> Result<Committed, TxnError> {
         if self.driver.disk_full() && commit.writes.iter().any(|(_, value)| value.is_some()) {
-            self.refused_for_disk.update(|count| count + 1);
+            self.metrics.clients.shed_disk.increment(1);
             return Err(TxnError::DiskFull);
         }
         let patience = self.wait_for_majorities(&commit, patience).await?;
-        expect_reply!(self.ask(Request::Commit { start, locked, commit }, patience).await, Commit)
+        let begun = Instant::now();
+        let reply = self.ask(Request::Commit { start, locked, commit }, patience).await;
+        self.metrics.transactions.duration.record(begun.elapsed());
+        self.counted(expect_reply!(reply, Commit))
     }
 
     async fn outcome(&self, txn: TxnRef, patience: Micros) -> Result<Fate, TxnError> {

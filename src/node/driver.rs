@@ -27,7 +27,7 @@ use super::clock::Clock;
 use crate::net::gossip::Gossip;
 use crate::net::peers::{Handler, Peers};
 use crate::net::wire::Envelope;
-use crate::storage::log::{Checkpoint, Log, LogError, Position};
+use crate::storage::log::{Checkpoint, Log, LogError, Position, Synced};
 use crate::storage::records;
 use crate::storage::versions::VersionStore;
 
@@ -46,9 +46,9 @@ pub struct SyncState {
 
 impl SyncState {
     /// For the log's thread: call it after each sync.
-    pub fn report(&self, result: Result<Position, LogError>) {
+    pub fn report(&self, result: Result<Synced, LogError>) {
         match result {
-            Ok(position) => self.position.store(position, Ordering::Release),
+            Ok(synced) => self.position.store(synced.position, Ordering::Release),
             Err(error) => {
                 self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
             }
@@ -73,6 +73,7 @@ struct Inner {
     gossip: RefCell<Option<Gossip>>,
     stop: CancellationToken,
     failure: RefCell<Option<NodeError>>,
+    failed: CancellationToken,
     disk_full: Cell<bool>,
     unreachable: RefCell<BTreeSet<NodeId>>,
 }
@@ -97,7 +98,6 @@ struct State {
     submitted: u64,
     bytes: u64,
     bytes_since_checkpoint: u64,
-    syncs: u64,
     checkpoints: u64,
     checkpoint: Option<Instant>,
     encoded: Vec<u8>,
@@ -140,7 +140,6 @@ impl Driver {
             submitted: 0,
             bytes: 0,
             bytes_since_checkpoint: 0,
-            syncs: 0,
             checkpoints: 0,
             checkpoint: None,
             encoded: Vec::new(),
@@ -153,6 +152,7 @@ impl Driver {
             gossip: RefCell::default(),
             stop,
             failure: RefCell::default(),
+            failed: CancellationToken::new(),
             disk_full: Cell::new(false),
             unreachable: RefCell::default(),
         }))
@@ -322,7 +322,13 @@ impl Driver {
     pub fn fail(&self, error: NodeError) {
         tracing::error!(%error, "stopping: this node cannot go on safely");
         self.0.failure.borrow_mut().get_or_insert(error);
+        self.0.failed.cancel();
         self.0.stop.cancel();
+    }
+
+    /// Ends when the node has stopped by itself: nothing is answered any more.
+    pub async fn failed(&self) {
+        self.0.failed.cancelled().await;
     }
 
     /// Why the node stopped by itself, if it did.
@@ -344,7 +350,6 @@ impl Driver {
 
     fn synced(&self, position: Position) {
         let mut state = self.0.state.borrow_mut();
-        state.syncs += 1;
         while let Some((_, send)) = state.unsynced.pop_front_if(|(at, _)| *at <= position) {
             self.send(send);
         }
@@ -411,12 +416,6 @@ impl Driver {
     #[must_use]
     pub fn unsynced_records(&self) -> u64 {
         self.0.state.borrow().positions.len() as u64
-    }
-
-    /// Syncs that were noticed since the start.
-    #[must_use]
-    pub fn syncs(&self) -> u64 {
-        self.0.state.borrow().syncs
     }
 
     /// Checkpoints finished since the start.

@@ -14,6 +14,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::NodeError;
 use super::driver::Driver;
 use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::net::gossip::Gossip;
 use crate::storage::checkpoint::Checkpoints;
 use crate::storage::disk;
@@ -43,6 +44,7 @@ struct Inner {
     data_dir: std::path::PathBuf,
     checkpoint_interval: Duration,
     checkpoint_bytes: u64,
+    metrics: Rc<Metrics>,
 }
 
 impl Keeper {
@@ -54,6 +56,7 @@ impl Keeper {
         gossip: Gossip,
         topology: Arc<Topology>,
         checkpoints: Checkpoints,
+        metrics: Rc<Metrics>,
     ) -> Self {
         Self(Rc::new(Inner {
             driver,
@@ -63,6 +66,7 @@ impl Keeper {
             data_dir: config.data_dir.clone(),
             checkpoint_interval: config.checkpoint_interval,
             checkpoint_bytes: config.checkpoint_bytes.0,
+            metrics,
         }))
     }
 
@@ -140,6 +144,7 @@ impl Keeper {
     /// # Errors
     /// [`NodeError`]: the node must stop.
     pub async fn checkpoint(&self) -> Result<(), NodeError> {
+        let started = Instant::now();
         let begun = self.0.driver.begin_checkpoint()?;
         let checkpoints = Arc::clone(&self.0.checkpoints);
         let synced = tokio::task::spawn_blocking(move || checkpoints.run()).await;
@@ -147,6 +152,8 @@ impl Keeper {
         while self.0.driver.with_log(|log| log.synced() < begun.position()) {
             sleep(SYNC_PAUSE).await;
         }
-        self.0.driver.finish_checkpoint(begun)
+        self.0.driver.finish_checkpoint(begun)?;
+        self.0.metrics.log.checkpoint.record(started.elapsed());
+        Ok(())
     }
 }

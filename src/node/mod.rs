@@ -4,16 +4,19 @@
 //! threads of their own.
 
 mod clock;
+mod counted;
 mod database;
 mod driver;
 mod housekeeping;
-mod requests;
+mod open_files;
 mod startup;
 mod status;
 
 pub use database::NodeDatabase;
 pub use driver::Driver;
 pub use startup::run;
+
+use std::path::PathBuf;
 
 use annulus_replica::store::StoreError;
 use annulus_ring::TopologyError;
@@ -60,6 +63,16 @@ pub enum NodeError {
     /// The store failed.
     #[error("the store failed: {0}; nothing acknowledged is lost, it is in the vote log")]
     Store(#[from] StoreError),
+    /// The node stopped by itself.
+    #[error("the node in {} stopped because it cannot go on safely: {failure}{advice}", data_dir.display())]
+    Stopped {
+        /// Where its data is.
+        data_dir: PathBuf,
+        /// What happened.
+        failure: Box<NodeError>,
+        /// What to do about it, if the failure does not say so.
+        advice: &'static str,
+    },
     /// Gossip cannot start.
     #[error(transparent)]
     Gossip(#[from] GossipError),

@@ -1,6 +1,7 @@
 //! Starting and stopping a node.
 
 use std::io;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +19,9 @@ use super::clock::{Clock, wall};
 use super::database::NodeDatabase;
 use super::driver::{Driver, SyncState};
 use super::status::{Phase, Reporter};
-use super::{NodeError, housekeeping};
+use super::{NodeError, counted, housekeeping, open_files};
 use crate::config::{Config, Setting, listen};
-use crate::metrics::Metrics;
+use crate::metrics::{LogMetrics, Metrics};
 use crate::net::bootstrap::Founder;
 use crate::net::gossip::{Change, Gossip, GossipConfig};
 use crate::net::handshake;
@@ -29,12 +30,15 @@ use crate::server::http::status::StatusHandle;
 use crate::server::{http, resp};
 use crate::storage::checkpoint::Checkpoints;
 use crate::storage::data_dir::DataDir;
+use crate::storage::disk;
 use crate::storage::engine::EngineKind;
-use crate::storage::log::{Log, LogOptions};
+use crate::storage::log::{Log, LogOptions, OnSynced, Synced};
 use crate::storage::meta::Meta;
 use crate::storage::records;
 use crate::storage::versions::VersionStore;
 
+/// Above this share of its disk a node that failed says that the disk is full.
+const NO_ROOM: f64 = 0.99;
 /// How long what is queued for peers may take to leave at the end.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -54,7 +58,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), NodeErro
     let (status, questions) = StatusHandle::new();
     let reporter = Reporter::new(&config, Rc::clone(&metrics));
     spawn_local(reporter.clone().answer(questions));
-    let pages = http::Pages { status, metrics: metrics.page() };
+    let pages = http::Pages::new(status, &metrics);
     spawn_local(http::serve(http_port, pages, config.max_http_clients.count(), stop.clone()));
 
     let Some(founded) = stop.run_until_cancelled(found(&config, &meta, &peer_port)).await else { return Ok(()) };
@@ -63,10 +67,11 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), NodeErro
     let checkpoints =
         Checkpoints::open(engine_kind(&config), &data.engine_path(), config.cache_size.0, Arc::clone(&meta))?;
     let engine = checkpoints.engine();
-    let mut store = VersionStore::new(Arc::clone(&engine), config.cache_size.0 / 4);
+    let counted = Arc::new(counted::Counted::new(Arc::clone(&engine), &metrics.engine));
+    let mut store = VersionStore::new(counted, config.cache_size.0 / 4);
     let mut member = Member::new(node, incarnation, Arc::clone(&topology), config.protocol(), random_seed());
     let sync = Arc::new(SyncState::default());
-    let log = replay(&config, &data, &meta, &mut member, &mut store, &sync)?;
+    let log = replay(&config, &data, &meta, &mut member, &mut store, on_synced(&sync, &metrics.log))?;
     member.start(clock.now());
 
     let peers = Peers::new(PeersConfig {
@@ -77,30 +82,60 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), NodeErro
     });
     let driver = Driver::new(member, log, store, peers.clone(), clock, sync, stop.clone());
     peers.start(peer_port, Rc::new(driver.clone()), Some(founder));
-    let gossip = start_gossip(&config, &topology, incarnation, &driver).await?;
+    let gossip = start_gossip(&config, &topology, incarnation, &driver, &metrics).await?;
     driver.attach_gossip(gossip.clone());
     spawn_local(driver.clone().follow_syncs());
     spawn_local(driver.clone().follow_timers());
-    let keeper = housekeeping::Keeper::new(&config, driver.clone(), gossip.clone(), Arc::clone(&topology), checkpoints);
+    let (ring, own) = (Arc::clone(&topology), Rc::clone(&metrics));
+    let keeper = housekeeping::Keeper::new(&config, driver.clone(), gossip.clone(), ring, checkpoints, own);
     spawn_local(keeper.clone().watch());
     spawn_local(reporter.clone().measure());
 
-    let database = NodeDatabase::new(driver.clone(), Arc::clone(&topology));
-    let server = Rc::new(resp::Server::new(database, &topology, resp_config(&config), Rc::new(wall)));
+    let database = NodeDatabase::new(driver.clone(), Arc::clone(&topology), Rc::clone(&metrics));
+    let server = Rc::new(resp::Server::new(database, &topology, resp_config(&config), Rc::new(wall), metrics));
     reporter.attach(&driver, &gossip, Arc::clone(&topology), engine, Rc::clone(&server));
     spawn_local(resp::sweeper::sweep(Rc::clone(&server), heads(&topology, &gossip, node), stop.clone()));
     tracing::info!(%node, %incarnation, epoch = %topology.epoch(), kv = %config.kv_address(), "serving");
-    let served = resp::serve(kv_port, server, stop.clone()).await;
-    served.map_err(|source| NodeError::System { what: "the key-value port cannot be served", source })?;
+    tokio::select! {
+        served = resp::serve(kv_port, server, stop.clone()) => {
+            served.map_err(|source| NodeError::System { what: "the key-value port cannot be served", source })?;
+        }
+        // Nothing at work will ever be answered: connections are cut, so that nobody waits.
+        () = driver.failed() => {}
+    }
 
     reporter.set_phase(Phase::Stopping);
     gossip.close();
-    if let Some(failure) = driver.take_failure() {
-        return Err(failure);
-    }
-    keeper.checkpoint().await?;
+    let done = tokio::select! {
+        biased;
+        // A checkpoint would wait for a log that writes no more.
+        () = driver.failed() => driver.take_failure().map_or(Ok(()), Err),
+        done = keeper.checkpoint() => done,
+    };
+    done.map_err(|failure| stopped(failure, &config.data_dir))?;
     peers.close(FAREWELL).await;
     Ok(())
+}
+
+/// The failure, with where it happened. Not every failure for lack of space says so; the disk does.
+fn stopped(failure: NodeError, data_dir: &Path) -> NodeError {
+    let full = || disk::usage(data_dir).is_ok_and(|usage| usage.used_ratio > NO_ROOM);
+    let silent = !failure.to_string().contains("free space");
+    let advice = if silent && full() { "; its disk is full: free space, then start the node again" } else { "" };
+    NodeError::Stopped { data_dir: data_dir.to_owned(), failure: Box::new(failure), advice }
+}
+
+/// What is told of each sync: to the event loop, and on the metrics page.
+fn on_synced(sync: &Arc<SyncState>, metrics: &LogMetrics) -> OnSynced {
+    let (sync, metrics) = (Arc::clone(sync), metrics.clone());
+    Box::new(move |result| {
+        if let Ok(Synced { records: records @ 1.., took, .. }) = &result {
+            metrics.syncs.increment(1);
+            metrics.sync.record(*took);
+            metrics.group.record(*records as f64);
+        }
+        sync.report(result);
+    })
 }
 
 async fn open_port(setting: &'static str, address: std::net::SocketAddr) -> Result<TcpListener, NodeError> {
@@ -146,7 +181,7 @@ fn replay(
     meta: &Meta,
     member: &mut Member,
     store: &mut VersionStore,
-    sync: &Arc<SyncState>,
+    on_synced: OnSynced,
 ) -> Result<Log, NodeError> {
     let options = LogOptions { segment_bytes: config.log_segment_size.0, create: meta.get(LOG_CREATED).is_none() };
     let mut replay = Log::open(Arc::new(data.log()?), options)?;
@@ -157,8 +192,7 @@ fn replay(
         Driver::replay(member, record, store)?;
         count += 1;
     }
-    let sync = Arc::clone(sync);
-    let log = replay.start(Box::new(move |result| sync.report(result)))?;
+    let log = replay.start(on_synced)?;
     if meta.get(LOG_CREATED).is_none() {
         meta.put(LOG_CREATED, &[])?;
     }
@@ -174,6 +208,7 @@ async fn start_gossip(
     topology: &Topology,
     incarnation: Incarnation,
     driver: &Driver,
+    metrics: &Metrics,
 ) -> Result<Gossip, NodeError> {
     let own = Facts {
         incarnation,
@@ -185,8 +220,12 @@ async fn start_gossip(
         version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         ..Facts::default()
     };
-    let changed = |change: Change| match change {
-        Change::Suspected(node) => tracing::warn!(%node, "a member is silent; suspected to be down"),
+    let suspicions = metrics.gossip.suspicions.clone();
+    let changed = move |change: Change| match change {
+        Change::Suspected(node) => {
+            suspicions.increment(1);
+            tracing::warn!(%node, "a member is silent; suspected to be down");
+        }
         Change::Trusted(node) => tracing::info!(%node, "a member is back"),
         Change::Facts(_) => {}
     };
@@ -202,12 +241,13 @@ fn engine_kind(config: &Config) -> EngineKind {
 }
 
 fn resp_config(config: &Config) -> resp::Config {
-    resp::Config {
+    let chosen = resp::Config {
         request_timeout: config.request_timeout,
-        max_clients: config.max_clients.count(),
+        max_clients: open_files::make_room(config.max_clients.count()),
         drain_timeout: config.drain_timeout,
         ..resp::Config::default()
-    }
+    };
+    chosen.with_client_memory(usize::try_from(config.max_client_memory.0).unwrap_or(usize::MAX))
 }
 
 /// Tells for each partition whether this node looks after it: the first living replica does.

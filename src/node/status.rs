@@ -15,7 +15,6 @@ use tokio::time::sleep;
 
 use super::database::NodeDatabase;
 use super::driver::Driver;
-use super::requests;
 use crate::config::Config;
 use crate::metrics::{Metrics, PeerMetrics};
 use crate::net::gossip::Gossip;
@@ -224,6 +223,7 @@ impl Reporter {
                 self.look_at_sizes(parts);
             }
             self.protocol_metrics(parts);
+            self.client_metrics(&parts.server);
             self.cluster_metrics(parts);
         }
     }
@@ -274,11 +274,18 @@ impl Reporter {
         let (records, bytes) = parts.driver.appended();
         metrics.log.records.absolute(records);
         metrics.log.bytes.absolute(bytes);
-        metrics.log.syncs.absolute(parts.driver.syncs());
         metrics.log.checkpoints.absolute(parts.driver.checkpoints());
-        metrics.clients.connected.set(parts.server.shared.clients.count() as f64);
-        metrics.clients.shed_disk.absolute(parts.server.database.refused_for_disk());
-        requests::measure(metrics, &parts.server.shared.stats);
+    }
+
+    fn client_metrics(&self, server: &Server<NodeDatabase>) {
+        let (metrics, stats) = (&self.0.metrics.clients, &server.shared.stats);
+        metrics.connected.set(server.shared.clients.count() as f64);
+        metrics.accepted.absolute(stats.connections.total());
+        metrics.refused.absolute(stats.rejected.total());
+        metrics.broken.absolute(stats.broken.total());
+        metrics.shed_memory.absolute(stats.oversized.total());
+        metrics.bytes_in.absolute(stats.received.total());
+        metrics.bytes_out.absolute(stats.sent.total());
     }
 
     fn cluster_metrics(&self, parts: &Parts) {

@@ -13,7 +13,9 @@ const LOG: &str = "log";
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     /// Another process has it.
-    #[error("the data directory {path} is in use by {owner}; stop that process, or start this node with another one")]
+    #[error(
+        "the data directory {path} is in use by {owner}; stop that process, or choose another directory with --data-dir"
+    )]
     InUse {
         /// The directory.
         path: PathBuf,
@@ -21,7 +23,9 @@ pub enum DataDirError {
         owner: String,
     },
     /// It cannot be created, read or written.
-    #[error("the data directory {path} cannot be used: {source}; check that it is writable and not full")]
+    #[error(
+        "the data directory {path} cannot be used: {source}; check that it can be made there, is writable and not full"
+    )]
     Io {
         /// The directory.
         path: PathBuf,

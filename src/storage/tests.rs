@@ -10,7 +10,7 @@ use annulus_replica::store::{Placed, Stamp, Store, Version};
 use super::checkpoint::Checkpoints;
 use super::data_dir::DataDir;
 use super::engine::EngineKind;
-use super::log::{Log, LogError, LogOptions, Position};
+use super::log::{Log, LogError, LogOptions, Position, Synced};
 use super::meta::Meta;
 use super::versions::VersionStore;
 
@@ -21,7 +21,7 @@ struct Node {
     incarnation: Incarnation,
     checkpoints: Checkpoints,
     log: Log,
-    synced: Receiver<Result<Position, LogError>>,
+    synced: Receiver<Result<Synced, LogError>>,
     store: VersionStore,
     _dir: DataDir,
 }
@@ -39,7 +39,7 @@ impl Node {
             store.apply(decided).unwrap();
         }
         let (report, synced) = channel();
-        let log = replay.start(Box::new(move |position| drop(report.send(position)))).unwrap();
+        let log = replay.start(Box::new(move |synced| drop(report.send(synced)))).unwrap();
         let incarnation = meta.next_incarnation().unwrap();
         Self { incarnation, checkpoints, log, synced, store, _dir: dir }
     }
@@ -55,7 +55,7 @@ impl Node {
     }
 
     fn wait(&self, position: Position) {
-        while self.synced.recv().unwrap().unwrap() < position {}
+        while self.synced.recv().unwrap().unwrap().position < position {}
     }
 
     fn checkpoint(&self) {

@@ -112,7 +112,7 @@ impl Node {
 
     /// The status code and text of one of its pages; `None` if it does not answer.
     pub fn page(&self, path: &str) -> Option<(u16, String)> {
-        let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(5)));
+        let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(5))).proxy(None);
         let agent = config.http_status_as_error(false).build().new_agent();
         let mut answer = agent.get(format!("http://127.0.0.1:{}{path}", self.http)).call().ok()?;
         Some((answer.status().as_u16(), answer.body_mut().read_to_string().ok()?))

@@ -69,6 +69,14 @@ fn the_command_line_shows_and_serves_a_cluster() {
     for node in &cluster.nodes {
         assert!(status.contains(&format!("127.0.0.1:{}", node.peer)), "{status}");
     }
+    let wrong = complaint(&["kv", "--addr", &http, "GET", "n"]);
+    assert!(
+        wrong.contains("not the Redis protocol") && wrong.contains("is this the node's key-value address"),
+        "{wrong}"
+    );
+    let wrong = complaint(&["status", "--http", &first]);
+    assert!(wrong.contains(&first) && wrong.contains("is this its HTTP address"), "{wrong}");
+    assert!(complaint(&["kv", "--addr", "localhost", "GET", "n"]).contains("write HOST:PORT"));
     cluster.stop();
     assert!(complaint(&["status", "--http", &http]).contains("is the node running"));
     assert!(complaint(&["kv", "--addr", &first, "GET", "n"]).contains(&first));

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::client::Kv;
-use crate::cluster::{ANNULUS, START, STOP};
+use crate::cluster::{ANNULUS, START, STOP, run};
 use crate::wait::until;
 
 /// A running demo. Its nodes end with it, however it ends.
@@ -66,6 +66,11 @@ fn a_demo_serves_keeps_its_data_and_stops() {
     let demo = Demo::start(dir.path());
     Kv::connect(demo.ports[0]).expect("a client").must::<()>("SET greeting hello");
     assert_eq!(Kv::connect(demo.ports[2]).expect("a client").must::<String>("GET greeting"), "hello");
+    assert!(demo.ports.iter().all(|port| *port < 32_768), "outgoing connections may take {:?}", demo.ports);
+    let dir_again = dir.path().display().to_string();
+    let again = run(&["demo", "--dir", &dir_again]);
+    let complaint = String::from_utf8_lossy(&again.stderr);
+    assert!(!again.status.success() && complaint.contains("or choose another --dir"), "{complaint}");
     let ports = demo.ports.clone();
     demo.stop();
     let demo = Demo::start(dir.path());

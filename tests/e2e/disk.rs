@@ -1,10 +1,12 @@
 //! A full disk: writes are refused in time, deletes are accepted, and room heals it.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::client::Kv;
 use crate::cluster::{Cluster, Node};
 use crate::wait::until_true;
 
@@ -33,6 +35,13 @@ impl SmallDisk {
     fn fill_to(&self, thousandths: u64) {
         let missing = (SIZE * thousandths / 1000).saturating_sub(self.used());
         fs::write(self.ballast(), vec![1; missing as usize]).expect("room for the ballast");
+    }
+
+    /// Lets a file take everything that is left.
+    fn fill(&self) {
+        let mut ballast = fs::File::create(self.ballast()).expect("a file");
+        // A page at a time, so that nothing is left.
+        while ballast.write_all(&[1; 4096]).is_ok() {}
     }
 
     fn ballast(&self) -> PathBuf {
@@ -100,6 +109,90 @@ fn one_full_disk_does_not_lose_or_hang_the_cluster() {
     for node in &cluster.nodes {
         let found: Vec<Option<String>> = node.client().must("MGET a b c");
         assert_eq!(found, [Some(expected.to_owned()), None, Some("4".to_owned())]);
+    }
+    cluster.stop();
+}
+
+/// So many keys, as long as they may be: deleting them all at once is allowed when the disk is nearly full, and
+/// takes a larger file of the vote log than there is.
+const LONG_KEYS: usize = 2_000;
+
+fn with_long_keys(command: &str, value: Option<&str>) -> Vec<Vec<u8>> {
+    let pair = |n: usize| std::iter::once(format!("{n:04096}")).chain(value.map(str::to_owned));
+    std::iter::once(command.to_owned()).chain((0..LONG_KEYS).flat_map(pair)).map(String::into_bytes).collect()
+}
+
+fn ask<T: redis::FromRedisValue>(client: &mut Kv, words: &[Vec<u8>]) -> redis::RedisResult<T> {
+    client.ask_words(&words.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
+
+/// It says what it could not write where, and what to do, and fails.
+fn stopped_for_lack_of_room(node: &mut Node) {
+    assert_eq!(node.wait_end(PATIENCE).code(), Some(1), "{}", node.tail());
+    let log = node.log();
+    let last = log.lines().last().unwrap_or_default();
+    assert!(last.starts_with("annulus: "), "{last}");
+    let parts = [
+        "no space to fill ",
+        &node.dir.display().to_string(),
+        " of the vote log: No space left on device",
+        "free space",
+    ];
+    assert!(parts.iter().all(|part| last.contains(part)), "{last}");
+}
+
+#[test]
+fn a_node_without_any_room_stops_and_comes_back_with_everything() {
+    let mut cluster = Cluster::make(1, &[]);
+    let Some(disk) = SmallDisk::mount(&cluster.nodes[0].dir) else {
+        println!("SKIPPED: a small disk cannot be mounted here");
+        return;
+    };
+    let node = &mut cluster.nodes[0];
+    node.spawn();
+    node.wait_ready();
+    let mut client = node.client();
+    client.must::<()>("MSET a 1 b 2");
+    ask::<()>(&mut client, &with_long_keys("MSET", Some("v"))).expect("there is room");
+    disk.fill();
+    let deleted = ask::<i64>(&mut client, &with_long_keys("DEL", None));
+    assert!(deleted.is_err(), "what is not durable is not acknowledged");
+    stopped_for_lack_of_room(node);
+    disk.make_room();
+    node.spawn();
+    node.wait_ready();
+    let mut client = node.client();
+    assert_eq!(client.must::<Vec<String>>("MGET a b"), ["1", "2"]);
+    let found: usize = ask(&mut client, &with_long_keys("EXISTS", None)).expect("an answer");
+    assert_eq!(found, LONG_KEYS, "nothing acknowledged is lost, nothing refused was done");
+    client.must::<()>("SET a 3");
+    node.stop();
+}
+
+#[test]
+fn the_others_go_on_without_a_node_that_has_no_room() {
+    let mut cluster = Cluster::make(3, &[]);
+    let Some(disk) = SmallDisk::mount(&cluster.nodes[0].dir) else {
+        println!("SKIPPED: a small disk cannot be mounted here");
+        return;
+    };
+    cluster.nodes.iter_mut().for_each(Node::spawn);
+    cluster.wait_ready();
+    let mut client = cluster.nodes[1].client();
+    ask::<()>(&mut client, &with_long_keys("MSET", Some("v"))).expect("there is room");
+    disk.fill();
+    let deleted = ask::<usize>(&mut client, &with_long_keys("DEL", None));
+    stopped_for_lack_of_room(&mut cluster.nodes[0]);
+    until_true("the others take writes", PATIENCE, || cluster.nodes[2].client().ask::<()>("SET a 1").is_ok());
+    disk.make_room();
+    cluster.nodes[0].spawn();
+    cluster.wait_ready();
+    let mut client = cluster.nodes[0].client();
+    assert_eq!(client.must::<String>("GET a"), "1");
+    let found: usize = ask(&mut client, &with_long_keys("EXISTS", None)).expect("an answer");
+    match deleted {
+        Ok(count) => assert_eq!((count, found), (LONG_KEYS, 0), "what was acknowledged is so"),
+        Err(error) => assert!(found == 0 || found == LONG_KEYS, "{found} keys are left after {error}"),
     }
     cluster.stop();
 }

@@ -88,6 +88,39 @@ fn slow_and_silent_clients_cost_little_and_hurt_nobody() {
 }
 
 #[test]
+fn a_flood_of_connections_is_told_so_and_hurts_nobody() {
+    const MOST: usize = 20;
+    let mut cluster = Cluster::start_with(1, &["--max-clients=20", "--max-client-memory=1MiB", "--max-http-clients=4"]);
+    let node = &cluster.nodes[0];
+    let mut bystander = node.client();
+    bystander.must::<()>("SET k v");
+    let connect = |port: u16| TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+    let mut admitted: Vec<TcpStream> = (1..MOST).map(|_| connect(node.kv)).collect();
+    for stream in &mut admitted {
+        stream.write_all(b"PING\r\n").expect("room for a few bytes");
+        let mut pong = [0; 7];
+        stream.read_exact(&mut pong).expect("an answer");
+    }
+    for _ in 0..200 {
+        assert_eq!(say(node.kv, b"PING\r\n"), "-ERR max number of clients reached\r\n");
+    }
+    assert_eq!(bystander.must::<String>("GET k"), "v");
+    let refusal = bystander.refused(&[b"SET", b"k", &vec![b'v'; 2 << 20]]);
+    assert_eq!(refusal, "LIMIT a command may have 1048576 bytes at most");
+    // More than HTTP has places: they wait, and a slow one gives its place up in time.
+    let half: Vec<TcpStream> = (0..8)
+        .map(|_| {
+            let mut stream = connect(node.http);
+            stream.write_all(b"GET /ready HTTP/1.1\r\n").expect("room for a few bytes");
+            stream
+        })
+        .collect();
+    until_true("the page is served all the same", START, || node.is_ready());
+    drop((half, admitted));
+    cluster.stop();
+}
+
+#[test]
 fn what_is_too_large_is_refused_and_the_largest_is_not() {
     let mut cluster = Cluster::start(3);
     let mut client = cluster.nodes[0].client();

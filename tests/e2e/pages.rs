@@ -1,6 +1,8 @@
 //! Health, readiness, metrics and status over HTTP.
 
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::cluster::{Cluster, Node};
@@ -28,8 +30,8 @@ fn sum(metrics: &BTreeMap<String, f64>, name: &str) -> f64 {
     values.iter().sum()
 }
 
-/// What grows when clients write and read.
-const GROWING: [&str; 12] = [
+/// What grows when clients write and read, also wrongly.
+const GROWING: [&str; 27] = [
     "annulus_transactions_committed_total",
     "annulus_log_records_total",
     "annulus_log_bytes_total",
@@ -42,11 +44,26 @@ const GROWING: [&str; 12] = [
     "annulus_client_connections_total",
     "annulus_client_received_bytes_total",
     "annulus_client_sent_bytes_total",
+    "annulus_client_protocol_errors_total",
+    "annulus_request_errors_total",
+    "annulus_request_duration_seconds_count",
+    "annulus_request_duration_seconds_sum",
+    "annulus_http_requests_total",
+    "annulus_http_request_duration_seconds_count",
+    "annulus_transaction_duration_seconds_count",
+    "annulus_transaction_duration_seconds_sum",
+    "annulus_log_sync_seconds_count",
+    "annulus_log_sync_seconds_sum",
+    "annulus_log_group_records_sum",
+    "annulus_checkpoints_total",
+    "annulus_checkpoint_seconds_count",
+    "annulus_engine_reads_total",
+    "annulus_engine_writes_total",
 ];
 
 #[test]
 fn the_pages_tell_how_a_node_is() {
-    let mut cluster = Cluster::start(3);
+    let mut cluster = Cluster::start_with(3, &["--checkpoint-interval=1s"]);
     let node = &cluster.nodes[0];
     assert_eq!(node.page("/health"), Some((200, "alive\n".to_owned())));
     assert_eq!(node.page("/ready"), Some((200, "ready\n".to_owned())));
@@ -59,6 +76,9 @@ fn the_pages_tell_how_a_node_is() {
         client.must::<()>(&format!("SET k{n} v"));
         client.must::<()>(&format!("GET k{n}"));
     }
+    client.refused(&[b"INCR", b"k1"]);
+    let mut stranger = TcpStream::connect(("127.0.0.1", node.kv)).expect("a connection");
+    stranger.write_all(b"*1\r\n!oops\r\n").expect("room for a few bytes");
     for name in GROWING {
         until_true(format!("{name} grows"), PATIENCE, || sum(&metrics(node), name) > sum(&before, name));
     }

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -53,6 +55,19 @@ pub enum PlanError {
         /// Why.
         reason: String,
     },
+    /// A port is taken.
+    #[error(
+        "port {port} of {node} is taken: the demo in {path} runs already, or another program took the port; stop that, \
+         or choose another --dir", path = path.display()
+    )]
+    Taken {
+        /// The directory.
+        path: PathBuf,
+        /// Whose port it is.
+        node: String,
+        /// Which.
+        port: u16,
+    },
     /// What was asked for differs from what is there.
     #[error("the cluster in {path} has {what}; start it without --{flag}, or choose another --dir", path = path.display())]
     Differs {
@@ -67,6 +82,8 @@ pub enum PlanError {
 
 const FILE: &str = "demo.toml";
 const NODES: usize = 3;
+/// Where the ports of nodes are chosen.
+const PORTS: Range<u16> = 10_000..32_000;
 
 impl Plan {
     /// The plan of an earlier run in `dir`, or a new one.
@@ -84,6 +101,7 @@ impl Plan {
                     return Err(PlanError::Damaged { path, reason: "no nodes".to_owned() });
                 }
                 plan.same_as(dir, nodes, engine)?;
+                plan.check_ports(dir)?;
                 Ok(plan)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -108,12 +126,19 @@ impl Plan {
         Ok(())
     }
 
+    /// Checks that nobody listens on its ports.
+    fn check_ports(&self, dir: &Path) -> Result<(), PlanError> {
+        let ports = self.nodes.iter().flat_map(|node| [node.peer, node.kv, node.http].map(|port| (node, port)));
+        for (node, port) in ports {
+            if !is_free(port) {
+                return Err(PlanError::Taken { path: dir.to_owned(), node: node.name.clone(), port });
+            }
+        }
+        Ok(())
+    }
+
     fn make(nodes: usize, engine: Engine) -> io::Result<Self> {
-        // All are held until all are chosen, so that they differ.
-        let listeners =
-            (0..3 * nodes).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<io::Result<Vec<TcpListener>>>()?;
-        let ports =
-            listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect::<io::Result<Vec<_>>>()?;
+        let ports = free_ports(3 * nodes)?;
         let (triples, _) = ports.as_chunks::<3>();
         let node = |(n, [peer, kv, http]): (usize, &[u16; 3])| NodePlan {
             name: format!("node{}", n + 1),
@@ -173,6 +198,23 @@ impl Plan {
     }
 }
 
+/// Different ports that nobody listens on. Other demos, running or kept, most likely have others.
+///
+/// They lie below the range that systems take for outgoing connections: otherwise somebody's connection could
+/// take the port of a node that is down, and it could not come back.
+fn free_ports(count: usize) -> io::Result<Vec<u16>> {
+    let first = PORTS.start + (RandomState::new().hash_one(count) % PORTS.len() as u64) as u16;
+    let candidates = (first..PORTS.end).chain(PORTS.start..first);
+    let free: Vec<u16> = candidates.filter(|port| is_free(*port)).take(count).collect();
+    let missing =
+        || io::Error::new(io::ErrorKind::AddrInUse, format!("fewer than {count} ports of {PORTS:?} are free"));
+    if free.len() == count { Ok(free) } else { Err(missing()) }
+}
+
+fn is_free(port: u16) -> bool {
+    TcpListener::bind(("127.0.0.1", port)).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,6 +230,10 @@ mod tests {
         assert!(error.contains("has 3 nodes; start it without --nodes"), "{error}");
         let error = Plan::load_or_make(&inside, None, Some(Engine::Sled)).unwrap_err().to_string();
         assert!(error.contains("has the engine memory"), "{error}");
+        let taken = TcpListener::bind(("127.0.0.1", plan.nodes[1].kv)).unwrap();
+        let error = Plan::load_or_make(&inside, None, None).unwrap_err().to_string();
+        assert!(error.contains(&format!("port {} of node2 is taken", plan.nodes[1].kv)), "{error}");
+        drop(taken);
         fs::write(inside.join(FILE), "engine = 3").unwrap();
         assert!(matches!(Plan::load_or_make(&inside, None, None), Err(PlanError::Damaged { .. })));
     }
@@ -197,6 +243,7 @@ mod tests {
         let plan = Plan::make(5, Engine::Fjall).unwrap();
         let ports: std::collections::BTreeSet<u16> = plan.nodes.iter().flat_map(|n| [n.peer, n.kv, n.http]).collect();
         assert_eq!(ports.len(), 15);
+        assert!(ports.iter().all(|port| *port < 32_768), "outgoing connections may take {ports:?}");
         let members =
             |n: usize| plan.arguments(Path::new("/d"), &plan.nodes[n]).into_iter().find(|a| a.contains("initial"));
         assert_eq!(members(0), members(4));

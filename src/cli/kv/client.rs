@@ -17,6 +17,20 @@ pub enum ClientError {
         /// What the system said.
         source: io::Error,
     },
+    /// The address is none.
+    #[error("{address} is not an address; write HOST:PORT, such as 127.0.0.1:6379")]
+    NoAddress {
+        /// What was given.
+        address: String,
+    },
+    /// Something else than a node answers there.
+    #[error("{address} answers, but with something that is {source}; is this the node's key-value address?")]
+    Stranger {
+        /// The address tried.
+        address: String,
+        /// What is wrong with its answer.
+        source: io::Error,
+    },
     /// The connection broke. The command may have been executed or not.
     #[error("the connection to {address} broke: {source}; whether the command was executed is not known")]
     Broken {
@@ -55,8 +69,11 @@ impl Client {
     /// [`ClientError::Connect`].
     pub fn connect(&mut self) -> Result<&mut BufReader<TcpStream>, ClientError> {
         if self.stream.is_none() {
-            let stream =
-                dial(&self.address).map_err(|source| ClientError::Connect { address: self.address.clone(), source })?;
+            let address = self.address.clone();
+            let stream = dial(&self.address).map_err(|source| match source.kind() {
+                io::ErrorKind::InvalidInput => ClientError::NoAddress { address },
+                _ => ClientError::Connect { address, source },
+            })?;
             self.stream = Some(BufReader::new(stream));
         }
         Ok(self.stream.as_mut().expect("connected above"))
@@ -71,13 +88,17 @@ impl Client {
         let reply = exchange(stream, words);
         reply.map_err(|source| {
             self.stream = None;
-            ClientError::Broken { address: self.address.clone(), source }
+            let address = self.address.clone();
+            match source.kind() {
+                io::ErrorKind::InvalidData => ClientError::Stranger { address, source },
+                _ => ClientError::Broken { address, source },
+            }
         })
     }
 }
 
 fn dial(address: &str) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in address.to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
             Ok(stream) => {

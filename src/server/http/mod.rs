@@ -17,8 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::server::conn::http1;
@@ -28,8 +29,10 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::{HttpMetrics, Metrics};
 use status::{StatusError, StatusHandle};
 
 /// Longest time for a request's head to arrive, and for an idle connection to wait for the next one.
@@ -46,21 +49,36 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What the pages are made of.
 #[derive(Clone, Debug)]
 pub struct Pages {
-    /// Asks the node.
-    pub status: StatusHandle,
-    /// Renders the metrics.
-    pub metrics: PrometheusHandle,
+    status: StatusHandle,
+    metrics: PrometheusHandle,
+    requests: HttpMetrics,
 }
 
 impl Pages {
+    /// Pages of the node that `status` asks, with everything that `metrics` counts.
+    #[must_use]
+    pub fn new(status: StatusHandle, metrics: &Metrics) -> Self {
+        Self { status, metrics: metrics.page(), requests: metrics.http.clone() }
+    }
+
     fn router(self) -> Router {
         Router::new()
             .route("/health", get(health))
             .route("/ready", get(ready))
             .route("/metrics", get(metrics))
             .route("/status", get(status_page))
+            .layer(from_fn_with_state(self.requests.clone(), measure))
             .with_state(self)
     }
+}
+
+/// Counts and times a request.
+async fn measure(State(metrics): State<HttpMetrics>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let response = next.run(request).await;
+    metrics.answered.increment(1);
+    metrics.duration.record(begun.elapsed());
+    response
 }
 
 fn text(code: StatusCode, text: impl std::fmt::Display) -> Response {

@@ -16,7 +16,7 @@ struct Server {
 async fn start(status: StatusHandle, max_clients: usize) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let pages = Pages { status, metrics: Metrics::new().page() };
+    let pages = Pages::new(status, &Metrics::new());
     let stop = CancellationToken::new();
     let task = tokio::spawn(serve(listener, pages, max_clients, stop.clone()));
     Server { address, stop, task }
@@ -101,4 +101,55 @@ async fn idle_connections_give_up_their_place() {
     let server = start(answering(not_ready(None)), 1).await;
     let _idle = TcpStream::connect(server.address).await.unwrap();
     assert_eq!(page(server.address, "/ready").await.0, 200);
+}
+
+/// A client that sends a byte now and then, so that it is never idle.
+async fn drip(address: SocketAddr) -> std::time::Duration {
+    let begun = tokio::time::Instant::now();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = b"GET /ready HTTP/1.1\r\nX: ".iter().chain(std::iter::repeat(&b'x'));
+    let mut unread = [0; 256];
+    for byte in head {
+        let sent = stream.write_all(&[*byte]).await;
+        let second = tokio::time::sleep(std::time::Duration::from_secs(1));
+        tokio::select! {
+            answer = stream.read(&mut unread) => match answer {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            },
+            () = second => {}
+        }
+        if sent.is_err() {
+            break;
+        }
+    }
+    begun.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_never_ends_is_cut_in_time() {
+    let server = start(answering(not_ready(None)), 8).await;
+    let kept = drip(server.address).await;
+    assert!(kept >= HEAD_TIMEOUT && kept < 2 * HEAD_TIMEOUT, "{kept:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_slow_clients_delays_others_and_does_not_shut_them_out() {
+    let server = start(answering(not_ready(None)), 4).await;
+    let slow: Vec<_> = (0..12).map(|_| tokio::spawn(drip(server.address))).collect();
+    // All of them have come before.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!(page(server.address, "/ready").await.0, 200);
+    for client in slow {
+        client.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn requests_are_counted() {
+    let server = start(answering(not_ready(None)), 8).await;
+    page(server.address, "/nothing").await;
+    let (_, text) = page(server.address, "/metrics").await;
+    assert!(text.contains("annulus_http_requests_total 1\n"), "{text}");
+    assert!(text.contains("annulus_http_request_duration_seconds_count 1\n"), "{text}");
 }

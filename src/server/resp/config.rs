@@ -23,6 +23,8 @@ pub struct Config {
     pub max_request: usize,
     /// Answers that wait for a client to read them; above it no further command of its pipeline is begun.
     pub max_unsent: usize,
+    /// Most bytes that one connection may hold in an unfinished request, queued commands and unsent answers.
+    pub max_client_memory: usize,
     /// Most bytes that all connections together may hold in unfinished requests and queued commands.
     pub max_buffered: usize,
     /// A connection with unread answers that takes no byte for so long is closed.
@@ -56,6 +58,7 @@ impl Default for Config {
             max_arguments: 2 * annulus_base::limits::MAX_TXN_KEYS + 16,
             max_request: MAX_TXN_BYTES + 4 * 1024 * 1024,
             max_unsent: 16 * 1024 * 1024,
+            max_client_memory: 128 * 1024 * 1024,
             max_buffered: 1024 * 1024 * 1024,
             write_timeout: Duration::from_secs(30),
             read_timeout: Duration::from_secs(60),
@@ -71,6 +74,15 @@ impl Default for Config {
 }
 
 impl Config {
+    /// With at most so many bytes for one connection; what it consists of is bounded by that, too.
+    #[must_use]
+    pub fn with_client_memory(mut self, bytes: usize) -> Self {
+        self.max_client_memory = bytes;
+        self.max_request = self.max_request.min(bytes);
+        self.max_unsent = self.max_unsent.min(bytes);
+        self
+    }
+
     /// What the decoder of requests enforces.
     #[must_use]
     pub const fn request_limits(&self) -> Limits {

@@ -10,6 +10,7 @@
 use std::io;
 use std::rc::Rc;
 
+use annulus_base::id::TxnRef;
 use annulus_txn::interface::Database;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
@@ -84,19 +85,24 @@ impl<D: Database> Connection<D> {
                 Ok(None) => break,
                 Ok(Some(Request::Command(arguments))) => match self.collect(arguments) {
                     Ok(batch) => {
-                        let replies = pipeline::run(&self.server, &mut self.session, batch).await;
-                        replies.iter().for_each(|reply| self.answer(reply));
+                        let before = self.session.last;
+                        for reply in pipeline::run(&self.server, &mut self.session, batch).await {
+                            self.answer(reply, before);
+                        }
                     }
                     Err(arguments) => {
+                        let before = self.session.last;
                         let reply = execute(&self.server, &mut self.session, arguments).await;
-                        self.answer(&reply);
+                        self.answer(reply, before);
                     }
                 },
                 Ok(Some(Request::TooLarge(why))) => {
+                    self.server.shared.stats.oversized.add(1);
                     self.session.break_queue();
                     Reply::Error(why.into()).write(self.session.version(), &mut self.output);
                 }
                 Err(error) => {
+                    self.server.shared.stats.broken.add(1);
                     Reply::Error(format!("ERR {error}").into()).write(self.session.version(), &mut self.output);
                     self.session.closing = true;
                 }
@@ -138,11 +144,37 @@ impl<D: Database> Connection<D> {
         }
     }
 
-    fn answer(&mut self, reply: &Reply) {
+    /// Answers a command before which `before` was the last transaction.
+    fn answer(&mut self, reply: Reply, before: Option<TxnRef>) {
         if self.session.replies.next() {
+            let written = self.session.last.filter(|txn| Some(*txn) != before);
+            let reply = self.bounded(reply, written);
             // The answer to HELLO is in the new version already.
             reply.write(self.session.version(), &mut self.output);
         }
+    }
+
+    /// The answer, or that it is too large for what this connection may hold. `written` is what the command
+    /// has committed.
+    fn bounded(&self, reply: Reply, written: Option<TxnRef>) -> Reply {
+        let shared = &self.server.shared;
+        let (size, most) = (reply.size(), shared.config.max_client_memory);
+        if reply.is_error() || self.holds() + size <= most {
+            return reply;
+        }
+        shared.stats.oversized.add(1);
+        let why =
+            format!("an answer of {size} bytes is more than this connection may hold (max_client_memory: {most})");
+        let text = match written {
+            None => format!("LIMIT {why}; ask for less at once"),
+            Some(txn) => format!("UNKNOWN {why}; the transaction was executed, its id is {txn}"),
+        };
+        Reply::Error(text.into())
+    }
+
+    /// Bytes in the unfinished request, queued commands and unsent answers.
+    fn holds(&self) -> usize {
+        self.input.len() + self.decoder.held_bytes() + self.session.queued_bytes() + self.output.len()
     }
 
     /// Sends what can be sent without waiting.
@@ -203,14 +235,21 @@ impl<D: Database> Connection<D> {
 
     /// Tells the node how much this connection holds, and ends it where all together hold too much.
     fn account(&mut self) {
-        let holds = self.input.len() + self.session.queued_bytes() + self.output.len();
-        let stats = &self.server.shared.stats;
+        let holds = self.holds();
+        let (stats, config) = (&self.server.shared.stats, &self.server.shared.config);
         let before = self.session.client.buffered.replace(holds);
         let all = (stats.buffered.get() + holds).saturating_sub(before);
         stats.buffered.set(all);
-        if all > self.server.shared.config.max_buffered && holds > FREE_SHARE {
-            let error = Reply::Error("LIMIT the connections of this node hold too much unfinished work".into());
-            error.write(self.session.version(), &mut self.output);
+        let why = if holds > config.max_client_memory.max(FREE_SHARE) {
+            "LIMIT this connection holds too much unfinished work (max_client_memory)"
+        } else if all > config.max_buffered && holds > FREE_SHARE {
+            "LIMIT the connections of this node hold too much unfinished work"
+        } else {
+            ""
+        };
+        if !why.is_empty() && !self.session.closing {
+            stats.oversized.add(1);
+            Reply::Error(why.into()).write(self.session.version(), &mut self.output);
             self.session.closing = true;
         }
         if self.input.is_empty() && self.input.capacity() > 4 * CHUNK {

@@ -6,7 +6,7 @@
 //! | `TRYAGAIN` | lost against concurrent transactions until the timeout; not executed | retry |
 //! | `BUSY` | overloaded or stopping; not executed | retry later, or on another node |
 //! | `UNAVAILABLE` | no majority of a replica ring answers; not executed | retry later |
-//! | `UNKNOWN` | the outcome was not learned in time; the id is the last word | `ANNULUS.OUTCOME <id>`, then decide |
+//! | `UNKNOWN` | the outcome was not learned in time, or is too large to be told; the id is the last word | `ANNULUS.OUTCOME <id>`, then decide |
 //! | `LIMIT` | a documented limit; not executed | change the request |
 //! | `DONE` | the token of this write was used already; not executed | nothing: it is done |
 //! | `ABORTED` | somebody asked for this token's outcome before it was known; not executed, never will be | retry with a new token |

@@ -20,6 +20,7 @@ use super::shared::{Patience, Shared};
 use super::transaction::{self, Job, NotDone, Part, PartDone, Step, Verdict};
 use super::view::{Name, check_key};
 use super::walk::Walk;
+use crate::metrics::Family;
 
 /// Executes one command and answers it.
 pub async fn execute<D: Database>(server: &Server<D>, session: &mut Session, arguments: Vec<Bytes>) -> Reply {
@@ -28,7 +29,7 @@ pub async fn execute<D: Database>(server: &Server<D>, session: &mut Session, arg
     let command = match resolve(&server.shared, &arguments) {
         Ok(command) => command,
         Err(failure) => {
-            server.shared.stats.record("rejected", begun.elapsed(), true);
+            server.shared.answered("rejected", Family::Other, begun.elapsed(), true);
             return reject(server, session, &arguments, failure).into();
         }
     };
@@ -42,7 +43,7 @@ pub async fn execute<D: Database>(server: &Server<D>, session: &mut Session, arg
 /// Takes note of a command that is done.
 pub fn record<D: Database>(server: &Server<D>, session: &Session, step: &Step, begun: Instant, reply: &Reply) {
     let time = begun.elapsed();
-    server.shared.stats.record(step.command.name, time, reply.is_error());
+    server.shared.answered(step.command.name, step.command.family(), time, reply.is_error());
     // Passwords are nobody else's business.
     if !matches!(step.command.name, "auth" | "hello") {
         server.shared.slow_log.offer(server.shared.wall() / 1_000_000, time, &step.arguments, &session.client);

@@ -63,16 +63,24 @@ use std::time::Duration;
 
 use annulus_ring::Topology;
 use annulus_txn::interface::Database;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
 use connection::Connection;
 use shared::{Shared, WallClock};
 
+use crate::metrics::Metrics;
+
 /// How long to wait before connections are accepted again after that failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long somebody for whom there is no room may take to read why.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// Most of them at once; above it, connections are closed without a word.
+const MOST_REFUSED: usize = 256;
 
 /// A node's key-value server.
 pub struct Server<D> {
@@ -87,8 +95,8 @@ impl<D: Database> Server<D> {
     ///
     /// `wall` is the node's wall clock, microseconds since the Unix epoch. It decides when keys expire.
     #[must_use]
-    pub fn new(database: D, topology: &Topology, config: Config, wall: WallClock) -> Self {
-        Self { database, shared: Shared::new(topology, config, wall) }
+    pub fn new(database: D, topology: &Topology, config: Config, wall: WallClock, metrics: Rc<Metrics>) -> Self {
+        Self { database, shared: Shared::new(topology, config, wall, metrics) }
     }
 }
 
@@ -109,13 +117,7 @@ pub async fn serve<D: Database>(
             () = shutdown.cancelled() => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    if let Some(connection) = admit(&server, stream) {
-                        let shutdown = shutdown.clone();
-                        // How a connection ends concerns nobody else.
-                        connections.spawn_local(async move { drop(connection.serve(&shutdown).await) });
-                    }
-                }
+                Ok((stream, _)) => receive(&server, stream, &mut connections, &shutdown),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted; trying again soon");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -125,24 +127,46 @@ pub async fn serve<D: Database>(
     }
     drop(listener);
     let drained = async { while connections.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(server.shared.config.drain_timeout, drained).await;
+    let _ = timeout(server.shared.config.drain_timeout, drained).await;
     connections.shutdown().await;
     Ok(())
 }
 
-/// A connection for an accepted socket, if there is room for one more.
-fn admit<D: Database>(server: &Rc<Server<D>>, stream: TcpStream) -> Option<Connection<D>> {
+/// Serves an accepted socket, or says that there is no room for it.
+fn receive<D: Database>(
+    server: &Rc<Server<D>>,
+    stream: TcpStream,
+    connections: &mut JoinSet<()>,
+    shutdown: &CancellationToken,
+) {
     let shared = &server.shared;
     shared.stats.connections.add(1);
     if shared.clients.count() >= shared.config.max_clients {
         shared.stats.rejected.add(1);
-        // A socket just opened takes a line; if not, the client sees it closed all the same.
-        let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
-        return None;
+        if connections.len() < shared.config.max_clients + MOST_REFUSED {
+            connections.spawn_local(async { drop(timeout(FAREWELL, refuse(stream)).await) });
+        }
+    } else if let Some(connection) = admit(server, stream) {
+        let shutdown = shutdown.clone();
+        // How a connection ends concerns nobody else.
+        connections.spawn_local(async move { drop(connection.serve(&shutdown).await) });
     }
+}
+
+/// A connection for an accepted socket; `None` if it is gone already.
+fn admit<D: Database>(server: &Rc<Server<D>>, stream: TcpStream) -> Option<Connection<D>> {
     // Without it answers would wait for the client's acknowledgements; it is only slower then.
     let _ = stream.set_nodelay(true);
     let (peer, local) = (stream.peer_addr().ok()?, stream.local_addr().ok()?);
-    let client = shared.clients.add(peer, local);
+    let client = server.shared.clients.add(peer, local);
     Some(Connection::new(Rc::clone(server), stream, client))
+}
+
+/// Says that there is no room. Reads until the client closes: closing first could cost it the message.
+async fn refuse(mut stream: TcpStream) -> io::Result<()> {
+    stream.write_all(b"-ERR max number of clients reached\r\n").await?;
+    stream.shutdown().await?;
+    let mut unread = [0; 512];
+    while stream.read(&mut unread).await? > 0 {}
+    Ok(())
 }

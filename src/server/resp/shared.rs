@@ -19,6 +19,7 @@ use super::line::Line;
 use super::slow_log::SlowLog;
 use super::stats::Stats;
 use super::value::UnixMillis;
+use crate::metrics::{Family, Metrics};
 
 /// The wall clock: microseconds since the Unix epoch.
 pub type WallClock = Rc<dyn Fn() -> Micros>;
@@ -35,6 +36,8 @@ pub struct Shared {
     pub clients: Clients,
     /// What has been done.
     pub stats: Stats,
+    /// The same and more, for the metrics page.
+    pub metrics: Rc<Metrics>,
     /// The commands that took long.
     pub slow_log: SlowLog,
     /// Where unfinished scans go on.
@@ -54,7 +57,7 @@ pub struct Shared {
 impl Shared {
     /// The state of a server that begins now.
     #[must_use]
-    pub fn new(topology: &Topology, config: Config, wall: WallClock) -> Self {
+    pub fn new(topology: &Topology, config: Config, wall: WallClock, metrics: Rc<Metrics>) -> Self {
         let mut rng = Rng::new(wall() ^ u64::from(std::process::id()));
         let keyspace = Keyspace::new(topology);
         let ring = keyspace.partitions(0).next().and_then(|partition| topology.replicas(partition));
@@ -69,10 +72,20 @@ impl Shared {
             keyspace,
             clients: Clients::default(),
             stats: Stats::default(),
+            metrics,
             started: Instant::now(),
             wall,
             rng: RefCell::new(rng),
         }
+    }
+
+    /// A command was answered.
+    pub fn answered(&self, name: &'static str, family: Family, time: Duration, failed: bool) {
+        self.stats.record(name, time, failed);
+        let metrics = self.metrics.requests(family);
+        metrics.answered.increment(1);
+        metrics.errors.increment(u64::from(failed));
+        metrics.duration.record(time);
     }
 
     /// Microseconds since the Unix epoch.

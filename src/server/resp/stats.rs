@@ -6,18 +6,32 @@ use std::time::Duration;
 
 /// A number that grows.
 #[derive(Debug, Default)]
-pub struct Counter(Cell<u64>);
+pub struct Counter {
+    total: Cell<u64>,
+    /// What it had come to when the statistics were reset.
+    before: Cell<u64>,
+}
 
 impl Counter {
     /// Lets it grow.
     pub fn add(&self, amount: u64) {
-        self.0.set(self.0.get().saturating_add(amount));
+        self.total.set(self.total.get().saturating_add(amount));
     }
 
-    /// What it has come to.
+    /// What it has come to since the statistics were reset.
     #[must_use]
     pub const fn get(&self) -> u64 {
-        self.0.get()
+        self.total.get() - self.before.get()
+    }
+
+    /// What it has come to since the node's start: the metrics page never goes back.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.total.get()
+    }
+
+    fn reset(&self) {
+        self.before.set(self.total.get());
     }
 }
 
@@ -39,6 +53,10 @@ pub struct Stats {
     pub connections: Counter,
     /// Connections refused because there were too many.
     pub rejected: Counter,
+    /// Connections closed because of bytes that are not the protocol.
+    pub broken: Counter,
+    /// Requests and answers refused because they are too large.
+    pub oversized: Counter,
     /// Bytes received.
     pub received: Counter,
     /// Bytes sent.
@@ -88,6 +106,8 @@ impl Stats {
         let counters = [
             &self.connections,
             &self.rejected,
+            &self.broken,
+            &self.oversized,
             &self.received,
             &self.sent,
             &self.retries,
@@ -95,7 +115,7 @@ impl Stats {
             &self.expired,
             &self.collected,
         ];
-        counters.into_iter().for_each(|counter| counter.0.set(0));
+        counters.into_iter().for_each(Counter::reset);
         self.commands.borrow_mut().clear();
     }
 }

@@ -56,6 +56,7 @@ mod tests;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 pub use error::LogError;
 pub use replay::{Cut, Record, Replay};
@@ -67,9 +68,19 @@ use writer::Writer;
 /// How many records have been appended since the log was opened; the first one has position 1.
 pub type Position = u64;
 
-/// Called by the log's thread after each sync, and must not block: everything up to this position is durable. Told of a
-/// failure once; nothing comes after that.
-pub type OnSynced = Box<dyn Fn(Result<Position, LogError>) + Send>;
+/// What one turn of the log's thread has made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Synced {
+    /// Everything up to here is durable.
+    pub position: Position,
+    /// How many positions were not before; none after a turn without a sync.
+    pub records: u64,
+    /// How long writing and syncing them took.
+    pub took: Duration,
+}
+
+/// Called by the log's thread after each sync, and must not block. Told of a failure once; nothing comes after that.
+pub type OnSynced = Box<dyn Fn(Result<Synced, LogError>) + Send>;
 
 /// What can be chosen about a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

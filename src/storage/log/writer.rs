@@ -2,13 +2,14 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::depot::{Segments, Spare};
 use super::error::LogError;
 use super::group::{GroupBuffer, GroupKind, Place};
 use super::queue::{Queue, Task, Work};
 use super::segment::{DATA_START, Name, SegmentHeader};
-use super::{OnSynced, Position};
+use super::{OnSynced, Position, Synced};
 use crate::storage::files::{Directory, File};
 
 /// What opening found: where the log goes on.
@@ -166,12 +167,16 @@ fn begin_segment(
 /// The log's thread: works until the queue is closed or a write fails.
 pub fn run(mut writer: Writer, queue: &Queue, on_synced: &OnSynced) {
     let mut used = None;
+    let mut synced = queue.synced();
     while let Some(task) = queue.next(used.take()) {
         let (position, bytes) = (task.position, task.bytes);
+        let begun = Instant::now();
         match work(&mut writer, task, &mut used) {
             Ok(()) => {
+                let took = begun.elapsed();
                 queue.done(position, bytes);
-                on_synced(Ok(position));
+                on_synced(Ok(Synced { position, records: position - synced, took }));
+                synced = position;
             }
             Err(error) => return fail(queue, on_synced, error),
         }

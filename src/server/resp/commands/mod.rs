@@ -29,6 +29,7 @@ use super::errors::{Answer, Failure};
 use super::session::Session;
 use super::shared::Shared;
 use super::view::View;
+use crate::metrics::Family;
 
 /// A command that touches data.
 pub type DataFn = fn(&mut View, &[Bytes]) -> Answer;
@@ -89,6 +90,13 @@ pub enum Flow {
     Token,
     /// `ANNULUS.OUTCOME`
     Outcome,
+}
+
+impl Flow {
+    /// Whether it looks at a range of keys.
+    const fn walks(self) -> bool {
+        matches!(self, Self::Keys | Self::Scan | Self::Dbsize | Self::Randomkey)
+    }
 }
 
 /// How a command runs.
@@ -155,6 +163,21 @@ impl Command {
     #[must_use]
     pub fn is_write(&self) -> bool {
         self.flags.starts_with("write")
+    }
+
+    /// The commands whose cost is like its own, for the metrics.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        let (first, last, _) = self.keys;
+        match (self.run, self.is_write()) {
+            (Run::Flow(Flow::Exec), _) => Family::Transaction,
+            (Run::Flow(flow) | Run::Whole { outside: flow, .. }, _) if flow.walks() => Family::Scan,
+            (_, false) if first == 0 => Family::Other,
+            (_, true) if first == 0 || first != last => Family::MultiWrite,
+            (_, true) => Family::Write,
+            (_, false) if first != last => Family::MultiRead,
+            (_, false) => Family::Read,
+        }
     }
 
     /// The keys among its arguments.
@@ -281,4 +304,24 @@ fn unknown(arguments: &[Bytes]) -> Failure {
 fn unknown_subcommand(command: &str, asked: &[u8]) -> Failure {
     let (asked, command) = (shown(asked), command.to_ascii_uppercase());
     Failure::new(format!("ERR unknown subcommand '{asked}'. Try {command} HELP."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_have_the_family_of_their_cost() {
+        let table = Table::default();
+        let of = |names: &[&str]| {
+            let family = |name: &&str| table.find(name.as_bytes()).map(Command::family);
+            names.iter().map(family).collect::<Option<Vec<_>>>().unwrap()
+        };
+        assert_eq!(of(&["get", "strlen", "ttl"]), [Family::Read; 3]);
+        assert_eq!(of(&["set", "incr", "expire"]), [Family::Write; 3]);
+        assert_eq!(of(&["mget", "exists"]), [Family::MultiRead; 2]);
+        assert_eq!(of(&["mset", "del", "flushdb"]), [Family::MultiWrite; 3]);
+        assert_eq!(of(&["scan", "keys", "dbsize", "randomkey"]), [Family::Scan; 4]);
+        assert_eq!(of(&["exec", "ping", "watch"]), [Family::Transaction, Family::Other, Family::MultiRead]);
+    }
 }

@@ -76,6 +76,12 @@ impl Decoder {
         !matches!(self.state, State::Start)
     }
 
+    /// Bytes that it holds beside the buffer for an incomplete request.
+    #[must_use]
+    pub const fn held_bytes(&self) -> usize {
+        self.arguments.len() * size_of::<Range<usize>>()
+    }
+
     /// Takes the next complete request from the front of `buffer`; `None`: more bytes are needed.
     ///
     /// # Errors

@@ -73,6 +73,22 @@ impl Reply {
         matches!(self, Self::Error(_))
     }
 
+    /// Bytes that it takes in either version of the protocol, at most.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        /// A kind, a length of twenty digits, two line ends and the mark of a verbatim text.
+        const AROUND: usize = 32;
+        AROUND
+            + match self {
+                Self::Status(text) | Self::Error(text) => text.len(),
+                Self::Bulk(bytes) => bytes.len(),
+                Self::Verbatim(text) => text.len(),
+                Self::Integer(_) | Self::Null | Self::NullArray => 0,
+                Self::Array(items) | Self::Set(items) => items.iter().map(Self::size).sum(),
+                Self::Map(pairs) => pairs.iter().map(|(key, value)| key.size() + value.size()).sum(),
+            }
+    }
+
     /// Appends it as bytes of the protocol.
     pub fn write(&self, version: Version, out: &mut BytesMut) {
         let resp3 = version == Version::Resp3;

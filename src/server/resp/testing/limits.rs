@@ -86,6 +86,17 @@ fn one_client_too_many_is_told_so() {
         let mut third = fixture.client().await;
         assert_eq!(third.reply().await.unwrap().to_string(), "(error) ERR max number of clients reached");
         assert!(third.reply().await.is_err());
+        // A driver that greets first is told, too, however many they are.
+        let mut flood = Vec::new();
+        for _ in 0..50 {
+            let mut client = fixture.client().await;
+            client.stream.write_all(b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n").await.unwrap();
+            flood.push(client);
+        }
+        for client in &mut flood {
+            assert_eq!(client.reply().await.unwrap().to_string(), "(error) ERR max number of clients reached");
+        }
+        assert_eq!(fixture.server.shared.stats.rejected.get(), 51);
         assert_eq!(second.ask("PING").await, "PONG");
         drop(first);
         fixture.wait_for(|server| server.shared.clients.count() == 1).await;
@@ -115,6 +126,7 @@ fn garbage_gets_an_error_and_hurts_nobody_else() {
         drop(client);
         fixture.wait_for(|server| server.shared.clients.count() == 1).await;
         assert_eq!(fixture.server.shared.stats.buffered.get(), 0);
+        assert!(fixture.server.shared.stats.broken.get() > 0);
     });
 }
 
@@ -187,6 +199,83 @@ fn memory_of_all_connections_together_is_bounded() {
         let answer = clients[0].reply().await.unwrap().to_string();
         assert_eq!(answer, "(error) LIMIT the connections of this node hold too much unfinished work");
         assert_eq!(fixture.client().await.ask("PING").await, "PONG");
+    });
+}
+
+#[test]
+fn half_a_command_holds_no_more_than_one_client_may() {
+    let config = Config::default().with_client_memory(200_000);
+    with_server(config, async |fixture| {
+        let mut client = fixture.client().await;
+        // Announced and sent but never ended, in parts that are all allowed.
+        let mut begun = b"*3\r\n$4\r\nMSET\r\n$1\r\na\r\n$190000\r\n".to_vec();
+        begun.extend([b'x'; 180_000]);
+        client.stream.write_all(&begun).await.unwrap();
+        fixture.wait_for(|server| server.shared.stats.buffered.get() >= 180_000).await;
+        client.stream.write_all(&[&[b'x'; 10_000][..], b"\r\n"].concat()).await.unwrap();
+        assert_eq!(client.reply().await.unwrap().to_string(), "OK");
+        // One that would be larger is thrown away as it comes.
+        let larger = "x".repeat(300_000);
+        let answer = client.ask_words(&words(&["SET", "a", &larger])).await.to_string();
+        assert_eq!(answer, "(error) LIMIT a command may have 200000 bytes at most");
+        // Queued commands and half of the next one count together.
+        client.ask("MULTI").await;
+        let half = "x".repeat(150_000);
+        assert_eq!(client.ask_words(&words(&["SET", "a", &half])).await.to_string(), "QUEUED");
+        client.stream.write_all(&begun).await.unwrap();
+        let answer = client.reply().await.unwrap().to_string();
+        assert_eq!(answer, "(error) LIMIT this connection holds too much unfinished work (max_client_memory)");
+        fixture.wait_for(|server| server.shared.clients.count() == 0).await;
+        assert_eq!(fixture.server.shared.stats.buffered.get(), 0);
+        assert_eq!(fixture.server.shared.stats.oversized.get(), 2);
+    });
+}
+
+#[test]
+fn an_answer_that_is_too_large_is_told_apart_from_one_that_failed() {
+    let config = Config::default().with_client_memory(200_000);
+    with_server(config, async |fixture| {
+        let mut client = fixture.client().await;
+        let value = "x".repeat(150_000);
+        client.ask_words(&words(&["SET", "a", &value])).await;
+        assert_eq!(client.ask("MGET a").await.len(), 150_004);
+        let answer = client.ask("MGET a a").await;
+        assert_eq!(
+            answer,
+            "(error) LIMIT an answer of 300096 bytes is more than this connection may hold (max_client_memory: 200000); \
+             ask for less at once"
+        );
+        for command in ["MULTI", "GET a", "GET a", "INCR n"] {
+            client.ask(command).await;
+        }
+        let answer = client.ask("EXEC").await;
+        assert!(answer.starts_with("(error) UNKNOWN an answer of "), "{answer}");
+        let id = answer.rsplit(' ').next().unwrap().to_owned();
+        assert_eq!(client.ask("GET n").await, "\"1\"", "it was executed");
+        assert_eq!(client.ask("ANNULUS.LAST").await.trim_matches('"'), id);
+        assert_eq!(fixture.server.shared.stats.oversized.get(), 2);
+    });
+}
+
+#[test]
+fn metrics_survive_a_reset_of_the_statistics() {
+    with_server(Config::default(), async |fixture| {
+        let mut client = fixture.client().await;
+        client.ask("SET a 1").await;
+        client.ask("INCR b x").await;
+        client.ask("CONFIG RESETSTAT").await;
+        assert_eq!(client.ask("GET a").await, "\"1\"");
+        let stats = &fixture.server.shared.stats;
+        assert_eq!((stats.connections.get(), stats.connections.total()), (0, 1));
+        let page = fixture.server.shared.metrics.page().render();
+        for line in [
+            "annulus_requests_total{family=\"write\"} 1",
+            "annulus_requests_total{family=\"read\"} 1",
+            "annulus_request_errors_total{family=\"other\"} 1",
+            "annulus_request_duration_seconds_count{family=\"read\"} 1",
+        ] {
+            assert!(page.contains(line), "{line} is missing in\n{page}");
+        }
     });
 }
 

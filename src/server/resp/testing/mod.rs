@@ -24,6 +24,7 @@ use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Config, Server, serve};
+use crate::metrics::Metrics;
 use fake::Fake;
 use wire::Client;
 
@@ -84,7 +85,9 @@ pub fn with_server<F: Future<Output = ()>>(config: Config, test: impl FnOnce(Fix
 
 async fn start(database: Fake, wall: Rc<Cell<Micros>>, config: Config) -> Fixture {
     let clock = Rc::clone(&wall);
-    let server = Rc::new(Server::new(database.clone(), &topology(), config, Rc::new(move || clock.get())));
+    let wall_clock = Rc::new(move || clock.get());
+    let metrics = Rc::new(Metrics::new());
+    let server = Rc::new(Server::new(database.clone(), &topology(), config, wall_clock, metrics));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let shutdown = CancellationToken::new();

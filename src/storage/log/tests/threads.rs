@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use super::{Plain, numbered, plain};
 use crate::storage::files::{Directory, OsDirectory};
-use crate::storage::log::{Log, LogError, LogOptions, Position};
+use crate::storage::log::{Log, LogError, LogOptions, Position, Synced};
 use crate::storage::testing::SimDisk;
 
 const OPTIONS: LogOptions = LogOptions { segment_bytes: 256 << 10, create: true };
 
-type Reports = Receiver<Result<Position, LogError>>;
+type Reports = Receiver<Result<Synced, LogError>>;
 
 fn start(directory: Arc<dyn Directory>) -> (Vec<Plain>, Log, Reports) {
     start_with(directory, OPTIONS)
@@ -36,8 +36,16 @@ fn append(log: &Log, records: &[Plain]) -> Position {
     last
 }
 
-fn wait_for(reports: &Reports, position: Position) {
-    while reports.recv().unwrap().unwrap() < position {}
+/// The sizes of the groups until then.
+fn wait_for(reports: &Reports, position: Position) -> Vec<u64> {
+    let mut groups = Vec::new();
+    loop {
+        let synced = reports.recv().unwrap().unwrap();
+        groups.push(synced.records);
+        if synced.position >= position {
+            return groups;
+        }
+    }
 }
 
 #[test]
@@ -48,7 +56,8 @@ fn records_and_checkpoints_survive_restarts() {
     for start in (0..20_000).step_by(100) {
         append(&log, &numbered(start..start + 100));
     }
-    wait_for(&reports, 20_000);
+    let groups = wait_for(&reports, 20_000);
+    assert_eq!(groups.iter().sum::<u64>(), 20_000, "every record is in one group");
     assert_eq!(log.synced(), 20_000);
     assert_eq!(log.backlog(), 0);
     let checkpoint = log.begin_checkpoint(numbered(1..3));
