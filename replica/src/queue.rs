@@ -137,6 +137,22 @@ impl Replica {
         Ok(())
     }
 
+    /// Drops the soft locks and queue places of all transactions that a dead node coordinated: nobody waits for
+    /// what will not be used. If it lives after all, its transactions are only less favoured.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn drop_locks_of(
+        &mut self,
+        now: Now,
+        node: NodeId,
+        store: &mut dyn Store,
+        out: &mut Effects,
+    ) -> StoreResult<()> {
+        let orphans: Vec<TxnId> = self.soft.keys().filter(|txn| txn.node == node).copied().collect();
+        orphans.into_iter().try_for_each(|txn| self.unlock(now, txn, store, out))
+    }
+
     /// Drops a transaction's soft locks and queue places; returns the partitions to wake.
     pub(crate) fn drop_soft_locks(&mut self, txn: TxnId) -> Vec<PartitionId> {
         let partitions: Vec<PartitionId> = self.soft.remove(&txn).into_iter().flatten().collect();

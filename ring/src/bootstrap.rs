@@ -10,6 +10,8 @@
 //! - What is decided stays decided: a restarted node finds it in what it saved.
 //! - A node whose disk was lost in the middle comes back with another nonce, so with another genesis: it
 //!   and the others wait, and say why, instead of mixing two clusters.
+//! - A node whose disk was lost after the decision learns so from the first who has decided, and gives up: it
+//!   must not vote as if it had never promised anything.
 //!
 //! The first member to learn that all confirmed may decide and go on alone; it keeps answering those
 //! that are still behind, and its word is enough for them.
@@ -45,6 +47,8 @@ pub struct Bootstrap {
     /// The last problem told about each address, so that it is told once.
     reported: BTreeMap<String, Problem>,
     next_send: Micros,
+    /// The member that has decided what this node would have had to confirm, and does not know.
+    forgot: Option<String>,
     /// Whether `saved` differs from what was handed out to be stored.
     unsaved: bool,
     /// Whether the decision was handed out since the start.
@@ -74,7 +78,7 @@ impl Bootstrap {
             _ => (Saved { identity: fresh, confirmed: None, decided: false }, true),
         };
         let (peers, reported) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { settings, saved, peers, reported, next_send: 0, unsaved, announced: false })
+        Ok(Self { settings, saved, peers, reported, next_send: 0, forgot: None, unsaved, announced: false })
     }
 
     /// Takes the time and what happened; call it at least every 100 ms until the decision.
@@ -105,6 +109,13 @@ impl Bootstrap {
         Some((own.id, record))
     }
 
+    /// A member that belongs to a cluster which was formed with this node, of which this node knows nothing: its
+    /// data was lost. It can never become part of the cluster again as it is.
+    #[must_use]
+    pub fn forgot(&self) -> Option<&str> {
+        self.forgot.as_deref()
+    }
+
     /// The members without whose word this node cannot go on.
     pub fn waiting_for(&self) -> impl Iterator<Item = &str> {
         let digest = self.confirmed();
@@ -123,6 +134,10 @@ impl Bootstrap {
         }
         if address == self.saved.identity.address || !self.settings.initial_members.contains(&address) {
             return;
+        }
+        if message.decided && !self.saved.decided && self.confirmed() != message.confirmed {
+            // Deciding took the confirmation of all.
+            self.forgot.get_or_insert_with(|| address.clone());
         }
         if self.saved.decided && !message.decided {
             effects.send.push((address.clone(), self.state()));

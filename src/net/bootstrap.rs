@@ -41,6 +41,13 @@ pub enum FoundingError {
     /// The settings cannot make a cluster.
     #[error(transparent)]
     Settings(#[from] BootstrapError),
+    /// This node was part of a cluster, and has forgotten it.
+    #[error(
+        "{0} says that the cluster was formed, with this node as a member, but the data directory knows nothing of it: \
+         its data was lost, or data_dir points elsewhere; start with the directory of before (the others serve \
+         without this node as long as a majority of each replica ring is up)"
+    )]
+    Forgotten(String),
     /// What must not be forgotten could not be stored. Nothing was promised to others.
     #[error("cannot store the state of the cluster's founding: {0}; the node stops, check its data directory")]
     Save(String),
@@ -87,7 +94,7 @@ impl Founder {
     /// within a `LocalSet`.
     ///
     /// # Errors
-    /// [`FoundingError::Save`].
+    /// [`FoundingError::Save`]; [`FoundingError::Forgotten`].
     pub async fn form(self: &Rc<Self>, listener: &TcpListener) -> Result<(NodeId, TopologyRecord), FoundingError> {
         let guests = Guests::new(self.limits.guests);
         let mut reminded = Instant::now();
@@ -95,6 +102,9 @@ impl Founder {
         loop {
             if let Some(error) = self.failed.borrow().clone() {
                 return Err(FoundingError::Save(error));
+            }
+            if let Some(member) = self.protocol.borrow().forgot() {
+                return Err(FoundingError::Forgotten(member.to_owned()));
             }
             if let Some((node, record)) = self.protocol.borrow().decided() {
                 tracing::info!(%node, cluster = %record.cluster, members = record.members.len(), "cluster formed");

@@ -86,3 +86,18 @@ fn a_cluster_waits_for_all_its_initial_members() {
     cluster.nodes[2].client().must::<()>("SET k v");
     cluster.stop();
 }
+
+#[test]
+fn a_node_that_lost_its_data_does_not_come_back_as_if_it_were_new() {
+    let mut cluster = Cluster::start(3);
+    cluster.nodes[0].client().must::<()>("SET k v");
+    cluster.nodes[2].kill();
+    std::fs::remove_dir_all(&cluster.nodes[2].dir).expect("its data directory");
+    cluster.nodes[2].spawn();
+    assert_eq!(cluster.nodes[2].wait_end(PATIENCE).code(), Some(1));
+    let log = cluster.nodes[2].log();
+    assert!(log.contains("its data was lost, or data_dir points elsewhere"), "{log}");
+    assert_eq!(cluster.nodes[1].client().must::<String>("GET k"), "v");
+    cluster.nodes[1].client().must::<()>("SET k w");
+    cluster.nodes[..2].iter_mut().for_each(Node::stop);
+}

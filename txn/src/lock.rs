@@ -96,6 +96,7 @@ impl LockOp {
 
     fn ask(&self, index: usize, node: NodeId, common: &mut Common) {
         let part = &self.parts[index];
+        let left = self.deadline.saturating_sub(common.now.steady);
         let lock = Lock {
             id: common.request_id(self.op, index as u32),
             epoch: common.topology.epoch(),
@@ -103,7 +104,8 @@ impl LockOp {
             partition: part.partition,
             keys: part.set.keys.clone(),
             nowait: self.nowait,
-            patience: self.deadline.saturating_sub(common.now.steady),
+            // So that the replica's word, who holds the lock, comes before time has run out.
+            patience: left - left / 10,
             detail: Detail::Data,
         };
         common.send(node, Message::Lock(lock));

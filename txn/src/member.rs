@@ -206,7 +206,7 @@ impl Member {
                     None => self.marks.snapshots.remove(&node),
                 };
             }
-            Input::Alive(node, alive) => self.on_alive(node, alive),
+            Input::Alive(node, alive) => self.on_alive(node, alive, store, out)?,
             Input::DiskFull(full) => self.replica.set_disk_full(full),
         }
         self.settle(store, out)?;
@@ -367,9 +367,10 @@ impl Member {
         Ok(())
     }
 
-    fn on_alive(&mut self, node: NodeId, alive: bool) {
+    fn on_alive(&mut self, node: NodeId, alive: bool, store: &mut dyn Store, out: &mut Effects) -> StoreResult<()> {
         if !alive {
             self.common.dead.insert(node);
+            self.replica.drop_locks_of(self.common.now, node, store, out)?;
             // What it coordinated will not be decided by it.
             for (txn, _) in self.replica.undecided(self.common.now) {
                 if txn.id.node == node {
@@ -379,6 +380,7 @@ impl Member {
         } else if self.common.dead.remove(&node) {
             self.repairer.hurry(&self.common);
         }
+        Ok(())
     }
 
     fn tick(&mut self, store: &mut dyn Store, out: &mut Effects) -> StoreResult<()> {

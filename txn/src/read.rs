@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use annulus_base::limits::MAX_READ_BYTES;
 use annulus_base::time::Micros;
 use annulus_base::{Mutation, NodeId, PartitionId, Timestamp};
-use annulus_replica::message::{Answer, Detail, Message, Read, ReadAt, ReadSet, Refusal};
+use annulus_replica::message::{Answer, Detail, Holder, Message, Read, ReadAt, ReadSet, Refusal};
 use annulus_replica::store::Placed;
 
 use crate::answers;
@@ -32,6 +32,8 @@ struct Part {
     /// Those whose answer carries values.
     with_data: BTreeSet<NodeId>,
     refused: BTreeMap<NodeId, Refusal>,
+    /// Whose lock some replica waited for in vain.
+    holder: Option<Holder>,
     phase: Phase,
     /// What was found in the first round.
     result: Option<Answer>,
@@ -101,6 +103,7 @@ impl ReadOp {
             answers: BTreeMap::new(),
             with_data: BTreeSet::new(),
             refused: BTreeMap::new(),
+            holder: None,
             phase: Phase::Asking,
             result: None,
         });
@@ -145,11 +148,7 @@ impl ReadOp {
     /// What is missing, for the error when time has run out.
     pub(crate) fn shortfall(&self, common: &Common) -> TxnError {
         let Some(part) = self.parts.iter().find(|part| part.phase != Phase::Done) else { return TxnError::Overloaded };
-        let holder = part.refused.values().find_map(|refusal| match refusal {
-            Refusal::Locked(holder) => Some(holder.clone()),
-            _ => None,
-        });
-        holder.map_or_else(
+        part.holder.clone().map_or_else(
             || TxnError::Unavailable {
                 partition: part.partition,
                 answered: part.answers.len(),
@@ -252,6 +251,9 @@ impl ReadOp {
         }
         if refusal == Refusal::TooLarge {
             return Progress::Failed(too_large(part.partition));
+        }
+        if let Refusal::Locked(holder) = &refusal {
+            part.holder = Some(holder.clone());
         }
         part.refused.insert(from, refusal);
         let hopeless = part.order.len() - common.quorum(part.partition);

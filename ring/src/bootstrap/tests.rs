@@ -215,6 +215,23 @@ fn a_lost_disk_never_splits_the_decision() {
 }
 
 #[test]
+fn a_disk_lost_after_the_decision_is_noticed_for_good() {
+    for seed in 0..20 {
+        let mut world = World::of_three(seed);
+        world.settle();
+        assert!(world.all_decided());
+        assert!(world.nodes.values().all(|node| node.bootstrap.forgot().is_none()));
+        world.wipe("b");
+        world.settle();
+        assert!(world.nodes["b"].bootstrap.forgot().is_some());
+        assert!(world.nodes["b"].bootstrap.decided().is_none());
+        world.restart("a");
+        world.settle();
+        assert!(world.nodes["a"].bootstrap.forgot().is_none());
+    }
+}
+
+#[test]
 fn the_word_of_one_that_decided_is_enough() {
     let mut world = World::of_three(6);
     world.settle();
