@@ -340,6 +340,12 @@ impl Replica {
         prepared.map(|entry| (entry.txn, now.steady.saturating_sub(entry.since))).collect()
     }
 
+    /// Transactions heard of and not decided.
+    #[must_use]
+    pub fn transactions(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The locked keys of each partition.
     #[must_use]
     pub fn locked_keys(&self) -> BTreeMap<PartitionId, Vec<Key>> {

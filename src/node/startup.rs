@@ -86,6 +86,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), NodeErro
     driver.attach_gossip(gossip.clone());
     spawn_local(driver.clone().follow_syncs());
     spawn_local(driver.clone().follow_timers());
+    spawn_local(driver.clone().follow_small_syncs());
     let (ring, own) = (Arc::clone(&topology), Rc::clone(&metrics));
     let keeper = housekeeping::Keeper::new(&config, driver.clone(), gossip.clone(), ring, checkpoints, own);
     spawn_local(keeper.clone().watch());

@@ -467,6 +467,12 @@ impl Member {
         self.coordinator.busy()
     }
 
+    /// Whether it has no more to do than one transaction.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.coordinator.busy() <= 1 && self.replica.transactions() <= 1
+    }
+
     /// For status pages: recoveries at work.
     #[must_use]
     pub fn recoveries(&self) -> usize {

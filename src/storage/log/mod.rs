@@ -49,6 +49,7 @@ mod pool;
 mod queue;
 mod replay;
 mod segment;
+mod turns;
 mod writer;
 
 #[cfg(test)]
@@ -63,6 +64,7 @@ pub use replay::{Cut, Record, Replay};
 
 use super::files::Directory;
 use queue::Queue;
+use turns::Turns;
 use writer::Writer;
 
 /// How many records have been appended since the log was opened; the first one has position 1.
@@ -79,7 +81,7 @@ pub struct Synced {
     pub took: Duration,
 }
 
-/// Called by the log's thread after each sync, and must not block. Told of a failure once; nothing comes after that.
+/// Called after each sync by whoever did it, and must not block. Told of a failure once; nothing comes after that.
 pub type OnSynced = Box<dyn Fn(Result<Synced, LogError>) + Send>;
 
 /// What can be chosen about a log.
@@ -114,9 +116,9 @@ impl Checkpoint {
 }
 
 /// An open log. Dropping it writes what was submitted and closes it.
-#[derive(Debug)]
 pub struct Log {
     queue: Arc<Queue>,
+    turns: Arc<Turns>,
     thread: Option<JoinHandle<()>>,
     cut: Option<Cut>,
 }
@@ -133,12 +135,13 @@ impl Log {
 
     fn start(writer: Writer, cut: Option<Cut>, on_synced: OnSynced) -> Result<Self, LogError> {
         let queue = Arc::new(Queue::default());
-        let work = Arc::clone(&queue);
+        let turns = Arc::new(Turns::new(writer, Arc::clone(&queue), on_synced));
+        let shared = Arc::clone(&turns);
         let thread = std::thread::Builder::new()
             .name("vote-log".to_owned())
-            .spawn(move || writer::run(writer, &work, &on_synced))
+            .spawn(move || shared.run())
             .map_err(|error| LogError::Thread(Arc::new(error)))?;
-        Ok(Self { queue, thread: Some(thread), cut })
+        Ok(Self { queue, turns, thread: Some(thread), cut })
     }
 
     /// Adds a record, by copying it. It is written at the latest after the next [`Log::submit`]: all records
@@ -150,6 +153,14 @@ impl Log {
     /// Hands all appended records to the writer. Cheap while a sync is running.
     pub fn submit(&self) {
         self.queue.submit();
+    }
+
+    /// Writes and syncs all appended records on the caller's thread, if the log's thread is idle and the disk fast
+    /// enough that this is over sooner than handing them over; false if they are to be submitted. The end is
+    /// reported as ever, before this returns.
+    #[must_use]
+    pub fn sync_here(&self) -> bool {
+        self.turns.here()
     }
 
     /// The last position known to be durable.

@@ -148,6 +148,21 @@ impl Queue {
         }
     }
 
+    /// For whoever writes in place of the writer: the forming group, if the writer waits for work, nothing else is to
+    /// be done, and the group has at most `room` bytes.
+    pub fn take_if_idle(&self, room: u64, used: Option<GroupBuffer>) -> Option<Task> {
+        let mut state = self.lock();
+        if let Some(mut group) = used {
+            group.reset();
+            state.reusable = group;
+        }
+        if !state.idle || !state.tasks.is_empty() || state.forming.len() > room {
+            return None;
+        }
+        state.end_group();
+        state.tasks.pop_front()
+    }
+
     /// For the writer: a task is durably done.
     pub fn done(&self, position: Position, bytes: u64) {
         self.synced.store(position, Ordering::Release);

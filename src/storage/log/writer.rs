@@ -2,14 +2,12 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::time::Instant;
 
+use super::Position;
 use super::depot::{Segments, Spare};
 use super::error::LogError;
 use super::group::{GroupBuffer, GroupKind, Place};
-use super::queue::{Queue, Task, Work};
 use super::segment::{DATA_START, Name, SegmentHeader};
-use super::{OnSynced, Position, Synced};
 use crate::storage::files::{Directory, File};
 
 /// What opening found: where the log goes on.
@@ -73,6 +71,11 @@ impl Writer {
         let next_sequence = sequence + u64::from(snapshot.is_some());
         let current = begin_segment(&*directory, spare, name, sequence, snapshot)?;
         Ok(Self { directory, segments, older: end.segments, current, next_sequence, checkpoint: None })
+    }
+
+    /// Bytes that the current segment has room for.
+    pub const fn room(&self) -> u64 {
+        self.current.length - self.current.end
     }
 
     /// Writes a group durably.
@@ -162,43 +165,4 @@ fn begin_segment(
     directory.rename(&spare.name.to_string(), &name.to_string()).map_err(failed("rename"))?;
     directory.sync().map_err(failed("sync the name of"))?;
     Ok(segment)
-}
-
-/// The log's thread: works until the queue is closed or a write fails.
-pub fn run(mut writer: Writer, queue: &Queue, on_synced: &OnSynced) {
-    let mut used = None;
-    let mut synced = queue.synced();
-    while let Some(task) = queue.next(used.take()) {
-        let (position, bytes) = (task.position, task.bytes);
-        let begun = Instant::now();
-        match work(&mut writer, task, &mut used) {
-            Ok(()) => {
-                let took = begun.elapsed();
-                queue.done(position, bytes);
-                on_synced(Ok(Synced { position, records: position - synced, took }));
-                synced = position;
-            }
-            Err(error) => return fail(queue, on_synced, error),
-        }
-    }
-    if let Err(error) = writer.close() {
-        fail(queue, on_synced, error);
-    }
-}
-
-fn work(writer: &mut Writer, task: Task, used: &mut Option<GroupBuffer>) -> Result<(), LogError> {
-    match task.work {
-        Work::Records(mut group) => {
-            writer.write(&mut group, GroupKind::Records)?;
-            *used = Some(group);
-            Ok(())
-        }
-        Work::BeginCheckpoint(mut snapshot) => writer.begin_checkpoint(task.position, &mut snapshot),
-        Work::FinishCheckpoint(begun) => writer.finish_checkpoint(begun),
-    }
-}
-
-fn fail(queue: &Queue, on_synced: &OnSynced, error: LogError) {
-    queue.fail();
-    on_synced(Err(error));
 }

@@ -176,3 +176,55 @@ fn timing_beside_bare_syncs() {
         began.elapsed()
     );
 }
+
+#[test]
+fn groups_written_by_the_appender_and_by_the_thread_keep_their_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, log, reports) = start(directory(&dir));
+    let (mut here, mut groups) = (0, 0);
+    for at in 0..1_000 {
+        let (kind, version, payload) = numbered(at..at + 1).remove(0);
+        let position = log.append(kind, version, &payload);
+        if at % 4 != 0 && log.sync_here() {
+            here += 1;
+            assert_eq!(log.synced(), position, "what the appender wrote is durable when it returns");
+        } else {
+            log.submit();
+        }
+        // Now and then it goes on while the thread is still at work.
+        if at % 16 != 0 {
+            groups += wait_for(&reports, position).iter().sum::<u64>();
+        }
+    }
+    log.submit();
+    while groups < 1_000 {
+        groups += reports.recv().unwrap().unwrap().records;
+    }
+    println!("{here} groups by the appender");
+    drop(log);
+    assert_eq!(start(directory(&dir)).0, numbered(0..1_000));
+}
+
+#[test]
+fn after_a_failure_of_the_appender_nothing_is_written() {
+    let disk = SimDisk::new(1);
+    let (_, log, reports) = start(Arc::new(disk.clone()));
+    append(&log, &numbered(0..1));
+    wait_for(&reports, 1);
+    disk.fail_after(0);
+    for (kind, version, payload) in &numbered(1..2) {
+        log.append(*kind, *version, payload);
+    }
+    // On a machine so busy that its disk seems slow, the thread does it.
+    let tried = (0..1_000).any(|_| {
+        std::thread::yield_now();
+        log.sync_here()
+    });
+    if !tried {
+        log.submit();
+    }
+    assert!(reports.recv().unwrap().is_err());
+    assert!(!log.sync_here());
+    drop(log);
+    assert!(reports.recv().is_err(), "a failure is told once");
+}
