@@ -59,7 +59,7 @@ impl Default for Limits {
             queue_bytes: 64 * 1024 * 1024,
             guests: 64,
             handshake: Duration::from_secs(3),
-            stall: Duration::from_secs(10),
+            stall: Duration::from_secs(4),
             ping: Duration::from_millis(500),
         }
     }
