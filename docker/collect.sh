@@ -5,6 +5,8 @@ program=$1
 root=$2
 mkdir -p "$root"
 install -m 755 "$program" "$root/annulus"
+# Symbols stay, so that a backtrace has names; debugging information is most of the file.
+strip --strip-debug "$root/annulus"
 # Lines of ldd: "name => /path (address)", "/path (address)" of the loader, and the kernel's own without a path.
 for library in $(ldd "$program" | grep -o '/[^ )]*' | sort -u); do
     mkdir -p "$root$(dirname "$library")"

@@ -111,7 +111,12 @@ fn about(options: &Options, program: &Path) -> About {
         let output = Command::new(program).args(arguments).output().ok()?;
         Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()).filter(|_| output.status.success())
     };
-    let version = output(program, &["version"]).unwrap_or_else(|| "annulus".to_owned());
+    let version = if options.docker {
+        output(Path::new("docker"), &["run", "--rm", "annulus", "version"])
+    } else {
+        output(program, &["version"])
+    };
+    let version = version.unwrap_or_else(|| "annulus".to_owned());
     let commit = output(Path::new("git"), &["describe", "--always", "--dirty"]).unwrap_or_else(|| "unknown".to_owned());
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     About {

@@ -16,8 +16,8 @@ use crate::journal::{Journal, Question};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Pause before a node is asked again.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How many outcomes are asked for a second time at the end.
-const AUDITED: usize = 300;
+/// For how long outcomes are asked for a second time at the end.
+const AUDIT: Duration = Duration::from_secs(5);
 
 /// Asks any node.
 pub struct Clerk<'a> {
@@ -96,17 +96,20 @@ impl<'a> Clerk<'a> {
         Ok(Some(decision))
     }
 
-    /// Asks for outcomes once more, known ones included: they must not have changed.
+    /// Asks for outcomes once more, in random order, known ones included: they must not have changed.
     pub fn audit(&mut self) {
         let mut names = self.journal.names();
         self.rng.shuffle(&mut names);
-        let end = Instant::now() + PATIENCE;
-        for (op, name) in names.into_iter().take(AUDITED) {
+        let begun = Instant::now();
+        for (op, name) in names {
             while let Err(why) = self.ask(op, &name) {
-                if Instant::now() > end {
+                if begun.elapsed() > PATIENCE {
                     return self.journal.lost_progress(format!("the outcome of {name} cannot be learned: {why}"));
                 }
                 sleep(PAUSE);
+            }
+            if begun.elapsed() > AUDIT {
+                return;
             }
         }
     }

@@ -50,6 +50,10 @@ impl Containers {
         if shape.small_disks {
             return Err(Failure::Unsupported("a volume of limited size that outlives its container".to_owned()));
         }
+        run("docker", &["image", "inspect", "annulus"]).map_err(|_| Failure::Missing {
+            program: PathBuf::from("the image 'annulus', or Docker,"),
+            remedy: "docker/build.sh",
+        })?;
         let cluster = Self { shape, links: vec![vec![Link::Open; shape.nodes]; shape.nodes] };
         // What an earlier run may have left behind.
         cluster.compose(&["down", "--volumes"])?;
@@ -195,6 +199,7 @@ impl Cluster for Containers {
         if !taken(&disk).exists() {
             return Ok(());
         }
+        self.kill(node)?;
         match fs::remove_dir_all(&disk) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::at(&disk)(error)),
             _ => fs::rename(taken(&disk), &disk).map_err(Failure::at(&disk)),

@@ -190,10 +190,11 @@ impl Cluster for Local {
     }
 
     fn return_disk(&mut self, node: Node) -> Result<(), Failure> {
-        let node = &self.nodes[node];
-        if !node.taken().exists() {
+        if !self.nodes[node].taken().exists() {
             return Ok(());
         }
+        self.kill(node)?;
+        let node = &self.nodes[node];
         if node.data().exists() {
             fs::remove_dir_all(node.data()).map_err(Failure::at(&node.data()))?;
         }

@@ -110,7 +110,7 @@ pub trait Cluster: Send {
     /// Puts the disk of a node that does not run away: it would start with an empty one.
     fn take_disk(&mut self, node: Node) -> Result<(), Failure>;
 
-    /// Puts the disk of a node that does not run back, if it was taken.
+    /// Puts the disk back if it was taken, and kills a node that runs without it.
     fn return_disk(&mut self, node: Node) -> Result<(), Failure>;
 
     /// Everything that the node has written to its log.
@@ -151,10 +151,10 @@ pub fn heal(cluster: &mut dyn Cluster) -> Result<(), Failure> {
     }
     for node in 0..nodes {
         cluster.free_disk(node)?;
+        cluster.return_disk(node)?;
         if cluster.is_running(node) {
             cluster.resume(node)?;
         } else {
-            cluster.return_disk(node)?;
             cluster.start(node)?;
         }
     }

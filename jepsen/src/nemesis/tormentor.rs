@@ -73,7 +73,7 @@ fn one(cluster: &mut dyn Cluster, fault: &Fault, journal: &Journal) -> Result<Wi
     }
     journal.note("healing");
     cluster::heal(cluster)?;
-    if let Err(node) = cluster::wait_ready(cluster, RECOVERY) {
+    if let Err(node) = until_all_ready(cluster, fault, journal) {
         let log = cluster::tail(&cluster.log(node), 10);
         journal.lost_progress(format!(
             "n{} does not serve {RECOVERY:?} after the fault '{}' was healed; the end of its log:\n{log}",
@@ -108,6 +108,25 @@ fn carry_out(cluster: &mut dyn Cluster, action: &Action, journal: &Journal) -> R
             Ok(())
         }
     }
+}
+
+/// A node may stop for want of space, even after there is some again: then somebody starts it.
+fn until_all_ready(cluster: &mut dyn Cluster, fault: &Fault, journal: &Journal) -> Result<(), Node> {
+    let end = journal.now() + RECOVERY.as_micros() as u64;
+    let may_stop = |node: Node| fault.actions.contains(&Action::FillDisk(node));
+    for (node, page) in cluster.pages().into_iter().enumerate() {
+        while !is_ready(page) {
+            if journal.now() > end {
+                return Err(node);
+            }
+            if may_stop(node) && !cluster.is_running(node) {
+                journal.note(&format!("n{} has stopped; starting it", node + 1));
+                cluster.start(node).map_err(|_| node)?;
+            }
+            sleep(LOOK);
+        }
+    }
+    Ok(())
 }
 
 fn until_ready(cluster: &dyn Cluster, node: Node, journal: &Journal) {

@@ -121,6 +121,9 @@ fn milliseconds(time: Option<Duration>) -> String {
     time.map_or_else(|| "-".to_owned(), |time| time.as_millis().to_string())
 }
 
+/// The page's name.
+const PAGE: &str = "index.html";
+
 /// A report that grows cell by cell.
 pub struct Report {
     dir: PathBuf,
@@ -130,16 +133,22 @@ pub struct Report {
 }
 
 impl Report {
-    /// An empty one in `dir`, whose content is replaced.
+    /// An empty one in `dir`, where it takes the place of an earlier report.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If it cannot be written, or if something else is there.
     pub fn begin(dir: &Path, about: About) -> std::result::Result<Self, Failure> {
-        match fs::remove_dir_all(dir) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Failure::at(dir)(error)),
-            _ => fs::create_dir_all(dir).map_err(Failure::at(dir))?,
+        if dir.join(PAGE).is_file() {
+            fs::remove_dir_all(dir).map_err(Failure::at(dir))?;
         }
-        Ok(Self { dir: dir.to_owned(), about, rows: Vec::new(), cells: Vec::new() })
+        fs::create_dir_all(dir).map_err(Failure::at(dir))?;
+        if fs::read_dir(dir).map_err(Failure::at(dir))?.next().is_some() {
+            let why = io::Error::new(io::ErrorKind::AlreadyExists, "there is something else than a report");
+            return Err(Failure::at(dir)(why));
+        }
+        let report = Self { dir: dir.to_owned(), about, rows: Vec::new(), cells: Vec::new() };
+        report.write_page()?;
+        Ok(report)
     }
 
     /// Where a cell's files go.
@@ -157,8 +166,11 @@ impl Report {
             let dir = self.place(&outcome.plan);
             fs::create_dir_all(&dir).map_err(Failure::at(&dir))?;
             let history = &outcome.record.history;
-            write(&dir.join("history.edn"), &to_edn(history, Form::Transactions))?;
-            write(&dir.join("history.json"), &to_json(history, Form::Transactions))?;
+            // Knossos checks registers, Elle transactions.
+            let is_register = outcome.plan.workload.name() == "register";
+            let form = if is_register { Form::Registers } else { Form::Transactions };
+            write(&dir.join("history.edn"), &to_edn(history, form))?;
+            write(&dir.join("history.json"), &to_json(history, form))?;
             write(&dir.join("events.txt"), &(outcome.record.notes.join("\n") + "\n"))?;
             for (node, log) in outcome.logs.iter().enumerate() {
                 write(&dir.join(format!("n{}.log", node + 1)), log)?;
@@ -167,7 +179,11 @@ impl Report {
             self.cells.push(page::cell(outcome, &row, &place));
         }
         self.rows.push(row);
-        write(&self.dir.join("index.html"), &page::page(&self.about, &self.rows, &self.cells))
+        self.write_page()
+    }
+
+    fn write_page(&self) -> std::result::Result<(), Failure> {
+        write(&self.dir.join(PAGE), &page::page(&self.about, &self.rows, &self.cells))
     }
 
     /// All rows so far.
