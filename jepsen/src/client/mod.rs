@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub enum Job {
     /// Try it once.
     Once(Program),
-    /// Everything is healed: it must succeed within [`INSIST`].
+    /// Everything is healed: it must succeed within a minute.
     Insist(Program),
 }
 

@@ -9,10 +9,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use super::command::run;
-use super::{Cluster, Link, Node, Shape, tail, wait_ready};
+use super::{Cluster, LOOK, Link, Node, Shape, is_ready, tail};
 use crate::Failure;
 
 /// How long a cluster may take to form.
@@ -58,11 +59,16 @@ impl Containers {
         // What an earlier run may have left behind.
         cluster.compose(&["down", "--volumes"])?;
         cluster.compose(&["up", "--detach"])?;
-        wait_ready(&cluster, START).map_err(|node| Failure::NotReady {
-            node: node + 1,
-            seconds: START.as_secs(),
-            log: tail(&cluster.log(node), TAIL),
-        })?;
+        let end = Instant::now() + START;
+        for (node, page) in cluster.pages().into_iter().enumerate() {
+            while !is_ready(page) {
+                if Instant::now() > end {
+                    let log = tail(&cluster.log(node), TAIL);
+                    return Err(Failure::NotReady { node: node + 1, seconds: START.as_secs(), log });
+                }
+                sleep(LOOK);
+            }
+        }
         Ok(cluster)
     }
 

@@ -1,4 +1,4 @@
-//! A cluster of processes on loopback: always possible. Peers reach each other through [`Network`] only.
+//! A cluster of processes on loopback: always possible. Peers reach each other through a network of our own only.
 
 use std::ffi::CStr;
 use std::fs::{self, File, OpenOptions};

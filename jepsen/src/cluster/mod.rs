@@ -12,8 +12,7 @@ mod owner;
 pub mod ports;
 
 use std::net::SocketAddr;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::Failure;
 
@@ -122,20 +121,6 @@ pub trait Cluster: Send {
 pub fn is_ready(page: SocketAddr) -> bool {
     let agent = ureq::Agent::config_builder().timeout_global(Some(PAGE)).build().new_agent();
     agent.get(format!("http://{page}/ready")).call().is_ok()
-}
-
-/// Waits until all nodes serve; the first one that does not within `patience`, if there is one.
-pub fn wait_ready(cluster: &dyn Cluster, patience: Duration) -> Result<(), Node> {
-    let end = Instant::now() + patience;
-    for (node, page) in cluster.pages().into_iter().enumerate() {
-        while !is_ready(page) {
-            if Instant::now() > end {
-                return Err(node);
-            }
-            sleep(LOOK);
-        }
-    }
-    Ok(())
 }
 
 /// Ends all faults: whatever was done, all nodes run, reach each other and have their disks.

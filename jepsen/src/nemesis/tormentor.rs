@@ -14,6 +14,8 @@ use crate::journal::Journal;
 const REST: (u64, u64) = (2_000, 4_000);
 /// How long nodes may take to serve again after a fault.
 pub const RECOVERY: Duration = Duration::from_secs(60);
+/// A sleep that is longer than wanted by more than this is a machine that is too busy to measure anything.
+const STALL: Duration = Duration::from_secs(1);
 /// Pause between two looks at whether time is over, or a node ready.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -66,8 +68,13 @@ fn one(cluster: &mut dyn Cluster, fault: &Fault, journal: &Journal) -> Result<Wi
     for action in &fault.actions {
         carry_out(cluster, action, journal)?;
     }
+    let done = journal.now();
     sleep(fault.lasts);
     let ended = journal.now();
+    let late = Duration::from_micros(ended - done).saturating_sub(fault.lasts);
+    if late > STALL {
+        journal.note(&format!("this machine stood still for {late:?}: what was measured meanwhile is not the nodes'"));
+    }
     for action in &fault.actions {
         look_before_healing(cluster, action, journal);
     }
