@@ -10,7 +10,7 @@ use annulus_jepsen::cluster::local::Local;
 use annulus_jepsen::cluster::{Cluster, Shape};
 use annulus_jepsen::nemesis::Nemesis;
 use annulus_jepsen::options::Options;
-use annulus_jepsen::report::{self, About, Report, Row};
+use annulus_jepsen::report::{self, About, Ending, Report, Row};
 use annulus_jepsen::workload::Kind;
 use annulus_jepsen::{Failure, matrix};
 use clap::Parser as _;
@@ -55,8 +55,8 @@ fn run(options: &Options) -> Result<ExitCode, Failure> {
         let (row, outcome) = match attempt(options, &program, plan, shape, &report.place(&plan)) {
             Ok(outcome) => (Row::of(&outcome, shape), Some(outcome)),
             Err(failure @ Failure::Missing { .. }) => return Err(failure),
-            Err(Failure::Unsupported(why)) => (Row { plan, shape, result: report::Result::Skipped(why) }, None),
-            Err(failure) => (Row { plan, shape, result: report::Result::Broken(failure.to_string()) }, None),
+            Err(Failure::Unsupported(why)) => (Row { plan, shape, ending: Ending::Skipped(why) }, None),
+            Err(failure) => (Row { plan, shape, ending: Ending::Broken(failure.to_string()) }, None),
         };
         println!("{}", row.line());
         for complaint in outcome.iter().flat_map(cell::Outcome::complaints) {
@@ -83,11 +83,11 @@ fn attempt(
 }
 
 fn summary(rows: &[Row], dir: &Path) -> ExitCode {
-    let count = |wanted: fn(&report::Result) -> bool| rows.iter().filter(|row| wanted(&row.result)).count();
-    let passed = count(|result| matches!(result, report::Result::Run { passed: true, .. }));
-    let wrong = count(|result| matches!(result, report::Result::Run { passed: false, .. }));
-    let skipped = count(|result| matches!(result, report::Result::Skipped(_)));
-    let broken = count(|result| matches!(result, report::Result::Broken(_)));
+    let count = |wanted: fn(&Ending) -> bool| rows.iter().filter(|row| wanted(&row.ending)).count();
+    let passed = count(|ending| matches!(ending, Ending::Run { passed: true, .. }));
+    let wrong = count(|ending| matches!(ending, Ending::Run { passed: false, .. }));
+    let skipped = count(|ending| matches!(ending, Ending::Skipped(_)));
+    let broken = count(|ending| matches!(ending, Ending::Broken(_)));
     println!(
         "\n{passed} passed, {wrong} WRONG, {skipped} skipped, {broken} broken; see {}",
         dir.join("index.html").display()

@@ -1,4 +1,5 @@
-//! Clients: each asks one node at a time, a random one for each transaction, and says honestly what it knows.
+//! Clients: half of them ask a random node for each transaction, the others stay with one. All say honestly what
+//! they know.
 //!
 //! [`resp`] speaks the Redis protocol. The PostgreSQL protocol gets its module beside it once there is SQL.
 
@@ -116,7 +117,7 @@ impl<'a> Client<'a> {
 
     /// Whether it was executed. A node that cannot be reached was not asked.
     pub fn once(&mut self, program: &[Step]) -> bool {
-        let node = self.rng.below(self.addresses.len() as u64) as usize;
+        let node = self.coordinator();
         let Some(mut session) = self.session(node) else {
             sleep(PAUSE);
             return false;
@@ -145,6 +146,14 @@ impl<'a> Client<'a> {
         let is_done = matches!(done, Done::Ok(_));
         self.journal.complete(op, node, done);
         is_done
+    }
+
+    /// Every second client stays with one node: otherwise all would soon wait for a frozen one, and nobody would
+    /// notice that the others serve.
+    fn coordinator(&mut self) -> usize {
+        let nodes = self.addresses.len() as u64;
+        let node = if self.number % 2 == 0 { self.rng.below(nodes) } else { self.number / 2 % nodes };
+        node as usize
     }
 
     fn session(&mut self, node: usize) -> Option<Session> {

@@ -24,13 +24,13 @@ pub struct Row {
     pub plan: Plan,
     /// On what.
     pub shape: Shape,
-    /// What came out.
-    pub result: Result,
+    /// How it ended.
+    pub ending: Ending,
 }
 
 /// How a cell ended.
 #[derive(Clone, Debug)]
-pub enum Result {
+pub enum Ending {
     /// It was run.
     Run {
         /// Whether nothing was wrong.
@@ -52,13 +52,13 @@ impl Row {
     /// The row of a cell that was run.
     #[must_use]
     pub fn of(outcome: &Outcome, shape: Shape) -> Self {
-        let result = Result::Run {
+        let ending = Ending::Run {
             passed: outcome.passed(),
             counts: availability::counts(&outcome.record),
             faults: outcome.costs.len(),
             worst: availability::worst(&outcome.costs),
         };
-        Self { plan: outcome.plan, shape, result }
+        Self { plan: outcome.plan, shape, ending }
     }
 
     /// What is shown of its result, by [`COLUMNS`].
@@ -67,14 +67,14 @@ impl Row {
         let Plan { workload, nemesis, seed, .. } = &self.plan;
         let nodes = format!("{}/{}", self.shape.nodes, self.shape.replicas);
         let mut texts = vec![workload.to_string(), nemesis.to_string(), seed.to_string(), nodes];
-        match &self.result {
-            Result::Run { passed, counts: [ok, fail, doubtful, unknown], faults, worst } => {
+        match &self.ending {
+            Ending::Run { passed, counts: [ok, fail, doubtful, unknown], faults, worst } => {
                 texts.push(if *passed { "ok".to_owned() } else { "WRONG".to_owned() });
                 texts.extend([ok, fail, doubtful, unknown, faults].map(usize::to_string));
                 texts.extend([worst.unavailable, worst.recovery].map(milliseconds));
             }
-            Result::Skipped(why) => texts.push(format!("SKIPPED: {why}")),
-            Result::Broken(why) => texts.push(format!("BROKEN: {why}")),
+            Ending::Skipped(why) => texts.push(format!("SKIPPED: {why}")),
+            Ending::Broken(why) => texts.push(format!("BROKEN: {why}")),
         }
         texts
     }
@@ -137,7 +137,7 @@ impl Report {
     ///
     /// # Errors
     /// If it cannot be written, or if something else is there.
-    pub fn begin(dir: &Path, about: About) -> std::result::Result<Self, Failure> {
+    pub fn begin(dir: &Path, about: About) -> Result<Self, Failure> {
         if dir.join(PAGE).is_file() {
             fs::remove_dir_all(dir).map_err(Failure::at(dir))?;
         }
@@ -161,7 +161,7 @@ impl Report {
     ///
     /// # Errors
     /// If something cannot be written.
-    pub fn add(&mut self, row: Row, outcome: Option<&Outcome>) -> std::result::Result<(), Failure> {
+    pub fn add(&mut self, row: Row, outcome: Option<&Outcome>) -> Result<(), Failure> {
         if let Some(outcome) = outcome {
             let dir = self.place(&outcome.plan);
             fs::create_dir_all(&dir).map_err(Failure::at(&dir))?;
@@ -182,7 +182,7 @@ impl Report {
         self.write_page()
     }
 
-    fn write_page(&self) -> std::result::Result<(), Failure> {
+    fn write_page(&self) -> Result<(), Failure> {
         write(&self.dir.join(PAGE), &page::page(&self.about, &self.rows, &self.cells))
     }
 
@@ -193,6 +193,6 @@ impl Report {
     }
 }
 
-fn write(path: &Path, text: &str) -> std::result::Result<(), Failure> {
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
     fs::write(path, text).map_err(Failure::at(path))
 }

@@ -1,12 +1,12 @@
 //! The page: one file that needs nothing else; histories and whole logs lie beside it.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use super::{COLUMNS, Result, Row, milliseconds, plot};
+use super::{COLUMNS, Ending, Row, milliseconds, plot};
 use crate::availability::Cost;
 use crate::cell::Outcome;
 use crate::cluster::tail;
-use std::time::Duration;
 
 /// Lines of each log on the page, where something was wrong.
 const TAIL: usize = 60;
@@ -32,7 +32,7 @@ details{margin:.4em 0}h2{margin-top:2em;border-top:1px solid #aaa;padding-top:.6
 /// The whole page.
 pub fn page(about: &About, rows: &[Row], cells: &[String]) -> String {
     let run = |passed: bool| {
-        rows.iter().filter(|row| matches!(row.result, Result::Run { passed: p, .. } if p == passed)).count()
+        rows.iter().filter(|row| matches!(row.ending, Ending::Run { passed: p, .. } if p == passed)).count()
     };
     let (right, wrong) = (run(true), run(false));
     let verdict = if wrong == 0 { "nothing was wrong, nothing was stuck" } else { "SOMETHING WAS WRONG" };
@@ -63,10 +63,10 @@ const LEGEND: &str = "<p>Each line is a workload under a nemesis, on a fresh clu
     the longest time from the beginning of healing until every node had served again.</p>";
 
 fn table_row(row: &Row) -> String {
-    let class = match row.result {
-        Result::Run { passed: true, .. } => "ok",
-        Result::Run { passed: false, .. } => "bad",
-        Result::Skipped(_) | Result::Broken(_) => "skip",
+    let class = match row.ending {
+        Ending::Run { passed: true, .. } => "ok",
+        Ending::Run { passed: false, .. } => "bad",
+        Ending::Skipped(_) | Ending::Broken(_) => "skip",
     };
     let texts = row.texts();
     let mut out = "<tr>".to_owned();
