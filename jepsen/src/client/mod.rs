@@ -152,7 +152,7 @@ impl<'a> Client<'a> {
     /// notice that the others serve.
     fn coordinator(&mut self) -> usize {
         let nodes = self.addresses.len() as u64;
-        let node = if self.number % 2 == 0 { self.rng.below(nodes) } else { self.number / 2 % nodes };
+        let node = if self.number.is_multiple_of(2) { self.rng.below(nodes) } else { self.number / 2 % nodes };
         node as usize
     }
 
