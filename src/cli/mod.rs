@@ -1,10 +1,11 @@
-//! The command line: `annulus start | demo | status | kv | config | version`.
+//! The command line: `annulus start | demo | status | health | kv | config | version`.
 //!
 //! Exit codes: 0 done, 1 failed (the message says why), 2 the command line itself is wrong.
 
 mod config;
 mod demo;
 mod flags;
+mod health;
 mod http;
 mod kv;
 mod start;
@@ -32,6 +33,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Shows a node's view of its cluster.
     Status(status::Arguments),
+    /// Says whether a node can serve clients, by its exit code too.
+    Health(health::Arguments),
     /// Talks to a node's key-value interface: one command, or a shell.
     Kv(kv::Arguments),
     /// Checks a configuration, or prints the default one.
@@ -58,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Start(arguments) => start::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Health(arguments) => health::run(&arguments),
         Command::Kv(arguments) => kv::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Version => print(concat!("annulus ", env!("CARGO_PKG_VERSION"), "\n")),

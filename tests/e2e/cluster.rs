@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
+use annulus_jepsen::cluster::ports;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::client::Kv;
-use crate::ports;
 use crate::wait::{until, until_true};
 
 /// The program under test.

@@ -6,7 +6,6 @@
 mod client;
 mod cluster;
 mod load;
-mod ports;
 mod wait;
 
 mod availability;

@@ -1,20 +1,22 @@
-//! Development commands: `cargo xtask verify | sim | bench`. They need nothing installed but Rust.
+//! Development commands: `cargo xtask verify | sim | bench | chaos`. They need nothing installed but Rust.
 //!
 //! CI calls the same commands, so what passes here passes there.
 
 mod advisories;
-mod bench;
+mod beside;
 mod licences;
 mod step;
 
 use std::process::{Command, ExitCode};
 
+use beside::beside_the_node;
 use step::{Failure, Step, cargo};
 
 const USAGE: &str = "\
 cargo xtask verify [--skip-tests]   format, licences, lints, docs, tests, a short simulation, advisories
 cargo xtask sim [ARGUMENTS]         the simulator, in release: SEED, --seeds N, --seconds S; --help shows all
-cargo xtask bench [ARGUMENTS]       the speed table of the README; --quick for a look, --help shows all";
+cargo xtask bench [ARGUMENTS]       the speed table of the README; --quick for a look, --help shows all
+cargo xtask chaos [ARGUMENTS]       faults against real clusters: --minutes N, --seed S, --docker; --help shows all";
 
 /// How many seeds `verify` simulates: a few minutes on two cores.
 const SEEDS: &str = "--seeds=12000";
@@ -26,7 +28,8 @@ fn main() -> ExitCode {
         ["verify"] => verify(true),
         ["verify", "--skip-tests"] => verify(false),
         ["sim", rest @ ..] => return run_simulator(rest),
-        ["bench", rest @ ..] => return bench::run(rest),
+        ["bench", rest @ ..] => return beside_the_node("annulus-bench", rest),
+        ["chaos", rest @ ..] => return beside_the_node("annulus-jepsen", rest),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

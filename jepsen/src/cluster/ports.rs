@@ -14,6 +14,10 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// Ports that nobody listens on now. A node that loses the race for one says so, and its cluster is
 /// started anew on others.
+///
+/// # Panics
+/// If none of 20000 ports is free.
+#[must_use]
 pub fn free<const N: usize>() -> [u16; N] {
     std::array::from_fn(|_| free_port())
 }

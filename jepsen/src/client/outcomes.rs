@@ -1,0 +1,116 @@
+//! Asking the cluster what became of transactions: turns unknown into known, and compares what it says.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use annulus_base::rng::Rng;
+use annulus_check::agreement::Decision;
+use annulus_check::history::OpId;
+
+use super::resp::Session;
+use crate::journal::{Journal, Question};
+
+/// How long an outcome may stay unknown once everything is healed.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Pause before a node is asked again.
+const PAUSE: Duration = Duration::from_millis(20);
+/// For how long outcomes are asked for a second time at the end.
+const AUDIT: Duration = Duration::from_secs(5);
+
+/// Asks any node.
+pub struct Clerk<'a> {
+    addresses: &'a [SocketAddr],
+    journal: &'a Journal,
+    rng: Rng,
+    sessions: Vec<Option<Session>>,
+}
+
+impl<'a> Clerk<'a> {
+    /// One that is not connected yet.
+    #[must_use]
+    pub fn new(addresses: &'a [SocketAddr], journal: &'a Journal, rng: Rng) -> Self {
+        Self { addresses, journal, rng, sessions: addresses.iter().map(|_| None).collect() }
+    }
+
+    /// Asks about every lost answer, faults or not, until none is left and `healed` says that no more will come.
+    pub fn work(&mut self, healed: &AtomicBool) {
+        let mut end = None;
+        loop {
+            let is_healed = healed.load(Ordering::Acquire);
+            match self.journal.next_question() {
+                None if is_healed => return,
+                Some(question) if !self.settle(&question) => {
+                    // Patience begins with healing.
+                    if is_healed && Instant::now() > *end.get_or_insert_with(|| Instant::now() + PATIENCE) {
+                        let names = question.doubt.names.join(" ");
+                        self.journal.lost_progress(format!("the outcome of {names} cannot be learned"));
+                    } else {
+                        self.journal.ask_again(question);
+                        sleep(PAUSE);
+                    }
+                }
+                None => sleep(PAUSE),
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Whether nothing is left to ask.
+    fn settle(&mut self, question: &Question) -> bool {
+        let mut known = None;
+        for name in &question.doubt.names {
+            match self.ask(question.op, name) {
+                Ok(decision) => known = known.or(decision),
+                Err(_) => return false,
+            }
+        }
+        match known {
+            Some(Decision::Committed) => self.journal.learned(question.op, Some(question.doubt.steps.clone())),
+            Some(Decision::Aborted) => self.journal.learned(question.op, None),
+            None => {}
+        }
+        true
+    }
+
+    /// What a random node says; nothing if it was forgotten.
+    fn ask(&mut self, op: OpId, name: &str) -> Result<Option<Decision>, String> {
+        let node = self.rng.below(self.addresses.len() as u64) as usize;
+        let session = self.sessions[node].take().map_or_else(|| Session::connect(self.addresses[node]), Ok);
+        let mut session = session.map_err(|error| error.to_string())?;
+        let told = session.outcome(name);
+        if session.is_usable() {
+            self.sessions[node] = Some(session);
+        }
+        let decision = match told?.as_str() {
+            "committed" => Decision::Committed,
+            "aborted" => Decision::Aborted,
+            "forgotten" => return Ok(None),
+            other => {
+                self.journal.anomaly(format!("n{} says that the outcome of {name} is '{other}'", node + 1));
+                return Ok(None);
+            }
+        };
+        self.journal.observed(format!("who asked n{} about {name}", node + 1), op, decision);
+        Ok(Some(decision))
+    }
+
+    /// Asks for outcomes once more, in random order, known ones included: they must not have changed.
+    pub fn audit(&mut self) {
+        let mut names = self.journal.names();
+        self.rng.shuffle(&mut names);
+        let begun = Instant::now();
+        for (op, name) in names {
+            while let Err(why) = self.ask(op, &name) {
+                if begun.elapsed() > PATIENCE {
+                    return self.journal.lost_progress(format!("the outcome of {name} cannot be learned: {why}"));
+                }
+                sleep(PAUSE);
+            }
+            if begun.elapsed() > AUDIT {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! `cargo xtask chaos`: the suite's command line.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use annulus_jepsen::cell::{self, Plan};
+use annulus_jepsen::cluster::docker::Containers;
+use annulus_jepsen::cluster::local::Local;
+use annulus_jepsen::cluster::{Cluster, Shape};
+use annulus_jepsen::nemesis::Nemesis;
+use annulus_jepsen::options::Options;
+use annulus_jepsen::report::{self, About, Ending, Report, Row};
+use annulus_jepsen::workload::Kind;
+use annulus_jepsen::{Failure, matrix};
+use clap::Parser as _;
+
+/// Something was wrong with the database.
+const WRONG: u8 = 1;
+/// The suite could not try.
+const NOT_TRIED: u8 = 2;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    if options.list {
+        list();
+        return ExitCode::SUCCESS;
+    }
+    match run(&options) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("chaos: {failure}");
+            ExitCode::from(NOT_TRIED)
+        }
+    }
+}
+
+fn list() {
+    println!("workloads:");
+    Kind::all().into_iter().for_each(|kind| println!("  {kind}"));
+    println!("nemeses:");
+    Nemesis::ALL.iter().for_each(|nemesis| println!("  {:<16} {}", nemesis.name(), nemesis.about().trim()));
+}
+
+fn run(options: &Options) -> Result<ExitCode, Failure> {
+    let program = program(options)?;
+    let mut report = Report::begin(&options.report, about(options, &program))?;
+    let end = Instant::now() + Duration::from_secs(options.minutes * 60);
+    println!("{}", report::head());
+    for plan in matrix::plans(options).take(options.cells.unwrap_or(usize::MAX)) {
+        if Instant::now() >= end {
+            break;
+        }
+        let shape = matrix::shape(&plan, options.nodes.map(usize::from));
+        let (row, outcome) = match attempt(options, &program, plan, shape, &report.place(&plan)) {
+            Ok(outcome) => (Row::of(&outcome, shape), Some(outcome)),
+            Err(failure @ Failure::Missing { .. }) => return Err(failure),
+            Err(Failure::Unsupported(why)) => (Row { plan, shape, ending: Ending::Skipped(why) }, None),
+            Err(failure) => (Row { plan, shape, ending: Ending::Broken(failure.to_string()) }, None),
+        };
+        println!("{}", row.line());
+        for complaint in outcome.iter().flat_map(cell::Outcome::complaints) {
+            println!("{complaint}\n");
+        }
+        report.add(row, outcome.as_ref())?;
+    }
+    Ok(summary(report.rows(), &options.report))
+}
+
+fn attempt(
+    options: &Options,
+    program: &Path,
+    plan: Plan,
+    shape: Shape,
+    place: &Path,
+) -> Result<cell::Outcome, Failure> {
+    let mut cluster: Box<dyn Cluster> = if options.docker {
+        Box::new(Containers::start(shape)?)
+    } else {
+        Box::new(Local::start(program, shape, place, plan.seed)?)
+    };
+    cell::run(plan, &mut *cluster)
+}
+
+fn summary(rows: &[Row], dir: &Path) -> ExitCode {
+    let count = |wanted: fn(&Ending) -> bool| rows.iter().filter(|row| wanted(&row.ending)).count();
+    let passed = count(|ending| matches!(ending, Ending::Run { passed: true, .. }));
+    let wrong = count(|ending| matches!(ending, Ending::Run { passed: false, .. }));
+    let skipped = count(|ending| matches!(ending, Ending::Skipped(_)));
+    let broken = count(|ending| matches!(ending, Ending::Broken(_)));
+    println!(
+        "\n{passed} passed, {wrong} WRONG, {skipped} skipped, {broken} broken; see {}",
+        dir.join("index.html").display()
+    );
+    match (wrong, broken, passed) {
+        (0, 0, 1..) => ExitCode::SUCCESS,
+        (0, ..) => ExitCode::from(NOT_TRIED),
+        _ => ExitCode::from(WRONG),
+    }
+}
+
+fn program(options: &Options) -> Result<PathBuf, Failure> {
+    match &options.program {
+        Some(program) => Ok(program.clone()),
+        None => Ok(std::env::current_exe()?.with_file_name("annulus")),
+    }
+}
+
+fn about(options: &Options, program: &Path) -> About {
+    let output = |program: &Path, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output().ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()).filter(|_| output.status.success())
+    };
+    let version = if options.docker {
+        output(Path::new("docker"), &["run", "--rm", "annulus", "version"])
+    } else {
+        output(program, &["version"])
+    };
+    let version = version.unwrap_or_else(|| "annulus".to_owned());
+    let commit = output(Path::new("git"), &["describe", "--always", "--dirty"]).unwrap_or_else(|| "unknown".to_owned());
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    About {
+        command: format!("cargo xtask chaos {}", arguments.join(" ")).trim_end().to_owned(),
+        version: format!("{version}, commit {commit}, seed {}", options.seed),
+        place: if options.docker { "containers" } else { "processes on loopback" },
+    }
+}

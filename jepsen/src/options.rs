@@ -1,0 +1,59 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Parser};
+
+use crate::nemesis::Nemesis;
+use crate::workload::Kind;
+
+/// Runs workloads against real clusters while faults happen, and checks what clients saw.
+///
+/// Ends with 0 if nothing was wrong and nothing was stuck, with 1 otherwise, with 2 if it could not be tried.
+#[derive(Clone, Debug, Parser)]
+#[command(bin_name = "cargo xtask chaos", group(ArgGroup::new("place").args(["local", "docker"])))]
+pub struct Options {
+    /// How long to go on: no cell begins after that.
+    #[arg(long, default_value_t = 10)]
+    pub minutes: u64,
+    /// Decides which workload meets which nemesis, all transactions and all faults. Cell N has seed SEED + N, so a
+    /// cell can be repeated alone: its seed, its workload, its nemesis and `--cells 1`.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Most cells to run.
+    #[arg(long)]
+    pub cells: Option<usize>,
+    /// Length of one cell's faults in seconds.
+    #[arg(long, default_value_t = 20)]
+    pub seconds: u64,
+    /// Only these workloads, separated by commas.
+    #[arg(long = "workload", value_delimiter = ',')]
+    pub workloads: Vec<Kind>,
+    /// Only these nemeses, separated by commas.
+    #[arg(long = "nemesis", value_delimiter = ',')]
+    pub nemeses: Vec<Nemesis>,
+    /// Processes on loopback, with a network of our own between them. The default.
+    #[arg(long)]
+    pub local: bool,
+    /// Containers, from the image that `docker/build.sh` makes.
+    #[arg(long)]
+    pub docker: bool,
+    /// How many nodes; 3 or 5 by the seed if not given.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(3..=7))]
+    pub nodes: Option<u8>,
+    /// Clients at once.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=200))]
+    pub clients: u64,
+    /// Transactions in a second at most, all clients together.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub rate: u64,
+    /// The node's program; the one beside this program if not given.
+    #[arg(long, value_name = "FILE")]
+    pub program: Option<PathBuf>,
+    /// Where the report goes.
+    #[arg(long, value_name = "DIR", default_value = "report")]
+    pub report: PathBuf,
+    /// Lists workloads and nemeses and does nothing else.
+    #[arg(long)]
+    pub list: bool,
+}
