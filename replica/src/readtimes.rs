@@ -10,13 +10,40 @@ use annulus_base::{Key, KeyRange, PartitionId, Timestamp};
 /// Ranges remembered per partition before the oldest half is folded into the floor.
 const MAX_RANGES: usize = 128;
 
+/// Keys that were read in about the same time.
+#[derive(Debug, Default)]
+struct Generation {
+    times: BTreeMap<PartitionId, BTreeMap<Key, Timestamp>>,
+    keys: usize,
+}
+
+impl Generation {
+    fn of(&self, partition: PartitionId, key: &Key) -> Option<Timestamp> {
+        self.times.get(&partition)?.get(key).copied()
+    }
+
+    fn raise(&mut self, partition: PartitionId, key: &Key, ts: Timestamp) {
+        let times = self.times.entry(partition).or_default();
+        if let Some(time) = times.get_mut(key) {
+            *time = ts.max(*time);
+        } else {
+            times.insert(key.clone(), ts);
+            self.keys += 1;
+        }
+    }
+
+    fn highest(&self) -> Timestamp {
+        self.times.values().flat_map(BTreeMap::values).copied().max().unwrap_or_default()
+    }
+}
+
 /// Read timestamps of the partitions of a node.
 #[derive(Debug)]
 pub struct ReadTimes {
     capacity: usize,
     floor: Timestamp,
-    recent: BTreeMap<(PartitionId, Key), Timestamp>,
-    older: BTreeMap<(PartitionId, Key), Timestamp>,
+    recent: Generation,
+    older: Generation,
     ranges: BTreeMap<PartitionId, Vec<(KeyRange, Timestamp)>>,
 }
 
@@ -27,8 +54,8 @@ impl ReadTimes {
         Self {
             capacity: capacity.max(2),
             floor: Timestamp::ZERO,
-            recent: BTreeMap::new(),
-            older: BTreeMap::new(),
+            recent: Generation::default(),
+            older: Generation::default(),
             ranges: BTreeMap::new(),
         }
     }
@@ -48,11 +75,10 @@ impl ReadTimes {
         if ts <= self.floor {
             return;
         }
-        let time = self.recent.entry((partition, key.clone())).or_default();
-        *time = ts.max(*time);
-        if self.recent.len() > self.capacity / 2 {
+        self.recent.raise(partition, key, ts);
+        if self.recent.keys > self.capacity / 2 {
             let dropped = mem::replace(&mut self.older, mem::take(&mut self.recent));
-            self.floor = dropped.into_values().fold(self.floor, Timestamp::max);
+            self.floor = self.floor.max(dropped.highest());
         }
     }
 
@@ -76,8 +102,7 @@ impl ReadTimes {
     /// A write to `key` must be above this.
     #[must_use]
     pub fn of(&self, partition: PartitionId, key: &Key) -> Timestamp {
-        let at = (partition, key.clone());
-        let point = self.recent.get(&at).max(self.older.get(&at)).copied().unwrap_or_default();
+        let point = self.recent.of(partition, key).max(self.older.of(partition, key)).unwrap_or_default();
         let ranges = self.ranges.get(&partition).into_iter().flatten();
         let range = ranges.filter(|(range, _)| range.contains(key)).map(|(_, time)| *time).max();
         self.floor.max(point).max(range.unwrap_or_default())
