@@ -18,12 +18,16 @@ const SIZE: u64 = 256 << 20;
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// `None` where nothing can be mounted.
+    /// `None`, and a word about it, where nothing can be mounted.
     fn mount(at: &Path) -> Option<Self> {
         fs::create_dir_all(at).expect("a directory");
         let options = format!("size={SIZE}");
         let done = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at).output().ok()?;
-        done.status.success().then(|| Self(at.to_owned()))
+        if !done.status.success() {
+            println!("SKIPPED: a small disk cannot be mounted here");
+            return None;
+        }
+        Some(Self(at.to_owned()))
     }
 
     fn used(&self) -> u64 {
@@ -63,10 +67,7 @@ impl Drop for SmallDisk {
 #[test]
 fn a_full_disk_refuses_writes_and_accepts_deletes() {
     let mut cluster = Cluster::make(1, &[]);
-    let Some(disk) = SmallDisk::mount(&cluster.nodes[0].dir) else {
-        println!("SKIPPED: a small disk cannot be mounted here");
-        return;
-    };
+    let Some(disk) = SmallDisk::mount(&cluster.nodes[0].dir) else { return };
     cluster.nodes[0].spawn();
     cluster.nodes[0].wait_ready();
     let mut client = cluster.nodes[0].client();
@@ -89,10 +90,7 @@ fn a_full_disk_refuses_writes_and_accepts_deletes() {
 #[test]
 fn one_full_disk_does_not_lose_or_hang_the_cluster() {
     let mut cluster = Cluster::make(3, &[]);
-    let Some(disk) = SmallDisk::mount(&cluster.nodes[0].dir) else {
-        println!("SKIPPED: a small disk cannot be mounted here");
-        return;
-    };
+    let Some(disk) = SmallDisk::mount(&cluster.nodes[0].dir) else { return };
     cluster.nodes.iter_mut().for_each(Node::spawn);
     cluster.wait_ready();
     let mut client = cluster.nodes[1].client();
@@ -140,10 +138,7 @@ fn stopped_for_lack_of_room(node: &mut Node) {
 #[test]
 fn a_node_without_any_room_stops_and_comes_back_with_everything() {
     let mut cluster = Cluster::make(1, &[]);
-    let Some(disk) = SmallDisk::mount(&cluster.nodes[0].dir) else {
-        println!("SKIPPED: a small disk cannot be mounted here");
-        return;
-    };
+    let Some(disk) = SmallDisk::mount(&cluster.nodes[0].dir) else { return };
     let node = &mut cluster.nodes[0];
     node.spawn();
     node.wait_ready();
@@ -168,10 +163,7 @@ fn a_node_without_any_room_stops_and_comes_back_with_everything() {
 #[test]
 fn the_others_go_on_without_a_node_that_has_no_room() {
     let mut cluster = Cluster::make(3, &[]);
-    let Some(disk) = SmallDisk::mount(&cluster.nodes[0].dir) else {
-        println!("SKIPPED: a small disk cannot be mounted here");
-        return;
-    };
+    let Some(disk) = SmallDisk::mount(&cluster.nodes[0].dir) else { return };
     cluster.nodes.iter_mut().for_each(Node::spawn);
     cluster.wait_ready();
     let mut client = cluster.nodes[1].client();
