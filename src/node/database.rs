@@ -80,10 +80,7 @@ impl NodeDatabase {
         if unreachable.is_empty() {
             return None;
         }
-        let reads = commit.reads.iter().map(|(place, _)| place.partition);
-        let writes = commit.writes.iter().map(|(place, _)| place.partition);
-        let ranges = commit.ranges.iter().map(|range| range.partition);
-        reads.chain(writes).chain(ranges).find_map(|partition| {
+        commit.partitions().find_map(|partition| {
             let ring = self.topology.replicas(partition)?;
             let (answered, needed) =
                 (ring.iter().filter(|node| !unreachable.contains(node)).count(), ring.len() / 2 + 1);

@@ -4,25 +4,17 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use annulus_base::id::TxnRef;
 use annulus_base::time::{MILLISECOND, Micros};
-use annulus_base::{Ballot, Key, NodeId, PartitionId, Timestamp, TxnId, limits};
+use annulus_base::{Ballot, NodeId, PartitionId, Timestamp, TxnId};
 use annulus_replica::message::{Accepted, Answer, Message, Outcome, ReadSet, Refusal, RequestId, Vote};
-use annulus_replica::store::Stamp;
 
+use crate::admission::admit;
 use crate::commit::{self, Try};
 use crate::common::{self, Common};
-use crate::interface::{Commit, Committed, Place, RangeCheck, Seen, SeenRange, TxnError, When};
+use crate::interface::{Commit, Committed, TxnError, When};
 use crate::lock::{self, LockOp};
 use crate::member::{ClientId, Reply, Request};
 use crate::read::{self, ReadOp};
-
-/// Where in the answers the result of one asked key or range is.
-type Position = (usize, usize);
-
-#[derive(Debug)]
-enum Shape {
-    Keys(Vec<Position>),
-    Ranges(Vec<(PartitionId, Position)>),
-}
+use crate::sets::{Position, Shape, by_partition, changed, group, lockable, positions, seen_of, validation};
 
 /// What an operation is doing.
 #[derive(Debug)]
@@ -643,34 +635,6 @@ impl Coordinator {
     }
 }
 
-impl Shape {
-    fn reply(&self, answers: Result<Vec<Answer>, TxnError>) -> Reply {
-        match self {
-            Self::Keys(positions) => Reply::Read(answers.map(|answers| {
-                let found = positions.iter().filter_map(|(part, index)| answers.get(*part)?.keys.get(*index));
-                found.map(seen_of).collect()
-            })),
-            Self::Ranges(positions) => Reply::Scan(answers.map(|answers| {
-                let found = positions.iter().filter_map(|(partition, (part, index))| {
-                    Some((*partition, answers.get(*part)?.ranges.get(*index)?))
-                });
-                found
-                    .map(|(partition, found)| SeenRange {
-                        partition,
-                        range: found.range.clone(),
-                        rows: found
-                            .found
-                            .iter()
-                            .filter(|row| !row.absent)
-                            .map(|row| (row.key.clone(), seen_of(row)))
-                            .collect(),
-                    })
-                    .collect()
-            })),
-        }
-    }
-}
-
 /// Counts how a request ended.
 fn count(reply: &Reply, common: &mut Common) {
     let error = match reply {
@@ -686,70 +650,8 @@ fn count(reply: &Reply, common: &mut Common) {
     }
 }
 
-fn seen_of(found: &annulus_replica::message::Found) -> Seen {
-    Seen { stamp: found.stamp, value: found.value.clone() }
-}
-
 fn start_read(op: u64, when: When, sets: Vec<(PartitionId, ReadSet)>, shape: Shape, common: &mut Common) -> Work {
     Work::Read { read: ReadOp::start(op, when, sets, common), shape, validating: None }
-}
-
-/// Groups items by partition; tells for each where it went.
-fn group<T: PartialEq>(items: impl Iterator<Item = (PartitionId, T)>) -> (Vec<(PartitionId, Vec<T>)>, Vec<Position>) {
-    let mut parts: Vec<(PartitionId, Vec<T>)> = Vec::new();
-    let mut index: BTreeMap<PartitionId, usize> = BTreeMap::new();
-    let mut positions = Vec::new();
-    for (partition, item) in items {
-        let part = *index.entry(partition).or_insert_with(|| {
-            parts.push((partition, Vec::new()));
-            parts.len() - 1
-        });
-        parts[part].1.push(item);
-        positions.push((part, parts[part].1.len() - 1));
-    }
-    (parts, positions)
-}
-
-fn by_partition<'a>(
-    keys: impl Iterator<Item = (PartitionId, &'a Key)>,
-) -> (Vec<(PartitionId, Vec<Key>)>, Vec<Position>) {
-    group(keys.map(|(partition, key)| (partition, key.clone())))
-}
-
-/// Where each asked key is among the sorted keys of `sets`.
-fn positions(asked: &[Place], sets: &[(PartitionId, Vec<Key>)]) -> Vec<Position> {
-    let find = |place: &Place| {
-        let part = sets.iter().position(|(partition, _)| *partition == place.partition)?;
-        Some((part, sets[part].1.binary_search(&place.key).ok()?))
-    };
-    asked.iter().filter_map(find).collect()
-}
-
-/// What a commit locks when it has to: the keys that it reads and writes.
-fn lockable(commit: &Commit) -> Vec<(PartitionId, Vec<Key>)> {
-    let read = commit.reads.iter().map(|(place, _)| place);
-    let mut places: Vec<&Place> = commit.writes.iter().map(|(place, _)| place).collect();
-    // A key that is only read is shared by many (a descriptor, say): locking it would line them all up.
-    if places.is_empty() {
-        places = read.collect();
-    }
-    places.sort();
-    places.dedup();
-    by_partition(places.into_iter().map(|place| (place.partition, &place.key))).0
-}
-
-/// A key that was read in an older version than the lock request found.
-fn changed(commit: &Commit, lock: &LockOp, answers: &[Answer]) -> Option<Key> {
-    let found: BTreeMap<(PartitionId, &Key), Stamp> = lock
-        .sets()
-        .zip(answers)
-        .flat_map(|((partition, _), answer)| {
-            answer.keys.iter().map(move |found| ((partition, &found.key), found.stamp))
-        })
-        .collect();
-    let newer =
-        |(place, seen): &&(Place, Stamp)| found.get(&(place.partition, &place.key)).is_some_and(|stamp| stamp > seen);
-    commit.reads.iter().find(newer).map(|(place, _)| place.key.clone())
 }
 
 /// By how much a timestamp is further ahead of this node's wall clock than its readings may be,
@@ -766,74 +668,6 @@ fn release_held(held: Option<TxnId>, commit: &Commit, common: &mut Common) {
     let partitions = partitions.chain(commit.reads.iter().map(|(place, _)| place.partition));
     let nodes = common.replicas(partitions);
     common.broadcast(nodes.into_iter().collect(), Message::Unlock(txn));
-}
-
-/// The commit that proves a read: everything it saw is still the newest.
-fn validation(read: &ReadOp, answers: &[Answer]) -> Commit {
-    let mut commit = Commit::default();
-    for ((partition, _), answer) in read.sets().zip(answers) {
-        let keys = answer.keys.iter().map(|found| (Place { partition, key: found.key.clone() }, found.stamp));
-        commit.reads.extend(keys);
-        commit.ranges.extend(answer.ranges.iter().map(|found| RangeCheck {
-            partition,
-            range: found.range.clone(),
-            rows: found.found.iter().filter(|row| !row.absent).map(|row| (row.key.clone(), row.stamp)).collect(),
-        }));
-    }
-    commit
-}
-
-/// Refuses what is too large or names partitions that do not exist.
-fn admit(request: &Request, common: &Common) -> Result<(), TxnError> {
-    let exists = |partition: PartitionId| {
-        let known = !common.ring(partition).is_empty();
-        if known { Ok(()) } else { Err(TxnError::Limit(format!("partition {partition} does not exist"))) }
-    };
-    let few = |keys: usize| {
-        let limit = limits::MAX_TXN_KEYS;
-        let error = || TxnError::Limit(format!("{keys} keys in one transaction; at most {limit} are allowed"));
-        if keys <= limit { Ok(()) } else { Err(error()) }
-    };
-    match request {
-        Request::Read(keys, _) | Request::Lock { keys, .. } => {
-            few(keys.len())?;
-            keys.iter().try_for_each(|place| exists(place.partition))
-        }
-        Request::Scan(ranges, _) => ranges.iter().try_for_each(|(partition, ..)| exists(*partition)),
-        Request::Commit { commit, .. } => admit_commit(commit, &few, &exists),
-        Request::Outcome(txn) => exists(txn.anchor),
-    }
-}
-
-fn admit_commit(
-    commit: &Commit,
-    few: &impl Fn(usize) -> Result<(), TxnError>,
-    exists: &impl Fn(PartitionId) -> Result<(), TxnError>,
-) -> Result<(), TxnError> {
-    let rows: usize = commit.ranges.iter().map(|range| range.rows.len()).sum();
-    few(commit.reads.len() + commit.writes.len() + rows)?;
-    let size = |value: &Option<bytes::Bytes>| value.as_ref().map_or(0, bytes::Bytes::len);
-    if let Some((place, value)) = commit.writes.iter().find(|(_, value)| size(value) > limits::MAX_VALUE_LEN) {
-        let (key, limit) = (&place.key, limits::MAX_VALUE_LEN);
-        return Err(TxnError::Limit(format!(
-            "the value of {key} has {} bytes; at most {limit} are allowed",
-            size(value)
-        )));
-    }
-    let total: usize = commit.writes.iter().map(|(place, value)| place.key.as_bytes().len() + size(value)).sum();
-    // All that one transaction says to one node is one frame.
-    let limit = limits::MAX_TXN_BYTES.min(limits::MAX_FRAME_LEN / 8 * 7);
-    if total > limit {
-        return Err(TxnError::Limit(format!("the transaction writes {total} bytes; at most {limit} are allowed")));
-    }
-    let reads = commit.reads.iter().map(|(place, _)| place.partition);
-    let writes = commit.writes.iter().map(|(place, _)| place.partition);
-    let ranges = commit.ranges.iter().map(|range| range.partition);
-    let mut all = reads.chain(writes).chain(ranges).peekable();
-    if all.peek().is_none() {
-        return Err(TxnError::Limit("a transaction must read or write something".to_owned()));
-    }
-    all.try_for_each(exists)
 }
 
 /// The reply that tells a request's client of an error.

@@ -73,6 +73,14 @@ pub struct Commit {
     pub writes: Vec<(Place, Option<Bytes>)>,
 }
 
+impl Commit {
+    /// The partitions that it touches, some of them several times.
+    pub fn partitions(&self) -> impl Iterator<Item = PartitionId> {
+        let places = self.reads.iter().map(|(place, _)| place).chain(self.writes.iter().map(|(place, _)| place));
+        places.map(|place| place.partition).chain(self.ranges.iter().map(|range| range.partition))
+    }
+}
+
 /// A committed transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Committed {

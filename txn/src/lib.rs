@@ -8,6 +8,7 @@
 //! - The coordinator decides a try in exactly one way, and never two (see `commit`).
 //! - No ballot is used twice, not even after a restart (see `recovery`).
 
+mod admission;
 mod answers;
 mod commit;
 mod common;
@@ -20,3 +21,4 @@ mod read;
 mod recoveries;
 mod recovery;
 mod repairer;
+mod sets;

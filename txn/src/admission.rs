@@ -1,0 +1,57 @@
+//! What is refused before anything is done: what is too large, and what names partitions that do not exist.
+
+use annulus_base::{PartitionId, limits};
+
+use crate::common::Common;
+use crate::interface::{Commit, TxnError};
+use crate::member::Request;
+
+/// Refuses what is too large or names partitions that do not exist.
+pub(crate) fn admit(request: &Request, common: &Common) -> Result<(), TxnError> {
+    let exists = |partition: PartitionId| {
+        let known = !common.ring(partition).is_empty();
+        if known { Ok(()) } else { Err(TxnError::Limit(format!("partition {partition} does not exist"))) }
+    };
+    let few = |keys: usize| {
+        let limit = limits::MAX_TXN_KEYS;
+        let error = || TxnError::Limit(format!("{keys} keys in one transaction; at most {limit} are allowed"));
+        if keys <= limit { Ok(()) } else { Err(error()) }
+    };
+    match request {
+        Request::Read(keys, _) | Request::Lock { keys, .. } => {
+            few(keys.len())?;
+            keys.iter().try_for_each(|place| exists(place.partition))
+        }
+        Request::Scan(ranges, _) => ranges.iter().try_for_each(|(partition, ..)| exists(*partition)),
+        Request::Commit { commit, .. } => admit_commit(commit, &few, &exists),
+        Request::Outcome(txn) => exists(txn.anchor),
+    }
+}
+
+fn admit_commit(
+    commit: &Commit,
+    few: &impl Fn(usize) -> Result<(), TxnError>,
+    exists: &impl Fn(PartitionId) -> Result<(), TxnError>,
+) -> Result<(), TxnError> {
+    let rows: usize = commit.ranges.iter().map(|range| range.rows.len()).sum();
+    few(commit.reads.len() + commit.writes.len() + rows)?;
+    let size = |value: &Option<bytes::Bytes>| value.as_ref().map_or(0, bytes::Bytes::len);
+    if let Some((place, value)) = commit.writes.iter().find(|(_, value)| size(value) > limits::MAX_VALUE_LEN) {
+        let (key, limit) = (&place.key, limits::MAX_VALUE_LEN);
+        return Err(TxnError::Limit(format!(
+            "the value of {key} has {} bytes; at most {limit} are allowed",
+            size(value)
+        )));
+    }
+    let total: usize = commit.writes.iter().map(|(place, value)| place.key.as_bytes().len() + size(value)).sum();
+    // All that one transaction says to one node is one frame.
+    let limit = limits::MAX_TXN_BYTES.min(limits::MAX_FRAME_LEN / 8 * 7);
+    if total > limit {
+        return Err(TxnError::Limit(format!("the transaction writes {total} bytes; at most {limit} are allowed")));
+    }
+    let mut all = commit.partitions().peekable();
+    if all.peek().is_none() {
+        return Err(TxnError::Limit("a transaction must read or write something".to_owned()));
+    }
+    all.try_for_each(exists)
+}

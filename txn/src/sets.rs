@@ -1,0 +1,130 @@
+//! From what a request names to what is asked of each partition, and back.
+
+use std::collections::BTreeMap;
+
+use annulus_base::{Key, PartitionId};
+use annulus_replica::message::Answer;
+use annulus_replica::store::Stamp;
+
+use crate::interface::{Commit, Place, RangeCheck, Seen, SeenRange, TxnError};
+use crate::lock::LockOp;
+use crate::member::Reply;
+use crate::read::ReadOp;
+
+/// Where in the answers the result of one asked key or range is.
+pub(crate) type Position = (usize, usize);
+
+/// How the answers become the reply to a read or a scan.
+#[derive(Debug)]
+pub(crate) enum Shape {
+    Keys(Vec<Position>),
+    Ranges(Vec<(PartitionId, Position)>),
+}
+
+impl Shape {
+    pub(crate) fn reply(&self, answers: Result<Vec<Answer>, TxnError>) -> Reply {
+        match self {
+            Self::Keys(positions) => Reply::Read(answers.map(|answers| {
+                let found = positions.iter().filter_map(|(part, index)| answers.get(*part)?.keys.get(*index));
+                found.map(seen_of).collect()
+            })),
+            Self::Ranges(positions) => Reply::Scan(answers.map(|answers| {
+                let found = positions.iter().filter_map(|(partition, (part, index))| {
+                    Some((*partition, answers.get(*part)?.ranges.get(*index)?))
+                });
+                found
+                    .map(|(partition, found)| SeenRange {
+                        partition,
+                        range: found.range.clone(),
+                        rows: found
+                            .found
+                            .iter()
+                            .filter(|row| !row.absent)
+                            .map(|row| (row.key.clone(), seen_of(row)))
+                            .collect(),
+                    })
+                    .collect()
+            })),
+        }
+    }
+}
+
+pub(crate) fn seen_of(found: &annulus_replica::message::Found) -> Seen {
+    Seen { stamp: found.stamp, value: found.value.clone() }
+}
+
+/// Groups items by partition; tells for each where it went.
+pub(crate) fn group<T: PartialEq>(
+    items: impl Iterator<Item = (PartitionId, T)>,
+) -> (Vec<(PartitionId, Vec<T>)>, Vec<Position>) {
+    let mut parts: Vec<(PartitionId, Vec<T>)> = Vec::new();
+    let mut index: BTreeMap<PartitionId, usize> = BTreeMap::new();
+    let mut positions = Vec::new();
+    for (partition, item) in items {
+        let part = *index.entry(partition).or_insert_with(|| {
+            parts.push((partition, Vec::new()));
+            parts.len() - 1
+        });
+        parts[part].1.push(item);
+        positions.push((part, parts[part].1.len() - 1));
+    }
+    (parts, positions)
+}
+
+/// Groups keys by partition; tells for each where it went.
+pub(crate) fn by_partition<'a>(
+    keys: impl Iterator<Item = (PartitionId, &'a Key)>,
+) -> (Vec<(PartitionId, Vec<Key>)>, Vec<Position>) {
+    group(keys.map(|(partition, key)| (partition, key.clone())))
+}
+
+/// Where each asked key is among the sorted keys of `sets`.
+pub(crate) fn positions(asked: &[Place], sets: &[(PartitionId, Vec<Key>)]) -> Vec<Position> {
+    let find = |place: &Place| {
+        let part = sets.iter().position(|(partition, _)| *partition == place.partition)?;
+        Some((part, sets[part].1.binary_search(&place.key).ok()?))
+    };
+    asked.iter().filter_map(find).collect()
+}
+
+/// What a commit locks when it has to: the keys that it reads and writes.
+pub(crate) fn lockable(commit: &Commit) -> Vec<(PartitionId, Vec<Key>)> {
+    let read = commit.reads.iter().map(|(place, _)| place);
+    let mut places: Vec<&Place> = commit.writes.iter().map(|(place, _)| place).collect();
+    // A key that is only read is shared by many (a descriptor, say): locking it would line them all up.
+    if places.is_empty() {
+        places = read.collect();
+    }
+    places.sort();
+    places.dedup();
+    by_partition(places.into_iter().map(|place| (place.partition, &place.key))).0
+}
+
+/// A key that was read in an older version than the lock request found.
+pub(crate) fn changed(commit: &Commit, lock: &LockOp, answers: &[Answer]) -> Option<Key> {
+    let found: BTreeMap<(PartitionId, &Key), Stamp> = lock
+        .sets()
+        .zip(answers)
+        .flat_map(|((partition, _), answer)| {
+            answer.keys.iter().map(move |found| ((partition, &found.key), found.stamp))
+        })
+        .collect();
+    let newer =
+        |(place, seen): &&(Place, Stamp)| found.get(&(place.partition, &place.key)).is_some_and(|stamp| stamp > seen);
+    commit.reads.iter().find(newer).map(|(place, _)| place.key.clone())
+}
+
+/// The commit that proves a read: everything it saw is still the newest.
+pub(crate) fn validation(read: &ReadOp, answers: &[Answer]) -> Commit {
+    let mut commit = Commit::default();
+    for ((partition, _), answer) in read.sets().zip(answers) {
+        let keys = answer.keys.iter().map(|found| (Place { partition, key: found.key.clone() }, found.stamp));
+        commit.reads.extend(keys);
+        commit.ranges.extend(answer.ranges.iter().map(|found| RangeCheck {
+            partition,
+            range: found.range.clone(),
+            rows: found.found.iter().filter(|row| !row.absent).map(|row| (row.key.clone(), row.stamp)).collect(),
+        }));
+    }
+    commit
+}
