@@ -1,0 +1,250 @@
+//! Descriptors of schemas, tables, indexes, constraints, sequences and views.
+//!
+//! Expressions are kept as SQL text in a normal form (names resolved to plain column names of the table).
+
+use wincode::{SchemaRead, SchemaWrite};
+
+use crate::value::SqlType;
+
+/// The number of an object (schema, table, index, sequence, view) within its database. Never reused.
+pub type ObjectId = u32;
+/// The number of a column within its table. Never reused; `attnum` of the system catalog.
+pub type ColumnId = u16;
+
+/// A schema.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub struct Schema {
+    /// Its number.
+    pub id: ObjectId,
+    /// Its name.
+    pub name: String,
+    /// What `COMMENT` said.
+    pub comment: Option<String>,
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub struct Table {
+    /// Its number.
+    pub id: ObjectId,
+    /// Its schema.
+    pub schema: ObjectId,
+    /// Its name.
+    pub name: String,
+    /// Which generation of data is its own: `TRUNCATE` and a rewrite begin a new one.
+    pub generation: u32,
+    /// Its columns in order, without those dropped.
+    pub columns: Vec<Column>,
+    /// The number of the next column.
+    pub next_column: ColumnId,
+    /// Its indexes. The first is the primary one, which holds the rows: over the primary key, or over a
+    /// hidden row id (`keys` is empty then) where none was declared.
+    pub indexes: Vec<Index>,
+    /// `CHECK` constraints.
+    pub checks: Vec<Check>,
+    /// Foreign keys of this table.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// Tables whose foreign keys refer to this one.
+    pub referenced_by: Vec<ObjectId>,
+    /// What `COMMENT` said.
+    pub comment: Option<String>,
+}
+
+/// A column.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub struct Column {
+    /// Its number.
+    pub id: ColumnId,
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: SqlType,
+    /// Whether NULL is refused.
+    pub not_null: bool,
+    /// Where its value comes from if none is given.
+    pub default: Option<Default>,
+    /// What rows have that were stored before the column was added: a value's encoding (see the row codec);
+    /// `None` is NULL.
+    pub missing: Option<Vec<u8>>,
+    /// What `COMMENT` said.
+    pub comment: Option<String>,
+}
+
+/// Where a column's value comes from.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub enum Default {
+    /// `DEFAULT expression`
+    Expression(String),
+    /// `GENERATED ... AS IDENTITY` over a sequence of its own.
+    Identity(Identity, ObjectId),
+    /// `GENERATED ALWAYS AS (expression) STORED`
+    Generated(String),
+}
+
+/// Whether an identity column may be given a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub enum Identity {
+    /// Only with `OVERRIDING SYSTEM VALUE`.
+    Always,
+    /// Yes.
+    ByDefault,
+}
+
+/// An index.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub struct Index {
+    /// Its number.
+    pub id: ObjectId,
+    /// Its name.
+    pub name: String,
+    /// Whether no two rows may have equal keys (NULLs differ).
+    pub unique: bool,
+    /// Its keys, in order.
+    pub keys: Vec<IndexKey>,
+    /// `INCLUDE`
+    pub include: Vec<ColumnId>,
+    /// `WHERE`: only rows for which this is true are in it.
+    pub predicate: Option<String>,
+    /// Which constraint it enforces.
+    pub constraint: Option<ConstraintKind>,
+    /// Whether it may be read.
+    pub state: IndexState,
+    /// What `COMMENT` said.
+    pub comment: Option<String>,
+}
+
+/// A part of an index's key.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub struct IndexKey {
+    /// What is indexed.
+    pub part: KeyPart,
+    /// Largest first.
+    pub descending: bool,
+    /// Where NULLs stand.
+    pub nulls_first: bool,
+}
+
+/// What is indexed.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub enum KeyPart {
+    /// A column.
+    Column(ColumnId),
+    /// An expression over the row, and its type.
+    Expression(String, SqlType),
+}
+
+/// A constraint that an index enforces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub enum ConstraintKind {
+    /// `PRIMARY KEY`
+    PrimaryKey,
+    /// `UNIQUE`
+    Unique,
+}
+
+/// How far an index is.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub enum IndexState {
+    /// Kept up by every write, being filled with the rows that were there before; not read yet.
+    Filling {
+        /// Rows whose key is below have been entered (per partition slot: an encoded key, empty at first).
+        done: Vec<(u16, Vec<u8>)>,
+        /// How many rows were entered.
+        rows: u64,
+    },
+    /// Complete.
+    Ready,
+}
+
+/// A `CHECK` constraint.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub struct Check {
+    /// Its name.
+    pub name: String,
+    /// What must not be false.
+    pub expression: String,
+    /// Whether the rows that were there before have been found to keep it.
+    pub validated: bool,
+}
+
+/// A foreign key.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub struct ForeignKey {
+    /// Its name.
+    pub name: String,
+    /// The columns.
+    pub columns: Vec<ColumnId>,
+    /// The table referred to.
+    pub parent: ObjectId,
+    /// The columns referred to: those of a primary key or unique constraint, in the order of `columns`.
+    pub parent_columns: Vec<ColumnId>,
+    /// `ON DELETE`
+    pub on_delete: Action,
+    /// `ON UPDATE`
+    pub on_update: Action,
+    /// Whether the rows that were there before have been found to keep it.
+    pub validated: bool,
+}
+
+/// What happens to the children when their parent goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub enum Action {
+    /// It is refused, at the end of the statement.
+    NoAction,
+    /// It is refused.
+    Restrict,
+    /// They go, or change, too.
+    Cascade,
+    /// Their columns become NULL.
+    SetNull,
+    /// Their columns take their defaults.
+    SetDefault,
+}
+
+/// A sequence.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub struct Sequence {
+    /// Its number.
+    pub id: ObjectId,
+    /// Its schema.
+    pub schema: ObjectId,
+    /// Its name.
+    pub name: String,
+    /// Its type: one of the integers.
+    pub ty: SqlType,
+    /// The first value.
+    pub start: i64,
+    /// By how much values differ.
+    pub increment: i64,
+    /// The least value.
+    pub min: i64,
+    /// The greatest value.
+    pub max: i64,
+    /// How many values a node takes at a time.
+    pub cache: i64,
+    /// Whether it begins anew at its end.
+    pub cycle: bool,
+    /// The column that it belongs to, and goes with.
+    pub owner: Option<(ObjectId, ColumnId)>,
+    /// What `COMMENT` said.
+    pub comment: Option<String>,
+}
+
+/// A view.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub struct View {
+    /// Its number.
+    pub id: ObjectId,
+    /// Its schema.
+    pub schema: ObjectId,
+    /// Its name.
+    pub name: String,
+    /// Its columns.
+    pub columns: Vec<(String, SqlType)>,
+    /// Its query, as SQL text with qualified names.
+    pub query: String,
+    /// What it reads: tables and views.
+    pub reads: Vec<ObjectId>,
+    /// What `COMMENT` said.
+    pub comment: Option<String>,
+}

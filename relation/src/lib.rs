@@ -1,0 +1,14 @@
+//! Tables as keys: SQL's values, the catalog, codecs, constraints and row operations, as steps of the
+//! ring's transactions.
+//!
+//! Promises and invariants:
+//! - Pure: time, randomness and the database are arguments, so the simulator runs all of it.
+//! - Values compare, cast and round as PostgreSQL's do ([`value`]).
+//! - Nothing here knows SQL's syntax; expressions stored in the catalog are text that `sql/` evaluates.
+
+pub mod catalog;
+pub mod error;
+pub mod value;
+
+pub use error::{SqlError, SqlResult};
+pub use value::{Row, SqlType, Value};

@@ -1,0 +1,75 @@
+//! SQL's types and values.
+
+mod datetime;
+mod numeric;
+mod types;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use datetime::Interval;
+pub use numeric::Numeric;
+pub use types::SqlType;
+
+/// A row's values, in the order of its columns.
+pub type Row = Vec<Value>;
+
+/// One value. Its type is known from where it stands: a column, a parameter, an expression.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// SQL's NULL, of any type.
+    Null,
+    /// `boolean`
+    Bool(bool),
+    /// `smallint`
+    Int2(i16),
+    /// `integer`
+    Int4(i32),
+    /// `bigint`
+    Int8(i64),
+    /// `real`
+    Float4(f32),
+    /// `double precision`
+    Float8(f64),
+    /// `numeric`
+    Numeric(Numeric),
+    /// `text`, `varchar`, `char` (padded to its length), `name`
+    Text(Arc<str>),
+    /// `bytea`
+    Bytea(Bytes),
+    /// `date`: days since 2000-01-01; `i32::MIN` and `i32::MAX` are -infinity and infinity.
+    Date(i32),
+    /// `time`: microseconds since midnight, up to and including 24:00.
+    Time(i64),
+    /// `timestamp`: microseconds since 2000-01-01; `i64::MIN` and `i64::MAX` are -infinity and infinity.
+    Timestamp(i64),
+    /// `timestamptz`: as [`Value::Timestamp`], in UTC.
+    Timestamptz(i64),
+    /// `interval`
+    Interval(Interval),
+    /// `uuid`
+    Uuid([u8; 16]),
+    /// `json`: the text as it was given.
+    Json(Arc<str>),
+    /// `jsonb`: the normal form's text (keys sorted as PostgreSQL does, duplicates dropped).
+    Jsonb(Arc<str>),
+    /// A one-dimensional array; the lower bound is 1. The element type is the type's.
+    Array(Arc<[Value]>),
+    /// `oid` and its aliases (`regclass`, `regtype` ...).
+    Oid(u32),
+}
+
+impl Value {
+    /// Whether it is NULL.
+    #[must_use]
+    pub const fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// A text value.
+    #[must_use]
+    pub fn text(text: impl Into<Arc<str>>) -> Self {
+        Self::Text(text.into())
+    }
+}

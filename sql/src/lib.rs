@@ -1,0 +1,1 @@
+//! SQL: parsing, binding, planning, execution and sessions, over `relation/`.
