@@ -8,6 +8,7 @@
 
 pub mod catalog;
 pub mod error;
+pub mod transaction;
 pub mod value;
 
 pub use error::{SqlError, SqlResult};
