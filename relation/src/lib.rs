@@ -8,6 +8,8 @@
 
 pub mod catalog;
 pub mod error;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod transaction;
 pub mod value;
 

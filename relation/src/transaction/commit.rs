@@ -64,5 +64,7 @@ impl<D: Database> Transaction<D> {
 }
 
 fn too_many() -> TxnError {
-    TxnError::Limit(format!("a transaction read more than {MOST_VALIDATED} keys; split it, or read in a statement of its own"))
+    TxnError::Limit(format!(
+        "a transaction read more than {MOST_VALIDATED} keys; split it, or read in a statement of its own"
+    ))
 }

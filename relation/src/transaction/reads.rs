@@ -209,12 +209,7 @@ impl<D: Database> Transaction<D> {
     ///
     /// # Errors
     /// [`TxnError`] of the read; nothing is changed by it.
-    pub async fn scan_all(
-        &mut self,
-        spans: &[Span],
-        limit: u32,
-        patience: Micros,
-    ) -> Result<Vec<Stretch>, TxnError> {
+    pub async fn scan_all(&mut self, spans: &[Span], limit: u32, patience: Micros) -> Result<Vec<Stretch>, TxnError> {
         let expected = self.reads.unconfirmed();
         let point = |place: &Place| Span {
             partition: place.partition,
