@@ -33,18 +33,14 @@ const END: u8 = 0;
 ///
 /// `None` for an exponent that no `numeric` has.
 pub(super) fn put_key(out: &mut BytesMut, number: &Numeric) -> Option<()> {
+    let class = class_of(number);
+    out.put_u8(class);
     let finite = match number {
-        Numeric::NegativeInfinity => return Some(out.put_u8(class::NEGATIVE_INFINITY)),
-        Numeric::Infinity => return Some(out.put_u8(class::INFINITY)),
-        Numeric::NaN => return Some(out.put_u8(class::NAN)),
-        Numeric::Finite(finite) => finite,
+        Numeric::Finite(finite) if class != class::ZERO => finite,
+        _ => return Some(()),
     };
     let (digits, scale) = finite.as_bigint_and_exponent();
-    if digits.sign() == Sign::NoSign {
-        return Some(out.put_u8(class::ZERO));
-    }
-    let negative = digits.sign() == Sign::Minus;
-    out.put_u8(if negative { class::NEGATIVE } else { class::POSITIVE });
+    let negative = class == class::NEGATIVE;
     let begin = out.len();
     let digits = digits.magnitude().to_str_radix(10);
     let exponent = i32::try_from(i64::try_from(digits.len()).ok()?.checked_sub(scale)?).ok()?;
@@ -58,6 +54,19 @@ pub(super) fn put_key(out: &mut BytesMut, number: &Numeric) -> Option<()> {
         out[begin..].iter_mut().for_each(|byte| *byte = !*byte);
     }
     Some(())
+}
+
+fn class_of(number: &Numeric) -> u8 {
+    match number {
+        Numeric::NegativeInfinity => class::NEGATIVE_INFINITY,
+        Numeric::Finite(finite) => match finite.sign() {
+            Sign::Minus => class::NEGATIVE,
+            Sign::NoSign => class::ZERO,
+            Sign::Plus => class::POSITIVE,
+        },
+        Numeric::Infinity => class::INFINITY,
+        Numeric::NaN => class::NAN,
+    }
 }
 
 /// Reads a number back, with the fewest digits that show it; the rest of the input with it.
