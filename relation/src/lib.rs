@@ -7,6 +7,7 @@
 //! - Nothing here knows SQL's syntax; expressions stored in the catalog are text that `sql/` evaluates.
 
 pub mod catalog;
+pub mod codec;
 pub mod error;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

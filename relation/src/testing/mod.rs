@@ -45,12 +45,15 @@ pub enum Call {
     Outcome,
 }
 
+/// Makes the error of a call that took effect.
+pub type After = fn(TxnRef) -> TxnError;
+
 /// What happens when a call is made.
 pub enum Fault {
     /// The call fails without any effect.
     Fails(TxnError),
     /// The call takes effect, and then fails.
-    FailsAfter(fn(TxnRef) -> TxnError),
+    FailsAfter(After),
     /// Something else happens first.
     Precedes(Box<dyn FnOnce(&Fake)>),
 }
@@ -108,7 +111,7 @@ impl Fake {
     }
 
     /// What is to happen before and after the answer.
-    fn enter(&self, call: Call) -> Result<Option<fn(TxnRef) -> TxnError>, TxnError> {
+    fn enter(&self, call: Call) -> Result<Option<After>, TxnError> {
         let fault = {
             let script = &mut *self.script.borrow_mut();
             *script.calls.entry(call).or_default() += 1;
