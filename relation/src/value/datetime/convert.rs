@@ -88,7 +88,7 @@ pub fn timestamptz_to_timestamp(instant: i64, zone: &TimeZone) -> SqlResult<i64>
 pub fn local_at_zone(local: i64, zone: &str) -> SqlResult<i64> {
     match abbreviation(&zone.to_ascii_lowercase()) {
         _ if is_infinite(local) => Ok(local),
-        Some(Abbreviation::Fixed(seconds)) => shift(local, -i64::from(seconds)),
+        Some(Abbreviation::Fixed(seconds, _)) => shift(local, -i64::from(seconds)),
         Some(Abbreviation::Zone(rules)) => shift(local, -i64::from(rules.offset_of_abbreviation(zone, local))),
         None => timestamp_to_timestamptz(local, &named(zone)?),
     }
@@ -102,7 +102,7 @@ pub fn local_at_zone(local: i64, zone: &str) -> SqlResult<i64> {
 pub fn instant_at_zone(instant: i64, zone: &str) -> SqlResult<i64> {
     match abbreviation(&zone.to_ascii_lowercase()) {
         _ if is_infinite(instant) => Ok(instant),
-        Some(Abbreviation::Fixed(seconds)) => shift(instant, i64::from(seconds)),
+        Some(Abbreviation::Fixed(seconds, _)) => shift(instant, i64::from(seconds)),
         Some(Abbreviation::Zone(rules)) => {
             let local = timestamptz_to_timestamp(instant, &rules)?;
             shift(instant, i64::from(rules.offset_of_abbreviation(zone, local)))

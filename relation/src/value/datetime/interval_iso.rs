@@ -20,14 +20,16 @@ impl Sum {
             Some((date, time)) => (date, time),
             None => (rest, ""),
         };
-        sum.read_iso_half(date, &ISO_DATE)?;
-        for time in time.split('T') {
-            sum.read_iso_half(time, &ISO_TIME)?;
+        sum.read_iso_half(date, &ISO_DATE, true)?;
+        // More than one `T` says nothing, but numbers without letters must be the last of the time.
+        let mut times = time.split('T').peekable();
+        while let Some(time) = times.next() {
+            sum.read_iso_half(time, &ISO_TIME, times.peek().is_none())?;
         }
         Ok(sum)
     }
 
-    fn read_iso_half(&mut self, text: &str, form: &IsoHalf) -> Result<(), Fault> {
+    fn read_iso_half(&mut self, text: &str, form: &IsoHalf, is_last: bool) -> Result<(), Fault> {
         let mut rest = text;
         while !rest.is_empty() {
             let (number, after) = IsoNumber::read(rest)?;
@@ -38,7 +40,7 @@ impl Sum {
                 rest = &after[letter.len_utf8()..];
                 continue;
             }
-            if rest.len() != text.len() || !(after.is_empty() || designator == Some(form.delimiter)) {
+            if !is_last || rest.len() != text.len() || !(after.is_empty() || designator == Some(form.delimiter)) {
                 return Err(Fault::Format);
             }
             return if after.is_empty() && number.digits == form.digits {

@@ -9,7 +9,8 @@ use super::calendar::{Civil, Moment};
 use super::fault::Fault;
 use super::lex::{Field, Kind, split};
 use super::parts::{
-    DATE, DAY, DAYLIGHT_SAVING, ERA, MERIDIEM, MONTH, Mask, Parts, RESERVED, TIME, WEEKDAY, ZONE, leading_int,
+    DATE, DAY, DAYLIGHT_SAVING, ERA, MERIDIEM, MONTH, Mask, Parts, RESERVED, TIME, WEEKDAY, ZONE, ZONE_VARIES,
+    leading_int,
 };
 use super::place::{Place, offset};
 use super::words::{Unit, Word, word};
@@ -147,11 +148,12 @@ impl<'a> Decoder<'a> {
 
     fn word(&mut self, at: usize, text: &str) -> Result<Mask, Fault> {
         if let Some(meaning) = abbreviation(text) {
+            let varies = !matches!(meaning, Abbreviation::Fixed(_, false));
             self.place = match meaning {
-                Abbreviation::Fixed(seconds) => Place::Offset(i64::from(seconds)),
+                Abbreviation::Fixed(seconds, _) => Place::Offset(i64::from(seconds)),
                 Abbreviation::Zone(zone) => Place::Abbreviation(text.to_owned(), zone),
             };
-            return Ok(ZONE);
+            return Ok(if varies { ZONE | ZONE_VARIES } else { ZONE });
         }
         let Some(meaning) = word(text) else {
             self.place = Place::Zone(TimeZone::named(text).ok_or(Fault::Format)?);
@@ -179,7 +181,7 @@ impl<'a> Decoder<'a> {
             Word::DaylightSaving => {
                 let seconds = if let Place::Offset(seconds) = self.place { seconds } else { 0 };
                 self.place = Place::Offset(seconds + 3600);
-                Ok(DAYLIGHT_SAVING)
+                Ok(DAYLIGHT_SAVING | ZONE_VARIES)
             }
             Word::Meridiem(afternoon) => {
                 self.parts.afternoon = Some(afternoon);

@@ -106,7 +106,7 @@ impl Decoder<'_> {
         match before_point {
             Some(_) if known & DATE == 0 => self.parts.read_date(text),
             Some(length) if length > 2 => self.parts.read_digits(text, known),
-            None if text.len() >= 6 && !complete => self.parts.read_digits(text, known),
+            _ if text.len() >= 6 && !complete => self.parts.read_digits(text, known),
             _ => self.parts.read_number(text, self.parts.named_month),
         }
     }
