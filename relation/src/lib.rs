@@ -11,6 +11,7 @@ pub mod codec;
 pub mod error;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod transaction;
 pub mod value;
 
 pub use error::{SqlError, SqlResult};
