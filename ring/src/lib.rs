@@ -16,7 +16,6 @@
 //! - A [`Topology`] that exists is valid; whatever bytes it is decoded from, the worst is a [`TopologyError`].
 
 pub mod bootstrap;
-mod dynamic;
 mod error;
 mod namespace;
 mod placement;
@@ -24,7 +23,6 @@ mod record;
 mod token;
 mod topology;
 
-pub use dynamic::{DynamicNamespace, DynamicNamespaceError, MAX_DYNAMIC_NUMBER, MAX_DYNAMIC_SLOTS};
 pub use error::TopologyError;
 pub use namespace::{Basis, Consistency, DEFAULT_REPLICATION_FACTOR, DEFAULT_SLOTS, Namespace};
 pub use record::{
