@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod codec;
 pub mod error;
 pub mod failure;
+pub mod ops;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod transaction;
