@@ -6,6 +6,7 @@
 
 mod children;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use annulus_base::time::Micros;
@@ -229,9 +230,8 @@ pub(super) async fn check_parents<D: Database, E: Expressions>(
         for key in &child.table().foreign_keys {
             let values = columns(child, &key.columns, &new.values);
             let old = change.old.as_ref().map(|old| columns(child, &key.columns, &old.values));
-            if old.is_none_or(|old| old != values) {
-                orphans.push(Orphan { child: child.table(), key, values });
-            }
+            let had_parent = old.is_some_and(|old| old == values);
+            orphans.push(Orphan { child: child.table(), key, values, had_parent });
         }
     }
     require(writer.around.catalog, orphans, footprint, transaction, patience).await
@@ -246,7 +246,10 @@ pub(super) async fn validate<D: Database>(
     transaction: &mut Transaction<D>,
     patience: Micros,
 ) -> Outcome<()> {
-    let orphan = |row: &Tuple| Orphan { child: child.table(), key, values: columns(child, &key.columns, &row.values) };
+    let orphan = |row: &Tuple| {
+        let values = columns(child, &key.columns, &row.values);
+        Orphan { child: child.table(), key, values, had_parent: false }
+    };
     let orphans = rows.iter().map(orphan).collect();
     require(catalog, orphans, &Footprint::default(), transaction, patience).await
 }
@@ -256,6 +259,8 @@ struct Orphan<'a> {
     child: &'a Table,
     key: &'a ForeignKey,
     values: Row,
+    /// Whether it referred to the same parent before the statement: then only the statement itself can have taken it.
+    had_parent: bool,
 }
 
 /// Every row must have its parent, among those that the statement takes or those that are there.
@@ -270,13 +275,19 @@ async fn require<D: Database>(
     let mut wanted: BTreeMap<Place, Orphan<'_>> = BTreeMap::new();
     for orphan in orphans.into_iter().filter(|orphan| !orphan.values.iter().any(Value::is_null)) {
         let id = orphan.key.parent;
-        if !parents.contains_key(&id) {
-            let table = catalog.table_by_id(id).ok_or_else(no_such_table)?;
-            parents.insert(id, Physical::new(*catalog.home(), table)?);
-        }
-        match orphan.parent_place(&parents[&id])? {
+        let parent = match parents.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => {
+                let table = catalog.table_by_id(id).ok_or_else(no_such_table)?;
+                free.insert(Physical::new(*catalog.home(), table)?)
+            }
+        };
+        match orphan.parent_place(parent)? {
             Some(place) if footprint.taken.contains_key(&place) => {}
             Some(place) if !footprint.left.contains_key(&place) => {
+                if orphan.had_parent {
+                    continue;
+                }
                 catalog.expect_table(transaction, id, place.partition);
                 wanted.entry(place).or_insert(orphan);
             }

@@ -140,11 +140,13 @@ fn children_lose_their_parent() {
     world.update("p", renumber(2, 5)).unwrap();
     assert_eq!(world.ints("c")[3], [13, -99, 0]);
     // Where a column has no NULL, the parent cannot go.
-    let refusing = family(Action::SetNull, Action::NoAction, |mut c| {
-        c.columns[1].not_null = true;
-        c
-    });
-    assert_eq!(told(refusing.delete("p", is(1))).0, "23502");
+    world.delete("c", |row| row[1].is_null()).unwrap();
+    world.insert("c", &[&[14, 3, 0]]).unwrap();
+    let mut c = (**world.table("c")).clone();
+    c.columns[1].not_null = true;
+    let mut world = world;
+    world.put(c);
+    assert_eq!(told(world.delete("p", is(3))).0, "23502");
 }
 
 #[test]
