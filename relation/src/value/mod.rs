@@ -18,6 +18,7 @@ pub mod json;
 mod number;
 mod numeric;
 mod shortest;
+mod stored;
 mod strings;
 mod text;
 mod type_name;
