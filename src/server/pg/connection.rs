@@ -3,7 +3,8 @@
 use std::io;
 use std::time::Instant as Clock;
 
-use annulus_relation::{SqlError, SqlState};
+use annulus_relation::SqlError;
+use annulus_relation::error::SqlState;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 

@@ -37,7 +37,8 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use annulus_relation::{SqlError, SqlState};
+use annulus_relation::SqlError;
+use annulus_relation::error::SqlState;
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use annulus_relation::{SqlError, SqlResult, SqlState};
+use annulus_relation::error::SqlState;
+use annulus_relation::{SqlError, SqlResult};
 
 use super::protocol::Format;
 use super::session::Column;

@@ -3,7 +3,8 @@
 //! A portal gives its rows in batches, and the next batch is asked for only when the client has taken most of those
 //! before: a large result is never held, neither here nor in the session.
 
-use annulus_relation::{SqlError, SqlState};
+use annulus_relation::SqlError;
+use annulus_relation::error::SqlState;
 
 use super::connection::Connection;
 use super::failure::Failure;

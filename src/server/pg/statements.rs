@@ -3,7 +3,8 @@
 use std::rc::Rc;
 use std::time::Instant as Clock;
 
-use annulus_relation::{SqlError, SqlState};
+use annulus_relation::SqlError;
+use annulus_relation::error::SqlState;
 
 use super::connection::Connection;
 use super::failure::Failure;

@@ -1,7 +1,8 @@
 //! Values on the wire: parameters read, rows written, in the formats that the client chose.
 
 use annulus_relation::value::{self, Env};
-use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
+use annulus_relation::error::SqlState;
+use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 use bytes::Bytes;
 
 use super::protocol::Format;

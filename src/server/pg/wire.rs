@@ -15,7 +15,8 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use annulus_relation::{SqlError, SqlState};
+use annulus_relation::SqlError;
+use annulus_relation::error::SqlState;
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::TcpStream;

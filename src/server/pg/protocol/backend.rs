@@ -201,7 +201,7 @@ pub fn copy_data(out: &mut Vec<u8>, data: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use annulus_relation::SqlState;
+    use annulus_relation::error::SqlState;
 
     use super::*;
 

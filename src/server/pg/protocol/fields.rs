@@ -1,6 +1,7 @@
 //! The fields of a message, taken one after the other.
 
-use annulus_relation::{SqlError, SqlResult, SqlState};
+use annulus_relation::error::SqlState;
+use annulus_relation::{SqlError, SqlResult};
 use bytes::{Buf, Bytes};
 
 use super::Format;

@@ -4,7 +4,8 @@
 //! connection, since nobody knows where the next message begins; a message that is wrong inside is an error like
 //! any other.
 
-use annulus_relation::{SqlError, SqlResult, SqlState};
+use annulus_relation::error::SqlState;
+use annulus_relation::{SqlError, SqlResult};
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::Format;

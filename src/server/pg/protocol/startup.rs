@@ -1,6 +1,7 @@
 //! The first message of a connection, which has no kind.
 
-use annulus_relation::{SqlError, SqlResult, SqlState};
+use annulus_relation::error::SqlState;
+use annulus_relation::{SqlError, SqlResult};
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::fields::Fields;
