@@ -10,5 +10,5 @@ pub mod catalog;
 pub mod error;
 pub mod value;
 
-pub use error::{SqlError, SqlResult};
+pub use error::{SqlError, SqlResult, SqlState};
 pub use value::{Row, SqlType, Value};

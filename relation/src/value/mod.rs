@@ -73,3 +73,42 @@ impl Value {
         Self::Text(text.into())
     }
 }
+
+/// stub
+#[derive(Clone, Debug, Default)]
+pub struct Env {
+    /// x
+    pub now: i64,
+}
+/// stub
+pub fn parse(text: &str, ty: &SqlType, _: &Env) -> crate::SqlResult<Value> {
+    match ty {
+        SqlType::Int4 => text.parse().map(Value::Int4).map_err(|_| crate::SqlError::new(crate::error::SqlState::INVALID_TEXT_REPRESENTATION, format!("invalid input syntax for type integer: \"{text}\""))),
+        _ => Ok(Value::text(text)),
+    }
+}
+/// stub
+#[must_use]
+pub fn print(value: &Value, _: &SqlType, _: &Env) -> String {
+    match value { Value::Text(t) => t.to_string(), Value::Int4(t) => t.to_string(), other => format!("{other:?}") }
+}
+/// stub
+pub fn decode_binary(bytes: &[u8], ty: &SqlType) -> crate::SqlResult<Value> {
+    match (ty, <[u8; 4]>::try_from(bytes)) {
+        (SqlType::Int4, Ok(b)) => Ok(Value::Int4(i32::from_be_bytes(b))),
+        (SqlType::Int4, _) => Err(crate::SqlError::new(crate::error::SqlState::INVALID_BINARY_REPRESENTATION, "x")),
+        _ => Ok(Value::text(String::from_utf8_lossy(bytes).into_owned())),
+    }
+}
+/// stub
+pub fn encode_binary(value: &Value, _: &SqlType, out: &mut Vec<u8>) {
+    match value { Value::Text(t) => out.extend_from_slice(t.as_bytes()), Value::Int4(t) => out.extend_from_slice(&t.to_be_bytes()), _ => {} }
+}
+impl SqlType {
+    /// stub
+    #[must_use]
+    pub fn oid(&self) -> u32 { match self { Self::Int4 => 23, _ => 25 } }
+    /// stub
+    #[must_use]
+    pub fn typmod(&self) -> i32 { -1 }
+}
