@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use annulus_relation::value::{Interval, Numeric};
+use annulus_relation::value::Numeric;
 use annulus_relation::{SqlError, SqlResult, SqlState, Value};
 use bytes::Bytes;
 
@@ -22,16 +22,8 @@ macro_rules! getters {
 }
 
 getters! {
-    boolean: Bool -> bool;
     int4: Int4 -> i32;
     int8: Int8 -> i64;
-    float8: Float8 -> f64;
-    date: Date -> i32;
-    time: Time -> i64;
-    timestamp: Timestamp -> i64;
-    timestamptz: Timestamptz -> i64;
-    interval: Interval -> Interval;
-    oid: Oid -> u32;
 }
 
 macro_rules! borrowers {
@@ -76,12 +68,6 @@ pub(super) fn float(args: &[Value], index: usize) -> SqlResult<f64> {
         Some(Value::Float8(number)) => Ok(*number),
         other => Err(wrong(other, "a floating-point number")),
     }
-}
-
-/// The strings of an array, NULLs among them.
-pub(super) fn texts(args: &[Value], index: usize) -> SqlResult<Vec<Option<&str>>> {
-    let elements = array(args, index)?;
-    (0..elements.len()).map(|at| if elements[at].is_null() { Ok(None) } else { text(elements, at).map(Some) }).collect()
 }
 
 /// Text as a result.

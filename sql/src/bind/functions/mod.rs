@@ -2,7 +2,9 @@
 
 mod args;
 mod arithmetic;
+mod array;
 pub(super) mod compare;
+mod math;
 mod text;
 
 pub(super) use text::quote::{identifier as quote_identifier, literal as quote_string};
@@ -14,7 +16,10 @@ pub(super) const fn families() -> &'static [&'static [Entry]] {
     &[
         arithmetic::BINARY,
         arithmetic::TABLE,
+        array::TABLE,
         compare::TABLE,
+        math::exact::TABLE,
+        math::float::TABLE,
         text::array::TABLE,
         text::basic::TABLE,
         text::bytes::TABLE,
