@@ -14,5 +14,5 @@ pub mod testing;
 pub mod transaction;
 pub mod value;
 
-pub use error::{SqlError, SqlResult};
+pub use error::{SqlError, SqlResult, SqlState};
 pub use value::{Row, SqlType, Value};

@@ -151,7 +151,7 @@ impl QueryEngine {
         let types: Vec<SqlType> = translated.columns.iter().map(|(_, ty)| ty.clone()).collect();
         let columns = translated.columns.clone();
         let state = self.state.clone();
-        self.spawn(columns, scans, async move |results: &Results| {
+        self.spawn(columns, scans, |results: Results| async move {
             let plan = physical(&state, translated).await?;
             let mut batches = execute_stream(plan, state.task_ctx()).map_err(from_datafusion)?;
             while let Some(batch) = batches.next().await {
@@ -180,7 +180,7 @@ impl QueryEngine {
         let (translated, scans) = self.translated(&statement.into(), scope, params, values)?;
         let state = self.state.clone();
         let columns = vec![("QUERY PLAN".to_owned(), SqlType::Text)];
-        self.spawn(columns, scans, async move |results: &Results| {
+        self.spawn(columns, scans, |results: Results| async move {
             let started = std::time::Instant::now();
             let plan = physical(&state, translated).await?;
             let planned = started.elapsed();
@@ -214,21 +214,22 @@ impl QueryEngine {
     }
 
     /// Runs a task of a query on the engine's threads.
-    fn spawn<F>(
+    fn spawn<F, W>(
         &self,
         columns: Vec<(String, SqlType)>,
         scans: mpsc::Receiver<ScanRequest>,
         work: F,
     ) -> SqlResult<Running>
     where
-        F: AsyncFnOnce(&Results) -> SqlResult<()> + Send + 'static,
-        for<'r> F::CallOnceFuture<'r>: Send,
+        F: FnOnce(Results) -> W,
+        W: Future<Output = SqlResult<()>> + Send + 'static,
     {
         let gone = || SqlError::new(SqlState::ADMIN_SHUTDOWN, "the query engine has stopped");
         let runtime = self.runtime.as_ref().ok_or_else(gone)?;
         let (results, rows) = mpsc::channel(WAITING);
+        let work = work(results.clone());
         let task = runtime.spawn(async move {
-            if let Err(error) = work(&results).await {
+            if let Err(error) = work.await {
                 // Nobody may wait any longer.
                 let _ = results.send(Err(error)).await;
             }
@@ -265,11 +266,9 @@ async fn physical(state: &SessionState, translated: Translated) -> SqlResult<Arc
 
 fn session_state(threads: usize, env: Arc<RuntimeEnv>) -> SessionState {
     let mut options = ConfigOptions::new();
-    options.execution.batch_size = BATCH;
-    options.execution.target_partitions = threads;
     // Scans look their keys up by what joins find on their other side.
     options.optimizer.hash_join_inlist_pushdown_max_distinct_values = 1000;
-    let config = SessionConfig::from(options);
+    let config = SessionConfig::from(options).with_batch_size(BATCH).with_target_partitions(threads);
     SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(env)

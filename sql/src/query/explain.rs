@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use datafusion::physical_plan::metrics::MetricValue;
-use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
+use datafusion::physical_plan::statistics::StatisticsContext;
+use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan, StatisticsArgs};
 
 use super::engine::Explain;
 
@@ -41,7 +42,7 @@ fn node(plan: &dyn ExecutionPlan, how: Explain, depth: usize, lines: &mut Vec<St
     let mut line = format!("{arrow}{}", Shown(plan, format));
     if how.analyze {
         line.push_str(&done(plan));
-    } else if let Ok(statistics) = plan.partition_statistics(None)
+    } else if let Ok(statistics) = StatisticsContext::new().compute(plan, &StatisticsArgs::new())
         && let Some(rows) = statistics.num_rows.get_value()
     {
         line.push_str(&format!("  (rows={rows})"));

@@ -102,13 +102,6 @@ impl Builder {
     }
 }
 
-/// An array of values of one type.
-pub(in crate::query) fn array_of<'v>(ty: &SqlType, values: impl ExactSizeIterator<Item = &'v Value>) -> ArrayRef {
-    let mut builder = Builder::new(ty, values.len());
-    values.for_each(|value| builder.push(value));
-    builder.finish()
-}
-
 /// One value as DataFusion's.
 pub(in crate::query) fn scalar_of(ty: &SqlType, value: &Value) -> ScalarValue {
     let bytes = |value: &Value| {

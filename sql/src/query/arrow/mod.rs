@@ -28,7 +28,7 @@ mod read;
 use annulus_relation::{SqlError, SqlState, SqlType};
 use datafusion::arrow::datatypes::DataType;
 
-pub(super) use build::{Builder, array_of, scalar_of};
+pub(super) use build::{Builder, scalar_of};
 pub(super) use read::{Reader, read_rows, value_of};
 
 /// The type of the arrays that hold values of a type.

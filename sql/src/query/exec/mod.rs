@@ -5,6 +5,6 @@ mod provider;
 mod rows;
 mod scan;
 
-pub(super) use provider::{TableScan, UNKNOWN_ROWS, estimate};
+pub(super) use provider::{TableScan, UNKNOWN_ROWS};
 pub(super) use rows::{RowSource, Rows, RowsTable};
 pub(super) use scan::ScanExec;

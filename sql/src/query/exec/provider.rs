@@ -7,11 +7,11 @@ use annulus_relation::catalog::{Index, KeyPart, Table};
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::common::DFSchema;
 
 use super::super::arrow::data_type;
 use super::super::request::Scans;
@@ -69,8 +69,9 @@ impl TableProvider for TableScan {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let rows = self.estimate(filters);
         let schema = DFSchema::try_from(self.schema.as_ref().clone())?;
-        let unqualified = filters.iter().cloned().map(datafusion::logical_expr::utils::expr_to_columns_unqualified);
-        let predicate = conjunction(unqualified.collect::<Vec<_>>())
+        // The table's own names stand alone here.
+        let unqualified = filters.iter().cloned().map(unqualified).collect::<Result<Vec<_>>>()?;
+        let predicate = conjunction(unqualified)
             .map(|filter| state.create_physical_expr(filter, &schema))
             .transpose()?;
         let columns = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
@@ -80,6 +81,19 @@ impl TableProvider for TableScan {
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
         Ok(vec![TableProviderFilterPushDown::Exact; filters.len()])
     }
+}
+
+/// The same over columns without their table's name.
+fn unqualified(filter: Expr) -> Result<Expr> {
+    let bare = filter.transform(|part| {
+        Ok(match part {
+            Expr::Column(column) if column.relation.is_some() => {
+                Transformed::yes(Expr::Column(Column::new_unqualified(column.name)))
+            }
+            other => Transformed::no(other),
+        })
+    })?;
+    Ok(bare.data)
 }
 
 /// Whether scans may use an index: it is complete, holds every row and consists of columns.

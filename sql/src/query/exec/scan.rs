@@ -387,8 +387,8 @@ impl Reader {
         self.trips.add(usize::try_from(stretch.round_trips).unwrap_or(usize::MAX));
         let rows = (position.rows * 4).min(self.batch);
         let _timer = self.baseline.elapsed_compute().timer();
-        let ended = stretch.resume.is_none();
-        let ahead = match stretch.resume {
+        let mut stretch = stretch;
+        let ahead = match stretch.resume.take() {
             Some(resume) if position.rows > FIRST_STRETCH => {
                 Some(begin(&self.scan.scans, spec, Some(resume), rows).await.map_err(to_datafusion)?)
                     .map(|pending| (Some(pending), None))
@@ -400,7 +400,7 @@ impl Reader {
         let batch = batch.slice(0, batch.num_rows().min(position.left));
         self.baseline.record_output(batch.num_rows());
         let left = position.left - batch.num_rows();
-        let next = ahead.filter(|_| left > 0 && !ended);
+        let next = ahead.filter(|_| left > 0);
         Ok((batch, next.map(|(pending, resume)| Position { pending, resume, rows, left })))
     }
 }

@@ -439,8 +439,8 @@ impl Translator<'_> {
 
     /// A subquery's values as one array for each row of the surroundings, in the subquery's order.
     pub(super) fn as_array(&mut self, rel: Rel) -> SqlResult<Rel> {
-        let mut visible = rel.visible().cloned();
-        let (Some(value), None) = (visible.next(), visible.next()) else {
+        let visible: Vec<Col> = rel.visible().cloned().collect();
+        let [value] = visible.as_slice() else {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "subquery must return only one column"));
         };
         let order = rel.order.iter().map(|key| {

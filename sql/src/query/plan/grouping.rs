@@ -10,7 +10,7 @@ use crate::query::arrow::{Comparison, comparison};
 use crate::query::scalar::{key, literal};
 
 /// An aggregate of a relation's groups.
-pub(super) struct Aggregated {
+pub(in crate::query) struct Aggregated {
     /// Over the relation.
     pub expr: Expr,
     pub ty: SqlType,

@@ -342,10 +342,9 @@ impl Translator<'_> {
 
     fn attach_value(&mut self, rel: &mut Rel, query: &ast::Query) -> SqlResult<bind::Expr> {
         let sub = self.subquery(rel, query, User::Value)?;
-        let mut visible = sub.visible();
-        let (Some(_), None) = (visible.next(), visible.next()) else {
+        if sub.visible().count() != 1 {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "subquery must return only one column"));
-        };
+        }
         let empty = sub.empty.as_ref().and_then(|values| values.first().cloned());
         let sub = if sub.single { sub } else { self.only_one(sub)? };
         let offset = rel.columns.len();

@@ -1,7 +1,9 @@
 //! Functions that take texts and JSON apart.
 
 use annulus_relation::value::{self, Env};
-use annulus_relation::{SqlResult, SqlType, Value};
+use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
 
 use super::super::json::{self, Member};
 use crate::bind;
@@ -10,10 +12,22 @@ use crate::query::exec::Rows;
 /// The rows of a function over texts or JSON.
 pub(super) fn rows(name: &str, args: &[Value], columns: &[(String, SqlType)], env: &Env) -> SqlResult<Rows> {
     match name {
-        "regexp_split_to_table" => array(bind::call("regexp_split_to_array", args, env)?),
-        "string_to_table" => array(bind::call("string_to_array", args, env)?),
+        "regexp_split_to_table" => array(call("regexp_split_to_array", args, env)?),
+        "string_to_table" => array(call("string_to_array", args, env)?),
         _ => members(name, args, columns, env),
     }
+}
+
+/// The result of a function for texts.
+fn call(name: &str, args: &[Value], env: &Env) -> SqlResult<Value> {
+    let list: Vec<String> = (1..=args.len()).map(|number| format!("${number}")).collect();
+    let text = format!("{name}({})", list.join(", "));
+    let parsed = Parser::new(&PostgreSqlDialect {}).try_with_sql(&text).and_then(|mut parser| parser.parse_expr());
+    let expr = parsed.map_err(|error| SqlError::new(SqlState::INTERNAL_ERROR, error.to_string()))?;
+    let scope = bind::Scope::new();
+    let mut params = bind::ParamTypes::declared(vec![Some(SqlType::Text); args.len()]);
+    let bound = bind::Binder::new(&scope, &mut params, env).bind(&expr)?;
+    bound.eval(&[], args, &bind::EvalContext::constant(env))
 }
 
 /// The elements of an array as rows.

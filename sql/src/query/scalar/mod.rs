@@ -17,7 +17,7 @@ use annulus_relation::value::Env;
 
 use crate::bind::{EvalContext, SystemFunctions};
 
-pub(super) use key::{key, key_of};
+pub(super) use key::key;
 pub(super) use list::{fields_of, list_of};
 pub(super) use lower::{Lowering, is_native, literal};
 use row::RowFunction;
