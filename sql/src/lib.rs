@@ -2,4 +2,4 @@
 
 pub mod bind;
 pub mod query;
-mod system;
+pub mod system;
