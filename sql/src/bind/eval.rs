@@ -272,7 +272,8 @@ fn name_of(oid: u32, ty: &SqlType, cx: &EvalContext<'_>) -> String {
     builtin.or_else(|| cx.session.object_name(ty, oid)).unwrap_or_else(|| oid.to_string())
 }
 
-fn object(name: &str, ty: &SqlType, cx: &EvalContext<'_>) -> SqlResult<Value> {
+/// The object that a name of an object means.
+pub(super) fn object(name: &str, ty: &SqlType, cx: &EvalContext<'_>) -> SqlResult<Value> {
     let name = name.trim();
     if name == "-" {
         return Ok(Value::Oid(0));

@@ -54,6 +54,14 @@ pub(super) struct Site<'a> {
 }
 
 impl Site<'_> {
+    /// The function's name.
+    pub fn name(&self) -> &'static str {
+        match self.types {
+            Types::Call(call) => call.function.name,
+            Types::Pair(..) => "",
+        }
+    }
+
     /// The type of an argument.
     pub fn arg(&self, arg: usize) -> &SqlType {
         match self.types {

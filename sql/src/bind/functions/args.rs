@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use annulus_relation::value::Numeric;
+use annulus_relation::value::{Interval, Numeric};
 use annulus_relation::{SqlError, SqlResult, SqlState, Value};
 use bytes::Bytes;
 
@@ -22,8 +22,16 @@ macro_rules! getters {
 }
 
 getters! {
+    boolean: Bool -> bool;
     int4: Int4 -> i32;
     int8: Int8 -> i64;
+    float8: Float8 -> f64;
+    date: Date -> i32;
+    time: Time -> i64;
+    timestamp: Timestamp -> i64;
+    timestamptz: Timestamptz -> i64;
+    interval: Interval -> Interval;
+    oid: Oid -> u32;
 }
 
 macro_rules! borrowers {
