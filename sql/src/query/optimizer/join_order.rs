@@ -74,7 +74,8 @@ impl Parts {
             }
             // Only a choice of columns: all of them are at hand anyway.
             LogicalPlan::Projection(projection)
-                if is_inner(&projection.input) && projection.expr.iter().all(|expr| matches!(expr, Expr::Column(_))) =>
+                if is_inner(&projection.input)
+                    && projection.expr.iter().all(|expr| matches!(expr, Expr::Column(_))) =>
             {
                 self.collect(&projection.input);
             }

@@ -236,7 +236,17 @@ fn read_quoted<'r>(text: &'r str, parts: &mut Vec<Part>) -> &'r str {
 
 /// The months' names.
 pub const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 

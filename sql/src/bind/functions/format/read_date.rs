@@ -242,7 +242,9 @@ impl Reader<'_> {
         let length = self.rest.bytes().take(limit).take_while(u8::is_ascii_digit).count();
         if length == 0 {
             let shown: String = self.rest.chars().take(width).collect();
-            return Err(invalid(format!("invalid value \"{shown}\" for \"{name}\"")).detail("Value must be an integer."));
+            return Err(
+                invalid(format!("invalid value \"{shown}\" for \"{name}\"")).detail("Value must be an integer.")
+            );
         }
         if !open && self.rest.len() < width {
             let remain = self.rest.len();

@@ -40,7 +40,17 @@ struct Shown {
 impl Shown {
     fn at(local: i64, clock: Option<LocalClock>) -> Self {
         let Moment { date, hour, minute, second, micros } = Moment::from_local(local);
-        Self { year: date.year, month: date.month, day: date.day, hour, minute, second, micros, date: Some(date), clock }
+        Self {
+            year: date.year,
+            month: date.month,
+            day: date.day,
+            hour,
+            minute,
+            second,
+            micros,
+            date: Some(date),
+            clock,
+        }
     }
 
     fn span(span: &Interval) -> Self {

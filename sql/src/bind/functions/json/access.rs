@@ -10,12 +10,8 @@ use super::{optional, optional_text, path, path_of, tree, wrong};
 pub(in super::super) const TABLE: &[Entry] = &[
     entry("->(jsonb,text) jsonb", |_, a| Ok(optional(tree(a, 0)?.member(text(a, 1)?)))),
     entry("->(jsonb,int4) jsonb", |_, a| Ok(optional(tree(a, 0)?.element(int4(a, 1)?)))),
-    entry("->>(jsonb,text) text", |_, a| {
-        Ok(optional_text(tree(a, 0)?.member(text(a, 1)?).and_then(Json::as_text)))
-    }),
-    entry("->>(jsonb,int4) text", |_, a| {
-        Ok(optional_text(tree(a, 0)?.element(int4(a, 1)?).and_then(Json::as_text)))
-    }),
+    entry("->>(jsonb,text) text", |_, a| Ok(optional_text(tree(a, 0)?.member(text(a, 1)?).and_then(Json::as_text)))),
+    entry("->>(jsonb,int4) text", |_, a| Ok(optional_text(tree(a, 0)?.element(int4(a, 1)?).and_then(Json::as_text)))),
     entry("#>(jsonb,text[]) jsonb", at_path),
     entry("#>>(jsonb,text[]) text", text_at_path),
     entry("jsonb_extract_path_array(jsonb,text[]) jsonb", at_path),
