@@ -1,1 +1,3 @@
 //! SQL: parsing, binding, planning, execution and sessions, over `relation/`.
+
+pub mod parse;
