@@ -1,12 +1,14 @@
 //! The shape of a statement: its text with literals taken out, made in one pass without parsing.
 //!
 //! Two statements of one shape differ only in their literals' values, never in their types. A shape is itself a
-//! statement, whose literals are parameters numbered from [`Kind::first`].
+//! statement, whose literals are parameters.
 
 use std::borrow::Cow;
 
+use annulus_relation::SqlType;
+
 /// The most literals that a shape has; statements with more have none.
-const MAX_LITERALS: usize = 999;
+const MAX_LITERALS: usize = 1_000;
 
 /// A literal that stood in a statement's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,53 +23,24 @@ pub enum Literal<'a> {
     Text(Cow<'a, str>),
 }
 
-/// The types that literals have before anything else is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// `integer`
-    Int4,
-    /// `bigint`
-    Int8,
-    /// `numeric`
-    Numeric,
-    /// Decided by what surrounds it.
-    Unknown,
-}
-
-impl Kind {
-    /// The number of the parameter that stands for the first literal of a statement.
-    const fn first(self) -> usize {
-        match self {
-            Self::Int4 => 10_001,
-            Self::Int8 => 11_001,
-            Self::Numeric => 12_001,
-            Self::Unknown => 13_001,
-        }
-    }
-
-    /// The kind and the place of a literal (the first is 0), by the number of its parameter; `None` if it is a
-    /// parameter of the client's.
-    #[must_use]
-    pub const fn of_parameter(number: usize) -> Option<(Self, usize)> {
-        match number {
-            10_001..11_001 => Some((Self::Int4, number - 10_001)),
-            11_001..12_001 => Some((Self::Int8, number - 11_001)),
-            12_001..13_001 => Some((Self::Numeric, number - 12_001)),
-            13_001..14_001 => Some((Self::Unknown, number - 13_001)),
-            _ => None,
-        }
-    }
-}
-
 impl Literal<'_> {
-    /// Its kind.
+    /// Its type; `Unknown` for a string, whose type is decided by what surrounds it.
     #[must_use]
-    pub const fn kind(&self) -> Kind {
+    pub const fn ty(&self) -> SqlType {
         match self {
-            Self::Int4(_) => Kind::Int4,
-            Self::Int8(_) => Kind::Int8,
-            Self::Numeric(_) => Kind::Numeric,
-            Self::Text(_) => Kind::Unknown,
+            Self::Int4(_) => SqlType::Int4,
+            Self::Int8(_) => SqlType::Int8,
+            Self::Numeric(_) => SqlType::Numeric(None),
+            Self::Text(_) => SqlType::Unknown,
+        }
+    }
+
+    const fn letter(&self) -> char {
+        match self {
+            Self::Int4(_) => 'i',
+            Self::Int8(_) => 'l',
+            Self::Numeric(_) => 'n',
+            Self::Text(_) => 's',
         }
     }
 }
@@ -75,16 +48,33 @@ impl Literal<'_> {
 /// A statement without its literals.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shape<'a> {
-    /// Its text: one space between tokens, words in lower case, parameters in place of literals.
-    pub text: String,
+    /// Its text (one space between tokens, words in lower case, parameters in place of literals), a NUL, and a letter
+    /// for each literal's type.
+    key: String,
+    /// How long the text is.
+    length: usize,
     /// The literals, in their order.
     pub literals: Vec<Literal<'a>>,
 }
 
-/// The shape of a text; `None` if it has comments, several statements, or a rarer form of literal.
+impl Shape<'_> {
+    /// What statements of one shape have in common.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The statement's text, with a parameter for each literal.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.key[..self.length]
+    }
+}
+
+/// The shape of a text; `None` if it has comments, parameters, several statements, or a rarer form of literal.
 #[must_use]
 pub fn shape(text: &str) -> Option<Shape<'_>> {
-    let mut shape = Shape { text: String::with_capacity(text.len() + 16), literals: Vec::new() };
+    let mut shape = Shape { key: String::with_capacity(text.len() + 16), length: 0, literals: Vec::new() };
     let mut rest = text.trim_ascii();
     rest = rest.strip_suffix(';').unwrap_or(rest);
     while let Some(first) = rest.bytes().next() {
@@ -93,25 +83,23 @@ pub fn shape(text: &str) -> Option<Shape<'_>> {
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => word(&mut shape, rest)?,
             b'0'..=b'9' => number(&mut shape, rest)?,
             b'\'' => string(&mut shape, rest)?,
-            b'"' => {
-                let end = 2 + rest[1..].find('"')?;
-                push(&mut shape, &rest[..end]).then(|| &rest[end..]).filter(|rest| !rest.starts_with('"'))?
-            }
-            b'$' => parameter(&mut shape, rest)?,
-            b';' | b'\\' => return None,
+            b'"' => quoted(&mut shape, rest)?,
+            b';' | b'\\' | b'$' => return None,
             _ if first.is_ascii() => operator(&mut shape, rest)?,
             _ => return None,
         };
     }
+    shape.length = shape.key.len();
+    shape.key.push('\0');
+    shape.key.extend(shape.literals.iter().map(Literal::letter));
     Some(shape)
 }
 
-fn push(shape: &mut Shape<'_>, token: &str) -> bool {
-    if !shape.text.is_empty() {
-        shape.text.push(' ');
+fn push(shape: &mut Shape<'_>, token: &str) {
+    if !shape.key.is_empty() {
+        shape.key.push(' ');
     }
-    shape.text.push_str(token);
-    true
+    shape.key.push_str(token);
 }
 
 fn word<'a>(shape: &mut Shape<'a>, rest: &'a str) -> Option<&'a str> {
@@ -122,10 +110,17 @@ fn word<'a>(shape: &mut Shape<'a>, rest: &'a str) -> Option<&'a str> {
     if rest.starts_with('\'') || rest.starts_with("&'") || rest.bytes().next().is_some_and(|byte| !byte.is_ascii()) {
         return None;
     }
-    let start = shape.text.len();
+    let start = shape.key.len();
     push(shape, word);
-    shape.text[start..].make_ascii_lowercase();
+    shape.key[start..].make_ascii_lowercase();
     Some(rest)
+}
+
+fn quoted<'a>(shape: &mut Shape<'a>, rest: &'a str) -> Option<&'a str> {
+    let end = 2 + rest[1..].find('"')?;
+    push(shape, &rest[..end]);
+    // A doubled quote is for the parser.
+    Some(&rest[end..]).filter(|rest| !rest.starts_with('"'))
 }
 
 fn number<'a>(shape: &mut Shape<'a>, rest: &'a str) -> Option<&'a str> {
@@ -140,7 +135,8 @@ fn number<'a>(shape: &mut Shape<'a>, rest: &'a str) -> Option<&'a str> {
         _ if digits.bytes().filter(|byte| *byte == b'.').count() <= 1 => Literal::Numeric(digits),
         _ => return None,
     };
-    place(shape, literal).then_some(rest)
+    place(shape, literal)?;
+    Some(rest)
 }
 
 fn string<'a>(shape: &mut Shape<'a>, rest: &'a str) -> Option<&'a str> {
@@ -158,31 +154,23 @@ fn string<'a>(shape: &mut Shape<'a>, rest: &'a str) -> Option<&'a str> {
     if rest.trim_ascii_start().starts_with('\'') || value.contains('\0') {
         return None;
     }
-    place(shape, Literal::Text(value)).then_some(rest)
+    place(shape, Literal::Text(value))?;
+    Some(rest)
 }
 
-fn place<'a>(shape: &mut Shape<'a>, literal: Literal<'a>) -> bool {
+fn place<'a>(shape: &mut Shape<'a>, literal: Literal<'a>) -> Option<()> {
     if shape.literals.len() >= MAX_LITERALS {
-        return false;
+        return None;
     }
-    let number = literal.kind().first() + shape.literals.len();
-    push(shape, "$");
-    let mut digits = [0; 5];
-    digits
-        .iter_mut()
-        .zip([10_000, 1_000, 100, 10, 1])
-        .for_each(|(digit, unit)| *digit = b'0' + (number / unit % 10) as u8);
-    digits.iter().for_each(|digit| shape.text.push(char::from(*digit)));
     shape.literals.push(literal);
-    true
-}
-
-fn parameter<'a>(shape: &mut Shape<'a>, rest: &'a str) -> Option<&'a str> {
-    let end = 1 + rest[1..].bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len() - 1);
-    let number: usize = rest[1..end].parse().ok()?;
-    let (token, rest) = rest.split_at(end);
-    let plain = rest.bytes().next().is_none_or(|byte| !byte.is_ascii_alphabetic() && byte != b'$');
-    (plain && (1..10_000).contains(&number) && push(shape, token)).then_some(rest)
+    push(shape, "$");
+    let number = shape.literals.len();
+    for unit in [1_000, 100, 10, 1] {
+        if number >= unit {
+            shape.key.push(char::from(b'0' + (number / unit % 10) as u8));
+        }
+    }
+    Some(())
 }
 
 fn operator<'a>(shape: &mut Shape<'a>, rest: &'a str) -> Option<&'a str> {
@@ -192,5 +180,9 @@ fn operator<'a>(shape: &mut Shape<'a>, rest: &'a str) -> Option<&'a str> {
     let comment = token.contains("--") || token.contains("/*");
     // `.5` is a number, `a.b` is not.
     let fraction = token == "." && rest.bytes().next().is_some_and(|byte| byte.is_ascii_digit());
-    (!comment && !fraction && push(shape, token)).then_some(rest)
+    if comment || fraction {
+        return None;
+    }
+    push(shape, token);
+    Some(rest)
 }
