@@ -1,5 +1,13 @@
 //! SQL: parsing, binding, planning, execution and sessions, over `relation/`.
 
 pub mod bind;
+mod ddl;
+mod dml;
+mod names;
 pub mod parse;
-mod session;
+mod sequence;
+pub mod server;
+pub mod session;
+mod statement;
+#[cfg(test)]
+pub(crate) mod testing;

@@ -29,6 +29,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use cursor::Cursor;
 pub use shape::{Literal, Shape, shape};
+pub(crate) use source::MAX_IDENTIFIER;
 use source::Source;
 pub use statement::{
     AlterSequence, CopyOptions, CopyStatement, CopyTarget, DatabaseOption, Discard, Format, Isolation, Modes,
@@ -49,10 +50,21 @@ pub struct Parsed {
     pub statement: Statement,
     /// Its text.
     pub text: Arc<str>,
+    /// The whole text that it is a part of, in which positions count.
+    pub whole: Arc<str>,
     /// `AS OF SYSTEM TIME`: which time to read at.
     pub as_of: Option<ast::Expr>,
     /// `OVERRIDING ... VALUE` of an `INSERT`.
     pub overriding: Option<Overriding>,
+}
+
+impl Parsed {
+    /// No statement at all: what a text without one is prepared as.
+    #[must_use]
+    pub fn empty(text: &str) -> Self {
+        let (statement, text): (_, Arc<str>) = (Statement::Empty, text.into());
+        Self { statement, whole: Arc::clone(&text), text, as_of: None, overriding: None }
+    }
 }
 
 /// The statements of a text. An empty text has none.
@@ -96,14 +108,15 @@ pub fn parse_query(text: &str) -> SqlResult<Box<ast::Query>> {
 fn parse_one(source: &Source<'_>, tokens: &[TokenWithSpan]) -> SqlResult<Parsed> {
     let mut cursor = Cursor::new(source, tokens);
     let text: Arc<str> = cursor.rest_text().into();
+    let whole = Arc::clone(&source.whole);
     if let Some(statement) = command::parse(&mut cursor)? {
         cursor.end()?;
-        return Ok(Parsed { statement, text, as_of: None, overriding: None });
+        return Ok(Parsed { statement, text, whole, as_of: None, overriding: None });
     }
     let (tokens, as_of) = take_as_of(source, tokens)?;
     let (tokens, overriding) = take_overriding(tokens);
     let statement = Statement::Sql(Box::new(parse_sql(source, simplify_locks(tokens))?));
-    Ok(Parsed { statement, text, as_of, overriding })
+    Ok(Parsed { statement, text, whole, as_of, overriding })
 }
 
 /// A statement that sqlparser knows.

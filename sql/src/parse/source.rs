@@ -1,6 +1,7 @@
 //! A client's text, cut into tokens with PostgreSQL's positions.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
@@ -17,6 +18,7 @@ pub const MAX_IDENTIFIER: usize = 63;
 /// "line 1, column = the character's number in the whole text".
 pub(super) struct Source<'a> {
     text: &'a str,
+    pub whole: Arc<str>,
     /// Where characters begin; empty if all of them are ASCII.
     starts: Vec<u32>,
     pub tokens: Vec<TokenWithSpan>,
@@ -54,7 +56,7 @@ impl<'a> Source<'a> {
             fold(&mut token.token);
         }
         check_chains(&tokens)?;
-        Ok(Self { text, starts, tokens })
+        Ok(Self { text, whole: text.into(), starts, tokens })
     }
 
     /// The bytes between two positions.

@@ -7,6 +7,8 @@ use super::Parsed;
 /// A statement.
 #[derive(Clone, Debug)]
 pub enum Statement {
+    /// Nothing.
+    Empty,
     /// Everything that sqlparser knows.
     Sql(Box<ast::Statement>),
     /// `BEGIN`, `START TRANSACTION`
