@@ -22,8 +22,8 @@ use crate::transaction::{Mode, Transaction};
 /// The name of the database that exists from the start, unless it was renamed.
 pub const DEFAULT_DATABASE_NAME: &str = "annulus";
 
-/// Most databases in one list, those being deleted included.
-const MOST: u32 = 10_000;
+/// Most databases: the list is read at once.
+const MOST: usize = 10_000;
 
 /// A database.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
@@ -92,11 +92,15 @@ fn default_database() -> DatabaseInfo {
 async fn read<D: Database>(db: &D, patience: Micros) -> Result<(Seen, Vec<(Key, Seen)>), TxnError> {
     let (home, root) = (list_home(), list_home().record(Kind::Root, 0));
     let root = KeyRange { start: root.key.clone(), end: root.key.successor() };
-    let ranges = vec![(home.catalog(), root, 1), (home.catalog(), Home::records(Kind::Database), MOST + 1)];
+    let ranges = vec![(home.catalog(), root, 1), (home.catalog(), Home::records(Kind::Database), u32::MAX)];
     let mut found = db.scan(ranges, When::Latest, patience).await?.into_iter();
     let root = found.next().and_then(|root| root.rows.into_iter().next());
     let root = root.map_or(Seen { stamp: Stamp::NONE, value: None }, |(_, root)| root);
-    Ok((root, found.next().map(|found| found.rows).unwrap_or_default()))
+    let Some(records) = found.next() else { return Ok((root, Vec::new())) };
+    if records.range.end < Home::records(Kind::Database).end {
+        return Err(TxnError::Limit("the list of databases is too long to be read at once".to_owned()));
+    }
+    Ok((root, records.rows))
 }
 
 impl Databases {
@@ -135,9 +139,7 @@ impl Databases {
     /// # Errors
     /// `3D000` if there is none.
     pub fn get(&self, name: &str) -> SqlResult<&DatabaseInfo> {
-        let missing = || {
-            SqlError::new(SqlState::INVALID_CATALOG_NAME, format!("database \"{name}\" does not exist"))
-        };
+        let missing = || SqlError::new(SqlState::INVALID_CATALOG_NAME, format!("database \"{name}\" does not exist"));
         self.live.iter().find(|database| database.name == name).ok_or_else(missing)
     }
 
@@ -157,9 +159,13 @@ impl Databases {
     ///
     /// # Errors
     /// `42P04` if the name is taken, `22023` if the options are impossible, `54000` if there are too many.
-    pub fn create<D: Database>(&self, transaction: &mut Transaction<D>, mut info: DatabaseInfo) -> SqlResult<DatabaseInfo> {
+    pub fn create<D: Database>(
+        &self,
+        transaction: &mut Transaction<D>,
+        mut info: DatabaseInfo,
+    ) -> SqlResult<DatabaseInfo> {
         self.check_free(&info.name)?;
-        if self.live.len() >= MOST as usize {
+        if self.live.len() >= MOST {
             return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("there are {MOST} databases already")));
         }
         info.number = self.next_number;
@@ -195,8 +201,11 @@ impl Databases {
     pub fn drop<D: Database>(&self, transaction: &mut Transaction<D>, name: &str, catalog: &Catalog) -> SqlResult<()> {
         let info = self.get(name)?;
         if info.number == default_database().number {
-            return Err(SqlError::new(SqlState::OBJECT_IN_USE, "the database that exists from the start cannot be dropped")
-                .hint("Drop its schemas instead."));
+            return Err(SqlError::new(
+                SqlState::OBJECT_IN_USE,
+                "the database that exists from the start cannot be dropped",
+            )
+            .hint("Drop its schemas instead."));
         }
         let mut edit = Edit::new(catalog);
         edit.drop_all();

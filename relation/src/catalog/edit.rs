@@ -192,7 +192,8 @@ impl Edit {
     /// Whatever has this name in other schemas: whoever found it by name may find something else now.
     fn touch_namesakes(&mut self, schema: ObjectId, name: &str) {
         let others: Vec<ObjectId> = self.catalog.schemas.keys().copied().filter(|other| *other != schema).collect();
-        let namesakes: Vec<_> = others.iter().filter_map(|other| kind_of(self.catalog.relation(*other, name)?)).collect();
+        let namesakes: Vec<_> =
+            others.iter().filter_map(|other| kind_of(self.catalog.relation(*other, name)?)).collect();
         namesakes.into_iter().for_each(|(kind, id)| self.touch(kind, id));
     }
 

@@ -105,7 +105,8 @@ impl Catalog {
     #[must_use]
     pub fn empty(home: Home) -> Self {
         let mut catalog = Self::bare(home, Root { next_object: FIRST_OBJECT, dropped: false }, Some(Stamp::NONE));
-        let public = Schema { id: PUBLIC, name: "public".to_owned(), comment: Some("standard public schema".to_owned()) };
+        let public =
+            Schema { id: PUBLIC, name: "public".to_owned(), comment: Some("standard public schema".to_owned()) };
         catalog.schemas.insert(PUBLIC, Entry { value: Arc::new(public), stamp: Some(Stamp::NONE) });
         catalog.index_names();
         catalog
@@ -142,7 +143,9 @@ impl Catalog {
             }
             self.index_tables.extend(table.indexes.iter().map(|index| (index.id, table.id)));
         }
-        self.sequences.values().for_each(|entry| add(entry.value.schema, &entry.value.name, Named::Sequence(entry.value.id)));
+        self.sequences
+            .values()
+            .for_each(|entry| add(entry.value.schema, &entry.value.name, Named::Sequence(entry.value.id)));
         self.views.values().for_each(|entry| add(entry.value.schema, &entry.value.name, Named::View(entry.value.id)));
         self.names = names;
     }

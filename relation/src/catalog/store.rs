@@ -79,7 +79,12 @@ fn assemble(home: Home, records: &[(Key, Seen)]) -> SqlResult<Catalog> {
             Some((kind, id)) if kind == Kind::Table as u32 => _ = catalog.tables.insert(id, entry(key, seen)?),
             Some((kind, id)) if kind == Kind::Sequence as u32 => _ = catalog.sequences.insert(id, entry(key, seen)?),
             Some((kind, id)) if kind == Kind::View as u32 => _ = catalog.views.insert(id, entry(key, seen)?),
-            _ => return Err(SqlError::new(SqlState::DATA_CORRUPTED, format!("there is no record of the catalog at {key}"))),
+            _ => {
+                return Err(SqlError::new(
+                    SqlState::DATA_CORRUPTED,
+                    format!("there is no record of the catalog at {key}"),
+                ));
+            }
         }
     }
     catalog.index_names();
