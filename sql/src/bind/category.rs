@@ -115,8 +115,7 @@ pub fn common_type<'t>(types: impl IntoIterator<Item = &'t SqlType>, context: &s
             continue;
         }
         if category(current) != category(ty) {
-            let message =
-                format!("{context} types {} and {} cannot be matched", type_name(current), type_name(ty));
+            let message = format!("{context} types {} and {} cannot be matched", type_name(current), type_name(ty));
             return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
         }
         if !is_preferred(current) && implicit(current, ty) && !implicit(ty, current) {

@@ -101,13 +101,7 @@ pub(super) fn coerce(
     Ok(Some(fold_cast(cast, env)))
 }
 
-fn undecided(
-    expr: Expr,
-    to: &SqlType,
-    context: CastContext,
-    params: &mut ParamTypes,
-    env: &Env,
-) -> SqlResult<Expr> {
+fn undecided(expr: Expr, to: &SqlType, context: CastContext, params: &mut ParamTypes, env: &Env) -> SqlResult<Expr> {
     let explicit = context == CastContext::Explicit;
     match expr {
         Expr::Const(literal) => match &literal.value {

@@ -142,13 +142,7 @@ fn null_if(equal: &Call, frame: Frame<'_>) -> SqlResult<Value> {
     Ok(first)
 }
 
-fn quantified(
-    operator: &'static Function,
-    all: bool,
-    left: &Expr,
-    array: &Expr,
-    frame: Frame<'_>,
-) -> SqlResult<Value> {
+fn quantified(operator: &'static Function, all: bool, left: &Expr, array: &Expr, frame: Frame<'_>) -> SqlResult<Value> {
     let value = left.value(frame)?;
     let Value::Array(elements) = array.value(frame)? else { return Ok(Value::Null) };
     let SqlType::Array(element) = array.ty() else { return Ok(Value::Null) };
@@ -236,7 +230,9 @@ fn convert(value: Value, from: &SqlType, to: &SqlType, explicit: bool, cx: &Eval
     match (value, from, to) {
         (Value::Null, ..) => Ok(Value::Null),
         (value, from, to) if is_relabel(from, to) => Ok(value),
-        (Value::Array(elements), SqlType::Array(from), SqlType::Array(to)) if is_named_oid(from) || is_named_oid(to) => {
+        (Value::Array(elements), SqlType::Array(from), SqlType::Array(to))
+            if is_named_oid(from) || is_named_oid(to) =>
+        {
             let values = elements.iter().map(|value| convert(value.clone(), from, to, explicit, cx));
             Ok(Value::Array(values.collect::<SqlResult<Vec<_>>>()?.into()))
         }
@@ -276,7 +272,8 @@ fn name_of(oid: u32, ty: &SqlType, cx: &EvalContext<'_>) -> String {
     builtin.or_else(|| cx.session.object_name(ty, oid)).unwrap_or_else(|| oid.to_string())
 }
 
-fn object(name: &str, ty: &SqlType, cx: &EvalContext<'_>) -> SqlResult<Value> {
+/// The object that a name of an object means.
+pub(super) fn object(name: &str, ty: &SqlType, cx: &EvalContext<'_>) -> SqlResult<Value> {
     let name = name.trim();
     if name == "-" {
         return Ok(Value::Oid(0));

@@ -28,6 +28,9 @@ mod resolve;
 mod scope;
 mod visit;
 
+#[cfg(test)]
+mod tests;
+
 pub use binder::Binder;
 pub use category::{Category, category, common_type, is_preferred};
 pub use context::{Constant, EvalContext, NoSession, SystemFunctions};

@@ -21,10 +21,23 @@ pub enum Need {
 
 /// Functions that give rows.
 const ROW_FUNCTIONS: &[&str] = &[
-    "generate_series", "generate_subscripts", "json_array_elements", "json_array_elements_text", "json_each",
-    "json_each_text", "json_object_keys", "jsonb_array_elements", "jsonb_array_elements_text", "jsonb_each",
-    "jsonb_each_text", "jsonb_object_keys", "jsonb_path_query", "regexp_matches", "regexp_split_to_table",
-    "string_to_table", "unnest",
+    "generate_series",
+    "generate_subscripts",
+    "json_array_elements",
+    "json_array_elements_text",
+    "json_each",
+    "json_each_text",
+    "json_object_keys",
+    "jsonb_array_elements",
+    "jsonb_array_elements_text",
+    "jsonb_each",
+    "jsonb_each_text",
+    "jsonb_object_keys",
+    "jsonb_path_query",
+    "regexp_matches",
+    "regexp_split_to_table",
+    "string_to_table",
+    "unnest",
 ];
 
 /// What the expression needs, if it is not scalar: the outermost, leftmost thing found.
@@ -51,10 +64,21 @@ fn find(expr: &ast::Expr) -> Search {
             find(root)?;
             access_chain.iter().try_for_each(find_in_access)
         }
-        E::IsFalse(e) | E::IsNotFalse(e) | E::IsTrue(e) | E::IsNotTrue(e) | E::IsNull(e) | E::IsNotNull(e)
-        | E::IsUnknown(e) | E::IsNotUnknown(e) | E::Nested(e) => find(e),
-        E::UnaryOp { expr, .. } | E::Cast { expr, .. } | E::Extract { expr, .. } | E::Ceil { expr, .. }
-        | E::Floor { expr, .. } | E::Collate { expr, .. } => find(expr),
+        E::IsFalse(e)
+        | E::IsNotFalse(e)
+        | E::IsTrue(e)
+        | E::IsNotTrue(e)
+        | E::IsNull(e)
+        | E::IsNotNull(e)
+        | E::IsUnknown(e)
+        | E::IsNotUnknown(e)
+        | E::Nested(e) => find(e),
+        E::UnaryOp { expr, .. }
+        | E::Cast { expr, .. }
+        | E::Extract { expr, .. }
+        | E::Ceil { expr, .. }
+        | E::Floor { expr, .. }
+        | E::Collate { expr, .. } => find(expr),
         E::IsDistinctFrom(left, right) | E::IsNotDistinctFrom(left, right) => all([&**left, &**right]),
         E::BinaryOp { left, right, .. } | E::AnyOp { left, right, .. } | E::AllOp { left, right, .. } => {
             all([&**left, &**right])

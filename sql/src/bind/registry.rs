@@ -54,6 +54,14 @@ pub(super) struct Site<'a> {
 }
 
 impl Site<'_> {
+    /// The function's name.
+    pub fn name(&self) -> &'static str {
+        match self.types {
+            Types::Call(call) => call.function.name,
+            Types::Pair(..) => "",
+        }
+    }
+
     /// The type of an argument.
     pub fn arg(&self, arg: usize) -> &SqlType {
         match self.types {
@@ -220,11 +228,48 @@ pub(super) fn named(name: &str) -> &'static [Function] {
 #[must_use]
 pub const fn aggregate_names() -> &'static [&'static str] {
     &[
-        "any_value", "array_agg", "avg", "bit_and", "bit_or", "bit_xor", "bool_and", "bool_or", "corr", "count",
-        "covar_pop", "covar_samp", "every", "grouping", "json_agg", "json_object_agg", "jsonb_agg", "jsonb_object_agg",
-        "max", "min", "mode", "percentile_cont", "percentile_disc", "range_agg", "regr_avgx", "regr_avgy",
-        "regr_count", "regr_intercept", "regr_r2", "regr_slope", "regr_sxx", "regr_sxy", "regr_syy", "stddev",
-        "stddev_pop", "stddev_samp", "string_agg", "sum", "var_pop", "var_samp", "variance", "xmlagg",
+        "any_value",
+        "array_agg",
+        "avg",
+        "bit_and",
+        "bit_or",
+        "bit_xor",
+        "bool_and",
+        "bool_or",
+        "corr",
+        "count",
+        "covar_pop",
+        "covar_samp",
+        "every",
+        "grouping",
+        "json_agg",
+        "json_object_agg",
+        "jsonb_agg",
+        "jsonb_object_agg",
+        "max",
+        "min",
+        "mode",
+        "percentile_cont",
+        "percentile_disc",
+        "range_agg",
+        "regr_avgx",
+        "regr_avgy",
+        "regr_count",
+        "regr_intercept",
+        "regr_r2",
+        "regr_slope",
+        "regr_sxx",
+        "regr_sxy",
+        "regr_syy",
+        "stddev",
+        "stddev_pop",
+        "stddev_samp",
+        "string_agg",
+        "sum",
+        "var_pop",
+        "var_samp",
+        "variance",
+        "xmlagg",
     ]
 }
 

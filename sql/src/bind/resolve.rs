@@ -152,7 +152,8 @@ pub(super) fn operator(symbol: &str, types: &[SqlType]) -> SqlResult<Resolved> {
         Ok(Some(resolved)) => Ok(resolved),
         Ok(None) => {
             let message = format!("operator does not exist: {}", operation(symbol, types));
-            let hint = "No operator matches the given name and argument types. You might need to add explicit type casts.";
+            let hint =
+                "No operator matches the given name and argument types. You might need to add explicit type casts.";
             Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, message).hint(hint))
         }
         Err(()) => {

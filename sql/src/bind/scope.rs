@@ -114,9 +114,7 @@ impl ScopeColumn {
             [name] => self.name == *name,
             [table, name] => self.name == *name && self.table.as_deref() == Some(*table),
             [schema, table, name] => {
-                self.name == *name
-                    && self.table.as_deref() == Some(*table)
-                    && self.schema.as_deref() == Some(*schema)
+                self.name == *name && self.table.as_deref() == Some(*table) && self.schema.as_deref() == Some(*schema)
             }
             _ => false,
         }

@@ -95,8 +95,7 @@ impl Binder<'_> {
     fn index(&mut self, index: &ast::Expr) -> SqlResult<Expr> {
         let node = self.node(index)?;
         let at = self.at(node.span);
-        self.try_convert(node, &SqlType::Int4, CastContext::Assignment)?.ok_or_else(|| {
-            SqlError::new(SqlState::DATATYPE_MISMATCH, "array subscript must have type integer").at(at)
-        })
+        self.try_convert(node, &SqlType::Int4, CastContext::Assignment)?
+            .ok_or_else(|| SqlError::new(SqlState::DATATYPE_MISMATCH, "array subscript must have type integer").at(at))
     }
 }

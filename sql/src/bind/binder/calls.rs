@@ -14,8 +14,16 @@ use super::{Binder, Node, folded};
 
 /// Functions that are called without parentheses.
 const BARE: &[&str] = &[
-    "current_catalog", "current_date", "current_role", "current_schema", "current_timestamp", "current_user",
-    "localtime", "localtimestamp", "session_user", "user",
+    "current_catalog",
+    "current_date",
+    "current_role",
+    "current_schema",
+    "current_timestamp",
+    "current_user",
+    "localtime",
+    "localtimestamp",
+    "session_user",
+    "user",
 ];
 
 /// Functions that exist in PostgreSQL only by such a name with parameters that have names and defaults.
@@ -145,7 +153,8 @@ impl Binder<'_> {
     /// `make_interval(days => 3)`: seven parameters, each with a name and the default 0.
     fn make_interval(&mut self, args: &[FunctionArg], span: Span) -> SqlResult<Expr> {
         let zero = |index: usize| {
-            let value = if index == 6 { annulus_relation::Value::Float8(0.0) } else { annulus_relation::Value::Int4(0) };
+            let value =
+                if index == 6 { annulus_relation::Value::Float8(0.0) } else { annulus_relation::Value::Int4(0) };
             let ty = if index == 6 { SqlType::Float8 } else { SqlType::Int4 };
             Node { expr: Expr::literal(value, ty), span }
         };
@@ -157,9 +166,12 @@ impl Binder<'_> {
                 FunctionArg::ExprNamed { name: ast::Expr::Identifier(name), arg, .. } => {
                     (interval_field(&folded(name)), arg)
                 }
-                FunctionArg::ExprNamed { .. } => return Err(SqlError::unsupported("an argument named by an expression")),
+                FunctionArg::ExprNamed { .. } => {
+                    return Err(SqlError::unsupported("an argument named by an expression"));
+                }
             };
-            let (Some(field), FunctionArgExpr::Expr(expr)) = (index.and_then(|index| fields.get_mut(index)), arg) else {
+            let (Some(field), FunctionArgExpr::Expr(expr)) = (index.and_then(|index| fields.get_mut(index)), arg)
+            else {
                 return Err(resolve::no_function("make_interval", &[]).at(self.at(span)));
             };
             *field = self.node(expr)?;

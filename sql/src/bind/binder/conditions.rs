@@ -119,13 +119,7 @@ impl Binder<'_> {
         Ok(if negated { all_of(parts) } else { any_of(parts) })
     }
 
-    fn quantified(
-        &mut self,
-        left: &ast::Expr,
-        op: &BinaryOperator,
-        right: &ast::Expr,
-        all: bool,
-    ) -> SqlResult<Expr> {
+    fn quantified(&mut self, left: &ast::Expr, op: &BinaryOperator, right: &ast::Expr, all: bool) -> SqlResult<Expr> {
         let at = left;
         if let ast::Expr::Subquery(_) = without_parens(right) {
             return Err(self.node(right).err().unwrap_or_else(|| SqlError::unsupported("this subquery")));

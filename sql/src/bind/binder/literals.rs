@@ -21,10 +21,8 @@ impl Binder<'_> {
             | V::NationalStringLiteral(text) => self.string(text),
             V::DollarQuotedString(quoted) => self.string(&quoted.value),
             V::Placeholder(name) => {
-                let (index, ty) = self
-                    .params
-                    .refer(name.trim_start_matches('$'))
-                    .map_err(|error| error.at(self.at(literal.span)))?;
+                let (index, ty) =
+                    self.params.refer(name.trim_start_matches('$')).map_err(|error| error.at(self.at(literal.span)))?;
                 Ok(Expr::Param { index, ty })
             }
             other => Err(SqlError::unsupported(format_args!("the literal {other}")).at(self.at(literal.span))),

@@ -60,12 +60,7 @@ impl Binder<'_> {
         self.apply_special(name, vec![arg])
     }
 
-    fn substring(
-        &mut self,
-        expr: &ast::Expr,
-        from: Option<&ast::Expr>,
-        length: Option<&ast::Expr>,
-    ) -> SqlResult<Expr> {
+    fn substring(&mut self, expr: &ast::Expr, from: Option<&ast::Expr>, length: Option<&ast::Expr>) -> SqlResult<Expr> {
         let mut args = vec![self.node(expr)?];
         match (from, length) {
             (Some(from), length) => {

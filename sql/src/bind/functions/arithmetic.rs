@@ -146,12 +146,9 @@ fn subtract(site: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
 fn multiply(site: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
     match operands(site, args)? {
         Operands::Integers(left, right) => fit(site.ty, left.checked_mul(right)),
-        Operands::Floats(left, right) => fit_float(
-            site.ty,
-            left * right,
-            left.is_infinite() || right.is_infinite(),
-            left == 0.0 || right == 0.0,
-        ),
+        Operands::Floats(left, right) => {
+            fit_float(site.ty, left * right, left.is_infinite() || right.is_infinite(), left == 0.0 || right == 0.0)
+        }
         Operands::Numerics(left, right) => left.mul(right).map(Value::Numeric),
     }
 }

@@ -2,8 +2,13 @@
 
 mod args;
 mod arithmetic;
+mod array;
 pub(super) mod compare;
+mod format;
+mod math;
+mod system;
 mod text;
+mod time;
 
 pub(super) use text::quote::{identifier as quote_identifier, literal as quote_string};
 
@@ -14,7 +19,15 @@ pub(super) const fn families() -> &'static [&'static [Entry]] {
     &[
         arithmetic::BINARY,
         arithmetic::TABLE,
+        array::TABLE,
         compare::TABLE,
+        format::from_number::TABLE,
+        format::number::TABLE,
+        math::exact::TABLE,
+        math::float::TABLE,
+        system::catalog::TABLE,
+        system::ids::TABLE,
+        system::session::TABLE,
         text::array::TABLE,
         text::basic::TABLE,
         text::bytes::TABLE,
@@ -23,5 +36,9 @@ pub(super) const fn families() -> &'static [&'static [Entry]] {
         text::pad::TABLE,
         text::pattern::TABLE,
         text::regex::TABLE,
+        time::fields::TABLE,
+        time::make::TABLE,
+        time::now::TABLE,
+        time::operators::TABLE,
     ]
 }

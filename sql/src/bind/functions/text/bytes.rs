@@ -125,10 +125,9 @@ fn decode(site: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
             value::parse(&format!("\\x{plain}"), &SqlType::Bytea, site.cx.env)
         }
         "base64" => made(unbase64(data)?),
-        "escape" if data.starts_with("\\x") => Err(SqlError::new(
-            SqlState::INVALID_TEXT_REPRESENTATION,
-            "invalid input syntax for type bytea",
-        )),
+        "escape" if data.starts_with("\\x") => {
+            Err(SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, "invalid input syntax for type bytea"))
+        }
         "escape" => value::parse(data, &SqlType::Bytea, site.cx.env),
         _ => Err(unrecognized(format)),
     }

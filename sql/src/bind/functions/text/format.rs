@@ -129,8 +129,10 @@ fn converted(site: &Site<'_>, index: usize, value: &Value, kind: char) -> SqlRes
             Err(SqlError::new(SqlState("22004"), "null values cannot be formatted as an SQL identifier"))
         }
         ('I', value) => Ok(quote::identifier(&as_text(site, index, value))),
-        (other, _) => Err(invalid(format!("unrecognized format() type specifier \"{other}\""))
-            .hint("For a single \"%\" use \"%%\".")),
+        (other, _) => {
+            Err(invalid(format!("unrecognized format() type specifier \"{other}\""))
+                .hint("For a single \"%\" use \"%%\"."))
+        }
     }
 }
 

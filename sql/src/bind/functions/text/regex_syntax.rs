@@ -70,7 +70,14 @@ pub fn translate(pattern: &str, options: Options) -> SqlResult<Translated> {
     if options.literal {
         return Ok(Translated { pattern: regex::escape(pattern), options, greedy: true });
     }
-    let mut reader = Reader { rest: pattern.chars().peekable(), out: String::new(), options, depth: 0, greedy: None, alternatives: false };
+    let mut reader = Reader {
+        rest: pattern.chars().peekable(),
+        out: String::new(),
+        options,
+        depth: 0,
+        greedy: None,
+        alternatives: false,
+    };
     reader.run()?;
     let greedy = reader.alternatives || reader.greedy.unwrap_or(true);
     Ok(Translated { pattern: reader.out, options, greedy })
