@@ -5,9 +5,11 @@ mod ddl;
 mod dml;
 mod names;
 pub mod parse;
+pub mod query;
 mod sequence;
 pub mod server;
 pub mod session;
 mod statement;
+mod system;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -1,0 +1,4 @@
+//! Queries over tables in memory.
+
+mod basics;
+mod world;
