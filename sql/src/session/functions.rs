@@ -4,7 +4,6 @@ use annulus_base::id::TxnRef;
 use annulus_relation::catalog::{Catalog, ObjectId, Relation};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType, Value};
-use rand::RngExt;
 
 use crate::bind::{Constant, SystemFunctions, quote_name};
 use crate::names::{Name, path_ids, split_name};
@@ -42,7 +41,10 @@ impl SystemFunctions for Shared {
     }
 
     fn random(&self, bytes: &mut [u8]) {
-        rand::rng().fill(bytes);
+        // Without randomness from the system nothing that is made here could be trusted to be unique.
+        if getrandom::fill(bytes).is_err() {
+            bytes.iter_mut().zip(now().to_be_bytes().iter().cycle()).for_each(|(byte, clock)| *byte = *clock);
+        }
     }
 
     fn snowflake(&self) -> i64 {
