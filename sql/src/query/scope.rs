@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use annulus_relation::Row;
+use annulus_relation::Value;
 use annulus_relation::catalog::{ColumnId, ObjectId, Schema, Sequence, Table, View};
 use annulus_relation::value::Env;
 
@@ -87,8 +87,7 @@ impl Statistics for NoStatistics {
     }
 }
 
-/// System tables whose rows the session or the node supplies. Their columns are documented (and fixed) in
-/// [`crate::system::live`].
+/// System tables whose rows the session or the node supplies. Their columns are PostgreSQL 15's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Live {
     /// `pg_stat_activity`
@@ -107,8 +106,9 @@ pub enum Live {
 
 /// What system tables show besides the catalog.
 pub trait SystemSource: Send + Sync {
-    /// The rows of a table, with values of the types that [`crate::system::live`] gives for its columns.
-    fn rows(&self, of: Live) -> Vec<Row>;
+    /// The rows of a table: the values of its columns, by name. Columns left away are NULL; or false, 0 or empty,
+    /// where they may not be NULL.
+    fn rows(&self, of: Live) -> Vec<Vec<(&'static str, Value)>>;
 
     /// The last value of a sequence, and whether it was given out; `None` if none was yet.
     fn sequence(&self, id: ObjectId) -> Option<(i64, bool)>;

@@ -1,29 +1,40 @@
-//! The system's tables.
+//! The system's tables: `pg_catalog` and `information_schema`, made from the catalog whenever they are read.
+//!
+//! Promises and invariants:
+//! - Every table and view of PostgreSQL 15's catalog that its tools look at exists with its columns ([`columns`]); those
+//!   about things that this database has not are empty.
+//! - A table shows the catalog as of the query's start: one consistent state.
+//! - Numbers of objects are those of their descriptors; constraints, defaults and other parts without a number of
+//!   their own get one that follows from their name ([`part_oid`]) and has its highest bit set.
 
-use annulus_relation::{Row, SqlType};
+mod columns;
+mod definitions;
+mod functions;
+mod information;
+mod live;
+mod relations;
+mod statics;
+mod tables;
+mod types;
+mod views;
 
-use crate::query::Scope;
+use annulus_relation::catalog::ObjectId;
 
-/// A system table.
-pub(crate) struct Table {
-    columns: &'static [(&'static str, SqlType)],
-    rows: fn(&Scope) -> Vec<Row>,
-}
+pub use functions::SystemCatalog;
+pub(crate) use tables::{Table, table};
+pub(crate) use types::type_name;
 
-impl Table {
-    pub(crate) fn columns(&self) -> impl Iterator<Item = (&'static str, SqlType)> + '_ {
-        self.columns.iter().cloned()
-    }
+/// The schema `pg_catalog`.
+pub(crate) const PG_CATALOG: u32 = 11;
+/// The schema `information_schema`.
+pub(crate) const INFORMATION_SCHEMA: u32 = 13_377;
+/// The role that owns everything.
+pub(crate) const OWNER: u32 = 10;
 
-    pub(crate) fn rows(&self, scope: &Scope) -> Vec<Row> {
-        (self.rows)(scope)
-    }
-}
-
-pub(crate) fn table(_: &str, _: &str) -> Option<&'static Table> {
-    None
-}
-
-pub(crate) fn type_name(ty: &SqlType) -> String {
-    ty.name()
+/// The number of a part of an object (a constraint, a default) that has none of its own.
+pub(crate) fn part_oid(object: ObjectId, part: &str) -> u32 {
+    // FNV-1a
+    let bytes = object.to_be_bytes().into_iter().chain(part.bytes());
+    let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    hash | 0x8000_0000
 }

@@ -89,6 +89,7 @@ impl Translator<'_> {
                 seen: Seen::Never,
                 source: None,
                 primary: 0,
+                vector: false,
             });
         }
         let place = |number: &usize| numbers.iter().position(|known| known == number).unwrap_or_default();

@@ -106,6 +106,7 @@ impl Translator<'_> {
             seen: Seen::Always,
             source: None,
             primary: 0,
+            vector: false,
         });
         Ok(Rel::new(plan, columns.collect()))
     }
@@ -125,9 +126,14 @@ impl Translator<'_> {
     }
 
     fn system_table(&mut self, schema: &str, name: &str, table: &'static system::Table) -> SqlResult<Rel> {
-        let columns = table.columns().map(|(name, ty)| (name.to_owned(), ty, true)).collect();
+        let columns = table.columns().map(|(name, ty, _)| (name.to_owned(), ty, true)).collect();
         let scope = self.scope.clone();
-        self.rows(schema, name, columns, Arc::new(move || Ok(Box::new(table.rows(&scope).into_iter().map(Ok)))))
+        let source: RowSource = Arc::new(move || Ok(Box::new(table.rows(&scope).into_iter().map(Ok))));
+        let mut rel = self.rows(schema, name, columns, source)?;
+        for (column, (.., vector)) in rel.columns.iter_mut().zip(table.columns()) {
+            column.vector = vector;
+        }
+        Ok(rel)
     }
 
     /// A sequence, selected from: what `pg_dump` asks.

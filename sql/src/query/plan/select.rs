@@ -326,6 +326,7 @@ impl Translator<'_> {
             let nullable = nullable && value.as_const().is_none_or(annulus_relation::Value::is_null);
             let lowered = self.lower(&rel, &value)?;
             let (expr, mut column) = self.computed(&item.name, value.ty().clone(), nullable, lowered);
+            column.vector = value.as_column().is_some_and(|number| rel.columns[number].vector);
             if place >= output.shown {
                 column.seen = Seen::Never;
             } else if rel.equated && rel.single {

@@ -58,7 +58,7 @@ impl Statistics for World {
 }
 
 impl SystemSource for World {
-    fn rows(&self, _: Live) -> Vec<Row> {
+    fn rows(&self, _: Live) -> Vec<Vec<(&'static str, Value)>> {
         Vec::new()
     }
 
