@@ -10,6 +10,6 @@ mod sequence;
 pub mod server;
 pub mod session;
 mod statement;
-mod system;
+pub mod system;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -33,7 +33,7 @@ impl Node {
     /// A node of a cluster that has this database.
     pub fn over(db: Fake, number: u32) -> Self {
         let config = Config { node: number, ..Config::default() };
-        let server = Server::new(db.clone(), config, Rc::new(NoClients));
+        let server = Server::new(db.clone(), config, Rc::new(NoClients)).unwrap();
         Self { db, server, sessions: std::cell::Cell::new(0) }
     }
 

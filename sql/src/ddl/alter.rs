@@ -65,9 +65,10 @@ impl Definition<'_> {
             }
             O::RenameConstraint { old_name, new_name } => self.rename_constraint(id, old_name, new_name),
             // There are no owners yet, and constraints are always validated.
-            O::OwnerTo { .. } | O::ValidateConstraint { .. } | O::ReplicaIdentity { .. } | O::SetOptionsParens { .. } => {
-                Ok(())
-            }
+            O::OwnerTo { .. }
+            | O::ValidateConstraint { .. }
+            | O::ReplicaIdentity { .. }
+            | O::SetOptionsParens { .. } => Ok(()),
             other => Err(SqlError::unsupported(format!("ALTER TABLE ... {other}"))),
         }
     }
@@ -140,13 +141,15 @@ impl Definition<'_> {
         let column = match find_column(&table, name) {
             Ok(column) => column.id,
             Err(_) if if_exists => {
-                let message = format!("column \"{}\" of relation \"{}\" does not exist, skipping", name.value, table.name);
+                let message =
+                    format!("column \"{}\" of relation \"{}\" does not exist, skipping", name.value, table.name);
                 self.notice(message);
                 return Ok(());
             }
             Err(error) => return Err(error),
         };
-        let primary = table.indexes.first().filter(|index| index.keys.iter().any(|key| key.part == KeyPart::Column(column)));
+        let primary =
+            table.indexes.first().filter(|index| index.keys.iter().any(|key| key.part == KeyPart::Column(column)));
         if primary.is_some() {
             return Err(SqlError::unsupported("dropping a column of the primary key")
                 .hint("Create another table without it, and insert the rows into that."));
@@ -182,9 +185,14 @@ impl Definition<'_> {
             if let Some(Default::Generated(text)) = &other.default
                 && columns_of(text, &table)?.contains(&column)
             {
-                let message = format!("cannot drop column {} of table {} because other objects depend on it", name.value, table.name);
-                return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
-                    .detail(format!("column {} of table {} depends on column {}", other.name, table.name, name.value)));
+                let message = format!(
+                    "cannot drop column {} of table {} because other objects depend on it",
+                    name.value, table.name
+                );
+                return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message).detail(format!(
+                    "column {} of table {} depends on column {}",
+                    other.name, table.name, name.value
+                )));
             }
         }
         table.checks = checks;
@@ -237,9 +245,10 @@ impl Definition<'_> {
                 }
             }
             O::DropNotNull => {
-                let primary = table.indexes.first().is_some_and(|index| {
-                    index.keys.iter().any(|key| key.part == KeyPart::Column(column.id))
-                });
+                let primary = table
+                    .indexes
+                    .first()
+                    .is_some_and(|index| index.keys.iter().any(|key| key.part == KeyPart::Column(column.id)));
                 if primary || matches!(column.default, Some(Default::Identity(..))) {
                     let message = format!("column \"{}\" is in a primary key", column.name);
                     return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
@@ -247,11 +256,13 @@ impl Definition<'_> {
                 changed.not_null = false;
             }
             O::SetDefault { .. } | O::DropDefault if generated => {
-                let message = format!("column \"{}\" of relation \"{}\" is a generated column", column.name, table.name);
+                let message =
+                    format!("column \"{}\" of relation \"{}\" is a generated column", column.name, table.name);
                 return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
             }
             O::SetDefault { .. } | O::DropDefault if matches!(column.default, Some(Default::Identity(..))) => {
-                let message = format!("column \"{}\" of relation \"{}\" is an identity column", column.name, table.name);
+                let message =
+                    format!("column \"{}\" of relation \"{}\" is an identity column", column.name, table.name);
                 return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
             }
             O::SetDefault { value } => changed.default = Some(Default::Expression(self.default(value, &column)?.0)),
@@ -333,7 +344,9 @@ impl Definition<'_> {
             }
             return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
         }
-        if let Some(index) = table.indexes.iter().position(|index| index.constraint.is_some() && index.name == name.value) {
+        if let Some(index) =
+            table.indexes.iter().position(|index| index.constraint.is_some() && index.name == name.value)
+        {
             if index == 0 {
                 return Err(SqlError::unsupported("dropping a primary key"));
             }
@@ -364,7 +377,11 @@ impl Definition<'_> {
         let indexes = table.indexes.iter_mut().map(|index| &mut index.name);
         let checks = table.checks.iter_mut().map(|check| &mut check.name);
         let keys = table.foreign_keys.iter_mut().map(|key| &mut key.name);
-        indexes.chain(checks).chain(keys).filter(|name| **name == from.value).for_each(|name| name.clone_from(&to.value));
+        indexes
+            .chain(checks)
+            .chain(keys)
+            .filter(|name| **name == from.value)
+            .for_each(|name| name.clone_from(&to.value));
         self.edit.put_table(table)
     }
 
@@ -493,7 +510,9 @@ fn is_same_when_stored(from: &annulus_relation::SqlType, to: &annulus_relation::
         (T::Varchar(_) | T::Text, T::Text) => true,
         (T::Varchar(from), T::Varchar(to)) => room(from) <= room(to),
         (T::Numeric(_), T::Numeric(None)) => true,
-        (T::Numeric(Some((precision, scale))), T::Numeric(Some((to, to_scale)))) => scale == to_scale && precision <= to,
+        (T::Numeric(Some((precision, scale))), T::Numeric(Some((to, to_scale)))) => {
+            scale == to_scale && precision <= to
+        }
         _ => false,
     }
 }

@@ -133,7 +133,10 @@ impl Definition<'_> {
                 _ => continue,
             };
             if default.replace(found).is_some() {
-                let message = format!("multiple default values specified for column \"{}\" of table \"{}\"", column.name, table.name);
+                let message = format!(
+                    "multiple default values specified for column \"{}\" of table \"{}\"",
+                    column.name, table.name
+                );
                 return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position_of(&definition.name)));
             }
         }

@@ -79,7 +79,12 @@ impl Definition<'_> {
     }
 
     /// Constraints that are indexes keep theirs; there is no place for those of others.
-    fn comment_constraint(&mut self, name: &ObjectName, table: Option<&ObjectName>, text: Option<String>) -> SqlResult<()> {
+    fn comment_constraint(
+        &mut self,
+        name: &ObjectName,
+        table: Option<&ObjectName>,
+        text: Option<String>,
+    ) -> SqlResult<()> {
         let Some(table) = table else {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "a constraint's table is missing"));
         };

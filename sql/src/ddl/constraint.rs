@@ -45,7 +45,13 @@ impl Definition<'_> {
     }
 
     /// A constraint's name, given or made.
-    pub(super) fn constraint_name(&self, table: &Table, given: Option<&Ident>, columns: &str, label: &str) -> SqlResult<String> {
+    pub(super) fn constraint_name(
+        &self,
+        table: &Table,
+        given: Option<&Ident>,
+        columns: &str,
+        label: &str,
+    ) -> SqlResult<String> {
         match given {
             Some(name) if has_constraint(table, &name.value) => {
                 let message = format!("constraint \"{}\" for relation \"{}\" already exists", name.value, table.name);
@@ -85,7 +91,13 @@ impl Definition<'_> {
         Ok(())
     }
 
-    fn add_unique(&mut self, table: &mut Table, name: Option<&Ident>, columns: &[IndexColumn], fresh: bool) -> SqlResult<()> {
+    fn add_unique(
+        &mut self,
+        table: &mut Table,
+        name: Option<&Ident>,
+        columns: &[IndexColumn],
+        fresh: bool,
+    ) -> SqlResult<()> {
         let keys = constraint_keys(table, columns)?;
         let name = match name {
             Some(name) => self.constraint_name(table, Some(name), "", "key")?,
@@ -110,7 +122,13 @@ impl Definition<'_> {
         Ok(())
     }
 
-    fn add_check(&mut self, table: &mut Table, check: &CheckConstraint, column: Option<&Ident>, fresh: bool) -> SqlResult<()> {
+    fn add_check(
+        &mut self,
+        table: &mut Table,
+        check: &CheckConstraint,
+        column: Option<&Ident>,
+        fresh: bool,
+    ) -> SqlResult<()> {
         let purpose = Use::Condition("check constraint");
         let (expression, _) = self.normal(&check.expr, &table.name, &table.columns, &purpose)?;
         let label = match column {
@@ -144,7 +162,8 @@ fn immediate(characteristics: Option<&ConstraintCharacteristics>) -> SqlResult<(
 }
 
 fn joined(columns: &[IndexColumn]) -> String {
-    let names: Vec<String> = columns.iter().filter_map(|column| plain_column(column)).map(|ident| ident.value.clone()).collect();
+    let names: Vec<String> =
+        columns.iter().filter_map(|column| plain_column(column)).map(|ident| ident.value.clone()).collect();
     names.join("_")
 }
 

@@ -146,7 +146,13 @@ impl Definition<'_> {
         self.edit.put_table(table)
     }
 
-    pub(super) fn drop_table(&mut self, id: ObjectId, dropped: &[ObjectId], cascade: bool, name: &str) -> SqlResult<()> {
+    pub(super) fn drop_table(
+        &mut self,
+        id: ObjectId,
+        dropped: &[ObjectId],
+        cascade: bool,
+        name: &str,
+    ) -> SqlResult<()> {
         let dependents = self.dependents(id, dropped);
         self.settle(&format!("table {name}"), dependents, cascade, dropped)?;
         let Some(table) = self.catalog().table_by_id(id).cloned() else { return Ok(()) };
@@ -235,7 +241,9 @@ impl Definition<'_> {
             })
             .collect();
         let relies = |key: &ForeignKey| {
-            key.parent == table.id && key.parent_columns.len() == keys.len() && key.parent_columns.iter().all(|id| keys.contains(id))
+            key.parent == table.id
+                && key.parent_columns.len() == keys.len()
+                && key.parent_columns.iter().all(|id| keys.contains(id))
         };
         let mut dependents = Vec::new();
         if index.unique {

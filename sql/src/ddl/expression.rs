@@ -95,7 +95,8 @@ pub(super) fn nextval(schema: &str, sequence: &str) -> String {
 pub(super) fn sequence_argument(expression: &ast::Expr) -> Option<String> {
     let ast::Expr::Function(function) = expression else { return None };
     let ast::FunctionArguments::List(list) = &function.args else { return None };
-    let is_nextval = function.name.0.last().and_then(|part| part.as_ident()).is_some_and(|name| name.value == "nextval");
+    let is_nextval =
+        function.name.0.last().and_then(|part| part.as_ident()).is_some_and(|name| name.value == "nextval");
     let [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(argument))] = list.args.as_slice() else { return None };
     if !is_nextval {
         return None;

@@ -12,7 +12,12 @@ use super::{Definition, Job};
 use crate::names::position_of;
 
 impl Definition<'_> {
-    pub(super) fn add_foreign_key(&mut self, table: &mut Table, key: &ForeignKeyConstraint, fresh: bool) -> SqlResult<()> {
+    pub(super) fn add_foreign_key(
+        &mut self,
+        table: &mut Table,
+        key: &ForeignKeyConstraint,
+        fresh: bool,
+    ) -> SqlResult<()> {
         if !matches!(key.match_kind, None | Some(ConstraintReferenceMatchKind::Simple)) {
             return Err(SqlError::unsupported("MATCH FULL or PARTIAL"));
         }

@@ -3,7 +3,9 @@
 use annulus_relation::catalog::{ConstraintKind, Index, IndexKey, KeyPart, Relation, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
-use datafusion::sql::sqlparser::ast::{AlterIndexOperation, CreateIndex, Expr, Ident, IndexColumn, IndexType, ObjectName};
+use datafusion::sql::sqlparser::ast::{
+    AlterIndexOperation, CreateIndex, Expr, Ident, IndexColumn, IndexType, ObjectName,
+};
 
 use super::constraint::{check_keyable, filling, find_column, plain_column};
 use super::expression::Use;
@@ -80,7 +82,11 @@ impl Definition<'_> {
         Ok(IndexKey { part, descending, nulls_first })
     }
 
-    pub(super) fn alter_index(&mut self, name: &ObjectName, operation: &AlterIndexOperation) -> SqlResult<&'static str> {
+    pub(super) fn alter_index(
+        &mut self,
+        name: &ObjectName,
+        operation: &AlterIndexOperation,
+    ) -> SqlResult<&'static str> {
         let AlterIndexOperation::RenameIndex { index_name } = operation;
         let to = plain_name(index_name)?.value.clone();
         let name = name_of(name, &self.shared.database)?;

@@ -162,7 +162,9 @@ impl Definition<'_> {
             S::AlterTable(alter) => self.alter_table(alter),
             S::AlterSchema(alter) => self.alter_schema(alter),
             S::AlterIndex { name, operation } => self.alter_index(name, operation),
-            S::Drop { object_type, if_exists, names, cascade, .. } => self.drop(*object_type, *if_exists, names, *cascade),
+            S::Drop { object_type, if_exists, names, cascade, .. } => {
+                self.drop(*object_type, *if_exists, names, *cascade)
+            }
             S::Truncate(truncate) => self.truncate(truncate),
             _ => Err(SqlError::unsupported("this statement")),
         }

@@ -91,7 +91,8 @@ impl Definition<'_> {
     }
 
     fn owner(&self, owner: &ObjectName) -> SqlResult<(u32, u16)> {
-        let Some((ObjectNamePart::Identifier(column), table)) = owner.0.split_last().filter(|(_, table)| !table.is_empty())
+        let Some((ObjectNamePart::Identifier(column), table)) =
+            owner.0.split_last().filter(|(_, table)| !table.is_empty())
         else {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "invalid OWNED BY option")
                 .hint("Specify OWNED BY table.column or OWNED BY NONE."));

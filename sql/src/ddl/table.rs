@@ -160,7 +160,8 @@ pub(crate) fn add_column(
     }
     let id = table.next_column;
     let next = id.checked_add(1);
-    table.next_column = next.ok_or_else(|| SqlError::new(SqlState::TOO_MANY_COLUMNS, "the table has had too many columns"))?;
+    table.next_column =
+        next.ok_or_else(|| SqlError::new(SqlState::TOO_MANY_COLUMNS, "the table has had too many columns"))?;
     table.columns.push(Column { id, name: name.to_owned(), ty, not_null, default: None, missing: None, comment: None });
     Ok(())
 }

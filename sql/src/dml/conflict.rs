@@ -44,8 +44,9 @@ impl OnConflict {
             OnConflictAction::DoUpdate(update) => {
                 if on.conflict_target.is_none() {
                     let message = "ON CONFLICT DO UPDATE requires inference specification or constraint name";
-                    return Err(SqlError::new(SqlState::SYNTAX_ERROR, message)
-                        .hint("For example, ON CONFLICT (column_name)."));
+                    return Err(
+                        SqlError::new(SqlState::SYNTAX_ERROR, message).hint("For example, ON CONFLICT (column_name).")
+                    );
                 }
                 // The row that is there, and the one that was to be inserted.
                 let mut scope = target.scope.clone();
@@ -146,8 +147,10 @@ fn indexes(conflict: Option<&ConflictTarget>, target: &Target) -> SqlResult<Vec<
                 ids.sort_unstable();
                 plain.then_some(ids)
             };
-            let found: Vec<usize> =
-                unique().filter(|(_, index)| keys(index).as_ref() == Some(&wanted)).map(|(position, _)| position).collect();
+            let found: Vec<usize> = unique()
+                .filter(|(_, index)| keys(index).as_ref() == Some(&wanted))
+                .map(|(position, _)| position)
+                .collect();
             if found.is_empty() {
                 let message = "there is no unique or exclusion constraint matching the ON CONFLICT specification";
                 return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message));

@@ -41,8 +41,8 @@ impl Delete {
         setting: &Setting<'_>,
         params: &mut ParamTypes,
     ) -> SqlResult<Option<Self>> {
-        let simple = delete.using.is_none()
-            && delete.selection.as_ref().is_none_or(|filter| needs_query(filter).is_none());
+        let simple =
+            delete.using.is_none() && delete.selection.as_ref().is_none_or(|filter| needs_query(filter).is_none());
         let Some((name, alias)) = from_of(delete).and_then(only_table).filter(|_| simple) else { return Ok(None) };
         let target = Target::new(setting, name, alias)?;
         let source = Source::new(target, delete.selection.as_ref(), parsed, setting, params)?;

@@ -70,6 +70,31 @@ impl Defaults {
         target.table.columns.iter().map(&mut of).collect::<SqlResult<_>>().map(Self)
     }
 
+    /// Takes as many values of sequences as rows will need, so that a long statement waits once; the given columns need
+    /// none.
+    pub async fn reserve<D: Database>(&self, work: &mut Work<'_, D>, given: &[usize], rows: u64) -> Outcome<()> {
+        let home = *work.active.catalog.home();
+        for (position, default) in self.0.iter().enumerate() {
+            let Absent::Sequence(sequence, _) = default else { continue };
+            if !given.contains(&position) && !work.shared.sequences.has(&home, *sequence, rows) {
+                work.allot(*sequence, rows).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A whole row, of which some columns are given.
+    pub fn complete(&self, values: Row, columns: &[usize], evaluator: &Evaluator<'_>) -> SqlResult<Row> {
+        let mut row: Row = vec![Value::Null; self.0.len()];
+        for (position, value) in columns.iter().zip(values) {
+            row[*position] = value;
+        }
+        for position in (0..self.0.len()).filter(|position| !columns.contains(position)) {
+            row[position] = self.value(position, evaluator)?;
+        }
+        Ok(row)
+    }
+
     /// The value of a column.
     pub fn value(&self, column: usize, evaluator: &Evaluator<'_>) -> SqlResult<Value> {
         match self.0.get(column) {
@@ -152,7 +177,8 @@ pub(crate) fn check_given(table: &Table, position: usize, overriding: Option<Ove
 
 /// Whether a given value of this column gives way to the sequence's.
 fn is_overridden(table: &Table, position: usize, overriding: Option<Overriding>) -> bool {
-    let identity = table.columns.get(position).is_some_and(|column| matches!(column.default, Some(Default::Identity(..))));
+    let identity =
+        table.columns.get(position).is_some_and(|column| matches!(column.default, Some(Default::Identity(..))));
     identity && overriding == Some(Overriding::User)
 }
 
@@ -203,26 +229,13 @@ impl Insert {
         let env = Arc::clone(&work.active.env);
         let shared = Arc::clone(work.shared);
         let evaluator = Evaluator { stored: &catalogs.expressions, env: &env, shared: &shared };
-        self.reserve(work).await?;
+        self.defaults.reserve(work, &self.columns, self.rows.len() as u64).await?;
         let mut rows = Vec::with_capacity(self.rows.len());
         for cells in &self.rows {
             rows.push(self.row(cells, params, &evaluator)?);
         }
         let rest = Rows { target: &self.target, conflict: self.conflict.as_ref(), returning: self.returning.as_ref() };
         rest.insert(work, rows, params, &evaluator).await
-    }
-
-    /// Takes as many values of sequences as the rows will need, so that a long statement waits once.
-    async fn reserve<D: Database>(&self, work: &mut Work<'_, D>) -> Outcome<()> {
-        let home = *work.active.catalog.home();
-        let count = self.rows.len() as u64;
-        for (position, default) in self.defaults.0.iter().enumerate() {
-            let Absent::Sequence(sequence, _) = default else { continue };
-            if !self.columns.contains(&position) && !work.shared.sequences.has(&home, *sequence, count) {
-                work.allot(*sequence, count).await?;
-            }
-        }
-        Ok(())
     }
 
     fn row(&self, cells: &[Cell], params: &[Value], evaluator: &Evaluator<'_>) -> SqlResult<Row> {
@@ -264,7 +277,8 @@ impl Rest {
         let returning = match &insert.returning {
             None => None,
             Some(items) => {
-                let mut binder = Binder::new(&target.scope, params, &setting.env).text(&parsed.whole).clause("RETURNING");
+                let mut binder =
+                    Binder::new(&target.scope, params, &setting.env).text(&parsed.whole).clause("RETURNING");
                 Some(Projection::new(items, Some(target), &mut binder)?)
             }
         };
@@ -303,9 +317,7 @@ impl Rows<'_> {
             work.deadline.check()?;
             let found = match self.conflict {
                 None => self.plain(work, &mut writer, batch)?,
-                Some(conflict) => {
-                    conflict.resolve(work, &mut writer, self.target, batch, params, evaluator).await?
-                }
+                Some(conflict) => conflict.resolve(work, &mut writer, self.target, batch, params, evaluator).await?,
             };
             count += found.len() as u64;
             if self.returning.is_some() {
@@ -348,7 +360,8 @@ pub(super) fn row_id<D: Database>(work: &mut Work<'_, D>, target: &Target) -> Op
 fn values_of(insert: &ast::Insert) -> Option<Vec<Vec<ast::Expr>>> {
     let Some(query) = &insert.source else { return Some(vec![Vec::new()]) };
     let SetExpr::Values(values) = &*query.body else { return None };
-    let plain = query.with.is_none() && query.order_by.is_none() && query.limit_clause.is_none() && query.fetch.is_none();
+    let plain =
+        query.with.is_none() && query.order_by.is_none() && query.limit_clause.is_none() && query.fetch.is_none();
     if !plain {
         return None;
     }

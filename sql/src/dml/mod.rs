@@ -7,7 +7,9 @@
 mod conflict;
 mod delete;
 mod insert;
+mod joined;
 mod projection;
+pub(crate) mod query;
 mod select;
 mod stored;
 mod target;
@@ -16,12 +18,14 @@ mod update;
 use std::rc::Rc;
 
 use annulus_relation::ops::{Checks, Surroundings, Tuple, Writer};
-use annulus_relation::transaction::Mode;
+use annulus_relation::transaction::{Mode, Transaction};
 use annulus_relation::{Outcome, Row, Value};
 use annulus_txn::interface::Database;
 
 pub(crate) use delete::Delete;
 pub(crate) use insert::Insert;
+pub(crate) use joined::{InsertQuery, Joined};
+pub(crate) use projection::Projection;
 pub(crate) use select::{Scan, Select};
 pub(crate) use stored::{Evaluator, StoredExpressions};
 pub(crate) use update::Update;
@@ -36,6 +40,24 @@ use target::{Access, Target};
 const STRETCH: u32 = 1_000;
 
 impl<D: Database> Work<'_, D> {
+    /// A statement of its own reads all at one instant from now on.
+    pub(crate) async fn pin(&mut self, partitions: &[annulus_base::PartitionId]) -> Outcome<()> {
+        if self.active.transaction.mode() == Mode::Statement && !self.active.transaction.has_writes() {
+            self.active.transaction.pin(partitions, self.deadline.left()).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what a statement of its own has read; whether it could.
+    pub(crate) fn restart(&mut self) -> bool {
+        let fresh = self.active.transaction.mode() == Mode::Statement && !self.active.transaction.has_writes();
+        if fresh {
+            let start = self.active.transaction.start();
+            self.active.transaction = Transaction::new(self.server.db.clone(), Mode::Statement, start);
+        }
+        fresh
+    }
+
     /// When a unique key that exists already is found out.
     fn checks(&self) -> Checks {
         match self.active.transaction.mode() {

@@ -110,9 +110,7 @@ fn named(expr: &Ast) -> Option<String> {
         }
         Ast::TypedString(typed) => crate::bind::sql_type(&typed.data_type).ok()?.catalog_name(),
         Ast::Interval(_) => "interval".to_owned(),
-        Ast::Case { else_result, .. } => {
-            else_result.as_deref().and_then(named).unwrap_or_else(|| "case".to_owned())
-        }
+        Ast::Case { else_result, .. } => else_result.as_deref().and_then(named).unwrap_or_else(|| "case".to_owned()),
         Ast::Array(_) => "array".to_owned(),
         Ast::Extract { .. } => "extract".to_owned(),
         Ast::Ceil { .. } => "ceil".to_owned(),

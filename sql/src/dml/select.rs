@@ -6,16 +6,15 @@ use std::sync::Arc;
 use annulus_relation::catalog::KeyPart;
 use annulus_relation::error::SqlState;
 use annulus_relation::ops::Cursor;
-use annulus_relation::transaction::{Mode, Transaction};
-use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
 use annulus_relation::value::CastContext;
+use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::Database;
 use datafusion::sql::sqlparser::ast::{self, GroupByExpr, LimitClause, OrderByKind, SetExpr};
 
+use super::Source;
 use super::projection::Projection;
 use super::stored::Evaluator;
 use super::target::{Target, only_table};
-use super::Source;
 use crate::bind::{Binder, EvalContext, Expr, ParamTypes, Scope, needs_query};
 use crate::parse::Parsed;
 use crate::session::answer::Tag;
@@ -186,26 +185,6 @@ impl Scan {
     }
 }
 
-impl<D: Database> Work<'_, D> {
-    /// A statement of its own reads all at one instant from now on.
-    async fn pin(&mut self, partitions: &[annulus_base::PartitionId]) -> Outcome<()> {
-        if self.active.transaction.mode() == Mode::Statement && !self.active.transaction.has_writes() {
-            self.active.transaction.pin(partitions, self.deadline.left()).await?;
-        }
-        Ok(())
-    }
-
-    /// Forgets what a statement of its own has read; whether it could.
-    fn restart(&mut self) -> bool {
-        let fresh = self.active.transaction.mode() == Mode::Statement && !self.active.transaction.has_writes();
-        if fresh {
-            let start = self.active.transaction.start();
-            self.active.transaction = Transaction::new(self.server.db.clone(), Mode::Statement, start);
-        }
-        fresh
-    }
-}
-
 /// The number of rows that `LIMIT` or `OFFSET` says.
 fn count(expr: Option<&Expr>, params: &[Value], context: &EvalContext<'_>, word: &str) -> SqlResult<Option<u64>> {
     let Some(expr) = expr else { return Ok(None) };
@@ -224,7 +203,8 @@ fn count(expr: Option<&Expr>, params: &[Value], context: &EvalContext<'_>, word:
 /// The table of a name; `None` if it is something that the query engine knows (a view, a system table).
 fn user_table(setting: &Setting<'_>, name: &ast::ObjectName, alias: Option<&str>) -> SqlResult<Option<Target>> {
     use annulus_relation::catalog::Relation;
-    let names = crate::names::Names { catalog: setting.catalog, path: &setting.path, database: &setting.shared.database };
+    let names =
+        crate::names::Names { catalog: setting.catalog, path: &setting.path, database: &setting.shared.database };
     match names.find(&crate::names::name_of(name, names.database)?) {
         Some(Relation::Table(table)) => Target::of(setting, Arc::clone(table), alias).map(Some),
         _ => Ok(None),
@@ -240,7 +220,8 @@ fn plain(query: &ast::Query) -> Option<&ast::Select> {
         && query.settings.is_none()
         && query.format_clause.is_none()
         && query.pipe_operators.is_empty();
-    let ungrouped = matches!(&select.group_by, GroupByExpr::Expressions(exprs, more) if exprs.is_empty() && more.is_empty());
+    let ungrouped =
+        matches!(&select.group_by, GroupByExpr::Expressions(exprs, more) if exprs.is_empty() && more.is_empty());
     let simple = select.distinct.is_none()
         && select.top.is_none()
         && select.exclude.is_none()
@@ -317,7 +298,8 @@ fn sort_column(expr: &ast::Expr, projection: &Projection, binder: &mut Binder<'_
             projection.exprs.get(place.checked_sub(1)?)?.as_column()
         }
         ast::Expr::Identifier(ident) => {
-            let mut named = projection.columns.iter().zip(&projection.exprs).filter(|(column, _)| column.name == ident.value);
+            let mut named =
+                projection.columns.iter().zip(&projection.exprs).filter(|(column, _)| column.name == ident.value);
             match (named.next(), named.next()) {
                 (Some((_, expr)), None) => expr.as_column(),
                 (None, _) => binder.bind(expr).ok()?.as_column(),

@@ -36,9 +36,11 @@ impl StoredExpressions {
         let same = |bound: &Bound| {
             let mut columns = table.columns.iter();
             bound.columns.len() == table.columns.len()
-                && bound.columns.iter().zip(&mut columns).all(|((id, name, ty), column)| {
-                    *id == column.id && *name == column.name && *ty == column.ty
-                })
+                && bound
+                    .columns
+                    .iter()
+                    .zip(&mut columns)
+                    .all(|((id, name, ty), column)| *id == column.id && *name == column.name && *ty == column.ty)
         };
         if let Some(bound) = self.bound.borrow().get(&key).filter(|bound| same(bound)) {
             return Ok(Rc::clone(&bound.expr));

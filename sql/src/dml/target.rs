@@ -50,6 +50,22 @@ impl Target {
     }
 }
 
+impl Target {
+    /// The values of the primary key in a row.
+    pub fn primary_key(&self, row: &[Value]) -> Vec<Value> {
+        let keys = self.table.indexes.first().into_iter().flat_map(|index| &index.keys);
+        let value = |id: u16| {
+            let position = self.table.columns.iter().position(|column| column.id == id);
+            position.and_then(|position| row.get(position).cloned()).unwrap_or(Value::Null)
+        };
+        let columns = keys.filter_map(|key| match key.part {
+            KeyPart::Column(id) => Some(value(id)),
+            KeyPart::Expression(..) => None,
+        });
+        columns.collect()
+    }
+}
+
 /// The table of a `FROM` that has nothing but one; `None` if there is more to it.
 pub(crate) fn only_table(from: &TableWithJoins) -> Option<(&ObjectName, Option<&str>)> {
     match (&from.relation, from.joins.as_slice()) {
@@ -141,7 +157,9 @@ impl Access {
             let Some(column) = table.columns.iter().position(|column| column.id == id) else { break };
             let ty = &table.columns[column].ty;
             let on = |operators: &[&str]| {
-                conditions.iter().find(|condition| condition.column == column && operators.contains(&condition.operator))
+                conditions
+                    .iter()
+                    .find(|condition| condition.column == column && operators.contains(&condition.operator))
             };
             if let Some(condition) = on(&["="]) {
                 let value = condition.value.clone();
@@ -184,9 +202,7 @@ impl Access {
         let mut prefixes: Vec<Vec<Value>> = vec![Vec::new()];
         for equal in &self.equal {
             let values: Vec<Value> = match equal {
-                Alternatives::One(expr, ty) => {
-                    as_key(expr.eval(&[], params, &context)?, ty).into_iter().collect()
-                }
+                Alternatives::One(expr, ty) => as_key(expr.eval(&[], params, &context)?, ty).into_iter().collect(),
                 Alternatives::Any(expr, ty) => match expr.eval(&[], params, &context)? {
                     Value::Array(elements) => {
                         let mut values: Vec<Value> =

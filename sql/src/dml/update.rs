@@ -88,14 +88,16 @@ pub(crate) fn pairs(list: &[ast::Assignment]) -> SqlResult<Vec<(&ast::ObjectName
                 let message = "number of columns does not match number of values";
                 return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
             }
-            (AssignmentTarget::Tuple(names), value) if names.len() == 1 => found.extend(names.iter().map(|name| (name, value))),
+            (AssignmentTarget::Tuple(names), value) if names.len() == 1 => {
+                found.extend(names.iter().map(|name| (name, value)))
+            }
             (AssignmentTarget::Tuple(_), _) => return Err(SqlError::unsupported("several columns from one subquery")),
         }
     }
     Ok(found)
 }
 
-fn column_of(name: &ast::ObjectName, target: &Target) -> SqlResult<usize> {
+pub(crate) fn column_of(name: &ast::ObjectName, target: &Target) -> SqlResult<usize> {
     let Some(ident) = name.0.last().and_then(|part| part.as_ident()).filter(|_| name.0.len() == 1) else {
         return Err(SqlError::unsupported("an assignment to a field of a column"));
     };
@@ -106,7 +108,7 @@ fn column_of(name: &ast::ObjectName, target: &Target) -> SqlResult<usize> {
 }
 
 /// `428C9` for columns that make their own values.
-fn check_assigned(column: &annulus_relation::catalog::Column) -> SqlResult<()> {
+pub(crate) fn check_assigned(column: &annulus_relation::catalog::Column) -> SqlResult<()> {
     let message = format!("column \"{}\" can only be updated to DEFAULT", column.name);
     match &column.default {
         Some(Default::Generated(_)) => Err(SqlError::new(SqlState::GENERATED_ALWAYS, message)

@@ -17,12 +17,7 @@ impl std::fmt::Display for Shown<'_> {
 }
 
 /// The lines of a plan; with what it did if it ran.
-pub(super) fn lines(
-    plan: &dyn ExecutionPlan,
-    how: Explain,
-    planned: Duration,
-    ran: Option<Duration>,
-) -> Vec<String> {
+pub(super) fn lines(plan: &dyn ExecutionPlan, how: Explain, planned: Duration, ran: Option<Duration>) -> Vec<String> {
     let mut lines = Vec::new();
     node(plan, how, 0, &mut lines);
     if let Some(ran) = ran {

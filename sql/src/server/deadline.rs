@@ -47,9 +47,7 @@ impl Deadline {
     pub fn check(&self) -> SqlResult<()> {
         match self.passed() {
             false => Ok(()),
-            true => {
-                Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to statement timeout"))
-            }
+            true => Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to statement timeout")),
         }
     }
 }

@@ -43,9 +43,9 @@ pub(crate) fn to_sql(failure: Failure) -> SqlError {
 pub(crate) fn of_transaction(error: &TxnError) -> SqlError {
     let retry = "The transaction might succeed if retried.";
     match error {
-        TxnError::Conflict(key) => {
-            serialization("could not serialize access due to concurrent update").detail(format!("Conflicting key: {key}.")).hint(retry)
-        }
+        TxnError::Conflict(key) => serialization("could not serialize access due to concurrent update")
+            .detail(format!("Conflicting key: {key}."))
+            .hint(retry),
         TxnError::Wounded => serialization("could not serialize access: an older transaction took a lock").hint(retry),
         TxnError::Locked(holder) => serialization("could not serialize access due to a lock")
             .detail(format!("Conflicting key: {}. Transaction {} holds it.", holder.key, holder.txn))

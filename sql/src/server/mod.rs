@@ -7,8 +7,11 @@
 pub(crate) mod catalogs;
 pub(crate) mod deadline;
 pub(crate) mod failure;
+mod scope;
 pub(crate) mod sequences;
 pub(crate) mod shared;
+pub(crate) mod statements;
+pub(crate) mod statistics;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,17 +20,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annulus_base::time::Micros;
-use annulus_relation::SqlResult;
 use annulus_relation::catalog::{DatabaseInfo, Databases};
 use annulus_relation::failure::Outcome;
+use annulus_relation::{SqlResult, Value};
 use annulus_txn::interface::Database;
 
+use crate::query::QueryEngine;
 use crate::session::{Session, Settings, Startup};
 use catalogs::Catalogs;
 use deadline::Deadline;
 use failure::to_sql;
 use sequences::Sequences;
 use shared::Shared;
+use statements::Statements;
+use statistics::Sampled;
 
 /// How the SQL of a node behaves.
 #[derive(Clone, Debug)]
@@ -38,16 +44,67 @@ pub struct Config {
     pub slow_statement: Option<Duration>,
     /// What `version()` says.
     pub version: String,
+    /// How many threads run queries.
+    pub query_threads: usize,
+    /// How much memory all queries together may keep, in bytes.
+    pub query_memory: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { node: 1, slow_statement: None, version: format!("annulus {}", env!("CARGO_PKG_VERSION")) }
+        let version = format!("annulus {}", env!("CARGO_PKG_VERSION"));
+        Self { node: 1, slow_statement: None, version, query_threads: 2, query_memory: 256 << 20 }
+    }
+}
+
+/// What a session does, as `pg_stat_activity` shows it. Times are microseconds since 2000-01-01 UTC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Activity {
+    /// The session's number.
+    pub id: i32,
+    /// Its database.
+    pub database: String,
+    /// Its user.
+    pub user: String,
+    /// What the client calls itself.
+    pub application: String,
+    /// The client's address.
+    pub address: String,
+    /// When it connected.
+    pub since: i64,
+    /// What it does: `active`, `idle`, `idle in transaction` ...
+    pub state: &'static str,
+    /// Its statement, or the last one.
+    pub query: String,
+    /// When that began.
+    pub query_since: i64,
+}
+
+impl Activity {
+    fn row(&self) -> Vec<(&'static str, Value)> {
+        let text = |text: &str| Value::text(text);
+        vec![
+            ("datname", text(&self.database)),
+            ("pid", Value::Int4(self.id)),
+            ("usename", text(&self.user)),
+            ("application_name", text(&self.application)),
+            ("backend_start", Value::Timestamptz(self.since)),
+            ("query_start", Value::Timestamptz(self.query_since)),
+            ("state", text(self.state)),
+            ("query", text(&self.query)),
+            ("backend_type", text("client backend")),
+        ]
     }
 }
 
 /// The connections of a node, as statements see them.
 pub trait Clients {
+    /// What all sessions do.
+    fn activity(&self) -> Vec<Activity>;
+
+    /// A statement took longer than the configuration allows without notice.
+    fn slow(&self, session: i32, statement: &str, took: Duration);
+
     /// Cancels the statement of a session; whether there is such a session.
     fn cancel(&self, session: i32) -> bool;
 
@@ -60,6 +117,12 @@ pub trait Clients {
 pub struct NoClients;
 
 impl Clients for NoClients {
+    fn activity(&self) -> Vec<Activity> {
+        Vec::new()
+    }
+
+    fn slow(&self, _: i32, _: &str, _: Duration) {}
+
     fn cancel(&self, _: i32) -> bool {
         false
     }
@@ -74,15 +137,30 @@ pub struct Server<D: Database> {
     pub(crate) db: D,
     pub(crate) config: Config,
     pub(crate) clients: Rc<dyn Clients>,
+    pub(crate) engine: QueryEngine,
     pub(crate) sequences: Arc<Sequences>,
+    pub(crate) statements: Arc<Statements>,
+    pub(crate) statistics: Arc<Sampled>,
     catalogs: RefCell<BTreeMap<u32, Rc<Catalogs>>>,
 }
 
 impl<D: Database> Server<D> {
     /// The SQL of a node, over its database.
-    pub fn new(db: D, config: Config, clients: Rc<dyn Clients>) -> Rc<Self> {
-        let sequences = Arc::new(Sequences::default());
-        Rc::new(Self { db, config, clients, sequences, catalogs: RefCell::new(BTreeMap::new()) })
+    ///
+    /// # Errors
+    /// `58000` if the threads of queries cannot be started.
+    pub fn new(db: D, config: Config, clients: Rc<dyn Clients>) -> SqlResult<Rc<Self>> {
+        let engine = QueryEngine::new(config.query_threads, config.query_memory)?;
+        Ok(Rc::new(Self {
+            db,
+            config,
+            clients,
+            engine,
+            sequences: Arc::default(),
+            statements: Arc::default(),
+            statistics: Arc::default(),
+            catalogs: RefCell::default(),
+        }))
     }
 
     /// A session for a client.

@@ -15,8 +15,10 @@ use annulus_relation::value::Env;
 use annulus_relation::{SqlError, SqlResult, Value};
 use annulus_txn::interface::Database;
 
-use super::Server;
 use super::sequences::Sequences;
+use super::statements::Statements;
+use super::statistics::Sampled;
+use super::{Activity, Server};
 use crate::session::Settings;
 
 /// Seconds between the epochs of Unix and PostgreSQL.
@@ -46,6 +48,10 @@ pub(crate) struct Shared {
     /// The catalog that names are looked up in: that of the statement at work.
     pub catalog: Mutex<Arc<Catalog>>,
     pub sequences: Arc<Sequences>,
+    pub statements: Arc<Statements>,
+    pub statistics: Arc<Sampled>,
+    /// The sessions of the node, as told when the statement began.
+    pub activity: Mutex<Vec<Activity>>,
     pub node: u32,
     statement_start: AtomicI64,
     need: Mutex<Option<Need>>,
@@ -89,6 +95,9 @@ impl Shared {
             settings: Mutex::new(settings),
             catalog: Mutex::new(catalog),
             sequences: Arc::clone(&server.sequences),
+            statements: Arc::clone(&server.statements),
+            statistics: Arc::clone(&server.statistics),
+            activity: Mutex::new(Vec::new()),
             node: server.config.node,
             statement_start: AtomicI64::new(now()),
             need: Mutex::new(None),

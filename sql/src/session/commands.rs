@@ -81,9 +81,7 @@ impl<D: Database> Session<D> {
     fn follow(&mut self, name: &str) -> SqlResult<()> {
         let value = self.shared.settings().get(name).unwrap_or_default();
         match name {
-            "transaction_read_only" => {
-                self.set_modes(Modes { read_only: Some(value == "on"), ..Modes::default() })
-            }
+            "transaction_read_only" => self.set_modes(Modes { read_only: Some(value == "on"), ..Modes::default() }),
             "transaction_isolation" | "default_transaction_isolation" => {
                 let levels = [Isolation::RepeatableRead, Isolation::ReadCommitted, Isolation::ReadUncommitted];
                 self.explain_isolation(levels.into_iter().find(|level| level.name() == value));
@@ -120,7 +118,8 @@ impl<D: Database> Session<D> {
             Some(name) => vec![vec![Value::text(settings.show(name)?)]],
             None => {
                 let all = settings.all().into_iter();
-                all.map(|(name, value, about)| vec![Value::text(name), Value::text(value), Value::text(about)]).collect()
+                all.map(|(name, value, about)| vec![Value::text(name), Value::text(value), Value::text(about)])
+                    .collect()
             }
         };
         Ok(Produced::rows(rows, Tag::word("SHOW")))

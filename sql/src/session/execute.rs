@@ -2,17 +2,19 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::ops::explain;
 use annulus_relation::transaction::Mode;
-use annulus_relation::{SqlError, SqlResult};
+use annulus_relation::{Row, SqlError, SqlResult};
 use annulus_txn::interface::{Database, TxnError};
 
-use super::answer::{Run, Step};
+use super::answer::{Run, Step, Tag};
 use super::portal::{Produced, Rows, State};
 use super::{Active, Portal, Session};
+use crate::dml::query::next;
 use crate::parse::Statement;
 use crate::server::deadline::Deadline;
 use crate::server::failure::{is_about_catalog, is_retryable, to_sql};
@@ -36,6 +38,7 @@ impl<D: Database> Session<D> {
     pub async fn run(&mut self, portal: &mut Portal, run: Run) -> SqlResult<Step> {
         if let State::Fresh = portal.state {
             self.shared.begin_statement();
+            portal.began = Some(Instant::now());
             let produced = self.begin_portal(portal, run.last).await?;
             portal.state = State::Open(produced);
         }
@@ -49,22 +52,18 @@ impl<D: Database> Session<D> {
         };
         let rows = match &mut produced.rows {
             Rows::Ready(rows) => rows.by_ref().take(run.most).collect::<Vec<_>>(),
-            Rows::Scan(ready, scan) => {
-                let deadline = Deadline::new(self.shared.settings().statement_timeout());
-                let Self { server, catalogs, shared, active: Some(active), news, .. } = self else {
-                    return Err(ended());
-                };
-                let mut work = Work { server, catalogs, shared, active, deadline, news };
-                while ready.len() == 0 {
-                    match scan.next(&mut work, STRETCH).await.map_err(to_sql)? {
-                        Some(rows) => *ready = rows.into_iter(),
-                        None => break,
-                    }
+            Rows::Scan(ready, _) | Rows::Query(ready, _) if ready.len() > 0 => ready.by_ref().take(run.most).collect(),
+            more => {
+                let mut ready = self.more(more).await?.into_iter();
+                let rows = ready.by_ref().take(run.most).collect();
+                if let Rows::Scan(rest, _) | Rows::Query(rest, _) = more {
+                    *rest = ready;
                 }
-                ready.by_ref().take(run.most).collect()
+                rows
             }
         };
         if !rows.is_empty() {
+            portal.given += rows.len() as u64;
             return Ok(Step::Rows(rows));
         }
         if run.last {
@@ -73,14 +72,52 @@ impl<D: Database> Session<D> {
         let State::Open(produced) = std::mem::replace(&mut portal.state, State::Done) else {
             return Err(ended());
         };
+        self.note(portal, &produced.tag);
         Ok(Step::End(produced.tag))
+    }
+
+    /// Keeps how long a statement took.
+    fn note(&self, portal: &Portal, tag: &Tag) {
+        let (Some(began), false) = (portal.began, matches!(portal.analyzed.plan, Plan::Command | Plan::Empty)) else {
+            return;
+        };
+        let took = began.elapsed();
+        let changed = match tag {
+            Tag::Text(text) => text.rsplit_once(' ').and_then(|(_, count)| count.parse().ok()).unwrap_or(0),
+            Tag::Rows(_) | Tag::Empty => 0,
+        };
+        let text = &portal.analyzed.parsed.text;
+        self.shared.statements.note(text, took, portal.given.max(changed));
+        if self.server.config.slow_statement.is_some_and(|slow| took >= slow) {
+            self.server.clients.slow(self.shared.id, text, took);
+        }
+    }
+
+    /// Reads on; no rows: there are no more.
+    async fn more(&mut self, rows: &mut Rows) -> SqlResult<Vec<Row>> {
+        let deadline = self.deadline();
+        let Self { server, catalogs, shared, active: Some(active), news, .. } = self else {
+            return Err(ended());
+        };
+        let mut work = Work { server, catalogs, shared, active, deadline, news };
+        loop {
+            let found = match rows {
+                Rows::Ready(_) => None,
+                Rows::Scan(_, scan) => scan.next(&mut work, STRETCH).await.map_err(to_sql)?,
+                Rows::Query(_, running) => next(running, &mut work).await.map_err(to_sql)?,
+            };
+            match found {
+                Some(rows) if rows.is_empty() => {}
+                found => return Ok(found.unwrap_or_default()),
+            }
+        }
     }
 
     async fn begin_portal(&mut self, portal: &mut Portal, last: bool) -> SqlResult<Produced> {
         self.check_failed(&portal.analyzed.parsed)?;
         let parsed = Rc::clone(&portal.analyzed.parsed);
         if let Plan::Empty = portal.analyzed.plan {
-            return Ok(Produced::tag(super::answer::Tag::Empty));
+            return Ok(Produced::tag(Tag::Empty));
         }
         if let Plan::Command = portal.analyzed.plan {
             if let Statement::Execute { name, arguments } = &parsed.statement {

@@ -8,6 +8,7 @@ use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 use crate::bind::{Constant, SystemFunctions, quote_name};
 use crate::names::{Name, path_ids, split_name};
 use crate::server::shared::{Need, Shared, lock, now};
+use crate::system::SystemCatalog;
 
 impl SystemFunctions for Shared {
     fn fact(&self, which: Constant) -> String {
@@ -105,18 +106,21 @@ impl SystemFunctions for Shared {
     fn object(&self, kind: &SqlType, name: &str) -> SqlResult<Option<u32>> {
         let catalog = self.catalog();
         match kind {
-            SqlType::Regnamespace => Ok(catalog.schema(&split_name(name)?.name).map(|schema| schema.id)),
-            SqlType::Regclass => Ok(self.find(&catalog, &split_name(name)?).map(|relation| relation.id())),
-            _ => Ok(None),
+            SqlType::Regclass => match self.find(&catalog, &split_name(name)?).map(|relation| relation.id()) {
+                Some(id) => Ok(Some(id)),
+                None => SystemCatalog(&self.own_scope()).object(kind, name),
+            },
+            _ => SystemCatalog(&self.own_scope()).object(kind, name),
         }
     }
 
     fn object_name(&self, kind: &SqlType, oid: u32) -> Option<String> {
         let catalog = self.catalog();
         match kind {
-            SqlType::Regnamespace => catalog.schema_by_id(oid).map(|schema| quote_name(&schema.name)),
-            SqlType::Regclass => self.relation_name(&catalog, oid),
-            _ => None,
+            SqlType::Regclass => {
+                self.relation_name(&catalog, oid).or_else(|| SystemCatalog(&self.own_scope()).object_name(kind, oid))
+            }
+            _ => SystemCatalog(&self.own_scope()).object_name(kind, oid),
         }
     }
 
@@ -130,8 +134,11 @@ impl SystemFunctions for Shared {
             ("pg_sleep", [Value::Float8(seconds)]) => self.sleep(*seconds),
             ("pg_cancel_backend", [Value::Int4(session)]) => self.signal(*session, false),
             ("pg_terminate_backend", [Value::Int4(session), ..]) => self.signal(*session, true),
-            (_, args) if args.iter().any(Value::is_null) => Ok(Value::Null),
-            _ => Err(SqlError::unsupported(format!("the function {function}"))),
+            ("node_id", []) => Ok(Value::text(format!("n{}", self.node))),
+            _ => match SystemCatalog(&self.own_scope()).call(function, args) {
+                Some(answer) => answer,
+                None => Err(SqlError::unsupported(format!("the function {function}"))),
+            },
         }
     }
 }
@@ -150,7 +157,10 @@ impl Shared {
     fn find<'c>(&self, catalog: &'c Catalog, name: &Name) -> Option<Relation<'c>> {
         match &name.schema {
             Some(schema) => catalog.relation(catalog.schema(schema)?.id, &name.name),
-            None => catalog.resolve(&path_ids(catalog, &self.settings().search_path()), &name.name),
+            None => {
+                let path = self.settings().search_path();
+                catalog.resolve(&path_ids(catalog, &path), &name.name)
+            }
         }
     }
 
@@ -162,7 +172,8 @@ impl Shared {
             (_, _, Some(sequence)) => (sequence.schema, sequence.name.clone()),
             _ => catalog.index_by_id(oid).map(|(table, index)| (table.schema, index.name.clone()))?,
         };
-        let path = path_ids(catalog, &self.settings().search_path());
+        let path = self.settings().search_path();
+        let path = path_ids(catalog, &path);
         if catalog.resolve(&path, &name).is_some_and(|found| found.id() == oid) {
             return Some(quote_name(&name));
         }

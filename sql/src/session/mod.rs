@@ -16,9 +16,9 @@ mod functions;
 mod portal;
 mod prepared;
 mod settings;
-mod transaction;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 use std::cell::Cell;
 use std::collections::HashMap;

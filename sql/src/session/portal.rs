@@ -1,12 +1,14 @@
 //! A statement with its parameters, at work or not begun.
 
 use std::rc::Rc;
+use std::time::Instant;
 use std::vec;
 
 use annulus_relation::{Row, Value};
 
 use super::answer::{Column, Tag};
 use crate::dml::Scan;
+use crate::query::Running;
 use crate::statement::Analyzed;
 
 /// A statement with its parameters, at work or not begun.
@@ -14,6 +16,11 @@ pub struct Portal {
     pub(super) analyzed: Rc<Analyzed>,
     pub(super) parameters: Vec<Value>,
     pub(super) state: State,
+    /// When it began, and how many rows it has given.
+    pub(super) began: Option<Instant>,
+    pub(super) given: u64,
+    /// Whether the client may know its columns already.
+    pub(super) described: bool,
 }
 
 /// How far a portal is.
@@ -38,6 +45,8 @@ pub(crate) enum Rows {
     Ready(vec::IntoIter<Row>),
     /// Some, and where to read on.
     Scan(vec::IntoIter<Row>, Box<Scan>),
+    /// Some, and the query that gives more.
+    Query(vec::IntoIter<Row>, Box<Running>),
 }
 
 impl Produced {
@@ -55,14 +64,19 @@ impl Produced {
     pub const fn streams(&self) -> bool {
         match self.rows {
             Rows::Ready(_) => false,
-            Rows::Scan(..) => true,
+            Rows::Scan(..) | Rows::Query(..) => true,
         }
     }
 }
 
 impl Portal {
     pub(crate) fn new(analyzed: Rc<Analyzed>, parameters: Vec<Value>) -> Self {
-        Self { analyzed, parameters, state: State::Fresh }
+        Self { analyzed, parameters, state: State::Fresh, began: None, given: 0, described: false }
+    }
+
+    /// A portal of a prepared statement.
+    pub(crate) fn described(analyzed: Rc<Analyzed>, parameters: Vec<Value>) -> Self {
+        Self { described: true, ..Self::new(analyzed, parameters) }
     }
 
     pub(crate) fn analyzed(&self) -> &Rc<Analyzed> {
@@ -79,7 +93,8 @@ impl Portal {
         matches!(self.state, State::Done)
     }
 
-    /// Its columns; `None` if it returns no rows.
+    /// Its columns; `None` if it returns no rows. Those of a simple query are known for sure once it has been run for
+    /// the first time: it may have been analyzed again.
     #[must_use]
     pub fn columns(&self) -> Option<Rc<[Column]>> {
         self.analyzed.columns.clone()

@@ -11,7 +11,6 @@ use annulus_txn::interface::Database;
 use super::answer::Description;
 use super::{Portal, Script, Session};
 use crate::parse::{Parsed, parse, shape};
-use crate::server::deadline::Deadline;
 use crate::server::failure::to_sql;
 use crate::statement::{Analyzed, Setting, analyze, literal_values};
 
@@ -62,7 +61,7 @@ impl<D: Database> Session<D> {
     ) -> SqlResult<Rc<Analyzed>> {
         self.shared.use_catalog(catalog);
         let path = self.shared.settings().search_path();
-        let setting = Setting { shared: &self.shared, catalog, path, env: self.env(), server: &self.server.config };
+        let setting = Setting { shared: &self.shared, catalog, path, env: self.env(), engine: &self.server.engine };
         analyze(parsed, declared, &setting).map(Rc::new)
     }
 
@@ -227,28 +226,27 @@ impl<D: Database> Session<D> {
     pub async fn bind(&mut self, statement: &str, parameters: Vec<Value>) -> SqlResult<Portal> {
         let prepared = self.find(statement)?;
         let analyzed = self.refresh(&prepared).await?;
-        Ok(Portal::new(analyzed, parameters))
+        Ok(Portal::described(analyzed, parameters))
     }
 
     /// Analyzes a portal's statement again, if its transaction sees another catalog than it was analyzed with.
-    pub(super) fn renew(&self, portal: &mut Portal, catalog: &Arc<annulus_relation::catalog::Catalog>) -> SqlResult<()> {
+    pub(super) fn renew(
+        &self,
+        portal: &mut Portal,
+        catalog: &Arc<annulus_relation::catalog::Catalog>,
+    ) -> SqlResult<()> {
         let path = self.shared.settings().search_path();
         if portal.analyzed.fits(Some(catalog), &path) {
             return Ok(());
         }
         let declared: Vec<Option<SqlType>> = portal.analyzed.parameters.iter().cloned().map(Some).collect();
         let found = self.analyze_with(&portal.analyzed.parsed, &declared, catalog)?;
-        if found.columns != portal.analyzed.columns {
+        if found.columns != portal.analyzed.columns && portal.described {
             let message = "cached plan must not change result type";
             return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
         }
         portal.analyzed = found;
         Ok(())
-    }
-
-    /// The time that statements have which only prepare others.
-    pub(super) fn short(&self) -> Deadline {
-        self.deadline()
     }
 }
 
@@ -256,7 +254,7 @@ fn declared_type(oid: u32) -> SqlResult<Option<SqlType>> {
     if oid == 0 {
         return Ok(None);
     }
-    SqlType::from_oid(oid).map(Some).ok_or_else(|| {
-        SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type with OID {oid} does not exist"))
-    })
+    SqlType::from_oid(oid)
+        .map(Some)
+        .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type with OID {oid} does not exist")))
 }

@@ -177,9 +177,9 @@ impl Settings {
     /// All settings: name, value and what it is about.
     #[must_use]
     pub fn all(&self) -> Vec<(String, String, &'static str)> {
-        let known = all_known().iter().map(|known| {
-            (known.name.to_owned(), self.get(known.name).unwrap_or_default(), known.about)
-        });
+        let known = all_known()
+            .iter()
+            .map(|known| (known.name.to_owned(), self.get(known.name).unwrap_or_default(), known.about));
         let own = self.current.texts.iter().filter(|(name, _)| find(name).is_none());
         let mut all: Vec<_> = known.chain(own.map(|(name, value)| (name.clone(), value.to_string(), ""))).collect();
         all.sort();

@@ -9,9 +9,9 @@ use annulus_relation::transaction::{Done, Mode};
 use annulus_relation::{SqlError, SqlResult};
 use annulus_txn::interface::{Database, TxnError};
 
+use super::Session;
 use super::active::{Active, Opening};
 use super::answer::Tag;
-use super::Session;
 use crate::parse::{Isolation, Modes};
 use crate::server::deadline::Deadline;
 use crate::server::failure::{is_about_catalog, to_sql};

@@ -9,7 +9,8 @@ use datafusion::sql::sqlparser::ast;
 use super::{Analyzed, Plan, Setting};
 use crate::bind::ParamTypes;
 use crate::ddl::definition_name;
-use crate::dml::{Delete, Insert, Select, Update};
+use crate::dml::query::Query;
+use crate::dml::{Delete, Insert, InsertQuery, Joined, Projection, Select, Update};
 use crate::parse::{Parsed, Statement};
 use crate::session::answer::Column;
 
@@ -41,26 +42,47 @@ fn analyze_sql(
     let mut params = ParamTypes::declared(declared.to_vec());
     let (plan, columns) = match statement {
         ast::Statement::Query(query) => {
-            let select = Select::new(query, parsed, setting, &mut params)?.ok_or_else(|| later("this query"))?;
-            let columns = select.projection.columns.clone();
-            (Plan::Select(Rc::new(select)), Some(columns))
+            let found = Select::new(query, parsed, setting, &mut params)?;
+            match found {
+                Some(select) => {
+                    let columns = select.projection.columns.clone();
+                    (Plan::Select(Rc::new(select)), Some(columns))
+                }
+                None => {
+                    refuse_locks(query)?;
+                    params = ParamTypes::declared(declared.to_vec());
+                    let query = Query::new(query, &parsed.whole, &[], setting, &mut params)?;
+                    let columns = query.columns.clone();
+                    (Plan::Query(query), Some(columns))
+                }
+            }
         }
-        ast::Statement::Insert(insert) => {
-            let insert = Insert::new(insert, parsed, setting, &mut params)?.ok_or_else(|| later("INSERT from a query"))?;
-            let columns = insert.returning.as_ref().map(|returning| returning.columns.clone());
-            (Plan::Insert(insert), columns)
-        }
-        ast::Statement::Update(update) => {
-            let update = Update::new(update, parsed, setting, &mut params)?.ok_or_else(|| later("UPDATE with a query"))?;
-            let columns = update.returning.as_ref().map(|returning| returning.columns.clone());
-            (Plan::Update(update), columns)
-        }
-        ast::Statement::Delete(delete) => {
-            let delete = Delete::new(delete, parsed, setting, &mut params)?.ok_or_else(|| later("DELETE with a query"))?;
-            let columns = delete.returning.as_ref().map(|returning| returning.columns.clone());
-            (Plan::Delete(delete), columns)
-        }
-        _ => return Err(later("this statement")),
+        ast::Statement::Insert(insert) => match Insert::new(insert, parsed, setting, &mut params)? {
+            Some(insert) => {
+                let columns = returned(insert.returning.as_ref());
+                (Plan::Insert(insert), columns)
+            }
+            None => {
+                let insert = InsertQuery::new(insert, parsed, setting, &mut params)?;
+                let columns = returned(insert.returning());
+                (Plan::InsertQuery(insert), columns)
+            }
+        },
+        ast::Statement::Update(update) => match Update::new(update, parsed, setting, &mut params)? {
+            Some(update) => {
+                let columns = returned(update.returning.as_ref());
+                (Plan::Update(update), columns)
+            }
+            None => joined(Joined::update(update, parsed, setting, &mut params)?),
+        },
+        ast::Statement::Delete(delete) => match Delete::new(delete, parsed, setting, &mut params)? {
+            Some(delete) => {
+                let columns = returned(delete.returning.as_ref());
+                (Plan::Delete(delete), columns)
+            }
+            None => joined(Joined::delete(delete, parsed, setting, &mut params)?),
+        },
+        _ => return Err(SqlError::unsupported("this statement")),
     };
     Ok(Analyzed {
         parsed: Rc::clone(parsed),
@@ -72,8 +94,22 @@ fn analyze_sql(
     })
 }
 
-fn later(what: &str) -> SqlError {
-    SqlError::unsupported(what)
+fn returned(returning: Option<&Projection>) -> Option<Vec<Column>> {
+    returning.map(|returning| returning.columns.clone())
+}
+
+fn joined(joined: Joined) -> (Plan, Option<Vec<Column>>) {
+    let columns = returned(joined.returning.as_ref());
+    (Plan::Joined(joined), columns)
+}
+
+/// Rows are locked only where they are read from one table in the order of an index.
+fn refuse_locks(query: &ast::Query) -> SqlResult<()> {
+    match query.locks.is_empty() {
+        true => Ok(()),
+        false => Err(SqlError::unsupported("FOR UPDATE in a query with joins, grouping, sorting or subqueries")
+            .hint("Lock the rows of each table by its primary key.")),
+    }
 }
 
 /// The columns of `SHOW`.

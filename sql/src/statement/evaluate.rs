@@ -34,7 +34,9 @@ pub(super) fn past(time: &Expr, text: &str, shared: &Shared, env: &Env) -> SqlRe
     let (scope, mut params) = (Scope::new(), ParamTypes::new());
     let mut binder = Binder::new(&scope, &mut params, env).text(text).clause("AS OF SYSTEM TIME");
     let context = EvalContext::new(env, shared);
-    let interval = binder.bind_as(time, &SqlType::Interval, CastContext::Explicit).and_then(|bound| bound.eval(&[], &[], &context));
+    let interval = binder
+        .bind_as(time, &SqlType::Interval, CastContext::Explicit)
+        .and_then(|bound| bound.eval(&[], &[], &context));
     let micros = match interval {
         Ok(Value::Interval(ago)) if ago.months == 0 => {
             shared.statement_start() + i64::from(ago.days) * 86_400_000_000 + ago.micros

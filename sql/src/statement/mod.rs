@@ -19,12 +19,14 @@ pub(crate) use evaluate::literal_values;
 pub(crate) use produce::produce;
 pub(crate) use shapes::Shapes;
 
-use crate::dml::{Delete, Insert, Select, Update};
+use crate::dml::query::Query;
+use crate::dml::{Delete, Insert, InsertQuery, Joined, Select, Update};
 use crate::parse::Parsed;
+use crate::query::QueryEngine;
+use crate::server::Server;
 use crate::server::catalogs::Catalogs;
 use crate::server::deadline::Deadline;
 use crate::server::shared::Shared;
-use crate::server::{Config, Server};
 use crate::session::Active;
 use crate::session::answer::{Column, News};
 
@@ -34,7 +36,7 @@ pub(crate) struct Setting<'a> {
     pub catalog: &'a Arc<Catalog>,
     pub path: Arc<[String]>,
     pub env: Env,
-    pub server: &'a Config,
+    pub engine: &'a QueryEngine,
 }
 
 /// A statement analyzed: what it takes, gives and does.
@@ -58,6 +60,9 @@ pub(crate) enum Plan {
     /// There is nothing to do.
     Empty,
     Select(Rc<Select>),
+    Query(Query),
+    InsertQuery(InsertQuery),
+    Joined(Joined),
     Insert(Insert),
     Update(Update),
     Delete(Delete),
@@ -71,7 +76,7 @@ impl Plan {
             Self::Select(select) => select.is_point(),
             Self::Update(update) => update.is_point(),
             Self::Delete(delete) => delete.is_point(),
-            Self::Command | Self::Define | Self::Empty => false,
+            _ => false,
         }
     }
 }
@@ -81,7 +86,9 @@ impl Analyzed {
     pub fn fits(&self, catalog: Option<&Arc<Catalog>>, path: &Arc<[String]>) -> bool {
         match (&self.catalog, catalog) {
             (None, _) => true,
-            (Some(mine), Some(catalog)) => Arc::ptr_eq(mine, catalog) && (Arc::ptr_eq(&self.path, path) || self.path == *path),
+            (Some(mine), Some(catalog)) => {
+                Arc::ptr_eq(mine, catalog) && (Arc::ptr_eq(&self.path, path) || self.path == *path)
+            }
             (Some(_), None) => false,
         }
     }

@@ -1,10 +1,10 @@
 //! Running analyzed statements in a transaction.
 
+use annulus_relation::SqlError;
 use annulus_relation::Value;
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::transaction::{Mode, Transaction};
-use annulus_relation::SqlError;
 use annulus_txn::interface::{Database, Fate};
 
 use super::{Plan, Work};
@@ -37,6 +37,9 @@ async fn once<D: Database>(work: &mut Work<'_, D>, portal: &Portal) -> Outcome<P
             define(work, parsed, what).await
         }
         Plan::Select(select) => select.run(work, portal.parameters()).await,
+        Plan::Query(query) => query.run(work, portal.parameters()).await,
+        Plan::InsertQuery(insert) => insert.run(work, portal.parameters()).await,
+        Plan::Joined(joined) => joined.run(work, portal.parameters()).await,
         Plan::Insert(insert) => insert.run(work, portal.parameters()).await,
         Plan::Update(update) => update.run(work, portal.parameters()).await,
         Plan::Delete(delete) => delete.run(work, portal.parameters()).await,

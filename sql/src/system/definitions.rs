@@ -7,7 +7,11 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use crate::bind::quote_name;
 
 fn column_name(table: &Table, id: ColumnId) -> String {
-    table.columns.iter().find(|column| column.id == id).map_or_else(|| id.to_string(), |column| quote_name(&column.name))
+    table
+        .columns
+        .iter()
+        .find(|column| column.id == id)
+        .map_or_else(|| id.to_string(), |column| quote_name(&column.name))
 }
 
 fn names(table: &Table, ids: &[ColumnId]) -> String {
@@ -40,7 +44,8 @@ pub(super) fn key_part(table: &Table, index: &Index, place: usize) -> Option<Str
 /// Whether an expression is a function's call, which needs no parentheses.
 fn is_call(sql: &str) -> bool {
     let name = sql.split('(').next().unwrap_or_default();
-    let plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.');
+    let plain =
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.');
     plain && sql.ends_with(')') && closes_at_end(&sql[name.len()..])
 }
 

@@ -29,9 +29,15 @@ impl SystemCatalog<'_> {
         let of = |value: Option<String>| Some(Ok(value.map_or(Value::Null, Value::text)));
         match function {
             "pg_table_is_visible" => Some(Ok(oid.map_or(Value::Null, |oid| self.is_visible(oid)))),
-            "pg_type_is_visible" | "pg_function_is_visible" | "pg_operator_is_visible" | "pg_opclass_is_visible"
-            | "pg_opfamily_is_visible" | "pg_collation_is_visible" | "pg_conversion_is_visible"
-            | "pg_statistics_obj_is_visible" | "pg_ts_config_is_visible" => Some(Ok(Value::Bool(true))),
+            "pg_type_is_visible"
+            | "pg_function_is_visible"
+            | "pg_operator_is_visible"
+            | "pg_opclass_is_visible"
+            | "pg_opfamily_is_visible"
+            | "pg_collation_is_visible"
+            | "pg_conversion_is_visible"
+            | "pg_statistics_obj_is_visible"
+            | "pg_ts_config_is_visible" => Some(Ok(Value::Bool(true))),
             "obj_description" => of(oid.and_then(|oid| self.comment(oid, 0))),
             "col_description" => of(oid.and_then(|oid| match args.get(1) {
                 Some(Value::Int4(column)) => self.comment(oid, *column),
@@ -43,14 +49,24 @@ impl SystemCatalog<'_> {
             "pg_get_viewdef" => of(oid.and_then(|oid| {
                 all_views(self.0).iter().find(|view| view.id == oid).map(|view| definitions::view(view))
             })),
-            "pg_get_ruledef" | "pg_get_triggerdef" | "pg_get_functiondef" | "pg_get_function_arguments"
-            | "pg_get_function_identity_arguments" | "pg_get_function_result" | "pg_get_function_sqlbody"
-            | "pg_get_partkeydef" | "pg_get_statisticsobjdef_columns" => of(None),
+            "pg_get_ruledef"
+            | "pg_get_triggerdef"
+            | "pg_get_functiondef"
+            | "pg_get_function_arguments"
+            | "pg_get_function_identity_arguments"
+            | "pg_get_function_result"
+            | "pg_get_function_sqlbody"
+            | "pg_get_partkeydef"
+            | "pg_get_statisticsobjdef_columns" => of(None),
             "pg_get_serial_sequence" => Some(self.serial_sequence(args)),
             "pg_get_userbyid" => Some(Ok(oid.map_or(Value::Null, |oid| {
                 live::role_name(self.0, oid).unwrap_or_else(|| text(format!("unknown (OID={oid})")))
             }))),
-            "pg_relation_size" | "pg_total_relation_size" | "pg_table_size" | "pg_indexes_size" | "pg_database_size"
+            "pg_relation_size"
+            | "pg_total_relation_size"
+            | "pg_table_size"
+            | "pg_indexes_size"
+            | "pg_database_size"
             | "pg_tablespace_size" => Some(Ok(Value::Int8(0))),
             _ => None,
         }
@@ -81,7 +97,11 @@ impl SystemCatalog<'_> {
                 let (schema, name) = self.named(oid)?;
                 let found = self.path().iter().find_map(|schema| self.class(schema, &name));
                 let name = quote_name(&name);
-                Some(if found == Some(oid) { name } else { format!("{}.{name}", quote_name(&schema_name(self.0, schema))) })
+                Some(if found == Some(oid) {
+                    name
+                } else {
+                    format!("{}.{name}", quote_name(&schema_name(self.0, schema)))
+                })
             }
             SqlType::Regnamespace => {
                 let name = schema_name(self.0, oid);
@@ -196,12 +216,12 @@ impl SystemCatalog<'_> {
             return Err(SqlError::new(SqlState::UNDEFINED_TABLE, message));
         };
         let all = tables(self.0);
-        let id = all.iter().find(|table| table.id == oid).and_then(|table| {
-            table.columns.iter().find(|known| *known.name == **column).map(|column| column.id)
-        });
-        let sequence = all_sequences(self.0).into_iter().find(|sequence| {
-            id.is_some_and(|id| sequence.owner == Some((oid, id)))
-        });
+        let id = all
+            .iter()
+            .find(|table| table.id == oid)
+            .and_then(|table| table.columns.iter().find(|known| *known.name == **column).map(|column| column.id));
+        let sequence =
+            all_sequences(self.0).into_iter().find(|sequence| id.is_some_and(|id| sequence.owner == Some((oid, id))));
         Ok(sequence.map_or(Value::Null, |sequence| {
             let schema = quote_name(&schema_name(self.0, sequence.schema));
             text(format!("{schema}.{}", quote_name(&sequence.name)))

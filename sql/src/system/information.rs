@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use annulus_relation::catalog::{Action, ColumnId, ConstraintKind, Default as ColumnDefault, Identity, Index, Sequence, Table};
+use annulus_relation::catalog::{
+    Action, ColumnId, ConstraintKind, Default as ColumnDefault, Identity, Index, Sequence, Table,
+};
 use annulus_relation::value::Env;
 use annulus_relation::{SqlType, Value};
 
@@ -149,8 +151,7 @@ fn columns(scope: &Scope) -> Vec<Fields> {
     let sequences = all_sequences(scope);
     for table in tables(scope) {
         for described in &table.columns {
-            let mut row =
-                column(scope, table.schema, &table.name, described.id.into(), &described.name, &described.ty);
+            let mut row = column(scope, table.schema, &table.name, described.id.into(), &described.name, &described.ty);
             row.push(("is_nullable", Value::Bool(!described.not_null)));
             match &described.default {
                 None => {}
@@ -297,7 +298,9 @@ fn references(scope: &Scope) -> Vec<Fields> {
             let parent = all.iter().find(|parent| parent.id == key.parent);
             let mut row = constraint(scope, table, &key.name);
             row.retain(|(name, _)| name.starts_with("constraint_"));
-            if let Some((parent, index)) = parent.and_then(|parent| Some((parent, referred(parent, &key.parent_columns)?))) {
+            if let Some((parent, index)) =
+                parent.and_then(|parent| Some((parent, referred(parent, &key.parent_columns)?)))
+            {
                 row.extend([
                     ("unique_constraint_catalog", database(scope)),
                     ("unique_constraint_schema", text(schema_name(scope, parent.schema))),
@@ -347,7 +350,8 @@ fn checks(scope: &Scope) -> Vec<Fields> {
     for table in tables(scope) {
         let own = table.checks.iter().map(|check| (check.name.clone(), check.expression.clone()));
         let not_null = table.columns.iter().filter(|column| column.not_null);
-        let not_null = not_null.map(|column| (not_null_name(&table, column.id), format!("{} IS NOT NULL", column.name)));
+        let not_null =
+            not_null.map(|column| (not_null_name(&table, column.id), format!("{} IS NOT NULL", column.name)));
         for (name, clause) in own.chain(not_null) {
             let mut row = constraint(scope, &table, &name);
             row.retain(|(name, _)| name.starts_with("constraint_"));
@@ -383,7 +387,8 @@ fn sequences(scope: &Scope) -> Vec<Fields> {
             SqlType::Int4 => 32,
             _ => 64,
         };
-        let shown = |value: i64| text(annulus_relation::value::print(&Value::Int8(value), &SqlType::Int8, &Env::default()));
+        let shown =
+            |value: i64| text(annulus_relation::value::print(&Value::Int8(value), &SqlType::Int8, &Env::default()));
         vec![
             ("sequence_catalog", database(scope)),
             ("sequence_schema", text(schema_name(scope, sequence.schema))),

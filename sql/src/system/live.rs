@@ -5,9 +5,9 @@
 
 use annulus_relation::Value;
 
+use super::OWNER;
 use super::relations::text;
 use super::tables::Fields;
-use super::OWNER;
 use crate::query::{Live, Scope};
 
 /// What fills a table, if it is one of these.
@@ -28,8 +28,17 @@ pub(super) fn maker(name: &str) -> Option<fn(&Scope) -> Vec<Fields>> {
 
 /// The columns of `pg_authid` that `pg_roles` has.
 const ROLES: &[&str] = &[
-    "oid", "rolname", "rolsuper", "rolinherit", "rolcreaterole", "rolcreatedb", "rolcanlogin", "rolreplication",
-    "rolconnlimit", "rolvaliduntil", "rolbypassrls",
+    "oid",
+    "rolname",
+    "rolsuper",
+    "rolinherit",
+    "rolcreaterole",
+    "rolcreatedb",
+    "rolcanlogin",
+    "rolreplication",
+    "rolconnlimit",
+    "rolvaliduntil",
+    "rolbypassrls",
 ];
 
 /// Those that `pg_user` has, and what they are called there.

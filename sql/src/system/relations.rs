@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use annulus_relation::catalog::{
-    Action, Check, ColumnId, ConstraintKind, Default as ColumnDefault, ForeignKey, Identity, Index, IndexState, KeyPart,
-    Sequence, Table, View,
+    Action, Check, ColumnId, ConstraintKind, Default as ColumnDefault, ForeignKey, Identity, Index, IndexState,
+    KeyPart, Sequence, Table, View,
 };
 use annulus_relation::{SqlType, Value};
 
@@ -109,7 +109,11 @@ fn table_classes(scope: &Scope, table: &Table, rows: &mut Vec<Fields>) {
     rows.push(row);
     for index in seen(table) {
         let mut row = class(index.id, &index.name, table.schema, "i", index.keys.len() + index.include.len());
-        row.extend([("relam", Value::Oid(403)), ("relfilenode", Value::Oid(index.id)), ("reltuples", Value::Int8(known))]);
+        row.extend([
+            ("relam", Value::Oid(403)),
+            ("relfilenode", Value::Oid(index.id)),
+            ("reltuples", Value::Int8(known)),
+        ]);
         rows.push(row);
     }
 }
@@ -225,7 +229,10 @@ fn place(id: ColumnId) -> i16 {
 }
 
 fn indexes(scope: &Scope) -> Vec<Fields> {
-    tables(scope).iter().flat_map(|table| seen(table).map(|index| index_row(table, index)).collect::<Vec<_>>()).collect()
+    tables(scope)
+        .iter()
+        .flat_map(|table| seen(table).map(|index| index_row(table, index)).collect::<Vec<_>>())
+        .collect()
 }
 
 fn index_row(table: &Table, index: &Index) -> Fields {
@@ -233,10 +240,14 @@ fn index_row(table: &Table, index: &Index) -> Fields {
         KeyPart::Column(id) => place(*id),
         KeyPart::Expression(..) => 0,
     };
-    let expressions: Vec<&str> = index.keys.iter().filter_map(|key| match &key.part {
-        KeyPart::Expression(sql, _) => Some(sql.as_str()),
-        KeyPart::Column(_) => None,
-    }).collect();
+    let expressions: Vec<&str> = index
+        .keys
+        .iter()
+        .filter_map(|key| match &key.part {
+            KeyPart::Expression(sql, _) => Some(sql.as_str()),
+            KeyPart::Column(_) => None,
+        })
+        .collect();
     let keys = index.keys.iter().map(|part| key(&part.part)).chain(index.include.iter().map(|id| place(*id)));
     let options = index.keys.iter().map(|key| i16::from(key.descending) | i16::from(key.nulls_first) << 1);
     let nothing = |_: &_| Value::Oid(0);
@@ -424,9 +435,9 @@ fn dependencies(scope: &Scope) -> Vec<Fields> {
     for sequence in all_sequences(scope) {
         let Some((owner, column)) = sequence.owner else { continue };
         let table = all.iter().find(|table| table.id == owner);
-        let identity = table.and_then(|table| table.columns.iter().find(|c| c.id == column)).is_some_and(
-            |column| matches!(column.default, Some(ColumnDefault::Identity(..))),
-        );
+        let identity = table
+            .and_then(|table| table.columns.iter().find(|c| c.id == column))
+            .is_some_and(|column| matches!(column.default, Some(ColumnDefault::Identity(..))));
         rows.push(vec![
             ("classid", Value::Oid(CLASS)),
             ("objid", Value::Oid(sequence.id)),

@@ -21,17 +21,19 @@ pub(crate) struct Table {
     rows: Option<Maker>,
 }
 
-static TABLES: LazyLock<BTreeMap<(&'static str, &'static str), Table>> = LazyLock::new(|| {
-    let table = |shape: &'static Shape| {
-        let rows = maker(shape.schema, shape.name);
-        ((shape.schema, shape.name), Table { shape, rows })
-    };
-    shapes().iter().map(table).collect()
+/// By their names, then by their schemas'.
+static TABLES: LazyLock<BTreeMap<&'static str, BTreeMap<&'static str, Table>>> = LazyLock::new(|| {
+    let mut tables: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+    for shape in shapes() {
+        let table = Table { shape, rows: maker(shape.schema, shape.name) };
+        tables.entry(shape.name).or_default().insert(shape.schema, table);
+    }
+    tables
 });
 
 /// The system table of a name.
 pub(crate) fn table(schema: &str, name: &str) -> Option<&'static Table> {
-    TABLES.get(&(schema, name))
+    TABLES.get(name)?.get(schema)
 }
 
 /// What fills a table; nothing fills those about what this database has not.

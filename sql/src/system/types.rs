@@ -31,8 +31,19 @@ struct Type {
 
 /// In the order of `types.txt`, behind `oid`.
 const COLUMNS: [&str; 13] = [
-    "typname", "typlen", "typbyval", "typtype", "typcategory", "typispreferred", "typdelim", "typelem", "typarray",
-    "typalign", "typstorage", "typbasetype", "typcollation",
+    "typname",
+    "typlen",
+    "typbyval",
+    "typtype",
+    "typcategory",
+    "typispreferred",
+    "typdelim",
+    "typelem",
+    "typarray",
+    "typalign",
+    "typstorage",
+    "typbasetype",
+    "typcollation",
 ];
 
 static TYPES: LazyLock<Vec<Type>> = LazyLock::new(|| {

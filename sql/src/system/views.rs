@@ -105,9 +105,10 @@ fn sequences(scope: &Scope) -> Vec<Fields> {
 
 fn statistics(scope: &Scope) -> Vec<Fields> {
     let row = |table: &std::sync::Arc<annulus_relation::catalog::Table>| {
-        let rows = scope.statistics.rows(table.id).map_or(Value::Null, |rows| {
-            Value::Int8(i64::try_from(rows).unwrap_or(i64::MAX))
-        });
+        let rows = scope
+            .statistics
+            .rows(table.id)
+            .map_or(Value::Null, |rows| Value::Int8(i64::try_from(rows).unwrap_or(i64::MAX)));
         vec![
             ("relid", Value::Oid(table.id)),
             ("schemaname", text(schema_name(scope, table.schema))),

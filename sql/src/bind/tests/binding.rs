@@ -61,7 +61,10 @@ fn parameters_that_nothing_decides_are_refused() {
     let mut params = ParamTypes::new();
     bind("$2 is null", &scope(), &mut params).unwrap();
     let error = params.finish().unwrap_err();
-    assert_eq!((error.state().0, error.to_string().as_str()), ("42P18", "could not determine data type of parameter $1"));
+    assert_eq!(
+        (error.state().0, error.to_string().as_str()),
+        ("42P18", "could not determine data type of parameter $1")
+    );
     let mut params = ParamTypes::declared(vec![Some(SqlType::Int2)]);
     assert_eq!(bind("$1", &scope(), &mut params).unwrap().ty(), &SqlType::Int2);
     assert_eq!(bind("$0", &scope(), &mut params).unwrap_err().state().0, "42P02");

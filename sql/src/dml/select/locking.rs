@@ -75,7 +75,9 @@ impl Locking {
         let mut rows = Vec::new();
         while scan.left > 0 {
             let left = work.deadline.left();
-            let Some(found) = scan.cursor.next(&mut work.active.transaction, &catalog, STRETCH, left).await? else { break };
+            let Some(found) = scan.cursor.next(&mut work.active.transaction, &catalog, STRETCH, left).await? else {
+                break;
+            };
             let mut candidates = Vec::new();
             for tuple in found {
                 if passes(&tuple)? {

@@ -183,9 +183,9 @@ impl Collect {
                 Moments { function, exact }.of_rows(rows)
             }
             Finish::Mode => Ok(mode(rows, self.args)),
-            Finish::PercentileDisc => percentile(rows, self.args, |place, count| {
-                (((place * count as f64).ceil() as usize).max(1) - 1, 0.0)
-            }),
+            Finish::PercentileDisc => {
+                percentile(rows, self.args, |place, count| (((place * count as f64).ceil() as usize).max(1) - 1, 0.0))
+            }
             Finish::PercentileCont => percentile(rows, self.args, |place, count| {
                 let at = place * (count - 1) as f64;
                 (at.floor() as usize, at - at.floor())

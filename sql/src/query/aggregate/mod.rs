@@ -88,7 +88,9 @@ pub(super) fn signature(name: &str, types: &[&SqlType]) -> Option<Signature> {
         ("json_object_agg", [_, _]) => collect(Finish::JsonObject, SqlType::Json),
         ("jsonb_object_agg", [_, _]) => collect(Finish::JsonObject, SqlType::Jsonb),
         ("any_value", [ty]) => collect(Finish::First, (*ty).clone()),
-        _ => statistics::signature(name, types).map(|(function, ty)| Signature { kind: Kind::Statistics(function), ty }),
+        _ => {
+            statistics::signature(name, types).map(|(function, ty)| Signature { kind: Kind::Statistics(function), ty })
+        }
     }
 }
 
@@ -107,7 +109,8 @@ pub(super) fn ordered_signature(name: &str, direct: &[&SqlType], sorted: &SqlTyp
 
 /// Whether values of a type have a least one.
 fn is_ordered(ty: &SqlType) -> bool {
-    comparison(ty).is_ok() && !matches!(ty, SqlType::Bool | SqlType::Jsonb | SqlType::Uuid | SqlType::Bytea | SqlType::Void)
+    comparison(ty).is_ok()
+        && !matches!(ty, SqlType::Bool | SqlType::Jsonb | SqlType::Uuid | SqlType::Bytea | SqlType::Void)
 }
 
 /// The type without what only columns have.
@@ -127,7 +130,9 @@ pub(super) fn parameters(name: &str, count: usize) -> Vec<Option<SqlType>> {
         ("bool_and" | "bool_or" | "every", 1) => vec![Some(SqlType::Bool)],
         ("percentile_cont" | "percentile_disc", 1) => vec![float()],
         ("json_object_agg" | "jsonb_object_agg", 2) => vec![Some(SqlType::Text), None],
-        (name, 2) if name.starts_with("regr_") || name.starts_with("covar_") || name == "corr" => vec![float(), float()],
+        (name, 2) if name.starts_with("regr_") || name.starts_with("covar_") || name == "corr" => {
+            vec![float(), float()]
+        }
         _ => Vec::new(),
     }
 }
@@ -157,7 +162,9 @@ pub(super) fn build(call: Call, signature: Signature) -> SqlResult<Aggregated> {
     let single = call.args.first().map(|(_, ty)| ty.clone());
     let (function, args, distinct) = match (kind, &single) {
         (Kind::Count, None) => (counting::count_udaf(), vec![lit(1_i64)], false),
-        (Kind::Count, Some(ty)) if call.distinct => (counting::count_udaf(), vec![key(call.args[0].0.clone(), ty)?], true),
+        (Kind::Count, Some(ty)) if call.distinct => {
+            (counting::count_udaf(), vec![key(call.args[0].0.clone(), ty)?], true)
+        }
         (Kind::Count, Some(_)) => (counting::count_udaf(), vec![call.args[0].0.clone()], false),
         (Kind::Min, Some(arg)) if native(arg) => (min_max::min_udaf(), vec![call.args[0].0.clone()], false),
         (Kind::Max, Some(arg)) if native(arg) => (min_max::max_udaf(), vec![call.args[0].0.clone()], false),
@@ -209,7 +216,14 @@ fn collected(call: Call, kind: Kind, ty: SqlType, empty: Option<Value>) -> SqlRe
 }
 
 fn apply(function: Arc<AggregateUDF>, args: Vec<Expr>, distinct: bool, filter: Option<Expr>) -> Expr {
-    Expr::AggregateFunction(AggregateFunction::new_udf(function, args, distinct, filter.map(Box::new), Vec::new(), None))
+    Expr::AggregateFunction(AggregateFunction::new_udf(
+        function,
+        args,
+        distinct,
+        filter.map(Box::new),
+        Vec::new(),
+        None,
+    ))
 }
 
 /// How many rows there are where an expression is not NULL.

@@ -168,10 +168,7 @@ impl Moments {
     }
 
     const fn is_of_pairs(&self) -> bool {
-        !matches!(
-            self.function,
-            Function::VarPop | Function::VarSamp | Function::StddevPop | Function::StddevSamp
-        )
+        !matches!(self.function, Function::VarPop | Function::VarSamp | Function::StddevPop | Function::StddevSamp)
     }
 }
 

@@ -46,9 +46,7 @@ impl Builder {
             DataType::UInt32 => Self::Oid(UInt32Builder::with_capacity(capacity)),
             DataType::Float32 => Self::Float4(Float32Builder::with_capacity(capacity)),
             DataType::Float64 => Self::Float8(Float64Builder::with_capacity(capacity)),
-            DataType::BinaryView => {
-                Self::Bytes(BinaryViewBuilder::with_capacity(capacity), Vec::new())
-            }
+            DataType::BinaryView => Self::Bytes(BinaryViewBuilder::with_capacity(capacity), Vec::new()),
             _ if matches!(ty, SqlType::Char(_)) => Self::Padded(StringViewBuilder::with_capacity(capacity)),
             _ => Self::Text(StringViewBuilder::with_capacity(capacity)),
         }

@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn keys_compare_as_values_do() {
-        let numbers = ["-100.5", "-100", "-99.9", "-1", "-0.001", "0", "0.0009", "0.001", "0.01", "1", "1.5", "9", "10"];
+        let numbers =
+            ["-100.5", "-100", "-99.9", "-1", "-0.001", "0", "0.0009", "0.001", "0.01", "1", "1.5", "9", "10"];
         let mut values = vec![Value::Numeric(Numeric::NegativeInfinity)];
         values.extend(numbers.map(numeric));
         values.extend([Value::Numeric(Numeric::Infinity), Value::Numeric(Numeric::NaN)]);

@@ -75,10 +75,9 @@ pub(super) fn comparison(ty: &SqlType) -> Result<Comparison, SqlError> {
         SqlType::Float4 | SqlType::Float8 => Ok(Comparison::Float),
         SqlType::Numeric(_) | SqlType::Interval | SqlType::Jsonb => Ok(Comparison::Key),
         SqlType::Array(element) => comparison(element).map(|_| Comparison::Key),
-        SqlType::Json => Err(SqlError::new(
-            SqlState::UNDEFINED_FUNCTION,
-            "could not identify an equality operator for type json",
-        )),
+        SqlType::Json => {
+            Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, "could not identify an equality operator for type json"))
+        }
         _ => Ok(Comparison::Native),
     }
 }

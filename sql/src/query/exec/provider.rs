@@ -71,9 +71,8 @@ impl TableProvider for TableScan {
         let schema = DFSchema::try_from(self.schema.as_ref().clone())?;
         // The table's own names stand alone here.
         let unqualified = filters.iter().cloned().map(unqualified).collect::<Result<Vec<_>>>()?;
-        let predicate = conjunction(unqualified)
-            .map(|filter| state.create_physical_expr(filter, &schema))
-            .transpose()?;
+        let predicate =
+            conjunction(unqualified).map(|filter| state.create_physical_expr(filter, &schema)).transpose()?;
         let columns = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         Ok(Arc::new(ScanExec::new(self, columns, predicate, rows)?.limited(limit)))
     }

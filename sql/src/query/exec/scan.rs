@@ -298,10 +298,7 @@ impl ExecutionPlan for ScanExec {
         Ok(FilterPushdownPropagation::with_parent_pushdown_result(unanswered).with_updated_node(Arc::new(scan)))
     }
 
-    fn try_pushdown_sort(
-        &self,
-        order: &[PhysicalSortExpr],
-    ) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
+    fn try_pushdown_sort(&self, order: &[PhysicalSortExpr]) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
         let Some(index) = self.index_in_order(order) else { return Ok(SortOrderPushdownResult::Unsupported) };
         let mut scan = self.clone();
         scan.ordered = Some(index.id);

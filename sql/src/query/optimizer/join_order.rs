@@ -73,7 +73,8 @@ impl Parts {
             }
             // Only a choice of columns: all of them are at hand anyway.
             LogicalPlan::Projection(projection)
-                if is_inner(&projection.input) && projection.expr.iter().all(|expr| matches!(expr, Expr::Column(_))) =>
+                if is_inner(&projection.input)
+                    && projection.expr.iter().all(|expr| matches!(expr, Expr::Column(_))) =>
             {
                 self.collect(&projection.input);
             }
@@ -83,10 +84,14 @@ impl Parts {
 
     /// Joins the relations in a good order.
     fn join(self) -> Result<LogicalPlan> {
-        let mut left: Vec<(LogicalPlan, f64)> = self.relations.into_iter().map(|plan| {
-            let rows = rows(&plan);
-            (plan, rows)
-        }).collect();
+        let mut left: Vec<(LogicalPlan, f64)> = self
+            .relations
+            .into_iter()
+            .map(|plan| {
+                let rows = rows(&plan);
+                (plan, rows)
+            })
+            .collect();
         let mut conditions = self.conditions;
         let first = start(&left, &conditions);
         let (mut joined, mut size) = left.swap_remove(first);
@@ -134,7 +139,9 @@ fn best(joined: &LogicalPlan, size: f64, relations: &[(LogicalPlan, f64)], condi
         let result = match (usable.len(), equal) {
             (0, _) => size * rows,
             (_, 0) => size * rows * 0.3,
-            (_, equal) => (size * rows / size.max(base(plan)).max(1.0)) * 0.5_f64.powi(i32::try_from(equal).unwrap_or(1) - 1),
+            (_, equal) => {
+                (size * rows / size.max(base(plan)).max(1.0)) * 0.5_f64.powi(i32::try_from(equal).unwrap_or(1) - 1)
+            }
         };
         let rank = (usable.is_empty(), result, *rows);
         if best.as_ref().is_none_or(|(_, _, old)| {

@@ -289,9 +289,11 @@ impl Translator<'_> {
         if sources.is_empty() {
             return;
         }
-        let names: Vec<ast::Expr> = exprs.iter().flat_map(|expr| find_parts(expr, &|part| as_name(part).is_some())).collect();
+        let names: Vec<ast::Expr> =
+            exprs.iter().flat_map(|expr| find_parts(expr, &|part| as_name(part).is_some())).collect();
         let used = |column: &Col| {
-            let is = |name: &ast::Expr| as_name(name).and_then(<[_]>::last).is_some_and(|last| folded(last) == column.name);
+            let is =
+                |name: &ast::Expr| as_name(name).and_then(<[_]>::last).is_some_and(|last| folded(last) == column.name);
             names.iter().any(is)
         };
         for (number, column) in rel.columns.iter().enumerate() {
@@ -358,7 +360,9 @@ impl Translator<'_> {
         let signature = found.ok_or_else(|| {
             let message = format!("function {name}({listed}) does not exist");
             SqlError::new(SqlState::UNDEFINED_FUNCTION, message)
-                .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
+                .hint(
+                    "No function matches the given name and argument types. You might need to add explicit type casts.",
+                )
                 .at(self.position(function))
         })?;
         aggregate::build(call, signature)

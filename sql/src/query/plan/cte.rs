@@ -45,7 +45,14 @@ impl Translator<'_> {
                 let message = format!("WITH query name \"{name}\" specified more than once");
                 return Err(SqlError::new(SqlState::DUPLICATE_ALIAS, message));
             }
-            if !matches!(*cte.query.body, SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::Values(_) | SetExpr::SetOperation { .. } | SetExpr::Table(_)) {
+            if !matches!(
+                *cte.query.body,
+                SetExpr::Select(_)
+                    | SetExpr::Query(_)
+                    | SetExpr::Values(_)
+                    | SetExpr::SetOperation { .. }
+                    | SetExpr::Table(_)
+            ) {
                 return Err(SqlError::unsupported("a statement that changes data in WITH"));
             }
             let query = Arc::new((*cte.query).clone());
@@ -94,8 +101,10 @@ impl Translator<'_> {
         let (SetExpr::SetOperation { left, op: SetOperator::Union, set_quantifier, right }, true) =
             (&*query.body, plain)
         else {
-            let message =
-                format!("recursive query \"{}\" does not have the form non-recursive-term UNION [ALL] recursive-term", cte.name);
+            let message = format!(
+                "recursive query \"{}\" does not have the form non-recursive-term UNION [ALL] recursive-term",
+                cte.name
+            );
             return Err(SqlError::new(SqlState::INVALID_RECURSION, message));
         };
         if let Some(with) = &query.with {
@@ -152,7 +161,8 @@ impl Translator<'_> {
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let source = provider_as_source(Arc::new(CteWorkTable::new(table, schema)));
         let reference = TableReference::bare(self.fresh("work"));
-        let plan = built(LogicalPlanBuilder::scan(reference.clone(), source, None).and_then(LogicalPlanBuilder::build))?;
+        let plan =
+            built(LogicalPlanBuilder::scan(reference.clone(), source, None).and_then(LogicalPlanBuilder::build))?;
         let columns: Vec<Col> = columns
             .iter()
             .map(|column| Col {

@@ -151,8 +151,7 @@ fn ungrouped(before: Option<&Rel>, names: &[&str]) -> Option<SqlError> {
         Some(table) => format!("{table}.{}", column.name),
         None => column.name.clone(),
     };
-    let message =
-        format!("column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function");
+    let message = format!("column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function");
     Some(SqlError::new(SqlState::GROUPING_ERROR, message))
 }
 

@@ -54,7 +54,9 @@ impl Translator<'_> {
     /// A relation joined with one more table.
     fn factor(&mut self, left: Rel, factor: &TableFactor, kind: &Kind<'_>) -> SqlResult<Rel> {
         match factor {
-            TableFactor::Table { name, alias, args: None, with_ordinality: false, sample: None, version: None, .. } => {
+            TableFactor::Table {
+                name, alias, args: None, with_ordinality: false, sample: None, version: None, ..
+            } => {
                 let table = self.relation(name)?;
                 let table = self.aliased(table, alias.as_ref())?;
                 self.combine(left, table, kind)

@@ -77,8 +77,9 @@ impl Translator<'_> {
         let function = rows::find(name, &types).ok_or_else(|| {
             let listed = types.iter().map(SqlType::name).collect::<Vec<_>>().join(", ");
             let message = format!("function {name}({listed}) does not exist");
-            SqlError::new(SqlState::UNDEFINED_FUNCTION, message)
-                .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
+            SqlError::new(SqlState::UNDEFINED_FUNCTION, message).hint(
+                "No function matches the given name and argument types. You might need to add explicit type casts.",
+            )
         })?;
         let mut converted = Vec::new();
         for (arg, ty) in args.into_iter().zip(&function.params) {

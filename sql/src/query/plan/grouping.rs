@@ -178,7 +178,11 @@ impl Translator<'_> {
 
     /// An aggregate without `GROUP BY` has a result for every row of the surroundings, also for those that it has no
     /// rows for.
-    pub(super) fn for_every_row(&mut self, grouped: Rel, aggregates: &[Option<annulus_relation::Value>]) -> SqlResult<Rel> {
+    pub(super) fn for_every_row(
+        &mut self,
+        grouped: Rel,
+        aggregates: &[Option<annulus_relation::Value>],
+    ) -> SqlResult<Rel> {
         if grouped.outer.is_empty() {
             return Ok(grouped);
         }
@@ -206,9 +210,9 @@ impl Translator<'_> {
         for (place, empty) in aggregates.iter().enumerate() {
             let column = &combined.columns[first + place];
             let expr = match empty {
-                Some(value) => built(
-                    when(column.expr().is_null(), literal(&column.ty, value)).otherwise(column.expr()),
-                )?,
+                Some(value) => {
+                    built(when(column.expr().is_null(), literal(&column.ty, value)).otherwise(column.expr()))?
+                }
                 None => column.expr(),
             };
             filled.push((expr, column.ty.clone(), empty.is_none()));

@@ -38,15 +38,20 @@ impl Translator<'_> {
     pub(super) fn join(&mut self, left: Rel, right: Rel, kind: &Kind<'_>) -> SqlResult<Rel> {
         let offset = left.columns.len();
         let mut outer = left.outer.clone();
-        outer.extend(right.outer.iter().filter(|(name, _)| !left.outer.iter().any(|(known, _)| known == name)).map(
-            |(name, number)| (name.clone(), number + offset),
-        ));
+        outer.extend(
+            right
+                .outer
+                .iter()
+                .filter(|(name, _)| !left.outer.iter().any(|(known, _)| known == name))
+                .map(|(name, number)| (name.clone(), number + offset)),
+        );
         let columns: Vec<Col> = left.columns.iter().chain(&right.columns).cloned().collect();
         let combined = Rel { columns, outer, ..Rel::new(left.plan.clone(), Vec::new()) };
         let shared = self.shared(&left, &right, kind)?;
         let mut conditions = Vec::new();
         for (own, other) in &shared {
-            let equal = self.compare(&combined, &BinaryOperator::Eq, bound(&combined, *own), bound(&combined, offset + other))?;
+            let equal =
+                self.compare(&combined, &BinaryOperator::Eq, bound(&combined, *own), bound(&combined, offset + other))?;
             conditions.push(self.lower(&combined, &equal)?);
         }
         let mut later = Vec::new();
@@ -103,8 +108,7 @@ impl Translator<'_> {
     /// The pairs of columns that `USING` or `NATURAL` compare.
     fn shared(&self, left: &Rel, right: &Rel, kind: &Kind<'_>) -> SqlResult<Vec<(usize, usize)>> {
         let place = |rel: &Rel, name: &str, side: &str| {
-            let mut found =
-                rel.columns.iter().enumerate().filter(|(_, c)| c.seen == Seen::Always && c.name == name);
+            let mut found = rel.columns.iter().enumerate().filter(|(_, c)| c.seen == Seen::Always && c.name == name);
             match (found.next(), found.next()) {
                 (Some((number, _)), None) => Ok(number),
                 (None, _) => Err(SqlError::new(

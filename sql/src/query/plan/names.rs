@@ -52,9 +52,7 @@ pub(super) enum Found {
 fn find(columns: &[Col], parts: &[&str]) -> SqlResult<Option<usize>> {
     let matches = |column: &Col| match parts {
         [name] => column.seen == Seen::Always && column.name == *name,
-        [table, name] => {
-            column.seen != Seen::Never && column.name == *name && column.table.as_deref() == Some(*table)
-        }
+        [table, name] => column.seen != Seen::Never && column.name == *name && column.table.as_deref() == Some(*table),
         [schema, table, name] => {
             column.seen != Seen::Never
                 && column.name == *name

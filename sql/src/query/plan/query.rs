@@ -116,9 +116,11 @@ impl Translator<'_> {
         for item in order {
             let expr = without_parens(&item.expr);
             let number = if let Some(number) = as_ordinal(expr) {
-                usize::try_from(number - 1).ok().and_then(|place| visible.get(place)).map(|(number, _)| *number).ok_or_else(
-                    || out_of_list(number),
-                )?
+                usize::try_from(number - 1)
+                    .ok()
+                    .and_then(|place| visible.get(place))
+                    .map(|(number, _)| *number)
+                    .ok_or_else(|| out_of_list(number))?
             } else if let Some([ident]) = as_name(expr) {
                 let name = folded(ident);
                 match visible.iter().find(|(_, column)| column.name == name) {

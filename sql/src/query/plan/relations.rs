@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use annulus_relation::catalog::{ColumnId, ConstraintKind, Index, IndexKey, KeyPart, Sequence, Table, View};
 use annulus_relation::value::CastContext;
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
-use annulus_relation::catalog::{ColumnId, ConstraintKind, Index, IndexKey, KeyPart, Sequence, Table, View};
+use datafusion::catalog::TableProvider;
 use datafusion::common::{Column, TableReference};
 use datafusion::datasource::provider_as_source;
-use datafusion::catalog::TableProvider;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::sql::sqlparser::ast::{self, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
@@ -95,7 +95,8 @@ impl Translator<'_> {
     ) -> SqlResult<Rel> {
         let reference = TableReference::bare(table);
         let source = provider_as_source(provider);
-        let plan = built(LogicalPlanBuilder::scan(reference.clone(), source, None).and_then(LogicalPlanBuilder::build))?;
+        let plan =
+            built(LogicalPlanBuilder::scan(reference.clone(), source, None).and_then(LogicalPlanBuilder::build))?;
         let columns = columns.into_iter().zip(fields).map(|((name, ty, nullable), field)| Col {
             table: Some(table.to_owned()),
             schema: Some(schema.to_owned()),

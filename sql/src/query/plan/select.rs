@@ -235,8 +235,11 @@ impl Translator<'_> {
             SelectItem::ExprWithAlias { expr, alias } => {
                 items.push(Item { name: folded(alias), expr: expr.clone(), column: None });
             }
-            SelectItem::Wildcard(options) if *options == ast::WildcardAdditionalOptions::default() || plain(options) => {
-                if rel.visible().next().is_none() && rel.columns.iter().all(|c| c.seen == Seen::Never) && no_tables(rel) {
+            SelectItem::Wildcard(options)
+                if *options == ast::WildcardAdditionalOptions::default() || plain(options) =>
+            {
+                if rel.visible().next().is_none() && rel.columns.iter().all(|c| c.seen == Seen::Never) && no_tables(rel)
+                {
                     let message = "SELECT * with no tables specified is not valid";
                     return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
                 }
@@ -280,7 +283,8 @@ impl Translator<'_> {
             let named: Vec<(String, ast::Expr)> =
                 output.items[..output.shown].iter().map(|item| (item.name.clone(), item.expr.clone())).collect();
             let mut used = exprs.clone();
-            let stars: Vec<ast::Expr> = output.items.iter().filter_map(|item| item.column.as_ref().map(as_reference)).collect();
+            let stars: Vec<ast::Expr> =
+                output.items.iter().filter_map(|item| item.column.as_ref().map(as_reference)).collect();
             used.extend(&stars);
             before = Some(rel.clone());
             rel = self.group(rel, &by, &named, &used, &mut parts)?;
@@ -361,9 +365,8 @@ impl Translator<'_> {
             Some(Distinct::On(_)) => {
                 let on = output.on.unwrap_or_default();
                 let missing = on.iter().filter(|number| !order.iter().any(|key| key.number == **number));
-                let missing: Vec<SortKey> = missing
-                    .map(|number| SortKey { number: *number, descending: false, nulls_first: false })
-                    .collect();
+                let missing: Vec<SortKey> =
+                    missing.map(|number| SortKey { number: *number, descending: false, nulls_first: false }).collect();
                 order.extend(missing);
                 rel = self.first_of_each(rel, &on, &order)?;
             }
@@ -394,7 +397,8 @@ impl Translator<'_> {
     /// An output column of a query with aggregates and without `GROUP BY`, for no rows.
     fn value_for_no_rows(&self, rel: &Rel, parts: &Parts, value: bind::Expr) -> SqlResult<bind::Expr> {
         let empty = |number: usize| {
-            let is = |(call, stands): &&(ast::Expr, bind::Expr)| is_aggregate(call) && stands.as_column() == Some(number);
+            let is =
+                |(call, stands): &&(ast::Expr, bind::Expr)| is_aggregate(call) && stands.as_column() == Some(number);
             let counts = parts.iter().find(is).is_some_and(|(call, _)| matches!(call, ast::Expr::Function(function)
                 if super::aggregates::function_name(function).is_some_and(|name| crate::query::aggregate::is_count(&name))));
             let ty = rel.columns[number].ty.clone();

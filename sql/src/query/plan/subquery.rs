@@ -281,7 +281,12 @@ impl Translator<'_> {
             };
             let (left, right) = (&combined.columns[own], &combined.columns[offset + number]);
             conditions.push(if sub.equated || !left.nullable || !right.nullable {
-                let equal = self.compare(combined, &BinaryOperator::Eq, bound(combined, own), bound(combined, offset + number))?;
+                let equal = self.compare(
+                    combined,
+                    &BinaryOperator::Eq,
+                    bound(combined, own),
+                    bound(combined, offset + number),
+                )?;
                 self.lower(combined, &equal)?
             } else {
                 let (left_key, right_key) = (key(left.expr(), &left.ty)?, key(right.expr(), &right.ty)?);
@@ -301,11 +306,8 @@ impl Translator<'_> {
     ) -> SqlResult<bind::Expr> {
         let side = |name: &str| ast::Expr::Identifier(ast::Ident::with_quote('"', name));
         let parts = vec![(side("?left"), left), (side("?right"), right)];
-        let tree = ast::Expr::BinaryOp {
-            left: Box::new(side("?left")),
-            op: op.clone(),
-            right: Box::new(side("?right")),
-        };
+        let tree =
+            ast::Expr::BinaryOp { left: Box::new(side("?left")), op: op.clone(), right: Box::new(side("?right")) };
         self.bind(Site::new(rel, "a comparison").with(&parts), &tree, Wish::Condition)
     }
 
@@ -505,9 +507,7 @@ impl Translator<'_> {
             let unknown = lit(datafusion::common::ScalarValue::Boolean(None));
             let none = all.clone().is_null().or(all.clone().eq(lit(0_i64)));
             let open = lowered.into_iter().fold(known.lt(all), |open, left| open.or(left.is_null()));
-            answer = built(
-                when(answer, lit(true)).when(none, lit(false)).when(open, unknown).otherwise(lit(false)),
-            )?;
+            answer = built(when(answer, lit(true)).when(none, lit(false)).when(open, unknown).otherwise(lit(false)))?;
         }
         if negated {
             answer = !answer;

@@ -28,9 +28,7 @@ fn figured(expr: &ast::Expr) -> Option<(String, bool)> {
             });
             field.or_else(|| figured(root))
         }
-        E::Function(function) => {
-            parts(&function.name).ok().and_then(|mut names| names.pop()).map(|name| (name, true))
-        }
+        E::Function(function) => parts(&function.name).ok().and_then(|mut names| names.pop()).map(|name| (name, true)),
         E::Cast { expr, data_type, .. } => match figured(expr) {
             Some((name, true)) => Some((name, true)),
             _ => type_title(data_type).map(|name| (name, false)),

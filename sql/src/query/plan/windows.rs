@@ -351,11 +351,8 @@ fn named_window(over: &ast::WindowType, named: &[ast::NamedWindowDefinition]) ->
 }
 
 fn spec_window(spec: &ast::WindowSpec, named: &[ast::NamedWindowDefinition]) -> SqlResult<Window> {
-    let own = Window {
-        partition: spec.partition_by.clone(),
-        order: spec.order_by.clone(),
-        frame: spec.window_frame.clone(),
-    };
+    let own =
+        Window { partition: spec.partition_by.clone(), order: spec.order_by.clone(), frame: spec.window_frame.clone() };
     let Some(name) = &spec.window_name else { return Ok(own) };
     let base = find_window(name, named)?;
     let wrong = |what: &str| {

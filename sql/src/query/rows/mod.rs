@@ -71,9 +71,7 @@ pub(super) fn find(name: &str, types: &[SqlType]) -> Option<RowsFunction> {
             (!columns.is_empty()).then(|| function(types.to_vec(), &columns)).flatten()
         }
         "_pg_expandarray" => match types {
-            [SqlType::Array(element)] => {
-                function(types.to_vec(), &[("x", (**element).clone()), ("n", SqlType::Int4)])
-            }
+            [SqlType::Array(element)] => function(types.to_vec(), &[("x", (**element).clone()), ("n", SqlType::Int4)]),
             _ => None,
         },
         "regexp_split_to_table" | "string_to_table" => {
@@ -161,7 +159,9 @@ fn unnest(arrays: &[Value]) -> Rows {
 fn expanded(args: &[Value]) -> Rows {
     let array = args[0].clone();
     let count = elements(&array).len();
-    Box::new((0..count).zip(1..).map(move |(place, number)| Ok(vec![elements(&array)[place].clone(), Value::Int4(number)])))
+    Box::new(
+        (0..count).zip(1..).map(move |(place, number)| Ok(vec![elements(&array)[place].clone(), Value::Int4(number)])),
+    )
 }
 
 fn subscripts(args: &[Value]) -> Rows {

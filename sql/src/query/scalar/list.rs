@@ -91,7 +91,8 @@ impl ScalarUDFImpl for ListFunction {
         let mut total = 0;
         for index in 0..args.number_rows {
             let values = readers.iter().map(|reader| reader.get(index)).collect::<Result<Vec<_>, _>>();
-            let rows = values.and_then(|values| self.function.rows(&values, &self.context.env)).map_err(to_datafusion)?;
+            let rows =
+                values.and_then(|values| self.function.rows(&values, &self.context.env)).map_err(to_datafusion)?;
             let rows = if self.ordinality { numbered(rows) } else { rows };
             for row in rows {
                 bytes.clear();

@@ -116,7 +116,8 @@ impl World {
                 let columns = engine.plan(&*view.query, &scope, &ParamTypes::new()).unwrap().columns;
                 let (id, name) = (self.id(), view.name.to_string());
                 let query = view.query.to_string();
-                let view = View { id, schema: 2200, name: name.clone(), columns, query, reads: Vec::new(), comment: None };
+                let view =
+                    View { id, schema: 2200, name: name.clone(), columns, query, reads: Vec::new(), comment: None };
                 self.relations.insert(name, Relation::View(Arc::new(view)));
             }
             other => panic!("{other}"),
@@ -129,7 +130,10 @@ impl World {
             id: number,
             name: column.name.value.clone(),
             ty: sql_type(&column.data_type).unwrap(),
-            not_null: column.options.iter().any(|option| matches!(option.option, ColumnOption::NotNull | ColumnOption::PrimaryKey(_))),
+            not_null: column
+                .options
+                .iter()
+                .any(|option| matches!(option.option, ColumnOption::NotNull | ColumnOption::PrimaryKey(_))),
             default: None,
             missing: None,
             comment: None,
@@ -147,7 +151,10 @@ impl World {
             referenced_by: Vec::new(),
             comment: None,
         };
-        let inline = create.columns.iter().filter(|column| column.options.iter().any(|o| matches!(o.option, ColumnOption::PrimaryKey(_))));
+        let inline = create
+            .columns
+            .iter()
+            .filter(|column| column.options.iter().any(|o| matches!(o.option, ColumnOption::PrimaryKey(_))));
         let mut keys: Vec<u16> = inline.map(|column| number(&table, &column.name.value)).collect();
         for constraint in &create.constraints {
             if let TableConstraint::PrimaryKey(primary) = constraint {
@@ -276,11 +283,14 @@ impl World {
         let spec = &request.spec;
         let index = spec.descriptor().unwrap();
         let places: Vec<usize> = index.keys.iter().map(|key| place(&spec.table, &key.part)).collect();
-        let mut rows: Vec<&Row> = self.rows[&spec.table.id].iter().filter(|row| {
-            spec.ranges.iter().any(|range| within(range, &places, row))
-        }).collect();
+        let mut rows: Vec<&Row> = self.rows[&spec.table.id]
+            .iter()
+            .filter(|row| spec.ranges.iter().any(|range| within(range, &places, row)))
+            .collect();
         if spec.ordered {
-            rows.sort_by_key(|row| places.iter().map(|place| (row[*place].is_null(), key::of(&row[*place]))).collect::<Vec<_>>());
+            rows.sort_by_key(|row| {
+                places.iter().map(|place| (row[*place].is_null(), key::of(&row[*place]))).collect::<Vec<_>>()
+            });
         } else {
             rows.reverse();
         }

@@ -65,7 +65,12 @@ const MESSAGES: &[&str] =
 static KNOWN: &[Known] = &[
     told("application_name", "application_name", Kind::Text, "", "The client's name, for pg_stat_activity."),
     plain("array_nulls", Kind::Bool, "on", "Accepted for compatibility."),
-    plain("backslash_quote", Kind::Word(&["safe_encoding", "on", "off"]), "safe_encoding", "Accepted for compatibility."),
+    plain(
+        "backslash_quote",
+        Kind::Word(&["safe_encoding", "on", "off"]),
+        "safe_encoding",
+        "Accepted for compatibility.",
+    ),
     plain("bytea_output", Kind::Word(&["hex", "escape"]), "hex", "How bytea is printed."),
     plain("check_function_bodies", Kind::Bool, "on", "Accepted for compatibility."),
     told("client_encoding", "client_encoding", Kind::Encoding, "UTF8", "The client's character set."),

@@ -39,9 +39,9 @@ pub(super) fn normal(known: &Known, values: &[String]) -> SqlResult<String> {
         Kind::Millis => Ok(print_millis(millis(known, value)?)),
         Kind::Word(words) => {
             let found = words.iter().find(|word| word.eq_ignore_ascii_case(value));
-            found.map(|word| (*word).to_owned()).ok_or_else(|| {
-                invalid(known, value).hint(format!("Available values: {}.", words.join(", ")))
-            })
+            found
+                .map(|word| (*word).to_owned())
+                .ok_or_else(|| invalid(known, value).hint(format!("Available values: {}.", words.join(", "))))
         }
         Kind::Zone => zone(value).map(|zone| zone.name().to_owned()),
         Kind::Encoding => match value.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
@@ -138,7 +138,9 @@ fn date_style(known: &Known, values: &[String]) -> SqlResult<String> {
         match part.as_str() {
             "iso" | "mdy" | "us" | "noneuro" | "noneuropean" | "default" => {}
             "sql" | "postgres" | "german" | "dmy" | "ymd" | "euro" | "european" => {
-                return Err(SqlError::unsupported(format!("DateStyle \"{part}\"")).hint("Dates are printed as ISO, MDY."));
+                return Err(
+                    SqlError::unsupported(format!("DateStyle \"{part}\"")).hint("Dates are printed as ISO, MDY.")
+                );
             }
             _ => return Err(invalid(known, &values.join(", "))),
         }

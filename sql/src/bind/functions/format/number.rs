@@ -351,9 +351,10 @@ impl Writer<'_> {
 /// `st`, `nd`, `rd`, `th`.
 pub(super) fn ordinal_ending(number: &str, upper: bool) -> SqlResult<&'static str> {
     let mut digits = number.bytes().rev();
-    let last = digits.next().filter(u8::is_ascii_digit).ok_or_else(|| {
-        SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("\"{number}\" is not a number"))
-    })?;
+    let last = digits
+        .next()
+        .filter(u8::is_ascii_digit)
+        .ok_or_else(|| SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("\"{number}\" is not a number")))?;
     let ending = match (digits.next(), last) {
         (Some(b'1'), _) => ["th", "TH"],
         (_, b'1') => ["st", "ST"],

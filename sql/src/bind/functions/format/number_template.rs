@@ -249,9 +249,8 @@ impl Template {
             || self.roman
             || self.shifted;
         if clash {
-            return Err(wrong("\"EEEE\" is incompatible with other formats").detail(
-                "\"EEEE\" may only be used together with digit and decimal point patterns.",
-            ));
+            return Err(wrong("\"EEEE\" is incompatible with other formats")
+                .detail("\"EEEE\" may only be used together with digit and decimal point patterns."));
         }
         self.exponent = true;
         Ok(())

@@ -33,10 +33,8 @@ pub(in super::super) const TABLE: &[Entry] = &[
     entry("nextval(regclass) int8", |s, a| s.cx.session.nextval(oid(a, 0)?).map(Value::Int8)).volatile(),
     entry("currval(regclass) int8", |s, a| s.cx.session.currval(oid(a, 0)?).map(Value::Int8)).volatile(),
     entry("lastval() int8", |s, _| s.cx.session.lastval().map(Value::Int8)).volatile(),
-    entry("setval(regclass,int8) int8", |s, a| {
-        s.cx.session.setval(oid(a, 0)?, int8(a, 1)?, true).map(Value::Int8)
-    })
-    .volatile(),
+    entry("setval(regclass,int8) int8", |s, a| s.cx.session.setval(oid(a, 0)?, int8(a, 1)?, true).map(Value::Int8))
+        .volatile(),
     entry("setval(regclass,int8,bool) int8", |s, a| {
         s.cx.session.setval(oid(a, 0)?, int8(a, 1)?, boolean(a, 2)?).map(Value::Int8)
     })

@@ -40,9 +40,7 @@ pub(in super::super) const TABLE: &[Entry] = &[
     entry("date_bin(interval,timestamptz,timestamptz) timestamptz", |_, a| {
         dt::date_bin(&interval(a, 0)?, timestamptz(a, 1)?, timestamptz(a, 2)?).map(Value::Timestamptz)
     }),
-    entry("age(timestamp,timestamp) interval", |_, a| {
-        dt::age(timestamp(a, 0)?, timestamp(a, 1)?).map(Value::Interval)
-    }),
+    entry("age(timestamp,timestamp) interval", |_, a| dt::age(timestamp(a, 0)?, timestamp(a, 1)?).map(Value::Interval)),
     entry("age(timestamptz,timestamptz) interval", |s, a| {
         dt::age_tz(timestamptz(a, 0)?, timestamptz(a, 1)?, zone(s)).map(Value::Interval)
     })
