@@ -78,6 +78,12 @@ pub(super) fn float(args: &[Value], index: usize) -> SqlResult<f64> {
     }
 }
 
+/// The strings of an array, NULLs among them.
+pub(super) fn texts(args: &[Value], index: usize) -> SqlResult<Vec<Option<&str>>> {
+    let elements = array(args, index)?;
+    (0..elements.len()).map(|at| if elements[at].is_null() { Ok(None) } else { text(elements, at).map(Some) }).collect()
+}
+
 /// Text as a result.
 pub(super) fn string(text: impl Into<Arc<str>>) -> SqlResult<Value> {
     Ok(Value::Text(text.into()))

@@ -5,6 +5,7 @@ mod arithmetic;
 mod array;
 pub(super) mod compare;
 mod format;
+mod json;
 mod math;
 mod system;
 mod text;
@@ -23,6 +24,11 @@ pub(super) const fn families() -> &'static [&'static [Entry]] {
         compare::TABLE,
         format::from_number::TABLE,
         format::number::TABLE,
+        format::read_date::TABLE,
+        format::write_date::TABLE,
+        json::access::TABLE,
+        json::build::TABLE,
+        json::change::TABLE,
         math::exact::TABLE,
         math::float::TABLE,
         system::catalog::TABLE,

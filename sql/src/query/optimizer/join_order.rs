@@ -8,12 +8,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, JoinType, NullEquality, Result};
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
-use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use crate::query::exec::{TableScan, UNKNOWN_ROWS};
@@ -35,26 +34,28 @@ impl OptimizerRule for JoinOrder {
         "join_order"
     }
 
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        Some(ApplyOrder::TopDown)
-    }
-
     fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        if !is_inner(&plan) {
-            return Ok(Transformed::no(plan));
-        }
-        let mut parts = Parts::default();
-        parts.collect(&plan);
-        if parts.relations.len() < 3 {
-            return Ok(Transformed::no(plan));
-        }
-        let columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
-        let joined = parts.join()?;
-        // The order of the columns stays as it was.
-        let ordered = LogicalPlanBuilder::from(joined).project(columns)?.build()?;
-        // What is below has been joined now: going on there would only do it again.
-        Ok(Transformed::new(ordered, true, datafusion::common::tree_node::TreeNodeRecursion::Jump))
+        reorder(plan)
     }
+}
+
+/// The plan with its inner joins in a good order, those below others included.
+fn reorder(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    if !is_inner(&plan) {
+        return plan.map_children(reorder);
+    }
+    let mut parts = Parts::default();
+    parts.collect(&plan);
+    if parts.relations.len() < 3 || parts.is_ordered() {
+        return plan.map_children(reorder);
+    }
+    for relation in &mut parts.relations {
+        *relation = reorder(std::mem::take(relation))?.data;
+    }
+    let columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
+    let joined = parts.join()?;
+    // The order of the columns stays as it was.
+    LogicalPlanBuilder::from(joined).project(columns)?.build().map(Transformed::yes)
 }
 
 fn is_inner(plan: &LogicalPlan) -> bool {
@@ -82,25 +83,40 @@ impl Parts {
         }
     }
 
+    /// Whether the relations stand in a good order already.
+    fn is_ordered(&self) -> bool {
+        self.order().windows(2).all(|pair| pair[0] < pair[1])
+    }
+
+    /// The relations' places in a good order.
+    fn order(&self) -> Vec<usize> {
+        let sized: Vec<Sized<'_>> = self.relations.iter().map(Sized::of).collect();
+        let mut left: Vec<usize> = (0..sized.len()).collect();
+        let first = left.remove(start(&sized, &self.conditions));
+        let (mut joined, mut size) = (sized[first].columns.clone(), sized[first].rows);
+        let mut order = vec![first];
+        while !left.is_empty() {
+            let (place, rows) = best(&joined, size, &sized, &left, &self.conditions);
+            let next = left.remove(place);
+            joined.extend(sized[next].columns.iter().cloned());
+            size = rows;
+            order.push(next);
+        }
+        order
+    }
+
     /// Joins the relations in a good order.
     fn join(self) -> Result<LogicalPlan> {
-        let mut left: Vec<(LogicalPlan, f64)> = self
-            .relations
-            .into_iter()
-            .map(|plan| {
-                let rows = rows(&plan);
-                (plan, rows)
-            })
-            .collect();
+        let order = self.order();
+        let mut relations: Vec<Option<LogicalPlan>> = self.relations.into_iter().map(Some).collect();
+        let mut ordered = order.into_iter().filter_map(|place| relations[place].take());
+        let mut joined = ordered.next().unwrap_or_default();
         let mut conditions = self.conditions;
-        let first = start(&left, &conditions);
-        let (mut joined, mut size) = left.swap_remove(first);
-        while !left.is_empty() {
-            let (next, rows) = best(&joined, size, &left, &conditions);
-            let (plan, _) = left.swap_remove(next);
-            let (usable, later) = usable(&joined, &plan, conditions);
+        for plan in ordered {
+            let names: HashSet<Column> = joined.schema().columns().into_iter().chain(plan.schema().columns()).collect();
+            let (usable, later): (Vec<Expr>, Vec<Expr>) =
+                conditions.into_iter().partition(|condition| within(condition, &names));
             conditions = later;
-            size = rows;
             joined = match usable.is_empty() {
                 true => LogicalPlanBuilder::from(joined).cross_join(plan)?.build()?,
                 false => LogicalPlanBuilder::from(joined).join_on(plan, JoinType::Inner, usable)?.build()?,
@@ -113,61 +129,80 @@ impl Parts {
     }
 }
 
+/// A relation, its size and its columns.
+struct Sized<'p> {
+    plan: &'p LogicalPlan,
+    rows: f64,
+    columns: HashSet<Column>,
+}
+
+impl<'p> Sized<'p> {
+    fn of(plan: &'p LogicalPlan) -> Self {
+        Self { plan, rows: rows(plan), columns: plan.schema().columns().into_iter().collect() }
+    }
+}
+
+/// Whether a condition is over some columns only.
+fn within(condition: &Expr, columns: &HashSet<Column>) -> bool {
+    condition.column_refs().iter().all(|column| columns.contains(*column))
+}
+
 /// Which relation to begin with: the smallest one that a condition joins with another.
-fn start(relations: &[(LogicalPlan, f64)], conditions: &[Expr]) -> usize {
-    let is_joined = |plan: &LogicalPlan| {
-        let own = names(plan);
+fn start(relations: &[Sized<'_>], conditions: &[Expr]) -> usize {
+    let is_joined = |relation: &Sized<'_>| {
         conditions.iter().any(|condition| {
             let used = condition.column_refs();
-            used.iter().any(|column| own.contains(*column)) && used.iter().any(|column| !own.contains(*column))
+            let own = used.iter().filter(|column| relation.columns.contains(**column)).count();
+            own > 0 && own < used.len()
         })
     };
-    let rank = |(plan, rows): &(LogicalPlan, f64)| (!is_joined(plan), *rows);
-    let ranks: Vec<(bool, f64)> = relations.iter().map(rank).collect();
+    let ranks: Vec<(bool, f64)> = relations.iter().map(|relation| (!is_joined(relation), relation.rows)).collect();
     (0..relations.len())
         .min_by(|a, b| ranks[*a].0.cmp(&ranks[*b].0).then(ranks[*a].1.total_cmp(&ranks[*b].1)))
         .unwrap_or(0)
 }
 
-/// The relation to join next, and about how many rows there are then.
-fn best(joined: &LogicalPlan, size: f64, relations: &[(LogicalPlan, f64)], conditions: &[Expr]) -> (usize, f64) {
-    let mut best: Option<(usize, f64, (bool, f64, f64))> = None;
-    for (place, (plan, rows)) in relations.iter().enumerate() {
-        let (usable, _) = usable(joined, plan, conditions.to_vec());
-        let equal = usable.iter().filter(|condition| is_equality(condition)).count();
+/// Which of the relations left to join next, and about how many rows there are then.
+fn best(
+    joined: &HashSet<Column>,
+    size: f64,
+    relations: &[Sized<'_>],
+    left: &[usize],
+    conditions: &[Expr],
+) -> (usize, f64) {
+    let mut best: Option<(usize, (bool, f64, f64))> = None;
+    for (place, number) in left.iter().enumerate() {
+        let relation = &relations[*number];
+        let usable = conditions.iter().filter(|condition| {
+            let used = condition.column_refs();
+            let covered = |column: &&Column| joined.contains(*column) || relation.columns.contains(*column);
+            used.iter().all(covered) && used.iter().any(|column| relation.columns.contains(*column))
+        });
+        let (mut all, mut equal) = (0, 0);
+        for condition in usable {
+            all += 1;
+            equal += i32::from(is_equality(condition));
+        }
         // Keys join with one row each as a rule.
-        let result = match (usable.len(), equal) {
-            (0, _) => size * rows,
-            (_, 0) => size * rows * 0.3,
-            (_, equal) => {
-                (size * rows / size.max(base(plan)).max(1.0)) * 0.5_f64.powi(i32::try_from(equal).unwrap_or(1) - 1)
-            }
+        let product = size * relation.rows;
+        let rows = match (all, equal) {
+            (0, _) => product,
+            (_, 0) => product * 0.3,
+            (_, equal) => product / size.max(base(relation.plan)).max(1.0) * 0.5_f64.powi(equal - 1),
         };
-        let rank = (usable.is_empty(), result, *rows);
-        if best.as_ref().is_none_or(|(_, _, old)| {
+        let rank = (all == 0, rows.max(1.0), relation.rows);
+        let better = |old: &(bool, f64, f64)| {
             rank.0.cmp(&old.0).then(rank.1.total_cmp(&old.1)).then(rank.2.total_cmp(&old.2)).is_lt()
-        }) {
-            best = Some((place, result.max(1.0), rank));
+        };
+        if best.as_ref().is_none_or(|(_, old)| better(old)) {
+            best = Some((place, rank));
         }
     }
-    best.map_or((0, size), |(place, result, _)| (place, result))
+    best.map_or((0, size), |(place, (_, rows, _))| (place, rows))
 }
 
 fn is_equality(condition: &Expr) -> bool {
     matches!(condition, Expr::BinaryExpr(binary) if binary.op == datafusion::logical_expr::Operator::Eq)
-}
-
-fn names(plan: &LogicalPlan) -> HashSet<Column> {
-    plan.schema().columns().into_iter().collect()
-}
-
-/// The conditions that can be checked once two relations are joined, and the others.
-fn usable(one: &LogicalPlan, two: &LogicalPlan, conditions: Vec<Expr>) -> (Vec<Expr>, Vec<Expr>) {
-    let (one, two) = (names(one), names(two));
-    conditions.into_iter().partition(|condition| {
-        let used = condition.column_refs();
-        used.iter().all(|column| one.contains(*column) || two.contains(*column))
-    })
 }
 
 /// About how many rows a relation has.

@@ -74,7 +74,7 @@ impl Translator<'_> {
             };
             let names: Vec<String> = idents.iter().map(folded).collect();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            match resolve(&site.rel.columns, &outer, levels, missed, &names).map_err(at)? {
+            match resolve(&site.rel.columns, &outer, missed, levels, &names).map_err(at)? {
                 Found::Column(number) => Ok(Some(bound(site.rel, number))),
                 Found::Wanted(ty) => Ok(Some(bind::Expr::null(ty))),
                 Found::Nothing => match ungrouped(site.before, &names) {
@@ -143,7 +143,7 @@ pub(super) fn bound(rel: &Rel, number: usize) -> bind::Expr {
 fn ungrouped(before: Option<&Rel>, names: &[&str]) -> Option<SqlError> {
     let before = before?;
     let outer = super::names::Outer::Given(Vec::new());
-    let Ok(Found::Column(number)) = resolve(&before.columns, &outer, &[], &std::cell::Cell::new(false), names) else {
+    let Ok(Found::Column(number)) = resolve(&before.columns, &outer, &std::cell::Cell::new(false), &[], names) else {
         return None;
     };
     let column = &before.columns[number];

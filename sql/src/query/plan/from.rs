@@ -26,7 +26,7 @@ impl Translator<'_> {
     fn tables(&mut self, start: Rel, from: &[TableWithJoins]) -> SqlResult<Rel> {
         let mut rel = start;
         for item in from {
-            if is_lateral(item) {
+            if is_lateral(item) || !rel.outer.is_empty() {
                 rel = self.joins(rel, item)?;
             } else {
                 let own = self.joins(Rel::unit()?, item)?;

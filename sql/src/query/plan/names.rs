@@ -36,6 +36,8 @@ pub(super) struct Level {
     pub columns: Vec<Col>,
     /// What that query has of its own surroundings.
     pub outer: Outer,
+    /// Whether a column of its surroundings was named that was not at hand.
+    pub missed: Cell<bool>,
 }
 
 /// What a name was found to mean.
@@ -76,15 +78,15 @@ fn find(columns: &[Col], parts: &[&str]) -> SqlResult<Option<usize>> {
 pub(super) fn resolve(
     columns: &[Col],
     outer: &Outer,
-    around: &[Level],
     missed: &Cell<bool>,
+    around: &[Level],
     parts: &[&str],
 ) -> SqlResult<Found> {
     if let Some(number) = find(columns, parts)? {
         return Ok(Found::Column(number));
     }
     let Some((level, around)) = around.split_last() else { return Ok(Found::Nothing) };
-    let (field, ty) = match resolve(&level.columns, &level.outer, around, missed, parts)? {
+    let (field, ty) = match resolve(&level.columns, &level.outer, &level.missed, around, parts)? {
         Found::Column(number) => {
             let column = &level.columns[number];
             (column.field.flat_name(), column.ty.clone())

@@ -159,7 +159,7 @@ impl Translator<'_> {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let given = Outer::Given(vec![(outer.to_owned(), usize::MAX)]);
         let missed = std::cell::Cell::new(false);
-        matches!(resolve(&rel.columns, &given, &self.levels, &missed, &names), Ok(Found::Column(usize::MAX)))
+        matches!(resolve(&rel.columns, &given, &missed, &self.levels, &names), Ok(Found::Column(usize::MAX)))
     }
 
     /// The output columns, and what the result is sorted by.

@@ -213,18 +213,19 @@ impl Translator<'_> {
         mode: Mode,
         translate: &mut dyn FnMut(&mut Self) -> SqlResult<Rel>,
     ) -> SqlResult<Rel> {
-        self.levels.push(Level { columns: rel.columns.clone(), outer: outer_of(rel, &self.mode) });
+        let missed = std::cell::Cell::new(self.missed.replace(false));
+        self.levels.push(Level { columns: rel.columns.clone(), outer: outer_of(rel, &self.mode), missed });
         let around = std::mem::replace(&mut self.mode, mode);
-        let missed = self.missed.replace(false);
         let mut result = self.deeper(|translator| translate(translator));
-        let learning = self.levels.iter().any(|level| matches!(level.outer, Outer::Wanted(_)));
-        if matches!(self.mode, Mode::Given(_)) && self.missed.get() && !learning {
+        // What is around may have to be translated again itself: then nobody uses this.
+        let again = |level: &Level| matches!(level.outer, Outer::Wanted(_)) || level.missed.get();
+        if matches!(self.mode, Mode::Given(_)) && self.missed.get() && !self.levels.iter().any(again) {
             // Somewhere NULL stands for a column that should be there.
             result = result.and(Err(SqlError::unsupported("a reference to the query around in this place")));
         }
-        self.missed.set(missed);
         self.mode = around;
-        self.levels.pop();
+        let level = self.levels.pop();
+        self.missed.set(level.is_some_and(|level| level.missed.get()));
         result
     }
 

@@ -242,12 +242,25 @@ impl Translator<'_> {
 
     fn frame(&mut self, frame: Option<&ast::WindowFrame>, order: &[SqlType]) -> SqlResult<WindowFrame> {
         let Some(frame) = frame else {
-            return Ok(WindowFrame::new(if order.is_empty() { None } else { Some(false) }));
+            return Ok(match order.is_empty() {
+                true => WindowFrame::new(None),
+                // The same as with RANGE, which DataFusion has for some types only.
+                false => WindowFrame::new_bounds(
+                    WindowFrameUnits::Groups,
+                    WindowFrameBound::Preceding(ScalarValue::UInt64(None)),
+                    WindowFrameBound::CurrentRow,
+                ),
+            });
         };
+        let has_offset = |bound: &ast::WindowFrameBound| {
+            use ast::WindowFrameBound as B;
+            matches!(bound, B::Preceding(Some(_)) | B::Following(Some(_)))
+        };
+        let offset = has_offset(&frame.start_bound) || frame.end_bound.as_ref().is_some_and(has_offset);
         let units = match frame.units {
             ast::WindowFrameUnits::Rows => WindowFrameUnits::Rows,
-            ast::WindowFrameUnits::Range => WindowFrameUnits::Range,
-            ast::WindowFrameUnits::Groups => WindowFrameUnits::Groups,
+            ast::WindowFrameUnits::Range if offset || order.is_empty() => WindowFrameUnits::Range,
+            ast::WindowFrameUnits::Range | ast::WindowFrameUnits::Groups => WindowFrameUnits::Groups,
         };
         let start = self.frame_bound(&frame.start_bound, units, order)?;
         let end = match &frame.end_bound {
