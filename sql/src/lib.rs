@@ -1,6 +1,7 @@
 //! SQL: parsing, binding, planning, execution and sessions, over `relation/`.
 
 pub mod bind;
+mod copy;
 mod ddl;
 mod dml;
 mod names;

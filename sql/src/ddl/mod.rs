@@ -26,6 +26,7 @@ pub(crate) use expression::scope_of;
 
 use annulus_relation::catalog::{Catalog, Edit, ObjectId, Sequence};
 use annulus_relation::failure::Outcome;
+use annulus_relation::transaction::Mode;
 use annulus_relation::value::Env;
 use annulus_relation::{SqlError, SqlResult};
 use annulus_txn::interface::Database;
@@ -35,6 +36,7 @@ use crate::names::{Name, Names, name_of};
 use crate::parse::{Parsed, Statement};
 use crate::server::shared::Shared;
 use crate::session::Produced;
+use crate::session::jobs::{check_empty, within};
 use crate::session::answer::{News, Tag};
 use crate::statement::Work;
 
@@ -62,6 +64,15 @@ pub(crate) enum Job {
     Validate { table: ObjectId, columns: Vec<u16> },
     /// There must be no rows; what is being added.
     Empty { table: ObjectId, what: String },
+}
+
+impl Job {
+    /// The table that it is about.
+    pub const fn table(&self) -> ObjectId {
+        match self {
+            Self::Fill { table, .. } | Self::Validate { table, .. } | Self::Empty { table, .. } => *table,
+        }
+    }
 }
 
 impl Definition<'_> {
@@ -123,7 +134,10 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
         jobs: Vec::new(),
     };
     let tag = definition.apply(&parsed.statement)?;
-    let Definition { edit, notices, restarted, .. } = definition;
+    let Definition { edit, notices, restarted, jobs, .. } = definition;
+    for job in &jobs {
+        check_empty(work, job).await?;
+    }
     work.news.extend(notices.into_iter().map(News::Notice));
     let home = *edit.catalog().home();
     let catalog = Arc::new(edit.finish(&mut work.active.transaction)?);
@@ -133,6 +147,14 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
     for sequence in &restarted {
         crate::sequence::restart(&mut work.active.transaction, &home, sequence, None);
         work.shared.sequences.forget(&home, sequence.id);
+    }
+    // A statement of its own commits first, and does the rest while others write.
+    if work.active.block || work.active.transaction.mode() == Mode::Block {
+        for job in &jobs {
+            within(work, job).await?;
+        }
+    } else {
+        work.active.jobs.extend(jobs);
     }
     Ok(Produced::tag(Tag::word(tag)))
 }

@@ -58,10 +58,7 @@ impl Definition<'_> {
     fn begin_generation(&mut self, id: ObjectId) -> SqlResult<()> {
         let Some(table) = self.catalog().table_by_id(id) else { return Ok(()) };
         let mut table = Table::clone(table);
-        let next = table.generation.checked_add(1);
-        table.generation = next.ok_or_else(|| {
-            SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "the table was truncated too often; create another one")
-        })?;
+        table.generation = self.new_generation(table.generation);
         self.edit.put_table(table)
     }
 }

@@ -348,7 +348,7 @@ impl Rows<'_> {
 }
 
 /// What identifies a new row, if its table has no primary key.
-pub(super) fn row_id<D: Database>(work: &mut Work<'_, D>, target: &Target) -> Option<RowId> {
+pub(crate) fn row_id<D: Database>(work: &mut Work<'_, D>, target: &Target) -> Option<RowId> {
     target.physical.has_row_id().then(|| {
         let counter = work.active.rows;
         work.active.rows = counter.wrapping_add(1);

@@ -23,7 +23,7 @@ use annulus_relation::{Outcome, Row, Value};
 use annulus_txn::interface::Database;
 
 pub(crate) use delete::Delete;
-pub(crate) use insert::Insert;
+pub(crate) use insert::{Defaults, Insert, check_given, row_id};
 pub(crate) use joined::{InsertQuery, Joined};
 pub(crate) use projection::Projection;
 pub(crate) use select::{Scan, Select};
@@ -34,7 +34,8 @@ use crate::bind::Expr;
 use crate::session::Produced;
 use crate::session::answer::Tag;
 use crate::statement::Work;
-use target::{Access, Target};
+pub(crate) use target::Target;
+use target::Access;
 
 /// How many rows are read at a time by statements that write.
 const STRETCH: u32 = 1_000;
@@ -59,7 +60,7 @@ impl<D: Database> Work<'_, D> {
     }
 
     /// When a unique key that exists already is found out.
-    fn checks(&self) -> Checks {
+    pub(crate) fn checks(&self) -> Checks {
         match self.active.transaction.mode() {
             Mode::Statement => Checks::AtCommit,
             Mode::Block | Mode::AsOf(_) => Checks::AtStatement,
@@ -108,7 +109,7 @@ fn changed(word: &'static str, count: u64, returned: Option<Vec<Row>>) -> Produc
 }
 
 /// Carries out what a writer has collected.
-async fn finish<D: Database, E: annulus_relation::ops::Expressions>(
+pub(crate) async fn finish<D: Database, E: annulus_relation::ops::Expressions>(
     work: &mut Work<'_, D>,
     writer: Writer<'_, E>,
 ) -> Outcome<()> {
@@ -119,7 +120,7 @@ async fn finish<D: Database, E: annulus_relation::ops::Expressions>(
 }
 
 /// What operations need to know.
-fn around<'a>(
+pub(crate) fn around<'a>(
     catalog: &'a annulus_relation::catalog::Catalog,
     evaluator: &'a Evaluator<'a>,
 ) -> Surroundings<'a, Evaluator<'a>> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use annulus_base::Timestamp;
-use annulus_relation::catalog::Catalog;
+use annulus_relation::catalog::{Catalog, ObjectId};
 use annulus_relation::error::SqlState;
 use annulus_relation::ops::Claims;
 use annulus_relation::transaction::{Mode, Savepoint, Transaction};
@@ -12,6 +12,7 @@ use annulus_relation::{SqlError, SqlResult};
 use annulus_txn::interface::Database;
 
 use super::settings::Saved;
+use crate::ddl::Job;
 use crate::parse::Modes;
 
 /// A transaction, and what belongs to it.
@@ -37,6 +38,12 @@ pub(crate) struct Active<D: Database> {
     /// How many rows without a primary key it has inserted, and when that was counted from.
     pub rows: u32,
     pub row_base: Timestamp,
+    /// What is to be done with rows once it has committed.
+    pub jobs: Vec<Job>,
+    /// The catalog when it began.
+    pub opened: Arc<Catalog>,
+    /// Rows were written around it, which it does not see.
+    pub bulk: bool,
     /// The settings before it.
     pub before: Saved,
     savepoints: Vec<Point>,
@@ -64,6 +71,7 @@ pub(crate) struct Opening {
 impl<D: Database> Active<D> {
     pub fn new(db: &D, start: Timestamp, catalog: Arc<Catalog>, opening: Opening) -> Self {
         let Opening { mode, block, read_only, now, env, before } = opening;
+        let opened = Arc::clone(&catalog);
         Self {
             transaction: Transaction::new(db.clone(), mode, start),
             catalog,
@@ -77,6 +85,9 @@ impl<D: Database> Active<D> {
             claims: Claims::default(),
             rows: 0,
             row_base: start,
+            jobs: Vec::new(),
+            opened,
+            bulk: false,
             before,
             savepoints: Vec::new(),
         }
@@ -90,6 +101,13 @@ impl<D: Database> Active<D> {
         }
         self.read_only = modes.read_only.unwrap_or(self.read_only);
         Ok(())
+    }
+
+    /// Whether nobody but this transaction can see a table's data: it has created or truncated it, and cannot undo that
+    /// without undoing all.
+    pub fn is_own(&self, table: ObjectId) -> bool {
+        let generation = |catalog: &Catalog| catalog.table_by_id(table).map(|table| table.generation);
+        self.defines && self.savepoints.is_empty() && generation(&self.opened) != generation(&self.catalog)
     }
 
     /// `25006` if it only reads.

@@ -12,7 +12,9 @@ use annulus_relation::{Row, SqlError, SqlResult};
 use annulus_txn::interface::{Database, TxnError};
 
 use super::answer::{Run, Step, Tag};
+use super::jobs::Jobs;
 use super::portal::{Produced, Rows, State};
+use crate::ddl::Job;
 use super::{Active, Portal, Session};
 use crate::dml::query::next;
 use crate::parse::Statement;
@@ -26,7 +28,7 @@ const PATIENT: u32 = 4;
 /// How many rows are read at a time for a client that takes them bit by bit.
 const STRETCH: u32 = 4_000;
 
-fn ended() -> SqlError {
+pub(super) fn ended() -> SqlError {
     SqlError::new(SqlState::INTERNAL_ERROR, "the portal has ended")
 }
 
@@ -50,6 +52,9 @@ impl<D: Database> Session<D> {
         let State::Open(produced) = &mut portal.state else {
             return Err(ended());
         };
+        if let Rows::CopyIn(..) | Rows::CopyOut(..) = produced.rows {
+            return self.copy(portal, run).await;
+        }
         let rows = match &mut produced.rows {
             Rows::Ready(rows) => rows.by_ref().take(run.most).collect::<Vec<_>>(),
             Rows::Scan(ready, _) | Rows::Query(ready, _) if ready.len() > 0 => ready.by_ref().take(run.most).collect(),
@@ -66,6 +71,11 @@ impl<D: Database> Session<D> {
             portal.given += rows.len() as u64;
             return Ok(Step::Rows(rows));
         }
+        self.end(portal, run).await
+    }
+
+    /// The end of a portal: of the implicit transaction too, if nothing else belongs to it.
+    pub(super) async fn end(&mut self, portal: &mut Portal, run: Run) -> SqlResult<Step> {
         if run.last {
             self.sync().await?;
         }
@@ -94,7 +104,7 @@ impl<D: Database> Session<D> {
     }
 
     /// Reads on; no rows: there are no more.
-    async fn more(&mut self, rows: &mut Rows) -> SqlResult<Vec<Row>> {
+    pub(super) async fn more(&mut self, rows: &mut Rows) -> SqlResult<Vec<Row>> {
         let deadline = self.deadline();
         let Self { server, catalogs, shared, active: Some(active), news, .. } = self else {
             return Err(ended());
@@ -102,7 +112,8 @@ impl<D: Database> Session<D> {
         let mut work = Work { server, catalogs, shared, active, deadline, news };
         loop {
             let found = match rows {
-                Rows::Ready(_) => None,
+                Rows::Ready(ready) => Some(ready.by_ref().take(STRETCH as usize).collect::<Vec<_>>()).filter(|rows| !rows.is_empty()),
+                Rows::CopyIn(..) | Rows::CopyOut(_) => None,
                 Rows::Scan(_, scan) => scan.next(&mut work, STRETCH).await.map_err(to_sql)?,
                 Rows::Query(_, running) => next(running, &mut work).await.map_err(to_sql)?,
             };
@@ -185,8 +196,12 @@ impl<D: Database> Session<D> {
                 }
                 Ok(produced) => {
                     let (claims, catalog) = (std::mem::take(&mut active.claims), Arc::clone(&active.catalog));
+                    let jobs = std::mem::take(&mut active.jobs);
                     match self.try_commit(active, &deadline).await {
-                        Ok(()) => return Ok(produced),
+                        Ok(()) => {
+                            self.do_jobs(&jobs).await?;
+                            return Ok(produced);
+                        }
                         Err(error @ TxnError::Conflict(_)) => {
                             let found = explain(&self.server.db, &catalog, &claims, deadline.left()).await;
                             match found.map_err(to_sql)? {
@@ -209,6 +224,14 @@ impl<D: Database> Session<D> {
             // Others get a turn: what was in the way may be one of this node's own.
             tokio::task::yield_now().await;
         }
+    }
+
+    async fn do_jobs(&self, jobs: &[Job]) -> SqlResult<()> {
+        let doing = Jobs { server: &self.server, catalogs: &self.catalogs, shared: &self.shared };
+        for job in jobs {
+            doing.run(job).await?;
+        }
+        Ok(())
     }
 
     async fn attempt(&mut self, portal: &mut Portal, active: &mut Active<D>, deadline: Deadline) -> Outcome<Produced> {

@@ -11,8 +11,10 @@
 mod active;
 pub mod answer;
 mod commands;
+mod copy;
 mod execute;
 mod functions;
+pub(crate) mod jobs;
 mod portal;
 mod prepared;
 mod settings;
@@ -32,7 +34,7 @@ use annulus_txn::interface::Database;
 pub(crate) use active::Active;
 use answer::{Column, News, Shield, Status, Timeouts};
 pub use portal::Portal;
-pub(crate) use portal::{Produced, Rows};
+pub(crate) use portal::{CopyOut, Produced, Rows};
 use prepared::Prepared;
 pub use settings::{SERVER_VERSION, Settings};
 

@@ -1,12 +1,15 @@
 //! A statement with its parameters, at work or not begun.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Instant;
 use std::vec;
 
 use annulus_relation::{Row, Value};
+use bytes::Bytes;
 
 use super::answer::{Column, Tag};
+use crate::copy::{CopyIn, Encoder};
 use crate::dml::Scan;
 use crate::query::Running;
 use crate::statement::Analyzed;
@@ -47,6 +50,21 @@ pub(crate) enum Rows {
     Scan(vec::IntoIter<Row>, Box<Scan>),
     /// Some, and the query that gives more.
     Query(vec::IntoIter<Row>, Box<Running>),
+    /// Data that is expected from the client; whether the client knows.
+    CopyIn(Box<CopyIn>, bool),
+    /// Rows that the client is given as lines; whether it knows.
+    CopyOut(Box<CopyOut>),
+}
+
+/// Rows on their way out as lines.
+pub(crate) struct CopyOut {
+    pub encoder: Encoder,
+    pub rows: Rows,
+    /// Whether the client knows what comes.
+    pub begun: bool,
+    /// Lines that are ready.
+    pub lines: VecDeque<Bytes>,
+    pub count: u64,
 }
 
 impl Produced {
@@ -64,7 +82,7 @@ impl Produced {
     pub const fn streams(&self) -> bool {
         match self.rows {
             Rows::Ready(_) => false,
-            Rows::Scan(..) | Rows::Query(..) => true,
+            Rows::Scan(..) | Rows::Query(..) | Rows::CopyIn(..) | Rows::CopyOut(..) => true,
         }
     }
 }

@@ -11,7 +11,8 @@ use crate::bind::ParamTypes;
 use crate::ddl::definition_name;
 use crate::dml::query::Query;
 use crate::dml::{Delete, Insert, InsertQuery, Joined, Projection, Select, Update};
-use crate::parse::{Parsed, Statement};
+use crate::copy::{CopyFrom, source};
+use crate::parse::{CopyStatement, Parsed, Statement};
 use crate::session::answer::Column;
 
 /// What a statement takes, gives and does. `declared` are its parameters' types as far as the client knows them.
@@ -28,6 +29,7 @@ pub(crate) fn analyze(parsed: &Rc<Parsed>, declared: &[Option<SqlType>], setting
         Statement::Empty => Ok(plain(Plan::Empty, None)),
         Statement::Show(name) => Ok(plain(Plan::Command, Some(shown(name.as_deref())))),
         statement if definition_name(statement).is_some() => Ok(plain(Plan::Define, None)),
+        Statement::Copy(copy) => analyze_copy(copy, parsed, setting),
         Statement::Sql(statement) => analyze_sql(statement, parsed, declared, setting),
         _ => Ok(plain(Plan::Command, None)),
     }
@@ -88,6 +90,28 @@ fn analyze_sql(
         parsed: Rc::clone(parsed),
         parameters: params.finish()?,
         columns: columns.map(Into::into),
+        plan,
+        catalog: Some(Arc::clone(setting.catalog)),
+        path: Arc::clone(&setting.path),
+    })
+}
+
+fn analyze_copy(copy: &CopyStatement, parsed: &Rc<Parsed>, setting: &Setting<'_>) -> SqlResult<Analyzed> {
+    let plan = match copy.from {
+        true => Plan::CopyFrom(Rc::new(CopyFrom::new(copy, parsed, setting)?)),
+        false => {
+            let query = Rc::new(source(copy, setting)?);
+            let query = analyze(&query, &[], setting)?;
+            if query.columns.is_none() || !query.parameters.is_empty() {
+                return Err(SqlError::unsupported("COPY of a statement that gives no rows"));
+            }
+            Plan::CopyTo(Rc::new(query), copy.options.clone())
+        }
+    };
+    Ok(Analyzed {
+        parsed: Rc::clone(parsed),
+        parameters: Vec::new(),
+        columns: None,
         plan,
         catalog: Some(Arc::clone(setting.catalog)),
         path: Arc::clone(&setting.path),

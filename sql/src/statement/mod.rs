@@ -21,7 +21,8 @@ pub(crate) use shapes::Shapes;
 
 use crate::dml::query::Query;
 use crate::dml::{Delete, Insert, InsertQuery, Joined, Select, Update};
-use crate::parse::Parsed;
+use crate::copy::CopyFrom;
+use crate::parse::{CopyOptions, Parsed};
 use crate::query::QueryEngine;
 use crate::server::Server;
 use crate::server::catalogs::Catalogs;
@@ -63,6 +64,9 @@ pub(crate) enum Plan {
     Query(Query),
     InsertQuery(InsertQuery),
     Joined(Joined),
+    CopyFrom(Rc<CopyFrom>),
+    /// `COPY ... TO STDOUT` of a query.
+    CopyTo(Rc<Analyzed>, CopyOptions),
     Insert(Insert),
     Update(Update),
     Delete(Delete),
@@ -90,6 +94,14 @@ impl Analyzed {
                 Arc::ptr_eq(mine, catalog) && (Arc::ptr_eq(&self.path, path) || self.path == *path)
             }
             (Some(_), None) => false,
+        }
+    }
+
+    /// How many columns the data of a `COPY` has.
+    pub fn copied(&self) -> u16 {
+        match &self.plan {
+            Plan::CopyFrom(copy) => copy.width(),
+            _ => 0,
         }
     }
 

@@ -1,17 +1,22 @@
 //! Running analyzed statements in a transaction.
 
 use annulus_relation::SqlError;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
 use annulus_relation::Value;
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::transaction::{Mode, Transaction};
 use annulus_txn::interface::{Database, Fate};
 
-use super::{Plan, Work};
+use super::{Analyzed, Plan, Work};
 use crate::ddl::{define, definition_name};
 use crate::server::failure::is_retryable;
 use crate::server::shared::Need;
-use crate::session::{Portal, Produced};
+use crate::copy::Encoder;
+use crate::session::answer::Tag;
+use crate::session::{CopyOut, Portal, Produced, Rows};
 
 /// Runs a portal's statement. What its functions need of the cluster is done on the way, and the statement begun
 /// again then: nothing of it has been given to anybody yet.
@@ -30,19 +35,38 @@ pub(crate) async fn produce<D: Database>(work: &mut Work<'_, D>, portal: &Portal
 }
 
 async fn once<D: Database>(work: &mut Work<'_, D>, portal: &Portal) -> Outcome<Produced> {
-    let parsed = &portal.analyzed().parsed;
-    match &portal.analyzed().plan {
+    run(work, portal.analyzed(), portal.parameters()).await
+}
+
+async fn run<D: Database>(work: &mut Work<'_, D>, analyzed: &Rc<Analyzed>, params: &[Value]) -> Outcome<Produced> {
+    let parsed = &analyzed.parsed;
+    if work.active.bulk && !matches!(analyzed.plan, Plan::CopyFrom(_) | Plan::Define) {
+        let message = "this statement after COPY into a table that the transaction has created or truncated";
+        return Err(SqlError::unsupported(message).hint("Commit first.").into());
+    }
+    match &analyzed.plan {
         Plan::Define => {
             let what = definition_name(&parsed.statement).unwrap_or("the statement");
             define(work, parsed, what).await
         }
-        Plan::Select(select) => select.run(work, portal.parameters()).await,
-        Plan::Query(query) => query.run(work, portal.parameters()).await,
-        Plan::InsertQuery(insert) => insert.run(work, portal.parameters()).await,
-        Plan::Joined(joined) => joined.run(work, portal.parameters()).await,
-        Plan::Insert(insert) => insert.run(work, portal.parameters()).await,
-        Plan::Update(update) => update.run(work, portal.parameters()).await,
-        Plan::Delete(delete) => delete.run(work, portal.parameters()).await,
+        Plan::Select(select) => select.run(work, params).await,
+        Plan::CopyFrom(copy) => {
+            let copy = copy.begin(work)?;
+            Ok(Produced { rows: Rows::CopyIn(Box::new(copy), false), tag: Tag::Empty })
+        }
+        Plan::CopyTo(query, options) => {
+            let columns = query.columns.as_deref().unwrap_or_default().to_vec();
+            let rows = Box::pin(run(work, query, params)).await?.rows;
+            let encoder = Encoder::new(options, columns);
+            let out = CopyOut { encoder, rows, begun: false, lines: VecDeque::new(), count: 0 };
+            Ok(Produced { rows: Rows::CopyOut(Box::new(out)), tag: Tag::Empty })
+        }
+        Plan::Query(query) => query.run(work, params).await,
+        Plan::InsertQuery(insert) => insert.run(work, params).await,
+        Plan::Joined(joined) => joined.run(work, params).await,
+        Plan::Insert(insert) => insert.run(work, params).await,
+        Plan::Update(update) => update.run(work, params).await,
+        Plan::Delete(delete) => delete.run(work, params).await,
         Plan::Command | Plan::Empty => Err(internal("the statement runs elsewhere").into()),
     }
 }
