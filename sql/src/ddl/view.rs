@@ -151,8 +151,5 @@ impl Definition<'_> {
 /// The names of common table expressions anywhere at a query's top.
 fn common_names(query: &ast::Query) -> Vec<String> {
     let with = query.with.iter().flat_map(|with| &with.cte_tables);
-    with.flat_map(|cte| {
-        std::iter::once(cte.alias.name.value.clone()).chain(common_names(&cte.query))
-    })
-    .collect()
+    with.flat_map(|cte| std::iter::once(cte.alias.name.value.clone()).chain(common_names(&cte.query))).collect()
 }

@@ -85,7 +85,8 @@ impl Source {
             (_, true) => format!("Point Read using {index} on {}", table.name),
             _ => format!("Index Scan using {index} on {}", table.name),
         };
-        let column = |position: usize| table.columns.get(position).map(|column| column.name.clone()).unwrap_or_default();
+        let column =
+            |position: usize| table.columns.get(position).map(|column| column.name.clone()).unwrap_or_default();
         let filter = self.filter.as_ref().map(|filter| format!("  Filter: {}", filter.to_sql(&column)));
         std::iter::once(first).chain(filter).collect()
     }

@@ -13,8 +13,8 @@ use annulus_txn::interface::{Database, Fate};
 use super::explain::explain;
 use super::{Analyzed, Plan, Setting, Work, analyze};
 use crate::copy::Encoder;
-use crate::parse::Parsed;
 use crate::ddl::{define, definition_name};
+use crate::parse::Parsed;
 use crate::server::failure::is_retryable;
 use crate::server::shared::Need;
 use crate::session::answer::Tag;
@@ -40,7 +40,11 @@ async fn once<D: Database>(work: &mut Work<'_, D>, portal: &Portal) -> Outcome<P
     run(work, portal.analyzed(), portal.parameters()).await
 }
 
-pub(super) async fn run<D: Database>(work: &mut Work<'_, D>, analyzed: &Rc<Analyzed>, params: &[Value]) -> Outcome<Produced> {
+pub(super) async fn run<D: Database>(
+    work: &mut Work<'_, D>,
+    analyzed: &Rc<Analyzed>,
+    params: &[Value],
+) -> Outcome<Produced> {
     let parsed = &analyzed.parsed;
     if work.active.bulk && !matches!(analyzed.plan, Plan::CopyFrom(_) | Plan::Define) {
         let message = "this statement after COPY into a table that the transaction has created or truncated";
