@@ -215,6 +215,7 @@ async fn start_gossip(
         incarnation,
         peer_address: Some(config.peer_address().to_string()),
         kv_address: Some(config.kv_address().to_string()),
+        sql_address: Some(config.sql_address().to_string()),
         http_address: Some(config.http_address().to_string()),
         zone: Some(config.zone.to_string()),
         epoch: Some(topology.epoch()),
