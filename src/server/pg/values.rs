@@ -36,25 +36,45 @@ pub fn read(parameter: Option<&Bytes>, ty: &SqlType, format: Format, env: &Env) 
 }
 
 /// Writes a row.
-pub fn write_row(out: &mut Vec<u8>, row: &[Value], columns: &[Column], formats: &[Format], env: &Env) {
+///
+/// # Errors
+/// A value has no binary form.
+pub fn write_row(
+    out: &mut Vec<u8>,
+    row: &[Value],
+    columns: &[Column],
+    formats: &[Format],
+    env: &Env,
+) -> SqlResult<()> {
+    let start = out.len();
+    let mut result = Ok(());
     message(out, b'D', |out| {
         out.extend_from_slice(&u16::try_from(row.len()).unwrap_or(u16::MAX).to_be_bytes());
         for ((value, column), format) in row.iter().zip(columns).zip(formats) {
             match value {
                 Value::Null => out.extend_from_slice(&(-1_i32).to_be_bytes()),
-                value => sized(out, false, |out| write(out, value, &column.ty, *format, env)),
+                value => sized(out, false, |out| {
+                    if let Err(error) = write(out, value, &column.ty, *format, env) {
+                        result = Err(error);
+                    }
+                }),
             }
         }
     });
+    if result.is_err() {
+        out.truncate(start);
+    }
+    result
 }
 
 /// Writes one value; the common ones without a detour.
-fn write(out: &mut Vec<u8>, value: &Value, ty: &SqlType, format: Format, env: &Env) {
+fn write(out: &mut Vec<u8>, value: &Value, ty: &SqlType, format: Format, env: &Env) -> SqlResult<()> {
     match (value, format) {
         (Value::Int4(number), Format::Text) => out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes()),
         (Value::Int8(number), Format::Text) => out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes()),
         (Value::Text(text), Format::Text) => out.extend_from_slice(text.as_bytes()),
         (value, Format::Text) => out.extend_from_slice(value::print(value, ty, env).as_bytes()),
-        (value, Format::Binary) => value::encode_binary(value, ty, out),
+        (value, Format::Binary) => return value::encode_binary(value, ty, out),
     }
+    Ok(())
 }

@@ -155,33 +155,11 @@ pub fn columns(out: &mut Vec<u8>, columns: &[Column], formats: impl Iterator<Ite
             out.extend_from_slice(&column.table.to_be_bytes());
             out.extend_from_slice(&column.attribute.to_be_bytes());
             out.extend_from_slice(&column.ty.oid().to_be_bytes());
-            out.extend_from_slice(&width(&column.ty).to_be_bytes());
+            out.extend_from_slice(&column.ty.size().to_be_bytes());
             out.extend_from_slice(&column.ty.typmod().to_be_bytes());
             out.extend_from_slice(&(format as u16).to_be_bytes());
         }
     });
-}
-
-/// How many bytes a type's values take in PostgreSQL; -1: it depends.
-const fn width(ty: &SqlType) -> i16 {
-    match ty {
-        SqlType::Bool | SqlType::InternalChar => 1,
-        SqlType::Int2 => 2,
-        SqlType::Int4
-        | SqlType::Float4
-        | SqlType::Date
-        | SqlType::Oid
-        | SqlType::Regclass
-        | SqlType::Regtype
-        | SqlType::Regproc
-        | SqlType::Regnamespace
-        | SqlType::Void => 4,
-        SqlType::Int8 | SqlType::Float8 | SqlType::Time | SqlType::Timestamp | SqlType::Timestamptz => 8,
-        SqlType::Interval | SqlType::Uuid => 16,
-        SqlType::Name => 64,
-        SqlType::Unknown => -2,
-        _ => -1,
-    }
 }
 
 /// Data is copied from or to the client from now on.

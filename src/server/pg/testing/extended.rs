@@ -92,8 +92,8 @@ fn portals_are_suspended_and_go_on() {
         assert_eq!(client.ask(&[execute("p", 2), sync()].concat()).await, "D 2, D 3, s, Z T");
         assert_eq!(client.ask(&[execute("p", 2), sync()].concat()).await, "D 4, C SELECT 1, Z T");
         assert_eq!(client.ask(&[execute("p", 2), sync()].concat()).await, "C SELECT 0, Z T");
-        assert_eq!(client.ask(&[bind("p", "", &[], &[], &[]), sync()].concat()).await,
-            "E ERROR 42P03 portal \"p\" already exists, Z E");
+        let again = [parse("", "rows 5", &[]), bind("p", "", &[], &[], &[]), sync()].concat();
+        assert_eq!(client.ask(&again).await, "1, E ERROR 42P03 portal \"p\" already exists, Z E");
         assert_eq!(client.query("rollback").await, "C ROLLBACK, Z I");
         client.query("begin").await;
         client.ask(&open).await;
