@@ -107,6 +107,9 @@ pub struct Answer {
     pub keys: Vec<Found>,
     /// One per range asked.
     pub ranges: Vec<RangeFound>,
+    /// No transaction that this replica has voted for has a higher timestamp. So a reading above that of a
+    /// majority is above every transaction that was acknowledged before they answered.
+    pub highest: Timestamp,
 }
 
 /// What a replica found in a range.
@@ -408,6 +411,9 @@ pub enum Message {
     Fetched(RequestId, Vec<Placed>),
     /// Tombstones that every replica has, so that all may drop them.
     Purge(PartitionId, Vec<(Key, Stamp)>),
+    /// Partitions of dynamic namespaces in which the sender has data: the receiver is to compare them, and may
+    /// have missed everything that was ever written there.
+    Held(Vec<PartitionId>),
 }
 
 /// A message and where it goes; several receivers share one encoding.

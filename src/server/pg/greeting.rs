@@ -82,7 +82,8 @@ pub async fn open<S: Sessions>(
     }
     let startup = introduce(wire, parameters).map_err(Failure::Fatal)?;
     let patience = wire.shared.config.startup_timeout;
-    let opening = wire.attend(server.sessions.open(startup), &Watch::until(None));
+    let watch = Watch::until(None);
+    let opening = wire.attend(server.sessions.open(startup), &watch);
     let opened = timeout(patience, opening).await.map_err(|_| Failure::Fatal(too_late()))??;
     let session = opened.map_err(Failure::Fatal)?;
     backend::authentication_ok(&mut wire.output);

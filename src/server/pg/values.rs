@@ -1,7 +1,7 @@
 //! Values on the wire: parameters read, rows written, in the formats that the client chose.
 
-use annulus_relation::value::{self, Env};
 use annulus_relation::error::SqlState;
+use annulus_relation::value::{self, Env};
 use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 use bytes::Bytes;
 
@@ -39,13 +39,7 @@ pub fn read(parameter: Option<&Bytes>, ty: &SqlType, format: Format, env: &Env) 
 ///
 /// # Errors
 /// A value has no binary form.
-pub fn write_row(
-    out: &mut Vec<u8>,
-    row: &[Value],
-    columns: &[Column],
-    formats: &[Format],
-    env: &Env,
-) -> SqlResult<()> {
+pub fn write_row(out: &mut Vec<u8>, row: &[Value], columns: &[Column], formats: &[Format], env: &Env) -> SqlResult<()> {
     let start = out.len();
     let mut result = Ok(());
     message(out, b'D', |out| {

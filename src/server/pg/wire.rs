@@ -80,11 +80,10 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// A socket that was just accepted.
+    /// A socket of which some input was read already.
     #[must_use]
-    pub fn new(stream: TcpStream, shared: Rc<Shared>, client: Rc<Client>) -> Self {
-        let (input, output) = (BytesMut::new(), Vec::new());
-        Self { stream, shared, client, input, output, sent: 0, progress: Instant::now() }
+    pub fn new(stream: TcpStream, input: BytesMut, shared: Rc<Shared>, client: Rc<Client>) -> Self {
+        Self { stream, shared, client, input, output: Vec::new(), sent: 0, progress: Instant::now() }
     }
 
     /// The next message that has arrived.

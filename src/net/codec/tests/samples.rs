@@ -62,7 +62,11 @@ pub fn placed() -> Placed {
 }
 
 fn answer() -> Answer {
-    Answer { keys: vec![found()], ranges: vec![RangeFound { range: range(), found: vec![found(), found()] }] }
+    Answer {
+        keys: vec![found()],
+        ranges: vec![RangeFound { range: range(), found: vec![found(), found()] }],
+        highest: stamp().ts,
+    }
 }
 
 pub fn prepare() -> Prepare {
@@ -138,6 +142,7 @@ fn requests() -> Vec<Message> {
         Message::Compare(Compare { id: id(), partition: partition(), range: range(), until, horizon, digest }),
         Message::Fetch(id(), partition(), vec![(key(), stamp())]),
         Message::Purge(partition(), vec![(key(), stamp())]),
+        Message::Held(vec![partition()]),
     ]
 }
 

@@ -203,6 +203,6 @@ mod tests {
     fn a_notice_is_not_an_error() {
         let mut out = Vec::new();
         report(&mut out, Severity::Warning, &SqlError::new(SqlState("01000"), "w"));
-        assert_eq!(out, b"N\0\0\0\x22SWARNING\0VWARNING\0C01000\0Mw\0\0");
+        assert_eq!(out, b"N\0\0\0\x21SWARNING\0VWARNING\0C01000\0Mw\0\0");
     }
 }

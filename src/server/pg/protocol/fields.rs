@@ -88,9 +88,7 @@ impl Fields {
         self.list(2, |fields| match fields.count()? {
             0 => Ok(Format::Text),
             1 => Ok(Format::Binary),
-            code => {
-                Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("unsupported format code: {code}")))
-            }
+            code => Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("unsupported format code: {code}"))),
         })
     }
 
@@ -124,7 +122,8 @@ pub fn utf8(bytes: &[u8]) -> SqlResult<&str> {
 }
 
 fn malformed(why: &str) -> SqlError {
-    SqlError::new(SqlState::PROTOCOL_VIOLATION, "invalid message format").detail(format!("The message is wrong: {why}."))
+    SqlError::new(SqlState::PROTOCOL_VIOLATION, "invalid message format")
+        .detail(format!("The message is wrong: {why}."))
 }
 
 fn short() -> SqlError {

@@ -272,7 +272,8 @@ mod tests {
         for seed in 0..20_000 {
             let mut rng = Rng::new(seed);
             let kind = b"QPBDECHSdcfFX"[rng.between(0, 12) as usize];
-            let body: Vec<u8> = (0..rng.between(0, 40)).map(|_| if rng.between(0, 2) == 0 { rng.bits() as u8 } else { 0 }).collect();
+            let body: Vec<u8> =
+                (0..rng.between(0, 40)).map(|_| if rng.between(0, 2) == 0 { rng.bits() as u8 } else { 0 }).collect();
             let _ = read(kind, &body);
             let _ = sync_follows(&body);
         }

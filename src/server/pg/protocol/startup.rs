@@ -58,7 +58,8 @@ fn understand(body: Bytes) -> SqlResult<First> {
         (1234, 5678) => Ok(First::Cancel { id: fields.int()?, secret: fields.rest() }),
         (3, minor) => Ok(First::Startup { minor: minor as u16, parameters: parameters(fields)? }),
         (major, minor) => {
-            let what = format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.{NEWEST_MINOR}");
+            let what =
+                format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.{NEWEST_MINOR}");
             Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, what))
         }
     }

@@ -10,10 +10,7 @@ fn prepared_statements_take_parameters_in_both_formats() {
         let mut client = fixture.client().await;
         let prepare = [parse("s", "echo$3", &[23, 25]), describe("Ss"), sync()].concat();
         let types = [0, 3, 0, 0, 0, 23, 0, 0, 0, 25, 0, 0, 0, 25];
-        assert_eq!(
-            client.ask(&prepare).await,
-            format!("1, t {types:?}, T value:25:0|value:25:0|value:25:0, Z I")
-        );
+        assert_eq!(client.ask(&prepare).await, format!("1, t {types:?}, T value:25:0|value:25:0|value:25:0, Z I"));
         let number = 258_i32.to_be_bytes();
         let binary = bind("", "s", &[1, 0, 0], &[Some(&number), Some(b"x"), None], &[0, 1, 0]);
         assert_eq!(
@@ -24,9 +21,18 @@ fn prepared_statements_take_parameters_in_both_formats() {
         assert_eq!(client.ask(&[text, execute("", 0), sync()].concat()).await, "2, D int4 7|NULL|, C SELECT 1, Z I");
         for (wrong, why) in [
             (bind("", "s", &[], &[Some(b"x"), None, None], &[]), "22P02 invalid input syntax for type integer: \"x\""),
-            (bind("", "s", &[], &[None], &[]), "08P01 bind message supplies 1 parameters, but prepared statement \"s\" requires 3"),
-            (bind("", "s", &[0, 0], &[None, None, None], &[]), "08P01 bind message has 2 parameter formats but 3 parameters"),
-            (bind("", "s", &[], &[None, None, None], &[1, 1]), "08P01 bind message has 2 result formats but query has 3 columns"),
+            (
+                bind("", "s", &[], &[None], &[]),
+                "08P01 bind message supplies 1 parameters, but prepared statement \"s\" requires 3",
+            ),
+            (
+                bind("", "s", &[0, 0], &[None, None, None], &[]),
+                "08P01 bind message has 2 parameter formats but 3 parameters",
+            ),
+            (
+                bind("", "s", &[], &[None, None, None], &[1, 1]),
+                "08P01 bind message has 2 result formats but query has 3 columns",
+            ),
             (bind("", "s", &[2], &[None, None, None], &[]), "22023 unsupported format code: 2"),
             (bind("", "t", &[], &[], &[]), "26000 prepared statement \"t\" does not exist"),
             (parse("s", "rows 1", &[]), "42P05 prepared statement \"s\" already exists"),
@@ -36,8 +42,10 @@ fn prepared_statements_take_parameters_in_both_formats() {
         ] {
             assert_eq!(client.ask(&[wrong, sync()].concat()).await, format!("E ERROR {why}, Z I"));
         }
-        assert_eq!(client.ask(&[close("Ss"), close("Ss"), describe("Ss"), sync()].concat()).await,
-            "3, 3, E ERROR 26000 prepared statement \"s\" does not exist, Z I");
+        assert_eq!(
+            client.ask(&[close("Ss"), close("Ss"), describe("Ss"), sync()].concat()).await,
+            "3, 3, E ERROR 26000 prepared statement \"s\" does not exist, Z I"
+        );
     });
 }
 
@@ -85,7 +93,10 @@ fn portals_are_suspended_and_go_on() {
         let open = [parse("", "rows 5", &[]), bind("p", "", &[], &[], &[]), execute("p", 2), sync()].concat();
         // Outside of a block it ends with the sequence.
         assert_eq!(client.ask(&open).await, "1, 2, D 0, D 1, s, Z I");
-        assert_eq!(client.ask(&[execute("p", 2), sync()].concat()).await, "E ERROR 34000 portal \"p\" does not exist, Z I");
+        assert_eq!(
+            client.ask(&[execute("p", 2), sync()].concat()).await,
+            "E ERROR 34000 portal \"p\" does not exist, Z I"
+        );
         client.query("begin").await;
         assert_eq!(client.ask(&open).await, "1, 2, D 0, D 1, s, Z T");
         assert_eq!(client.query("rows 1").await, "T n:23:0, D 0, C SELECT 1, Z T");
@@ -99,7 +110,12 @@ fn portals_are_suspended_and_go_on() {
         client.ask(&open).await;
         // It does not outlive its transaction.
         assert_eq!(
-            client.ask(&[parse("", "commit", &[]), bind("", "", &[], &[], &[]), execute("", 0), execute("p", 0), sync()].concat()).await,
+            client
+                .ask(
+                    &[parse("", "commit", &[]), bind("", "", &[], &[], &[]), execute("", 0), execute("p", 0), sync()]
+                        .concat()
+                )
+                .await,
             "1, 2, C COMMIT, E ERROR 34000 portal \"p\" does not exist, Z I"
         );
         client.query("begin").await;
@@ -112,9 +128,13 @@ fn portals_are_suspended_and_go_on() {
 fn statements_without_rows_or_words_have_their_answers() {
     with_server(Config::default(), async |fixture| {
         let mut client = fixture.client().await;
-        let write = [parse("", "write a", &[]), describe("S"), bind("", "", &[], &[], &[]), describe("P"), execute("", 0)];
+        let write =
+            [parse("", "write a", &[]), describe("S"), bind("", "", &[], &[], &[]), describe("P"), execute("", 0)];
         assert_eq!(client.ask(&[write.concat(), sync()].concat()).await, "1, t [0, 0], n, 2, n, C WRITE 1, Z I");
         assert_eq!(client.ask(&[run(""), sync()].concat()).await, "1, 2, I, Z I");
-        assert_eq!(client.ask(&[parse("", "syntax", &[]), sync()].concat()).await, "E ERROR 42601 syntax error at 1, Z I");
+        assert_eq!(
+            client.ask(&[parse("", "syntax", &[]), sync()].concat()).await,
+            "E ERROR 42601 syntax error at 1, Z I"
+        );
     });
 }

@@ -18,7 +18,8 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::server::pg::session::{
-    Column, CopyShape, Description, News, Run, Session, Sessions, Severity, Shield, Startup, Status, Step, Tag, Timeouts,
+    Column, CopyShape, Description, News, Run, Session, Sessions, Severity, Shield, Startup, Status, Step, Tag,
+    Timeouts,
 };
 
 /// What all sessions share.

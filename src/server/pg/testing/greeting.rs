@@ -16,8 +16,7 @@ fn encryption_is_declined_and_the_client_greeted() {
             tokio::io::AsyncReadExt::read_exact(&mut client.stream, &mut answer).await.unwrap();
             assert_eq!(&answer, b"N");
         }
-        let parameters =
-            [("user", "u"), ("application_name", "test"), ("options", "-c search_path=a\\ b --x-y=z")];
+        let parameters = [("user", "u"), ("application_name", "test"), ("options", "-c search_path=a\\ b --x-y=z")];
         let greeting = client.ask(&startup(0x3_0000, &parameters)).await;
         assert_eq!(
             greeting,
@@ -53,23 +52,29 @@ fn versions_are_negotiated() {
 
 #[test]
 fn who_cannot_be_served_is_told_why() {
-    with_server(Config { startup_timeout: std::time::Duration::from_millis(100), ..Config::default() }, async |fixture| {
-        for (parameters, answer) in [
-            (&[][..], "E FATAL 28000 no PostgreSQL user name specified in startup packet"),
-            (&[("user", "u"), ("database", "none")], "E FATAL 3D000 database \"none\" does not exist"),
-            (&[("user", "u"), ("replication", "true")], "E FATAL 0A000 a replication connection is not supported"),
-            (&[("user", "u"), ("options", "-x")], "E FATAL 42601 invalid command-line argument for server process: -x"),
-            (&[("user", "u"), ("database", "stuck")], "E FATAL 57P03 the session could not be opened in time"),
-        ] {
+    with_server(
+        Config { startup_timeout: std::time::Duration::from_millis(100), ..Config::default() },
+        async |fixture| {
+            for (parameters, answer) in [
+                (&[][..], "E FATAL 28000 no PostgreSQL user name specified in startup packet"),
+                (&[("user", "u"), ("database", "none")], "E FATAL 3D000 database \"none\" does not exist"),
+                (&[("user", "u"), ("replication", "true")], "E FATAL 0A000 a replication connection is not supported"),
+                (
+                    &[("user", "u"), ("options", "-x")],
+                    "E FATAL 42601 invalid command-line argument for server process: -x",
+                ),
+                (&[("user", "u"), ("database", "stuck")], "E FATAL 57P03 the session could not be opened in time"),
+            ] {
+                let mut client = Client::silent(fixture.port).await;
+                assert_eq!(client.ask(&startup(0x3_0000, parameters)).await, answer);
+            }
             let mut client = Client::silent(fixture.port).await;
-            assert_eq!(client.ask(&startup(0x3_0000, parameters)).await, answer);
-        }
-        let mut client = Client::silent(fixture.port).await;
-        client.send(b"GET / HTTP/1.1\r\n\r\n").await;
-        assert_eq!(client.next().await.unwrap(), "E FATAL 08P01 invalid length of startup packet");
-        // Somebody who says nothing is not waited for.
-        let mut client = Client::silent(fixture.port).await;
-        assert_eq!(client.next().await, None);
-        fixture.wait_for(|fixture| fixture.server.shared.clients.count() == 0).await;
-    });
+            client.send(b"GET / HTTP/1.1\r\n\r\n").await;
+            assert_eq!(client.next().await.unwrap(), "E FATAL 08P01 invalid length of startup packet");
+            // Somebody who says nothing is not waited for.
+            let mut client = Client::silent(fixture.port).await;
+            assert_eq!(client.next().await, None);
+            fixture.wait_for(|fixture| fixture.server.shared.clients.count() == 0).await;
+        },
+    );
 }

@@ -137,8 +137,7 @@ fn a_connection_can_be_terminated() {
 #[test]
 fn a_node_that_stops_lets_statements_finish() {
     with_server(Config { drain_timeout: Duration::from_millis(200), ..Config::default() }, async |fixture| {
-        let (mut idle, mut busy, mut stuck) =
-            (fixture.client().await, fixture.client().await, fixture.client().await);
+        let (mut idle, mut busy, mut stuck) = (fixture.client().await, fixture.client().await, fixture.client().await);
         busy.send(&query("slow-commit")).await;
         stuck.send(&query("wait")).await;
         fixture.wait_for(|fixture| fixture.world.at_work.get() == 2).await;

@@ -48,6 +48,7 @@ fn what_is_too_large_is_refused() {
             client.ask(&[parse("b", &spaces[10..], &[]), sync()].concat()).await,
             "E ERROR 53200 the prepared statements of this connection hold too much memory, Z I"
         );
+        drop(client);
         let mut client = fixture.client().await;
         let large = vec![b'x'; 60_000];
         let portals = ["p", "q"].map(|name| bind(name, "s", &[], &[Some(&large)], &[]));
@@ -74,7 +75,7 @@ fn all_connections_together_are_bounded() {
         }
         let mut third = fixture.client().await;
         let answers = third.ask(&[parse("s", &text, &[]), sync()].concat()).await;
-        assert_eq!(answers, "1, E FATAL 53200 the SQL connections of this node hold too much memory");
+        assert!(answers.ends_with("E FATAL 53200 the SQL connections of this node hold too much memory"), "{answers}");
         assert_eq!(clients[0].query("rows 0").await, "T n:23:0, C SELECT 0, Z I");
     });
 }
