@@ -28,7 +28,9 @@ fn what_cannot_work_is_refused_with_the_way_out() {
     let dir = tempfile::tempdir().expect("a directory");
     let join = starts(dir.path(), &["--join=127.0.0.1:7400"]);
     assert!(join.contains("joining a running cluster is not possible yet"), "{join}");
-    for listener in ["--listen-peer=0.0.0.0:1", "--listen-kv=192.168.1.1:1", "--listen-sql=[::]:1", "--listen-http=[::]:1"] {
+    for listener in
+        ["--listen-peer=0.0.0.0:1", "--listen-kv=192.168.1.1:1", "--listen-sql=[::]:1", "--listen-http=[::]:1"]
+    {
         let open = starts(dir.path(), &[listener]);
         assert!(open.contains("--insecure") && open.contains("transport security comes later"), "{open}");
     }

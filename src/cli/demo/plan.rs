@@ -130,7 +130,8 @@ impl Plan {
 
     /// Checks that nobody listens on its ports.
     fn check_ports(&self, dir: &Path) -> Result<(), PlanError> {
-        let ports = self.nodes.iter().flat_map(|node| [node.peer, node.kv, node.sql, node.http].map(|port| (node, port)));
+        let ports =
+            self.nodes.iter().flat_map(|node| [node.peer, node.kv, node.sql, node.http].map(|port| (node, port)));
         for (node, port) in ports {
             if !is_free(port) {
                 return Err(PlanError::Taken { path: dir.to_owned(), node: node.name.clone(), port });
@@ -251,7 +252,8 @@ mod tests {
     #[test]
     fn ports_differ_and_everybody_gets_the_same_members() {
         let plan = Plan::make(5, Engine::Fjall).unwrap();
-        let ports: std::collections::BTreeSet<u16> = plan.nodes.iter().flat_map(|n| [n.peer, n.kv, n.sql, n.http]).collect();
+        let ports: std::collections::BTreeSet<u16> =
+            plan.nodes.iter().flat_map(|n| [n.peer, n.kv, n.sql, n.http]).collect();
         assert_eq!(ports.len(), 20);
         assert!(ports.iter().all(|port| *port < 32_768), "outgoing connections may take {ports:?}");
         let members =

@@ -119,9 +119,8 @@ impl Client {
 
     fn introduce(&mut self) -> Result<(), ClientError> {
         let Target { user, database, .. } = &self.target;
-        let parameters = format!(
-            "user\0{user}\0database\0{database}\0application_name\0annulus sql\0client_encoding\0UTF8\0\0"
-        );
+        let parameters =
+            format!("user\0{user}\0database\0{database}\0application_name\0annulus sql\0client_encoding\0UTF8\0\0");
         self.send(&message(None, &[&VERSION.to_be_bytes(), parameters.as_bytes()]))?;
         loop {
             match self.next()? {
@@ -197,7 +196,8 @@ impl Client {
                 }
                 b'K' => self.canceller.key = body,
                 b'S' => {
-                    let mut words = body.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
+                    let mut words =
+                        body.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
                     self.settings.insert(words.next().unwrap_or_default(), words.next().unwrap_or_default());
                 }
                 b'R' if body.iter().any(|byte| *byte != 0) => return Err(self.stranger("it asks for a password")),

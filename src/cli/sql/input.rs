@@ -114,7 +114,9 @@ mod tests {
             let is_whole = cut(complete).is_some_and(|(_, rest)| is_blank(rest));
             assert!(is_whole, "{complete}");
         }
-        for open in ["SELECT 1", "SELECT ';", "SELECT \";", "SELECT $$;", "SELECT $a$;$b$", "/* ;", "-- ;", r"SELECT E'\';"] {
+        for open in
+            ["SELECT 1", "SELECT ';", "SELECT \";", "SELECT $$;", "SELECT $a$;$b$", "/* ;", "-- ;", r"SELECT E'\';"]
+        {
             assert!(cut(open).is_none(), "{open}");
         }
         assert_eq!(cut("a; b;"), Some(("a;", " b;")));

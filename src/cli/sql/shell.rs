@@ -169,7 +169,8 @@ impl Shell {
     }
 
     fn connect(&mut self, database: Option<String>) -> Next {
-        let target = Target { database: database.unwrap_or_else(|| self.target.database.clone()), ..self.target.clone() };
+        let target =
+            Target { database: database.unwrap_or_else(|| self.target.database.clone()), ..self.target.clone() };
         match Client::connect(target.clone()) {
             Ok(client) => {
                 println!("You are now connected to database \"{}\".", target.database);
@@ -192,7 +193,9 @@ impl Shell {
         }
         for (heading, sql) in queries {
             // Most tables have few of these.
-            if heading != "Columns" && self.ask(|client| rows(client, &sql)).flatten().is_none_or(|rows| rows.is_empty()) {
+            if heading != "Columns"
+                && self.ask(|client| rows(client, &sql)).flatten().is_none_or(|rows| rows.is_empty())
+            {
                 continue;
             }
             println!("{heading} of {name}:");

@@ -84,7 +84,7 @@ impl Table {
         self.begun = true;
         let names = self.columns.iter().zip(&self.widths).map(|(column, most)| {
             let free = most.saturating_sub(width(&column.name));
-            format!(" {:2$}{}{:3$} ", "", column.name, free / 2, free - free / 2)
+            format!(" {}{}{} ", " ".repeat(free / 2), column.name, " ".repeat(free - free / 2))
         });
         writeln!(out, "{}", names.collect::<Vec<_>>().join("|").trim_end())?;
         let dashes = self.widths.iter().map(|most| "-".repeat(most + 2));
@@ -149,10 +149,7 @@ mod tests {
             "  n   | text\n------+------\n    1 | äb  +\n      | cde\n -200 |\n(2 rows)\n\n"
         );
         assert_eq!(show(Style::Aligned, &rows[1..]), "  n   | text\n------+------\n -200 |\n(1 row)\n\n");
-        assert_eq!(
-            show(Style::Expanded, &rows[1..]),
-            "-[ RECORD 1 ]----\nn    | -200\ntext |\n\n"
-        );
+        assert_eq!(show(Style::Expanded, &rows[1..]), "-[ RECORD 1 ]----\nn    | -200\ntext |\n\n");
         assert_eq!(show(Style::Bare, &rows[1..]), "-200\t\n");
         assert_eq!(show(Style::Expanded, &[]), "(0 rows)\n\n");
     }

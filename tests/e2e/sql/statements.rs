@@ -23,13 +23,31 @@ fn tables_are_everywhere_and_errors_have_codes() {
         assert_eq!(client.must(joined), ["10|one|x", "11|NULL|NULL"]);
     }
     for (statement, error) in [
-        ("INSERT INTO parent VALUES (1, 'x', 1)", "23505 duplicate key value violates unique constraint \"parent_pkey\""),
-        ("INSERT INTO parent VALUES (3, 'one', 1)", "23505 duplicate key value violates unique constraint \"parent_name_key\""),
-        ("INSERT INTO parent VALUES (3, NULL, 1)", "23502 null value in column \"name\" of relation \"parent\" violates not-null constraint"),
-        ("INSERT INTO parent VALUES (3, 'x', 0)", "23514 new row for relation \"parent\" violates check constraint \"parent_n_check\""),
+        (
+            "INSERT INTO parent VALUES (1, 'x', 1)",
+            "23505 duplicate key value violates unique constraint \"parent_pkey\"",
+        ),
+        (
+            "INSERT INTO parent VALUES (3, 'one', 1)",
+            "23505 duplicate key value violates unique constraint \"parent_name_key\"",
+        ),
+        (
+            "INSERT INTO parent VALUES (3, NULL, 1)",
+            "23502 null value in column \"name\" of relation \"parent\" violates not-null constraint",
+        ),
+        (
+            "INSERT INTO parent VALUES (3, 'x', 0)",
+            "23514 new row for relation \"parent\" violates check constraint \"parent_n_check\"",
+        ),
         ("INSERT INTO parent VALUES (3, 'longer', 1)", "22001 value too long for type character varying(5)"),
-        ("INSERT INTO child VALUES (12, 9, NULL)", "23503 insert or update on table \"child\" violates foreign key constraint \"child_parent_fkey\""),
-        ("DELETE FROM parent WHERE id = 1", "23503 update or delete on table \"parent\" violates foreign key constraint \"child_parent_fkey\" on table \"child\""),
+        (
+            "INSERT INTO child VALUES (12, 9, NULL)",
+            "23503 insert or update on table \"child\" violates foreign key constraint \"child_parent_fkey\"",
+        ),
+        (
+            "DELETE FROM parent WHERE id = 1",
+            "23503 update or delete on table \"parent\" violates foreign key constraint \"child_parent_fkey\" on table \"child\"",
+        ),
         ("SELECT * FROM nowhere", "42P01 relation \"nowhere\" does not exist"),
         ("SELECT nothing FROM parent", "42703 column \"nothing\" does not exist"),
         ("SELECT 1 / 0", "22012 division by zero"),
@@ -51,16 +69,27 @@ fn tables_are_everywhere_and_errors_have_codes() {
 fn prepared_statements_carry_values_in_binary() {
     let mut cluster = Cluster::start(3);
     let sql = Sql::connect(cluster.nodes[0].sql).expect("a client");
-    sql.must("CREATE TABLE all_types (a int2, b int4 PRIMARY KEY, c int8, d float4, e float8, f bool, g text, h bytea)");
+    sql.must(
+        "CREATE TABLE all_types (a int2, b int4 PRIMARY KEY, c int8, d float4, e float8, f bool, g text, h bytea)",
+    );
     let Sql { runtime, client } = &sql;
     runtime.block_on(async {
-        let insert = client.prepare("INSERT INTO all_types VALUES ($1, $2, $3, $4, $5, $6, $7, $8)").await.expect("prepared");
+        let insert =
+            client.prepare("INSERT INTO all_types VALUES ($1, $2, $3, $4, $5, $6, $7, $8)").await.expect("prepared");
         for n in 0..50_i32 {
             let (text, bytes) = (format!("text {n}"), vec![n as u8, 0, 255]);
             let even = n % 2 == 0;
             let text = even.then_some(&text);
-            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 8] =
-                [&(n as i16), &n, &(i64::from(n) << 40), &(n as f32 / 2.0), &(f64::from(n) / 3.0), &even, &text, &bytes];
+            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 8] = [
+                &(n as i16),
+                &n,
+                &(i64::from(n) << 40),
+                &(n as f32 / 2.0),
+                &(f64::from(n) / 3.0),
+                &even,
+                &text,
+                &bytes,
+            ];
             assert_eq!(client.execute(&insert, &values).await.map_err(|error| told(&error)), Ok(1));
         }
         let select = client.prepare("SELECT * FROM all_types WHERE b = $1").await.expect("prepared");

@@ -78,7 +78,8 @@ fn pgbench_conserves_balances_while_a_node_is_killed() {
             for (what, bench) in [("writing", writing), ("reading", reading)] {
                 let (text, done) = bench.join().expect("pgbench ends");
                 assert!(done, "{what} {mode}: {text}");
-                let processed = text.lines().find_map(|line| line.strip_prefix("number of transactions actually processed: "));
+                let processed =
+                    text.lines().find_map(|line| line.strip_prefix("number of transactions actually processed: "));
                 let count: u64 = processed.and_then(|rest| rest.split('/').next()?.parse().ok()).unwrap_or(0);
                 assert!(count > 0, "{what} {mode}: {text}");
             }
