@@ -188,7 +188,9 @@ fn unescape(raw: &[u8]) -> Vec<u8> {
             b'v' => out.push(11),
             b'0'..=b'7' => {
                 let digits = rest.iter().take(2).take_while(|byte| (b'0'..=b'7').contains(byte)).count();
-                let number = rest[..digits].iter().fold(u32::from(code - b'0'), |number, digit| number * 8 + u32::from(digit - b'0'));
+                let number = rest[..digits]
+                    .iter()
+                    .fold(u32::from(code - b'0'), |number, digit| number * 8 + u32::from(digit - b'0'));
                 out.push((number & 0xff) as u8);
                 rest = &rest[digits..];
             }

@@ -1,7 +1,7 @@
 //! From rows to `COPY` data.
 
-use annulus_relation::value::{Env, print};
 use annulus_relation::Value;
+use annulus_relation::value::{Env, print};
 use bytes::Bytes;
 
 use crate::parse::{CopyOptions, Format};

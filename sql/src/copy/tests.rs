@@ -37,22 +37,16 @@ fn fields(values: &[Option<&str>]) -> Fields {
 #[test]
 fn text_has_tabs_backslashes_and_nulls() {
     let found = records("", "1\ta\\tb\\\\\n\\N\t\\x41\\101\\n\r\n2\t\n\\.\nmore\t1\n");
-    let expected = [
-        fields(&[Some("1"), Some("a\tb\\")]),
-        fields(&[None, Some("AA\n")]),
-        fields(&[Some("2"), Some("")]),
-    ];
+    let expected =
+        [fields(&[Some("1"), Some("a\tb\\")]), fields(&[None, Some("AA\n")]), fields(&[Some("2"), Some("")])];
     assert_eq!(found, expected);
 }
 
 #[test]
 fn csv_has_quotes_headers_and_lines_within_fields() {
     let found = records("csv header", "a,b\n1,\"x, \"\"y\"\"\nz\"\n,\"\"\n3,last");
-    let expected = [
-        fields(&[Some("1"), Some("x, \"y\"\nz")]),
-        fields(&[None, Some("")]),
-        fields(&[Some("3"), Some("last")]),
-    ];
+    let expected =
+        [fields(&[Some("1"), Some("x, \"y\"\nz")]), fields(&[None, Some("")]), fields(&[Some("3"), Some("last")])];
     assert_eq!(found, expected);
     let mut decoder = Decoder::new(&options("csv"));
     decoder.feed(b"1,\"open").unwrap();

@@ -36,8 +36,8 @@ use crate::names::{Name, Names, name_of};
 use crate::parse::{Parsed, Statement};
 use crate::server::shared::Shared;
 use crate::session::Produced;
-use crate::session::jobs::{check_empty, within};
 use crate::session::answer::{News, Tag};
+use crate::session::jobs::{check_empty, within};
 use crate::statement::Work;
 
 /// A change of the catalog under way.

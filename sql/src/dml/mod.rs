@@ -34,8 +34,8 @@ use crate::bind::Expr;
 use crate::session::Produced;
 use crate::session::answer::Tag;
 use crate::statement::Work;
-pub(crate) use target::Target;
 use target::Access;
+pub(crate) use target::Target;
 
 /// How many rows are read at a time by statements that write.
 const STRETCH: u32 = 1_000;

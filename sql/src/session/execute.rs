@@ -14,8 +14,8 @@ use annulus_txn::interface::{Database, TxnError};
 use super::answer::{Run, Step, Tag};
 use super::jobs::Jobs;
 use super::portal::{Produced, Rows, State};
-use crate::ddl::Job;
 use super::{Active, Portal, Session};
+use crate::ddl::Job;
 use crate::dml::query::next;
 use crate::parse::Statement;
 use crate::server::deadline::Deadline;
@@ -112,7 +112,9 @@ impl<D: Database> Session<D> {
         let mut work = Work { server, catalogs, shared, active, deadline, news };
         loop {
             let found = match rows {
-                Rows::Ready(ready) => Some(ready.by_ref().take(STRETCH as usize).collect::<Vec<_>>()).filter(|rows| !rows.is_empty()),
+                Rows::Ready(ready) => {
+                    Some(ready.by_ref().take(STRETCH as usize).collect::<Vec<_>>()).filter(|rows| !rows.is_empty())
+                }
                 Rows::CopyIn(..) | Rows::CopyOut(_) => None,
                 Rows::Scan(_, scan) => scan.next(&mut work, STRETCH).await.map_err(to_sql)?,
                 Rows::Query(_, running) => next(running, &mut work).await.map_err(to_sql)?,

@@ -136,14 +136,24 @@ impl<D: Database> Jobs<'_, D> {
         let check = |table: &Table| table.checks.iter().position(|check| !check.validated).map(Validation::Check);
         while self.pass(table, &check).await? {
             self.edit(table, |table| {
-                table.checks.iter_mut().find(|check| !check.validated).into_iter().for_each(|check| check.validated = true);
+                table
+                    .checks
+                    .iter_mut()
+                    .find(|check| !check.validated)
+                    .into_iter()
+                    .for_each(|check| check.validated = true);
             })
             .await?;
         }
         let key = |table: &Table| table.foreign_keys.iter().position(|key| !key.validated).map(Validation::ForeignKey);
         while self.pass(table, &key).await? {
             self.edit(table, |table| {
-                table.foreign_keys.iter_mut().find(|key| !key.validated).into_iter().for_each(|key| key.validated = true);
+                table
+                    .foreign_keys
+                    .iter_mut()
+                    .find(|key| !key.validated)
+                    .into_iter()
+                    .for_each(|key| key.validated = true);
             })
             .await?;
         }
@@ -230,10 +240,7 @@ impl<D: Database> Jobs<'_, D> {
 }
 
 /// Does jobs within a transaction: for a block, which is to be undone as a whole.
-pub(crate) async fn within<D: Database>(
-    work: &mut crate::statement::Work<'_, D>,
-    job: &Job,
-) -> Outcome<()> {
+pub(crate) async fn within<D: Database>(work: &mut crate::statement::Work<'_, D>, job: &Job) -> Outcome<()> {
     let (id, mut from) = (job.table(), Position::default());
     let catalogs = Rc::clone(work.catalogs);
     let (env, shared) = (Arc::clone(&work.active.env), Arc::clone(work.shared));

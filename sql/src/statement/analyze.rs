@@ -8,10 +8,10 @@ use datafusion::sql::sqlparser::ast;
 
 use super::{Analyzed, Plan, Setting};
 use crate::bind::ParamTypes;
+use crate::copy::{CopyFrom, source};
 use crate::ddl::definition_name;
 use crate::dml::query::Query;
 use crate::dml::{Delete, Insert, InsertQuery, Joined, Projection, Select, Update};
-use crate::copy::{CopyFrom, source};
 use crate::parse::{CopyStatement, Parsed, Statement};
 use crate::session::answer::Column;
 

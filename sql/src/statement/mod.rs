@@ -19,9 +19,9 @@ pub(crate) use evaluate::literal_values;
 pub(crate) use produce::produce;
 pub(crate) use shapes::Shapes;
 
+use crate::copy::CopyFrom;
 use crate::dml::query::Query;
 use crate::dml::{Delete, Insert, InsertQuery, Joined, Select, Update};
-use crate::copy::CopyFrom;
 use crate::parse::{CopyOptions, Parsed};
 use crate::query::QueryEngine;
 use crate::server::Server;

@@ -11,10 +11,10 @@ use annulus_relation::transaction::{Mode, Transaction};
 use annulus_txn::interface::{Database, Fate};
 
 use super::{Analyzed, Plan, Work};
+use crate::copy::Encoder;
 use crate::ddl::{define, definition_name};
 use crate::server::failure::is_retryable;
 use crate::server::shared::Need;
-use crate::copy::Encoder;
 use crate::session::answer::Tag;
 use crate::session::{CopyOut, Portal, Produced, Rows};
 
