@@ -19,7 +19,9 @@ mod schema;
 mod sequence;
 mod table;
 mod truncate;
+mod view;
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 pub(crate) use expression::scope_of;
@@ -28,10 +30,11 @@ use annulus_relation::catalog::{Catalog, Edit, ObjectId, Sequence};
 use annulus_relation::failure::Outcome;
 use annulus_relation::transaction::Mode;
 use annulus_relation::value::Env;
-use annulus_relation::{SqlError, SqlResult};
+use annulus_relation::{SqlError, SqlResult, SqlType};
 use annulus_txn::interface::Database;
 use datafusion::sql::sqlparser::ast;
 
+use crate::bind::{ParamTypes, quote_name};
 use crate::names::{Name, Names, name_of};
 use crate::parse::{Parsed, Statement};
 use crate::server::shared::Shared;
@@ -53,6 +56,10 @@ pub(crate) struct Definition<'a> {
     pub restarted: Vec<Sequence>,
     /// What is to be done with rows.
     pub jobs: Vec<Job>,
+    /// The columns of the statement's query.
+    pub planned: Vec<(String, SqlType)>,
+    /// A table to be filled with the rows of the statement's query.
+    pub filled: Option<ObjectId>,
 }
 
 /// What has to be done with the rows of a table before a change of it is complete.
@@ -106,6 +113,8 @@ pub(crate) fn definition_name(statement: &Statement) -> Option<&'static str> {
         Statement::SetSchema { .. } => "ALTER TABLE",
         Statement::Sql(statement) => match &**statement {
             S::CreateTable(create) if create.query.is_none() => "CREATE TABLE",
+            S::CreateTable(_) => "CREATE TABLE AS",
+            S::CreateView(_) => "CREATE VIEW",
             S::CreateSchema { .. } => "CREATE SCHEMA",
             S::CreateIndex(_) => "CREATE INDEX",
             S::AlterTable(_) => "ALTER TABLE",
@@ -132,9 +141,11 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
         notices: Vec::new(),
         restarted: Vec::new(),
         jobs: Vec::new(),
+        planned: planned(work, parsed)?,
+        filled: None,
     };
     let tag = definition.apply(&parsed.statement)?;
-    let Definition { edit, notices, restarted, jobs, .. } = definition;
+    let Definition { edit, notices, restarted, jobs, filled, .. } = definition;
     for job in &jobs {
         check_empty(work, job).await?;
     }
@@ -156,7 +167,41 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
     } else {
         work.active.jobs.extend(jobs);
     }
-    Ok(Produced::tag(Tag::word(tag)))
+    match filled {
+        Some(table) => fill(work, parsed, table).await,
+        None => Ok(Produced::tag(Tag::word(tag))),
+    }
+}
+
+/// The columns of a definition's query.
+fn planned<D: Database>(work: &Work<'_, D>, parsed: &Parsed) -> SqlResult<Vec<(String, SqlType)>> {
+    let Some(query) = view::query_of(&parsed.statement) else { return Ok(Vec::new()) };
+    let scope = work.shared.scope(&work.active.catalog, &work.active.env);
+    let statement = crate::query::Statement { query, text: Some(&parsed.whole), targets: &[] };
+    let planned = work.server.engine.plan(statement, &scope, &ParamTypes::new())?;
+    if !planned.params.is_empty() {
+        return Err(SqlError::unsupported("a parameter in a definition"));
+    }
+    Ok(planned.columns)
+}
+
+/// Inserts the rows of a definition's query into the table that was made for them.
+async fn fill<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed, table: ObjectId) -> Outcome<Produced> {
+    let names = work.active.catalog.table_by_id(table).and_then(|table| {
+        let schema = work.active.catalog.schema_by_id(table.schema)?;
+        Some(format!("{}.{}", quote_name(&schema.name), quote_name(&table.name)))
+    });
+    let (Some(name), Some(query)) = (names, view::query_of(&parsed.statement)) else {
+        return Ok(Produced::tag(Tag::word("SELECT 0")));
+    };
+    let mut statements = crate::parse::parse(&format!("INSERT INTO {name} {query}"))?;
+    let insert = statements.pop().ok_or_else(|| SqlError::unsupported("this query"))?;
+    let produced = crate::statement::nested(work, Rc::new(insert)).await?;
+    let tag = match produced.tag {
+        Tag::Text(text) => Tag::Text(text.replace("INSERT 0", "SELECT").into()),
+        other => other,
+    };
+    Ok(Produced::tag(tag))
 }
 
 impl Definition<'_> {
@@ -178,7 +223,9 @@ impl Definition<'_> {
     fn apply_sql(&mut self, statement: &ast::Statement) -> SqlResult<&'static str> {
         use ast::Statement as S;
         match statement {
+            S::CreateTable(create) if create.query.is_some() => self.create_table_as(create),
             S::CreateTable(create) => self.create_table(create),
+            S::CreateView(create) => self.create_view(create),
             S::CreateSchema { schema_name, if_not_exists, .. } => self.create_schema(schema_name, *if_not_exists),
             S::CreateIndex(create) => self.create_index(create),
             S::AlterTable(alter) => self.alter_table(alter),

@@ -55,6 +55,16 @@ impl Delete {
         self.source.access.is_point(&self.source.target.physical)
     }
 
+    /// The table's name.
+    pub fn table(&self) -> &str {
+        &self.source.target.table.name
+    }
+
+    /// How its rows are found.
+    pub fn source(&self) -> Vec<String> {
+        self.source.describe()
+    }
+
     /// Runs it.
     pub async fn run<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Produced> {
         work.active.check_writable("DELETE")?;

@@ -222,6 +222,11 @@ impl Insert {
         Ok(Some(Self { target, columns, rows, defaults, conflict, returning }))
     }
 
+    /// The table's name.
+    pub fn table(&self) -> &str {
+        &self.target.table.name
+    }
+
     /// Runs it.
     pub async fn run<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Produced> {
         work.active.check_writable("INSERT")?;

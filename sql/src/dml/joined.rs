@@ -70,6 +70,11 @@ impl InsertQuery {
         self.rest.returning.as_ref()
     }
 
+    /// The table's name.
+    pub fn table(&self) -> &str {
+        &self.target.table.name
+    }
+
     pub async fn run<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Produced> {
         work.active.check_writable("INSERT")?;
         let found = self.query.assigned(work, params, &self.types).await?;
@@ -149,6 +154,16 @@ impl Joined {
         let using = delete.using.as_ref().map(|using| list(using));
         let text = query_text(&target, from, &[], using.as_deref(), delete.selection.as_ref())?;
         Self::new(target, &text, None, delete.returning.as_deref(), parsed, setting, params)
+    }
+
+    /// The table's name.
+    pub fn table(&self) -> &str {
+        &self.target.table.name
+    }
+
+    /// What it does, in a word.
+    pub const fn word(&self) -> &'static str {
+        if self.change.is_some() { "Update" } else { "Delete" }
     }
 
     fn new(

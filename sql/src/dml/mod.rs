@@ -76,6 +76,21 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// How its rows are found, in words.
+    fn describe(&self) -> Vec<String> {
+        let table = &self.target.table;
+        let index = table.indexes.get(self.access.index).map_or("", |index| index.name.as_str());
+        let first = match (self.access.is_everything(), self.access.is_point(&self.target.physical)) {
+            (true, _) => format!("Seq Scan on {}", table.name),
+            (_, true) => format!("Point Read using {index} on {}", table.name),
+            _ => format!("Index Scan using {index} on {}", table.name),
+        };
+        let column =
+            |position: usize| table.columns.get(position).map(|column| column.name.clone()).unwrap_or_default();
+        let filter = self.filter.as_ref().map(|filter| format!("  Filter: {}", filter.to_sql(&column)));
+        std::iter::once(first).chain(filter).collect()
+    }
+
     /// All rows that are meant, to be changed.
     async fn rows<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Vec<Tuple>> {
         let catalogs = Rc::clone(work.catalogs);

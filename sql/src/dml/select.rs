@@ -85,6 +85,11 @@ impl Select {
         self.source.as_ref().is_some_and(|source| source.access.is_point(&source.target.physical))
     }
 
+    /// How its rows are found, in words.
+    pub fn describe(&self) -> Vec<String> {
+        self.source.as_ref().map_or_else(|| vec!["Result".to_owned()], Source::describe)
+    }
+
     /// Runs it, or begins to.
     pub async fn run<D: Database>(self: &Rc<Self>, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Produced> {
         let catalogs = Rc::clone(work.catalogs);

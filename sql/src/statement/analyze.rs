@@ -13,6 +13,7 @@ use crate::ddl::definition_name;
 use crate::dml::query::Query;
 use crate::dml::{Delete, Insert, InsertQuery, Joined, Projection, Select, Update};
 use crate::parse::{CopyStatement, Parsed, Statement};
+use crate::query::Explain;
 use crate::session::answer::Column;
 
 /// What a statement takes, gives and does. `declared` are its parameters' types as far as the client knows them.
@@ -29,6 +30,19 @@ pub(crate) fn analyze(parsed: &Rc<Parsed>, declared: &[Option<SqlType>], setting
         Statement::Empty => Ok(plain(Plan::Empty, None)),
         Statement::Show(name) => Ok(plain(Plan::Command, Some(shown(name.as_deref())))),
         statement if definition_name(statement).is_some() => Ok(plain(Plan::Define, None)),
+        Statement::Explain { analyze: ran, verbose, body } => {
+            let body = Rc::new(Parsed::clone(body));
+            let inner = analyze(&body, declared, setting)?;
+            let how = Explain { analyze: *ran, verbose: *verbose };
+            Ok(Analyzed {
+                parsed: Rc::clone(parsed),
+                parameters: inner.parameters.clone(),
+                columns: Some(vec![Column::new("QUERY PLAN", SqlType::Text)].into()),
+                catalog: inner.catalog.clone(),
+                path: Arc::clone(&setting.path),
+                plan: Plan::Explain(Rc::new(inner), how),
+            })
+        }
         Statement::Copy(copy) => analyze_copy(copy, parsed, setting),
         Statement::Sql(statement) => analyze_sql(statement, parsed, declared, setting),
         _ => Ok(plain(Plan::Command, None)),

@@ -2,6 +2,7 @@
 
 mod analyze;
 mod evaluate;
+mod explain;
 mod produce;
 mod shapes;
 
@@ -16,14 +17,14 @@ use annulus_txn::interface::Database;
 
 pub(crate) use analyze::analyze;
 pub(crate) use evaluate::literal_values;
-pub(crate) use produce::produce;
+pub(crate) use produce::{nested, produce};
 pub(crate) use shapes::Shapes;
 
 use crate::copy::CopyFrom;
 use crate::dml::query::Query;
 use crate::dml::{Delete, Insert, InsertQuery, Joined, Select, Update};
 use crate::parse::{CopyOptions, Parsed};
-use crate::query::QueryEngine;
+use crate::query::{Explain, QueryEngine};
 use crate::server::Server;
 use crate::server::catalogs::Catalogs;
 use crate::server::deadline::Deadline;
@@ -65,6 +66,7 @@ pub(crate) enum Plan {
     InsertQuery(InsertQuery),
     Joined(Joined),
     CopyFrom(Rc<CopyFrom>),
+    Explain(Rc<Analyzed>, Explain),
     /// `COPY ... TO STDOUT` of a query.
     CopyTo(Rc<Analyzed>, CopyOptions),
     Insert(Insert),

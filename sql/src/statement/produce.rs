@@ -10,9 +10,11 @@ use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::transaction::{Mode, Transaction};
 use annulus_txn::interface::{Database, Fate};
 
-use super::{Analyzed, Plan, Work};
+use super::explain::explain;
+use super::{Analyzed, Plan, Setting, Work, analyze};
 use crate::copy::Encoder;
 use crate::ddl::{define, definition_name};
+use crate::parse::Parsed;
 use crate::server::failure::is_retryable;
 use crate::server::shared::Need;
 use crate::session::answer::Tag;
@@ -38,7 +40,11 @@ async fn once<D: Database>(work: &mut Work<'_, D>, portal: &Portal) -> Outcome<P
     run(work, portal.analyzed(), portal.parameters()).await
 }
 
-async fn run<D: Database>(work: &mut Work<'_, D>, analyzed: &Rc<Analyzed>, params: &[Value]) -> Outcome<Produced> {
+pub(super) async fn run<D: Database>(
+    work: &mut Work<'_, D>,
+    analyzed: &Rc<Analyzed>,
+    params: &[Value],
+) -> Outcome<Produced> {
     let parsed = &analyzed.parsed;
     if work.active.bulk && !matches!(analyzed.plan, Plan::CopyFrom(_) | Plan::Define) {
         let message = "this statement after COPY into a table that the transaction has created or truncated";
@@ -50,6 +56,7 @@ async fn run<D: Database>(work: &mut Work<'_, D>, analyzed: &Rc<Analyzed>, param
             define(work, parsed, what).await
         }
         Plan::Select(select) => select.run(work, params).await,
+        Plan::Explain(analyzed, how) => explain(work, analyzed, params, *how).await,
         Plan::CopyFrom(copy) => {
             let copy = copy.begin(work)?;
             Ok(Produced { rows: Rows::CopyIn(Box::new(copy), false), tag: Tag::Empty })
@@ -69,6 +76,19 @@ async fn run<D: Database>(work: &mut Work<'_, D>, analyzed: &Rc<Analyzed>, param
         Plan::Delete(delete) => delete.run(work, params).await,
         Plan::Command | Plan::Empty => Err(internal("the statement runs elsewhere").into()),
     }
+}
+
+/// Runs a statement as a part of another one.
+pub(crate) async fn nested<D: Database>(work: &mut Work<'_, D>, parsed: Rc<Parsed>) -> Outcome<Produced> {
+    let setting = Setting {
+        shared: work.shared,
+        catalog: &work.active.catalog,
+        path: work.shared.settings().search_path(),
+        env: (*work.active.env).clone(),
+        engine: &work.server.engine,
+    };
+    let analyzed = Rc::new(analyze(&parsed, &[], &setting)?);
+    Box::pin(run(work, &analyzed, &[])).await
 }
 
 fn internal(message: &str) -> SqlError {

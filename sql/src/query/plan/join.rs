@@ -29,11 +29,6 @@ pub(super) fn kind(operator: &JoinOperator) -> SqlResult<Kind<'_>> {
 }
 
 impl Translator<'_> {
-    /// Every row of one relation with every row of the other.
-    pub(super) fn cross(&mut self, left: Rel, right: Rel) -> SqlResult<Rel> {
-        self.join(left, right, &Kind { join: JoinType::Inner, constraint: None })
-    }
-
     /// Two relations joined.
     pub(super) fn join(&mut self, left: Rel, right: Rel, kind: &Kind<'_>) -> SqlResult<Rel> {
         let offset = left.columns.len();
