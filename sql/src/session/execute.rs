@@ -112,6 +112,7 @@ impl<D: Database> Session<D> {
         let mut work = Work { server, catalogs, shared, active, deadline, news };
         loop {
             let found = match rows {
+                Rows::Scan(ready, _) | Rows::Query(ready, _) if ready.len() > 0 => Some(ready.collect()),
                 Rows::Ready(ready) => {
                     Some(ready.by_ref().take(STRETCH as usize).collect::<Vec<_>>()).filter(|rows| !rows.is_empty())
                 }
