@@ -14,8 +14,8 @@ use super::expression::{columns_of, rewrite};
 use super::naming::has_constraint;
 use super::schema::plain_name;
 use super::table::Pending;
-use crate::session::rewrite::is_rewritten;
 use crate::names::{Name, is_not, position_of, undefined};
+use crate::session::rewrite::is_rewritten;
 
 impl Definition<'_> {
     pub(super) fn alter_table(&mut self, alter: &AlterTable) -> SqlResult<&'static str> {

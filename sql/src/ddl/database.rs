@@ -17,8 +17,20 @@ const DEFAULT_SLOTS: u16 = 64;
 
 /// Options of PostgreSQL's that say nothing here, or only what is so anyway.
 const IGNORED: &[&str] = &[
-    "owner", "template", "lc_collate", "lc_ctype", "locale", "locale_provider", "icu_locale", "collation_version",
-    "tablespace", "allow_connections", "connection_limit", "is_template", "strategy", "oid",
+    "owner",
+    "template",
+    "lc_collate",
+    "lc_ctype",
+    "locale",
+    "locale_provider",
+    "icu_locale",
+    "collation_version",
+    "tablespace",
+    "allow_connections",
+    "connection_limit",
+    "is_template",
+    "strategy",
+    "oid",
 ];
 
 /// What a statement about databases is called.

@@ -49,7 +49,8 @@ impl<D: Database> Server<D> {
             let catalog = catalogs.current(&self.db, deadline.left()).await?;
             for (job, progress) in open_jobs(&catalog) {
                 let key = (info.number, job.table(), job.index());
-                let rounds = seen.get(&key).filter(|(before, _)| *before == progress).map_or(0, |(_, rounds)| rounds + 1);
+                let rounds =
+                    seen.get(&key).filter(|(before, _)| *before == progress).map_or(0, |(_, rounds)| rounds + 1);
                 found.insert(key, (progress, rounds));
                 if rounds >= PATIENT {
                     found.remove(&key);

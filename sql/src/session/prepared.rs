@@ -241,7 +241,7 @@ impl<D: Database> Session<D> {
         }
         let declared: Vec<Option<SqlType>> = portal.analyzed.parameters.iter().cloned().map(Some).collect();
         let found = self.analyze_with(&portal.analyzed.parsed, &declared, catalog)?;
-        if found.columns != portal.analyzed.columns && portal.described {
+        if found.columns != portal.analyzed.columns && portal.described.get() {
             let message = "cached plan must not change result type";
             return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
         }

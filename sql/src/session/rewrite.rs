@@ -10,13 +10,13 @@
 
 use std::sync::Arc;
 
+use annulus_relation::SqlError;
 use annulus_relation::catalog::{Catalog, ConstraintKind, Edit, IndexState, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::ops::{Bounds, Checks, Cursor, Physical, Surroundings, Tuple, Writer, explain};
 use annulus_relation::transaction::{Mode, Transaction};
 use annulus_relation::value::Env;
-use annulus_relation::SqlError;
 use annulus_txn::interface::{Database, TxnError};
 
 use super::jobs::Jobs;

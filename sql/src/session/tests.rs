@@ -264,7 +264,9 @@ fn foreign_keys_hold_and_act() {
 fn rows_are_written_again_for_a_primary_key() {
     run(async |node| {
         let mut client = node.client().await;
-        client.ok("create table t (id int not null, v int); insert into t select i, -i from generate_series(1, 5000) i").await;
+        client
+            .ok("create table t (id int not null, v int); insert into t select i, -i from generate_series(1, 5000) i")
+            .await;
         client.ok("create index on t (v)").await;
         client.ok("alter table t add primary key (id)").await;
         let plan = client.ok("explain select * from t where id = 7").await;
@@ -342,5 +344,54 @@ fn rows_are_locked_for_others() {
         assert_eq!(node.db.locks(), 0);
         assert_eq!(other.ok("select v from t where id = 1 for share").await, "5\nSELECT 1");
         assert_eq!(node.db.locks(), 0);
+    });
+}
+
+#[test]
+fn an_error_that_others_have_mended_is_not_told() {
+    run(async |node| {
+        let (mut one, mut other) = (node.client().await, node.other().client().await);
+        one.ok("create table t (id int primary key, v int not null)").await;
+        other.ok("insert into t values (1, 1)").await;
+        one.ok("alter table t alter column v drop not null").await;
+        other.ok("insert into t values (2, null)").await;
+        one.ok("alter table t add unique (v)").await;
+        assert!(other.told("insert into t values (3, 1)").await.starts_with("ERROR 23505"));
+        one.ok("alter table t drop constraint t_v_key").await;
+        other.ok("insert into t values (3, 1)").await;
+    });
+}
+
+#[test]
+fn outcomes_and_ids_of_transactions_can_be_asked_for() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int primary key)").await;
+        client.ok("insert into t values (1)").await;
+        let id = client.ok("select annulus.transaction_id()").await;
+        let id = id.lines().next().unwrap();
+        assert_eq!(client.ok(&format!("select annulus.outcome('{id}')")).await, "committed\nSELECT 1");
+        assert!(client.told("select annulus.outcome('nonsense')").await.starts_with("ERROR 22023"));
+        client.ok("begin; insert into t values (2)").await;
+        node.db.inject(
+            annulus_relation::testing::Call::Commit,
+            annulus_relation::testing::Fault::FailsAfter(annulus_txn::interface::TxnError::Unknown),
+        );
+        let told = client.told("commit").await;
+        assert!(told.starts_with("ERROR 40003"), "{told}");
+        assert_eq!(client.ok("select count(*) from t").await, "2\nSELECT 1");
+    });
+}
+
+#[test]
+fn what_ran_is_counted() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int primary key)").await;
+        for id in 0..4 {
+            client.ok(&format!("insert into t values ({id})")).await;
+        }
+        let counted = "select sum(calls), sum(rows) from pg_stat_statements where query like 'insert into t%'";
+        assert_eq!(client.ok(counted).await, "4|4\nSELECT 1");
     });
 }
