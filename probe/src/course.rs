@@ -138,7 +138,10 @@ impl Course<'_> {
 
 /// What the workload needs at its start.
 fn setup(workload: &dyn Workload, mut client: Client<'_>) -> Result<(), NotSetUp> {
-    workload.setup().into_iter().try_for_each(|program| if client.once(&program) { Ok(()) } else { Err(NotSetUp(program)) })
+    workload
+        .setup()
+        .into_iter()
+        .try_for_each(|program| if client.once(&program) { Ok(()) } else { Err(NotSetUp(program)) })
 }
 
 /// What all checkers say of a course that has been run.

@@ -84,7 +84,8 @@ mod tests {
     use super::*;
 
     fn served(times: &[(u64, usize)]) -> Served {
-        let sample = |(ended, node): &(u64, usize)| Sample { begun: 0, ended: *ended, node: *node, outcome: Outcome::Ok };
+        let sample =
+            |(ended, node): &(u64, usize)| Sample { begun: 0, ended: *ended, node: *node, outcome: Outcome::Ok };
         let failed = Sample { begun: 0, ended: 500, node: 0, outcome: Outcome::Fail };
         Served::of(&times.iter().map(sample).chain([failed]).collect::<Vec<_>>())
     }

@@ -8,7 +8,7 @@ mod demo;
 mod flags;
 mod health;
 mod http;
-mod kv;
+pub(crate) mod kv;
 mod start;
 mod status;
 

@@ -49,7 +49,9 @@ mod tests {
 
     #[test]
     fn edn_and_json_are_told_apart() {
-        for edn in ["{:type :ok}", " [{:type :ok}]", "#jepsen.history.Op{:type :ok}", "; a comment\n{:index 0}", "{ :a 1}"] {
+        for edn in
+            ["{:type :ok}", " [{:type :ok}]", "#jepsen.history.Op{:type :ok}", "; a comment\n{:index 0}", "{ :a 1}"]
+        {
             assert!(is_edn(edn), "{edn}");
         }
         for json in ["{\"type\":\"ok\"}", "[{\"type\":\"ok\"}]", "", "[]"] {

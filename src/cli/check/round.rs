@@ -10,9 +10,9 @@ use annulus_base::rng::Rng;
 use annulus_check::history::{Form, Outcome, to_json};
 use annulus_check::workload::{Kind, Workload};
 use annulus_check::{Anomaly, Verdict, Violation};
+use annulus_probe::Patience;
 use annulus_probe::course::{self, Course};
 use annulus_probe::journal::{Journal, Record, Sample};
-use annulus_probe::Patience;
 
 use super::conclusion::Finding;
 
@@ -59,8 +59,7 @@ impl Ground<'_> {
     /// Does it until `ended` is set, checks it, and removes its keys. A setup whose outcome is not known is tried again
     /// under other keys.
     pub fn play(&self, round: u64, kind: Kind, mut rng: Rng, ended: &AtomicBool) -> Report {
-        let mut report =
-            Report { kind, round, findings: vec![], samples: vec![], unknown: 0, left: 0, notes: vec![] };
+        let mut report = Report { kind, round, findings: vec![], samples: vec![], unknown: 0, left: 0, notes: vec![] };
         for attempt in 0_u64.. {
             let prefix = format!("{}{kind}:{round}.{attempt}:", self.prefix);
             let clients = (2 * self.addresses.len() as u64).clamp(4, 20);
