@@ -58,6 +58,15 @@ impl PartitionId {
     pub const fn new(namespace: NamespaceId, slot: u16) -> Self {
         Self { namespace, slot }
     }
+
+    /// The next one in their order, whether it exists or not; `None` after the last.
+    #[must_use]
+    pub fn successor(self) -> Option<Self> {
+        match self.slot.checked_add(1) {
+            Some(slot) => Some(Self { slot, ..self }),
+            None => self.namespace.0.checked_add(1).map(|next| Self::new(NamespaceId(next), 0)),
+        }
+    }
 }
 
 impl fmt::Display for PartitionId {
@@ -193,6 +202,14 @@ mod tests {
             assert!(text.parse::<TxnRef>().is_err(), "{text}");
         }
         assert!("1-1-1-1-1".parse::<TxnId>().is_err());
+    }
+
+    #[test]
+    fn between_a_partition_and_its_successor_is_none() {
+        let of = |namespace, slot| PartitionId::new(NamespaceId(namespace), slot);
+        assert_eq!(of(1, 7).successor(), Some(of(1, 8)));
+        assert_eq!(of(1, u16::MAX).successor(), Some(of(2, 0)));
+        assert_eq!(of(u32::MAX, u16::MAX).successor(), None);
     }
 
     #[test]

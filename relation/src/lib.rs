@@ -7,7 +7,11 @@
 //! - Nothing here knows SQL's syntax; expressions stored in the catalog are text that `sql/` evaluates.
 
 pub mod catalog;
+pub mod codec;
 pub mod error;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod transaction;
 pub mod value;
 
 pub use error::{SqlError, SqlResult};

@@ -15,6 +15,7 @@ mod acceptor;
 pub mod counters;
 pub mod effects;
 mod fence;
+mod held;
 pub mod locks;
 pub mod message;
 mod participant;

@@ -408,6 +408,9 @@ pub enum Message {
     Fetched(RequestId, Vec<Placed>),
     /// Tombstones that every replica has, so that all may drop them.
     Purge(PartitionId, Vec<(Key, Stamp)>),
+    /// Partitions of dynamic namespaces in which the sender has data: the receiver is to compare them, and may
+    /// have missed everything that was ever written there.
+    Held(Vec<PartitionId>),
 }
 
 /// A message and where it goes; several receivers share one encoding.

@@ -119,6 +119,8 @@ pub struct Replica {
     /// How often something was purged since the start.
     pub(crate) purges: u64,
     pub(crate) sweep: Sweep,
+    /// Partitions of dynamic namespaces that have versions here.
+    pub(crate) held: BTreeSet<PartitionId>,
     appended: u64,
     synced: u64,
 }
@@ -150,6 +152,7 @@ impl Replica {
             deferred: VecDeque::new(),
             purges: 0,
             sweep: Sweep::default(),
+            held: BTreeSet::new(),
             appended: 0,
             synced: 0,
         }
@@ -185,7 +188,7 @@ impl Replica {
             Message::Compare(compare) => self.compare(from, &compare, store, out),
             Message::Fetch(id, partition, wanted) => self.fetch(from, id, partition, &wanted, store, out),
             Message::Purge(partition, tombstones) => self.purge(partition, &tombstones, store, out),
-            // Answers belong to the coordinator, never to a replica.
+            // These belong to the coordinator or the repairer, never to a replica.
             Message::ReadAnswer(..)
             | Message::LockAnswer(..)
             | Message::Vote(..)
@@ -195,7 +198,8 @@ impl Replica {
             | Message::Inquired(..)
             | Message::Repaired(..)
             | Message::Compared { .. }
-            | Message::Fetched(..) => Ok(()),
+            | Message::Fetched(..)
+            | Message::Held(..) => Ok(()),
         }
     }
 

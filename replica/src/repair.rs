@@ -176,6 +176,7 @@ impl Replica {
                 self.damaged.entry(place).and_modify(|decided| decided.push(placed.clone()));
             }
         }
+        self.note_held(&versions);
         store.apply(versions)
     }
 
@@ -228,7 +229,7 @@ impl Replica {
             let removed: Vec<_> = old.map(|(key, version)| (partition, key, version.stamp)).collect();
             store.remove(&removed)?;
         }
-        Ok(())
+        self.review_held(partition, store)
     }
 
     /// Drops tombstones that every replica has, with everything below them.

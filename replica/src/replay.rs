@@ -70,7 +70,10 @@ impl Replica {
     }
 
     /// Ends the replay: the fence becomes the floor, and what is undecided is given a timer.
-    pub fn start(&mut self, now: Now) {
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn start(&mut self, now: Now, store: &mut dyn Store) -> StoreResult<()> {
         if self.settings.mutations.has(Mutation::FenceForgotten) {
             self.fence.forget_floor();
         }
@@ -79,6 +82,7 @@ impl Replica {
             entry.since = now.steady;
             self.timers.insert((now.steady + self.settings.lock_timeout, entry.txn.id));
         }
+        self.restore_held(store)
     }
 
     /// The records that, replayed over a store with every version decided so far, give this state.

@@ -147,6 +147,12 @@ pub trait Store {
     /// [`StoreError`].
     fn history(&mut self, partition: PartitionId, range: &KeyRange, limit: Limit) -> StoreResult<Vec<(Key, Version)>>;
 
+    /// The first partition, from `from` on, that holds a version (readable or not).
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`].
+    fn next_partition(&mut self, from: PartitionId) -> StoreResult<Option<PartitionId>>;
+
     /// Adds decided versions. Adding one that is there already changes nothing.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Version garbage collection: a slow, bounded walk over the node's partitions.
+//! Version garbage collection: a slow, bounded walk over the partitions that have versions here.
 //!
 //! Of the versions at or below the horizon only the newest of each key is kept; reads below the horizon
 //! are refused. Tombstones that are a key's newest version stay until a repair pass has found them at
@@ -64,7 +64,7 @@ impl Replica {
         self.sweep.horizon = self.sweep.horizon.max(self.horizon(now));
         let (mut seen, mut dropped) = (0, 0);
         for _ in 0..self.sweep.stretches.clamp(1, MAX_STRETCHES) {
-            let Some((partition, start)) = self.next_stretch() else { break };
+            let Some((partition, start)) = self.next_stretch(store)? else { break };
             let range = KeyRange { start, end: KeyRange::all().end };
             let limit = Limit::versions(self.settings.sweep_versions);
             let history = store.history(partition, &range, limit);
@@ -77,7 +77,7 @@ impl Replica {
             let whole = !limit.is_used_up_by(&history);
             self.sweep.at = match history.last() {
                 Some((last, _)) if !whole => Some((partition, last.successor())),
-                _ => self.partition_after(partition).map(|next| (next, KeyRange::all().start)),
+                _ => first_stretch(partition.successor(), store)?,
             };
         }
         // Much garbage: hurry. Little: take it easy.
@@ -86,13 +86,18 @@ impl Replica {
         Ok(())
     }
 
-    fn next_stretch(&self) -> Option<(PartitionId, Key)> {
-        self.sweep.at.clone().or_else(|| Some((self.topology.partitions_of(self.id).next()?, KeyRange::all().start)))
+    fn next_stretch(&self, store: &mut dyn Store) -> StoreResult<Option<(PartitionId, Key)>> {
+        match &self.sweep.at {
+            Some(at) => Ok(Some(at.clone())),
+            None => first_stretch(Some(PartitionId::default()), store),
+        }
     }
+}
 
-    fn partition_after(&self, partition: PartitionId) -> Option<PartitionId> {
-        self.topology.partitions_of(self.id).find(|next| *next > partition)
-    }
+/// The start of the first partition from there on that has versions here, whatever namespace it belongs to.
+fn first_stretch(from: Option<PartitionId>, store: &mut dyn Store) -> StoreResult<Option<(PartitionId, Key)>> {
+    let next = from.map(|from| store.next_partition(from)).transpose()?.flatten();
+    Ok(next.map(|partition| (partition, KeyRange::all().start)))
 }
 
 fn garbage(partition: PartitionId, history: &[(Key, Version)], horizon: Timestamp) -> Vec<(PartitionId, Key, Stamp)> {

@@ -51,6 +51,9 @@ pub enum TopologyError {
     /// Two namespaces with one name.
     #[error("two namespaces are named '{0}'; every namespace needs an own name")]
     DuplicateName(String),
+    /// An id of namespaces made at run time.
+    #[error("namespace '{0}' has an id that describes another kind of namespace; choose one below 2147483648")]
+    DynamicId(String),
     /// A factor other than 1, 3, 5.
     #[error("namespace '{namespace}' asks for {factor} replicas; choose 1, 3 or 5")]
     BadFactor {

@@ -13,19 +13,25 @@
 //! - A node holds at most 125 % of its fair part of a namespace, where the other nodes can take the rest.
 //! - Adding a node moves replicas to it, removing one moves what it held, and little else: nothing but
 //!   what the bounded load pushes on.
+//! - Namespaces made at run time ([`DynamicNamespace`]) are placed the same way, from their id alone. Whatever
+//!   ids are asked for, what is remembered of them is bounded.
 //! - A [`Topology`] that exists is valid; whatever bytes it is decoded from, the worst is a [`TopologyError`].
 
 pub mod bootstrap;
+mod dynamic;
 mod error;
 mod namespace;
 mod placement;
 mod record;
+mod rings;
 mod token;
 mod topology;
 
+pub use dynamic::{DynamicNamespace, DynamicNamespaceError, MAX_DYNAMIC_NUMBER, MAX_DYNAMIC_SLOTS};
 pub use error::TopologyError;
 pub use namespace::{Basis, Consistency, DEFAULT_REPLICATION_FACTOR, DEFAULT_SLOTS, Namespace};
 pub use record::{
     ClusterId, MAX_MEMBERS, MAX_NAME_LEN, MAX_PARTITIONS, MAX_TOTAL_WEIGHT, MIN_WEIGHT, Member, TopologyRecord,
 };
+pub use rings::ReplicaRing;
 pub use topology::Topology;

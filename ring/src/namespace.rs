@@ -63,7 +63,7 @@ impl Namespace {
     }
 
     /// Its partitions, in order.
-    pub fn partitions(&self) -> impl Iterator<Item = PartitionId> + use<> {
+    pub fn partitions(&self) -> impl ExactSizeIterator<Item = PartitionId> + use<> {
         let id = self.id;
         (0..self.slots()).map(move |slot| PartitionId::new(id, slot))
     }

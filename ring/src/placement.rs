@@ -12,7 +12,6 @@
 
 use annulus_base::{NodeId, PartitionId};
 
-use crate::namespace::Namespace;
 use crate::record::Member;
 use crate::token::{TokenRing, partition_token};
 
@@ -31,17 +30,17 @@ pub(crate) struct Placement<'a> {
 }
 
 impl<'a> Placement<'a> {
-    pub fn new(members: &'a [Member], tokens: &'a TokenRing, slots: u16, replicas: usize) -> Self {
+    pub fn new(members: &'a [Member], tokens: &'a TokenRing, partitions: u64, replicas: usize) -> Self {
         let mut zones: Vec<_> = members.iter().map(|member| &member.zone).collect();
         zones.sort_unstable();
         zones.dedup();
-        let room = capacities(members, u64::from(slots) * replicas as u64);
+        let room = capacities(members, partitions * replicas as u64);
         Self { members, tokens, replicas, zones: zones.len().min(replicas), room }
     }
 
-    /// All replica rings of the namespace, one after the other.
-    pub fn rings(mut self, namespace: &Namespace) -> Vec<NodeId> {
-        namespace.partitions().flat_map(|partition| self.ring(partition)).collect()
+    /// The replica rings of all partitions of the namespace, one after the other.
+    pub fn rings(mut self, partitions: impl Iterator<Item = PartitionId>) -> Vec<NodeId> {
+        partitions.flat_map(|partition| self.ring(partition)).collect()
     }
 
     fn ring(&mut self, partition: PartitionId) -> Vec<NodeId> {

@@ -8,6 +8,7 @@ use annulus_base::id::ParseIdError;
 use annulus_base::{Epoch, NodeId};
 use wincode::{SchemaRead, SchemaWrite};
 
+use crate::dynamic::DynamicNamespace;
 use crate::error::TopologyError;
 use crate::namespace::{Basis, Namespace};
 
@@ -134,6 +135,9 @@ fn check_namespaces(namespaces: &[Namespace]) -> Result<(), TopologyError> {
     let mut names = BTreeSet::new();
     for namespace in namespaces {
         check_text("a namespace's name", &namespace.name)?;
+        if namespace.id >= DynamicNamespace::FIRST_ID {
+            return Err(TopologyError::DynamicId(namespace.name.clone()));
+        }
         if !names.insert(&namespace.name) {
             return Err(TopologyError::DuplicateName(namespace.name.clone()));
         }

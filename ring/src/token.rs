@@ -56,6 +56,7 @@ pub(crate) fn clockwise(members: &[Member]) -> Vec<NodeId> {
 }
 
 /// All tokens of all members in order. Speaks of members by their index.
+#[derive(Debug)]
 pub(crate) struct TokenRing {
     members: usize,
     /// Token and owner.

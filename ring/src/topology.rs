@@ -4,34 +4,46 @@ use std::collections::BTreeMap;
 
 use annulus_base::{Epoch, NamespaceId, NodeId, PartitionId};
 
+use crate::dynamic::DynamicNamespace;
 use crate::error::TopologyError;
 use crate::namespace::Namespace;
 use crate::placement::Placement;
 use crate::record::{ClusterId, Member, TopologyRecord};
+use crate::rings::{DynamicRings, ReplicaRing, Rings};
 use crate::token::{TokenRing, clockwise};
 
 /// The decided membership of an epoch and the placement that follows from it. Immutable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Topology {
     record: TopologyRecord,
+    tokens: TokenRing,
+    /// Of the namespaces of the record.
     rings: BTreeMap<NamespaceId, Rings>,
+    dynamic: DynamicRings,
     clockwise: Vec<NodeId>,
     /// In the order of the members, in units of 2^-64.
     shares: Vec<u128>,
 }
 
-/// The replica rings of one namespace, one after the other.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Rings {
-    replicas: usize,
-    nodes: Vec<NodeId>,
+/// All else follows from the record.
+impl PartialEq for Topology {
+    fn eq(&self, other: &Self) -> bool {
+        self.record == other.record
+    }
 }
 
-impl Rings {
-    fn of(&self, slot: u16) -> Option<&[NodeId]> {
-        let start = usize::from(slot) * self.replicas;
-        self.nodes.get(start..start + self.replicas)
-    }
+impl Eq for Topology {}
+
+/// The rings of one namespace.
+fn place(
+    members: &[Member],
+    tokens: &TokenRing,
+    partitions: impl ExactSizeIterator<Item = PartitionId>,
+    factor: u8,
+) -> Rings {
+    let replicas = usize::from(factor).min(members.len());
+    let placement = Placement::new(members, tokens, partitions.len() as u64, replicas);
+    Rings { replicas, nodes: placement.rings(partitions) }
 }
 
 impl Topology {
@@ -57,13 +69,10 @@ impl Topology {
         let record = record.into_valid()?;
         let tokens = TokenRing::new(&record.members);
         let rings = record.namespaces.iter().map(|namespace| {
-            let replicas = usize::from(namespace.replication_factor).min(record.members.len());
-            let placement = Placement::new(&record.members, &tokens, namespace.slots(), replicas);
-            let nodes = placement.rings(namespace);
-            (namespace.id, Rings { replicas, nodes })
+            (namespace.id, place(&record.members, &tokens, namespace.partitions(), namespace.replication_factor))
         });
-        let (rings, shares) = (rings.collect(), tokens.shares());
-        Ok(Self { rings, shares, clockwise: clockwise(&record.members), record })
+        let (rings, shares, clockwise) = (rings.collect(), tokens.shares(), clockwise(&record.members));
+        Ok(Self { rings, shares, clockwise, tokens, dynamic: DynamicRings::default(), record })
     }
 
     /// The topology of [`Topology::encode`]d bytes.
@@ -110,37 +119,45 @@ impl Topology {
         self.index(node).map(|index| &self.record.members[index])
     }
 
-    /// The namespaces, in the order of their ids.
+    /// The namespaces of the founding, in the order of their ids.
     #[must_use]
     pub fn namespaces(&self) -> &[Namespace] {
         &self.record.namespaces
     }
 
-    /// The namespace with that number.
+    /// The namespace of the founding with that number.
     #[must_use]
     pub fn namespace(&self, id: NamespaceId) -> Option<&Namespace> {
         let index = self.record.namespaces.binary_search_by_key(&id, |namespace| namespace.id).ok()?;
         Some(&self.record.namespaces[index])
     }
 
-    /// The namespace with that name.
+    /// The namespace of the founding with that name.
     #[must_use]
     pub fn namespace_by_name(&self, name: &str) -> Option<&Namespace> {
         self.record.namespaces.iter().find(|namespace| namespace.name == name)
     }
 
-    /// The replica ring of a partition, head first; `None` for a namespace or slot that does not exist.
+    /// The replica ring of a partition, head first; `None` for a namespace or slot that does not exist. Partitions
+    /// of dynamic namespaces all exist, whether anything was ever written there or not.
     #[must_use]
-    pub fn replicas(&self, partition: PartitionId) -> Option<&[NodeId]> {
-        self.rings.get(&partition.namespace)?.of(partition.slot)
+    pub fn replicas(&self, partition: PartitionId) -> Option<ReplicaRing> {
+        let Some(dynamic) = DynamicNamespace::from_id(partition.namespace) else {
+            return self.rings.get(&partition.namespace)?.of(partition.slot);
+        };
+        if partition.slot >= dynamic.slots() {
+            return None;
+        }
+        let (members, factor) = (&self.record.members, dynamic.replication_factor());
+        self.dynamic.of(dynamic, partition.slot, || place(members, &self.tokens, dynamic.partitions(), factor))
     }
 
-    /// Every partition, in order.
+    /// Every partition of the namespaces of the founding, in order.
     pub fn partitions(&self) -> impl Iterator<Item = PartitionId> {
         self.record.namespaces.iter().flat_map(Namespace::partitions)
     }
 
-    /// The partitions that a node holds a replica of, in order. Looks at all partitions.
+    /// Those of [`Topology::partitions`] that a node holds a replica of, in order. Looks at all of them.
     pub fn partitions_of(&self, node: NodeId) -> impl Iterator<Item = PartitionId> {
         self.partitions().filter(move |partition| self.replicas(*partition).is_some_and(|ring| ring.contains(&node)))
     }
@@ -168,6 +185,8 @@ impl Topology {
 
 #[cfg(test)]
 mod balance;
+#[cfg(test)]
+mod dynamic;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

@@ -229,6 +229,7 @@ pub fn message(message: &Message) -> String {
         Message::Compared { id, here: None, .. } => format!("Compared #{} equal", id.sequence),
         Message::Compared { id, here: Some(rows), .. } => format!("Compared #{} {}", id.sequence, stamps(rows)),
         Message::Fetch(id, partition, rows) => format!("Fetch #{} {partition} {}", id.sequence, stamps(rows)),
+        Message::Held(partitions) => format!("Held {}", list(partitions, ToString::to_string)),
         Message::Fetched(id, versions) => format!("Fetched #{} {}", id.sequence, list(versions, placed)),
         Message::Purge(partition, rows) => format!("Purge {partition} {}", stamps(rows)),
     }
@@ -291,6 +292,7 @@ pub const fn kind(message: &Message) -> &'static str {
         Message::Compared { .. } => "Compared",
         Message::Fetch(..) => "Fetch",
         Message::Fetched(..) => "Fetched",
+        Message::Held(..) => "Held",
         Message::Purge(..) => "Purge",
     }
 }

@@ -91,6 +91,8 @@ pub struct Options {
     pub replication: u8,
     /// Number of partitions.
     pub partitions: u16,
+    /// Whether they belong to namespaces made at run time.
+    pub dynamic: bool,
     /// Protocol settings of every node.
     pub settings: Settings,
     /// The network.
@@ -127,6 +129,7 @@ impl Options {
             nodes,
             replication,
             partitions: *rng.pick(&[1, 1, 2, 2, 3, 5]).unwrap_or(&1),
+            dynamic: false,
             settings: settings(rng),
             network: network(rng, calm),
             disk: DiskOptions { sync: (20, rng.between(100, 5_000)), checkpoint_every: duration(rng, 300, 10_000) },

@@ -55,7 +55,7 @@ impl Scenario {
 }
 
 /// Every scenario.
-pub const ALL: [&Scenario; 6] = [&SWARM, &SKEWED, &REPEATS, &LAGGARDS, &HASTY, &FORGETFUL];
+pub const ALL: [&Scenario; 7] = [&SWARM, &SKEWED, &REPEATS, &LAGGARDS, &HASTY, &FORGETFUL, &DYNAMIC];
 
 /// No bias.
 pub const SWARM: Scenario = Scenario { name: "swarm", about: "no bias", tune: |_, _| {} };
@@ -160,5 +160,16 @@ pub const FORGETFUL: Scenario = Scenario {
         options.network.late_odds = rng.between(50, 300);
         options.network.late = rng.between(10, 300) * MILLISECOND;
         options.network.ordered = false;
+    },
+};
+
+/// Namespaces made at run time: no replica has a list of their partitions.
+pub const DYNAMIC: Scenario = Scenario {
+    name: "dynamic",
+    about: "namespaces made at run time, and replicas that miss all of a partition",
+    tune: |options, rng| {
+        options.dynamic = true;
+        options.partitions = rng.between(1, 6) as u16;
+        options.network.loss = rng.below(200);
     },
 };

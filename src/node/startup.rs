@@ -72,7 +72,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), NodeErro
     let mut member = Member::new(node, incarnation, Arc::clone(&topology), config.protocol(), random_seed());
     let sync = Arc::new(SyncState::default());
     let log = replay(&config, &data, &meta, &mut member, &mut store, on_synced(&sync, &metrics.log))?;
-    member.start(clock.now());
+    member.start(clock.now(), &mut store)?;
 
     let peers = Peers::new(PeersConfig {
         identity: handshake::Identity { cluster: topology.cluster(), node, incarnation, epoch: topology.epoch() },

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use annulus_base::time::MILLISECOND;
 use annulus_base::{NodeId, Now, Timestamp};
-use annulus_ring::{Member, Topology};
+use annulus_ring::{ReplicaRing, Topology};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -65,8 +65,8 @@ struct Parts {
     topology: Arc<Topology>,
     engine: Arc<dyn Engine>,
     server: Rc<Server<NodeDatabase>>,
-    /// The distinct replica rings.
-    rings: BTreeSet<Vec<NodeId>>,
+    /// The distinct replica rings of the founding's partitions.
+    rings: BTreeSet<ReplicaRing>,
 }
 
 impl Reporter {
@@ -98,8 +98,7 @@ impl Reporter {
         engine: Arc<dyn Engine>,
         server: Rc<Server<NodeDatabase>>,
     ) {
-        let rings = topology.partitions().filter_map(|partition| topology.replicas(partition).map(<[_]>::to_vec));
-        let rings = rings.collect();
+        let rings = topology.partitions().filter_map(|partition| topology.replicas(partition)).collect();
         let parts = Parts { driver: driver.clone(), gossip: gossip.clone(), topology, engine, server, rings };
         let _ = self.0.parts.set(parts);
         self.set_phase(Phase::Serving);
@@ -169,7 +168,12 @@ impl Reporter {
         }
         let parts = self.0.parts.get()?;
         let reachable = |node: &&NodeId| parts.gossip.reachable(**node);
-        let short = parts.rings.iter().find(|ring| ring.iter().filter(reachable).count() <= ring.len() / 2)?;
+        let is_short = |ring: &ReplicaRing| ring.iter().filter(reachable).count() <= ring.len() / 2;
+        let founding = parts.rings.iter().copied().find(is_short);
+        // Of namespaces made at run time, those whose data is here.
+        let dynamic = |partition| parts.topology.replicas(partition);
+        let held = || parts.driver.with_member(|member, _| member.held().filter_map(dynamic).find(is_short));
+        let short = founding.or_else(held)?;
         let missing: Vec<String> = short.iter().filter(|node| !reachable(node)).map(ToString::to_string).collect();
         Some(format!("no majority for some partitions: {} cannot be reached", missing.join(", ")))
     }

@@ -274,7 +274,7 @@ impl Try {
             Phase::Over => {}
             Phase::Proposing(outcome, accepts) => {
                 let outcome = *outcome;
-                let silent = common.ring(self.txn.anchor).iter().filter(|node| !accepts.contains(node)).copied();
+                let silent = common.ring(self.txn.anchor).into_iter().filter(|node| !accepts.contains(node));
                 let silent: Vec<NodeId> = silent.collect();
                 common.broadcast(silent, Message::Accept { txn: self.txn, ballot: Ballot::COORDINATOR, outcome });
                 self.timer = now + common.settings.resend_after;
@@ -319,7 +319,7 @@ impl Try {
             return TxnError::DiskFull;
         }
         let yes = |partition: PartitionId| {
-            let ring = common.ring(partition).iter();
+            let ring = common.ring(partition).into_iter();
             ring.filter(|node| self.said.get(node) == Some(&Said::Yes)).count()
         };
         let short = self.parts.keys().find(|partition| yes(**partition) < common.quorum(**partition));

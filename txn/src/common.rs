@@ -7,7 +7,7 @@ use annulus_base::rng::Rng;
 use annulus_base::{Hlc, Incarnation, NodeId, Now, PartitionId, Timestamp, TxnId};
 use annulus_replica::message::{Message, RequestId, Send};
 use annulus_replica::settings::Settings;
-use annulus_ring::Topology;
+use annulus_ring::{ReplicaRing, Topology};
 
 use crate::counters::Counters;
 use crate::member::{ClientId, Reply};
@@ -96,7 +96,7 @@ impl Common {
     }
 
     /// The replica ring of a partition; empty for one that does not exist.
-    pub(crate) fn ring(&self, partition: PartitionId) -> &[NodeId] {
+    pub(crate) fn ring(&self, partition: PartitionId) -> ReplicaRing {
         self.topology.replicas(partition).unwrap_or_default()
     }
 
@@ -121,7 +121,7 @@ impl Common {
 
     /// All replicas of several partitions, each once.
     pub(crate) fn replicas(&self, partitions: impl IntoIterator<Item = PartitionId>) -> BTreeSet<NodeId> {
-        partitions.into_iter().flat_map(|partition| self.ring(partition).iter().copied()).collect()
+        partitions.into_iter().flat_map(|partition| self.ring(partition)).collect()
     }
 }
 

@@ -153,11 +153,15 @@ impl Member {
     }
 
     /// Ends the replay: from here on the member answers.
-    pub fn start(&mut self, now: Now) {
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn start(&mut self, now: Now, store: &mut dyn Store) -> StoreResult<()> {
         self.common.now = now;
-        self.replica.start(now);
+        self.replica.start(now, store)?;
         self.common.clock.observe(self.replica.floor());
         self.repairer.hurry(&self.common);
+        Ok(())
     }
 
     /// A new clock reading, for a transaction that begins.
@@ -287,6 +291,7 @@ impl Member {
                 let (_, tag) = common::split(id);
                 self.repairer.fetched(tag, versions, &mut self.replica, store, out)?;
             }
+            Message::Held(partitions) => self.repairer.hear(from, &partitions, &self.replica, common),
             Message::Repair(id, versions) => {
                 self.repairer.pull(from, &versions, &self.replica, common);
                 self.replica.step(common.now, from, Message::Repair(id, versions), store, out)?;
@@ -471,6 +476,11 @@ impl Member {
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.coordinator.busy() <= 1 && self.replica.transactions() <= 1
+    }
+
+    /// For status pages: the partitions of dynamic namespaces that have data here.
+    pub fn held(&self) -> impl Iterator<Item = PartitionId> {
+        self.replica.held()
     }
 
     /// For status pages: recoveries at work.

@@ -228,7 +228,7 @@ impl Recovery {
     }
 
     fn promised(&self, partition: PartitionId, common: &Common) -> bool {
-        let ring = common.ring(partition).iter();
+        let ring = common.ring(partition).into_iter();
         ring.filter(|node| self.promises.contains_key(node)).count() >= common.quorum(partition)
     }
 
@@ -256,7 +256,7 @@ impl Recovery {
                 let Phase::Accepting(outcome, accepts) = &mut self.phase else { return None };
                 accepts.insert(from);
                 let outcome = *outcome;
-                let ring = common.ring(self.txn.anchor).iter();
+                let ring = common.ring(self.txn.anchor).into_iter();
                 let accepted = ring.filter(|node| accepts.contains(node)).count();
                 (accepted >= common.quorum(self.txn.anchor)).then(|| self.conclude(outcome, common))
             }

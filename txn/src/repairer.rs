@@ -1,6 +1,7 @@
 //! Anti-entropy: the replicas of a partition are compared stretch by stretch, and given what they lack.
 //!
-//! The first living replica of a partition drives. A tombstone that every replica of the ring was found
+//! The first living replica of a partition drives. Of namespaces made at run time it drives the partitions
+//! where it has data or where another replica told it of some: it may have missed all of it. A tombstone that every replica of the ring was found
 //! to have is purged everywhere. Damaged keys are fetched anew from enough of the other replicas that
 //! no committed version can be missed.
 
@@ -21,6 +22,10 @@ pub(crate) const OPERATION: u64 = 0;
 const SETTLING: Micros = 2 * SECOND;
 /// Value bytes pushed in one message.
 const MAX_PUSHED_BYTES: usize = 4 << 20;
+/// Partitions told of in one message; what it names beyond is not listened to.
+const MAX_TOLD: usize = 256;
+/// Most partitions remembered that others told of.
+const MAX_HEARD: usize = 1 << 16;
 
 /// A stretch of a partition under comparison.
 #[derive(Debug)]
@@ -66,6 +71,8 @@ pub(crate) struct Repairer {
     asked: BTreeMap<u32, Option<(PartitionId, Key)>>,
     /// Versions asked for, by tag: how often something had been purged here before.
     pulls: BTreeMap<u32, u64>,
+    /// Partitions for the next pass that others have data of, and this node has not.
+    heard: BTreeSet<PartitionId>,
     next_tag: u32,
 }
 
@@ -139,15 +146,36 @@ impl Repairer {
             self.next_stretch(replica, store, common)?;
         }
         if self.stretch.is_none() && self.pass.is_empty() && self.next_pass <= common.now.steady {
-            self.begin_pass(common);
+            self.begin_pass(replica, common);
             self.next_stretch(replica, store, common)?;
         }
         Ok(())
     }
 
-    fn begin_pass(&mut self, common: &Common) {
-        let drives = |partition: &PartitionId| common.by_ring(*partition).first() == Some(&common.id);
-        self.pass = common.topology.partitions_of(common.id).filter(drives).collect();
+    /// Another replica has data in these.
+    pub(crate) fn hear(&mut self, from: NodeId, partitions: &[PartitionId], replica: &Replica, common: &Common) {
+        for partition in partitions.iter().take(MAX_TOLD).filter(|partition| !replica.holds(**partition)) {
+            let ring = common.ring(*partition);
+            if ring.contains(&from) && ring.contains(&common.id) && self.heard.len() < MAX_HEARD {
+                self.heard.insert(*partition);
+            }
+        }
+    }
+
+    fn begin_pass(&mut self, replica: &Replica, common: &mut Common) {
+        self.pass = common.topology.partitions_of(common.id).filter(|partition| drives(*partition, common)).collect();
+        self.heard.extend(replica.held());
+        let mut others: BTreeMap<NodeId, Vec<PartitionId>> = BTreeMap::new();
+        for partition in std::mem::take(&mut self.heard) {
+            match common.by_ring(partition).first() {
+                Some(driver) if *driver == common.id => self.pass.push_back(partition),
+                Some(driver) => others.entry(*driver).or_default().push(partition),
+                None => {}
+            }
+        }
+        for (driver, partitions) in others {
+            partitions.chunks(MAX_TOLD).for_each(|told| common.send(driver, Message::Held(told.to_vec())));
+        }
         self.cursor = None;
         self.differed = false;
         self.pulls.clear();
@@ -414,6 +442,11 @@ impl Repairer {
         self.asked.retain(|_, about| about.as_ref() != Some(&place));
         replica.heal(partition, key, versions, out)
     }
+}
+
+/// Whether it is this node that compares a partition.
+fn drives(partition: PartitionId, common: &Common) -> bool {
+    common.by_ring(partition).first() == Some(&common.id)
 }
 
 /// What of `mine` a peer lacks, as far as it fits into a message.

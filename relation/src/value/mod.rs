@@ -1,15 +1,37 @@
-//! SQL's types and values.
+//! SQL's types and values: text and binary forms, order, casts and arithmetic, as PostgreSQL has them.
+//!
+//! Promises and invariants:
+//! - The same input gives the same value, text, SQLSTATE and message as in PostgreSQL 15; what is not supported is
+//!   refused with `0A000`.
+//! - A value does not carry its type: callers pass the type that stands beside it, and never another one's value.
+//! - Nothing here reads a clock: `now` and the time zone come with [`Env`].
 
-mod datetime;
+mod binary;
+mod bytes;
+mod cast;
+mod compare;
+pub mod datetime;
+mod env;
+mod errors;
+mod number;
 mod numeric;
+mod strings;
+mod text;
+mod type_name;
 mod types;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use ::bytes::Bytes;
 
-pub use datetime::Interval;
+pub use binary::{decode_binary, encode_binary};
+pub use cast::{CastContext, can_cast, cast};
+pub use compare::compare;
+pub use datetime::{Interval, TimeZone};
+pub use env::{ByteaOutput, Env};
 pub use numeric::Numeric;
+pub use strings::trim_char;
+pub use text::{parse, print};
 pub use types::SqlType;
 
 /// A row's values, in the order of its columns.

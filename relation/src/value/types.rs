@@ -1,4 +1,6 @@
-//! The types.
+//! The types: their identity in the protocol and in the system catalog.
+//!
+//! Source: PostgreSQL 15, `pg_type.dat`. Object identifiers never change between its versions.
 
 use wincode::{SchemaRead, SchemaWrite};
 
@@ -23,7 +25,7 @@ pub enum SqlType {
     Text,
     /// `varchar`, or `varchar(length)`, in characters
     Varchar(Option<u32>),
-    /// `char(length)`, in characters
+    /// `char(length)`, in characters; length 0, which cannot be declared, is `bpchar` without a length
     Char(u32),
     /// `bytea`
     Bytea,
@@ -63,4 +65,191 @@ pub enum SqlType {
     Unknown,
     /// What a function returns that returns nothing.
     Void,
+}
+
+/// What identifies a type to clients: name in the catalog, OID, OID of its array type, bytes (negative: varying), category.
+type Identity = (&'static str, u32, u32, i16, char);
+
+impl SqlType {
+    const fn identity(&self) -> Identity {
+        match self {
+            Self::Bool => ("bool", 16, 1000, 1, 'B'),
+            Self::Bytea => ("bytea", 17, 1001, -1, 'U'),
+            Self::InternalChar => ("char", 18, 1002, 1, 'Z'),
+            Self::Name => ("name", 19, 1003, 64, 'S'),
+            Self::Int8 => ("int8", 20, 1016, 8, 'N'),
+            Self::Int2 => ("int2", 21, 1005, 2, 'N'),
+            Self::Int4 => ("int4", 23, 1007, 4, 'N'),
+            Self::Regproc => ("regproc", 24, 1008, 4, 'N'),
+            Self::Text => ("text", 25, 1009, -1, 'S'),
+            Self::Oid => ("oid", 26, 1028, 4, 'N'),
+            Self::Json => ("json", 114, 199, -1, 'U'),
+            Self::Float4 => ("float4", 700, 1021, 4, 'N'),
+            Self::Float8 => ("float8", 701, 1022, 8, 'N'),
+            Self::Unknown => ("unknown", 705, 0, -2, 'X'),
+            Self::Char(_) => ("bpchar", 1042, 1014, -1, 'S'),
+            Self::Varchar(_) => ("varchar", 1043, 1015, -1, 'S'),
+            Self::Date => ("date", 1082, 1182, 4, 'D'),
+            Self::Time => ("time", 1083, 1183, 8, 'D'),
+            Self::Timestamp => ("timestamp", 1114, 1115, 8, 'D'),
+            Self::Timestamptz => ("timestamptz", 1184, 1185, 8, 'D'),
+            Self::Interval => ("interval", 1186, 1187, 16, 'T'),
+            Self::Numeric(_) => ("numeric", 1700, 1231, -1, 'N'),
+            Self::Regclass => ("regclass", 2205, 2210, 4, 'N'),
+            Self::Regtype => ("regtype", 2206, 2211, 4, 'N'),
+            Self::Void => ("void", 2278, 0, 4, 'P'),
+            Self::Uuid => ("uuid", 2950, 2951, 16, 'U'),
+            Self::Jsonb => ("jsonb", 3802, 3807, -1, 'U'),
+            Self::Regnamespace => ("regnamespace", 4089, 4090, 4, 'N'),
+            Self::Array(element) => {
+                let array = element.identity().2;
+                ("", array, 0, -1, 'A')
+            }
+        }
+    }
+
+    /// Every type that is no array, without modifiers.
+    pub const SCALARS: [Self; 28] = [
+        Self::Bool,
+        Self::Bytea,
+        Self::InternalChar,
+        Self::Name,
+        Self::Int8,
+        Self::Int2,
+        Self::Int4,
+        Self::Regproc,
+        Self::Text,
+        Self::Oid,
+        Self::Json,
+        Self::Float4,
+        Self::Float8,
+        Self::Unknown,
+        Self::Char(0),
+        Self::Varchar(None),
+        Self::Date,
+        Self::Time,
+        Self::Timestamp,
+        Self::Timestamptz,
+        Self::Interval,
+        Self::Numeric(None),
+        Self::Regclass,
+        Self::Regtype,
+        Self::Void,
+        Self::Uuid,
+        Self::Jsonb,
+        Self::Regnamespace,
+    ];
+
+    /// Its object identifier.
+    #[must_use]
+    pub const fn oid(&self) -> u32 {
+        self.identity().1
+    }
+
+    /// The object identifier of the array type of it; 0 if there is none.
+    #[must_use]
+    pub const fn array_oid(&self) -> u32 {
+        self.identity().2
+    }
+
+    /// The type with an object identifier, without modifiers.
+    #[must_use]
+    pub fn from_oid(oid: u32) -> Option<Self> {
+        Self::SCALARS.iter().find_map(|ty| match ty.identity() {
+            (_, own, ..) if own == oid => Some(ty.clone()),
+            (_, _, array, ..) if array == oid && oid != 0 => Some(ty.clone().array()),
+            _ => None,
+        })
+    }
+
+    /// The type with an object identifier and modifiers, as the protocol and the system catalog give them.
+    #[must_use]
+    pub fn from_oid_typmod(oid: u32, typmod: i32) -> Option<Self> {
+        Self::from_oid(oid).map(|ty| ty.with_typmod(typmod))
+    }
+
+    fn with_typmod(self, typmod: i32) -> Self {
+        let length = u32::try_from(typmod).ok().and_then(|t| t.checked_sub(4));
+        match (self, length) {
+            (Self::Array(element), _) => element.with_typmod(typmod).array(),
+            (Self::Varchar(_), length) => Self::Varchar(length),
+            (Self::Char(_), length) => Self::Char(length.unwrap_or(0)),
+            (Self::Numeric(_), Some(length)) => {
+                let scale = ((length & 0x7ff) as i16 ^ 1024) - 1024;
+                Self::Numeric(Some(((length >> 16) as u16, scale)))
+            }
+            (ty, _) => ty,
+        }
+    }
+
+    /// Its modifiers, as the protocol and the system catalog give them; -1 if it has none.
+    #[must_use]
+    pub fn typmod(&self) -> i32 {
+        let length = |n: u32| i32::try_from(n).map_or(-1, |n| n.saturating_add(4));
+        match self {
+            Self::Varchar(Some(n)) => length(*n),
+            Self::Char(n) if *n > 0 => length(*n),
+            Self::Numeric(Some((precision, scale))) => {
+                ((i32::from(*precision) << 16) | (i32::from(*scale) & 0x7ff)) + 4
+            }
+            Self::Array(element) => element.typmod(),
+            _ => -1,
+        }
+    }
+
+    /// The same type without modifiers.
+    #[must_use]
+    pub fn base(&self) -> Self {
+        self.clone().with_typmod(-1).without_precision()
+    }
+
+    fn without_precision(self) -> Self {
+        match self {
+            Self::Numeric(_) => Self::Numeric(None),
+            Self::Array(element) => element.without_precision().array(),
+            ty => ty,
+        }
+    }
+
+    /// The type of arrays of it.
+    #[must_use]
+    pub fn array(self) -> Self {
+        Self::Array(Box::new(self))
+    }
+
+    /// The type of its elements, if it is an array.
+    #[must_use]
+    pub fn element(&self) -> Option<&Self> {
+        match self {
+            Self::Array(element) => Some(element),
+            _ => None,
+        }
+    }
+
+    /// How many bytes the protocol says that its values have; -1 if they vary.
+    #[must_use]
+    pub const fn size(&self) -> i16 {
+        self.identity().3
+    }
+
+    /// Its category (`pg_type.typcategory`), by which functions and operators are resolved.
+    #[must_use]
+    pub const fn category(&self) -> char {
+        self.identity().4
+    }
+
+    /// Whether it is the preferred type of its category: of several candidates, functions of it win.
+    #[must_use]
+    pub const fn is_preferred(&self) -> bool {
+        matches!(self, Self::Bool | Self::Text | Self::Float8 | Self::Oid | Self::Timestamptz | Self::Interval)
+    }
+
+    /// Its name in the system catalog (`pg_type.typname`): `int4`, `_int4`.
+    #[must_use]
+    pub fn catalog_name(&self) -> String {
+        match self {
+            Self::Array(element) => format!("_{}", element.identity().0),
+            ty => ty.identity().0.to_owned(),
+        }
+    }
 }

@@ -15,7 +15,7 @@ fn refused(members: Vec<Member>, namespaces: Vec<Namespace>) -> TopologyError {
 fn a_single_node_holds_everything_once() {
     let topology = topology(members(1), by_key(16));
     for partition in topology.partitions() {
-        assert_eq!(topology.replicas(partition), Some(&[NodeId(1)][..]));
+        assert_eq!(topology.replicas(partition), Some(ReplicaRing::new(&[NodeId(1)])));
     }
     assert_eq!(topology.share(NodeId(1)), Some(1.0));
     assert_eq!(topology.partitions_of(NodeId(1)).count(), 16);
@@ -57,6 +57,9 @@ fn wrong_namespaces_are_refused() {
     same_name[1].name = same_name[0].name.clone();
     assert!(matches!(refused(members(3), same_name), TopologyError::DuplicateName(_)));
     assert!(matches!(refused(members(3), by_name(1, 2)), TopologyError::BadFactor { factor: 2, .. }));
+    let mut dynamic = by_name(1, 3);
+    dynamic[0].id = DynamicNamespace::FIRST_ID;
+    assert_eq!(refused(members(3), dynamic), TopologyError::DynamicId("db1".into()));
     assert!(matches!(refused(members(3), by_key(0)), TopologyError::NoSlots(_)));
     let many = [1, 2].map(|id| Namespace::new(NamespaceId(id), format!("kv{id}"), Basis::ByKey { slots: u16::MAX }));
     assert_eq!(refused(members(3), many.to_vec()), TopologyError::TooManyPartitions(131_070));
@@ -88,9 +91,8 @@ fn successors_go_once_around() {
 #[test]
 fn placement_never_changes() {
     let topology = topology(members(5), by_key(256));
-    let ring =
-        |slot| topology.replicas(PartitionId::new(NamespaceId(1), slot)).map(|ring| ring.iter().map(|node| node.0));
-    let rings: Vec<Vec<u32>> = [0, 1, 2, 255].into_iter().filter_map(ring).map(Iterator::collect).collect();
+    let ring = |slot| topology.replicas(PartitionId::new(NamespaceId(1), slot)).unwrap_or_default();
+    let rings = [0, 1, 2, 255].map(|slot| ring(slot).iter().map(|node| node.0).collect::<Vec<_>>());
     assert_eq!(rings, [[1, 5, 2], [1, 3, 4], [3, 1, 2], [3, 5, 2]]);
     let around: Vec<u32> = topology.successors(NodeId(1)).map(|node| node.0).collect();
     assert_eq!(around, [5, 3, 2, 4]);

@@ -4,7 +4,7 @@
 //! `----` and what the commands led to. Running a file again must give the same text; with `BLESS=1` in the
 //! environment the test writes the new text instead. Change a file only once you know why it changed.
 //!
-//! Commands (`x y` are keys, of partition 0; `1.x` is one of partition 1):
+//! Commands (`x y` are keys, of partition 0; `1.x` is one of partition 1, `d.x` one of a namespace made at run time):
 //!
 //! ```text
 //! cluster 3 [partitions=1] [replicas=3] [lock_timeout=..] [fast_path=..] [resend=..] [lease=..]

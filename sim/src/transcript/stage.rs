@@ -11,7 +11,7 @@ use annulus_base::{Key, NodeId, PartitionId, Timestamp, TxnId};
 use annulus_replica::effects::Effects;
 use annulus_replica::message::{Message, Send};
 use annulus_replica::store::Stamp;
-use annulus_ring::Topology;
+use annulus_ring::{DynamicNamespace, Topology};
 use annulus_txn::interface::{Commit, Place, RangeCheck, Seen, SeenRange, TxnError, When};
 use annulus_txn::member::{ClientId, Input, Reply, Request, Settings};
 use bytes::Bytes;
@@ -342,9 +342,9 @@ impl Stage {
             return;
         };
         let mut lines = Vec::new();
-        for slot in 0..self.topology.namespace(NAMESPACE).map_or(0, annulus_ring::Namespace::slots) {
-            for (key, versions) in shown.store.dump(PartitionId::new(NAMESPACE, slot)) {
-                let name = name(&Place { partition: PartitionId::new(NAMESPACE, slot), key: key.clone() });
+        for partition in self.topology.partitions().chain([DYNAMIC]) {
+            for (key, versions) in shown.store.dump(partition) {
+                let name = name(&Place { partition, key: key.clone() });
                 let text = match versions {
                     None => "corrupt".into(),
                     Some(versions) => {
@@ -521,18 +521,22 @@ impl Client {
     }
 }
 
+/// The partition of a namespace that is not in the topology's record.
+const DYNAMIC: PartitionId = DynamicNamespace::CATALOGUE.first_partition();
+
 /// All keys of a partition.
 fn everything() -> annulus_base::KeyRange {
     annulus_base::KeyRange::of_index(0, 1, 0)
 }
 
-/// The place of a key's name, `x` or `1.x`.
+/// The place of a key's name, `x`, `1.x` or `d.x`.
 fn place(name: &str) -> Place {
-    let (slot, field) = match name.split_once('.') {
-        Some((slot, field)) => (slot.parse().unwrap_or(0), field),
-        None => (0, name),
+    let (partition, field) = match name.split_once('.') {
+        Some(("d", field)) => (DYNAMIC, field),
+        Some((slot, field)) => (PartitionId::new(NAMESPACE, slot.parse().unwrap_or(0)), field),
+        None => (PartitionId::new(NAMESPACE, 0), name),
     };
-    Place { partition: PartitionId::new(NAMESPACE, slot), key: Key::new(0, 1, 0, field.as_bytes()) }
+    Place { partition, key: Key::new(0, 1, 0, field.as_bytes()) }
 }
 
 fn places(names: &[String]) -> Vec<Place> {
@@ -542,7 +546,11 @@ fn places(names: &[String]) -> Vec<Place> {
 fn name(place: &Place) -> String {
     let field = place.key.field().unwrap_or_default();
     let field = field.escape_ascii();
-    if place.partition.slot == 0 { field.to_string() } else { format!("{}.{field}", place.partition.slot) }
+    match place.partition {
+        DYNAMIC => format!("d.{field}"),
+        PartitionId { slot: 0, .. } => field.to_string(),
+        PartitionId { slot, .. } => format!("{slot}.{field}"),
+    }
 }
 
 /// A value without the mark of who wrote it.

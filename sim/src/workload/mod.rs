@@ -6,11 +6,12 @@ pub mod value;
 
 use annulus_base::rng::Rng;
 use annulus_base::{Key, KeyRange, NamespaceId, PartitionId, Timestamp};
+use annulus_ring::DynamicNamespace;
 use annulus_txn::interface::{Commit, Place, RangeCheck, Seen, SeenRange};
 
-use crate::options::WorkOptions;
+use crate::options::{Options, WorkOptions};
 
-/// The namespace of all simulated data.
+/// The namespace of all simulated data, unless it is in dynamic ones.
 pub const NAMESPACE: NamespaceId = NamespaceId(1);
 /// What a bank account holds that was never written.
 pub const OPENING_BALANCE: i64 = 100;
@@ -110,28 +111,35 @@ impl Object {
     }
 }
 
-/// Where the data lies: how many keys of each sort, over how many partitions.
-#[derive(Clone, Copy, Debug)]
+/// Where the data lies: how many keys of each sort, over which partitions.
+#[derive(Clone, Debug)]
 pub struct Layout {
-    /// Number of partitions.
-    pub partitions: u16,
+    /// The partitions.
+    pub partitions: Vec<PartitionId>,
     /// Number of keys of each sort.
     pub keys: u64,
 }
 
 impl Layout {
+    /// The layout of these options.
+    #[must_use]
+    pub fn new(options: &Options) -> Self {
+        let founding = |slot| PartitionId::new(NAMESPACE, slot);
+        let partition = |slot| if options.dynamic { dynamic(slot, options.replication) } else { founding(slot) };
+        Self { partitions: (0..options.partitions).map(partition).collect(), keys: options.work.keys }
+    }
+
     /// The `number`-th key of a sort.
     #[must_use]
     pub fn place(&self, object: Object, number: u64) -> Place {
-        let slot = ((number + object as u64) % u64::from(self.partitions)) as u16;
+        let partition = self.partitions[((number + object as u64) % self.partitions.len() as u64) as usize];
         let key = Key::new(0, object as u32, 0, &(number as u16).to_be_bytes());
-        Place { partition: PartitionId::new(NAMESPACE, slot), key }
+        Place { partition, key }
     }
 
     /// All keys of a sort.
     pub fn all(&self, object: Object) -> impl Iterator<Item = Place> {
-        let (layout, count) = (*self, self.count(object));
-        (0..count).map(move |number| layout.place(object, number))
+        (0..self.count(object)).map(move |number| self.place(object, number))
     }
 
     fn count(&self, object: Object) -> u64 {
@@ -142,17 +150,23 @@ impl Layout {
             _ => self.keys,
         }
     }
+}
 
-    /// The range of a sort's keys in one partition.
-    #[must_use]
-    pub fn range(&self, object: Object, slot: u16) -> (PartitionId, KeyRange) {
-        (PartitionId::new(NAMESPACE, slot), KeyRange::of_index(0, object as u32, 0))
-    }
+/// The range of a sort's keys in a partition.
+#[must_use]
+pub fn range_of(object: Object) -> KeyRange {
+    KeyRange::of_index(0, object as u32, 0)
+}
 
-    /// Every partition.
-    pub fn partitions(&self) -> impl Iterator<Item = PartitionId> {
-        (0..self.partitions).map(|slot| PartitionId::new(NAMESPACE, slot))
-    }
+/// The n-th partition of namespaces made at run time: slots of one `BY KEY`, and in between some `BY NAME`.
+fn dynamic(n: u16, replication: u8) -> PartitionId {
+    let of = |number, slots| DynamicNamespace::new(u32::from(number), slots, replication);
+    let partition = if n.is_multiple_of(2) {
+        of(0, 8).map(|by_key| PartitionId::new(by_key.id(), n))
+    } else {
+        of(n, 1).map(DynamicNamespace::first_partition)
+    };
+    partition.expect("few partitions, and replicas as in the founding")
 }
 
 /// How a plan gets at the data.
@@ -302,10 +316,7 @@ fn targets(kind: Kind, layout: &Layout, rng: &mut Rng) -> Targets {
         Kind::Count => some_of(layout, Object::Counter, 1, rng),
         Kind::Insert => {
             let place = some_of(layout, Object::Member, 1, rng);
-            let range = place.iter().map(|place| {
-                let (partition, range) = layout.range(Object::Member, place.partition.slot);
-                (partition, range, 1_000)
-            });
+            let range = place.iter().map(|place| (place.partition, range_of(Object::Member), 1_000));
             let range = range.collect();
             return (place, range);
         }
@@ -335,13 +346,9 @@ fn ranges(layout: &Layout, rng: &mut Rng) -> Vec<(PartitionId, KeyRange, u32)> {
     let object = if rng.one_in(2) { Object::Member } else { *rng.pick(&Object::ALL).unwrap_or(&Object::Member) };
     let limit = if rng.one_in(4) { rng.between(1, 3) as u32 } else { 1_000 };
     let everywhere = rng.one_in(2);
-    let slots = if everywhere {
-        0..layout.partitions
-    } else {
-        let slot = rng.below(u64::from(layout.partitions)) as u16;
-        slot..slot + 1
-    };
-    slots.map(|slot| layout.range(object, slot)).map(|(partition, range)| (partition, range, limit)).collect()
+    let all = &layout.partitions;
+    let partitions = if everywhere { all.clone() } else { rng.pick(all).copied().into_iter().collect() };
+    partitions.into_iter().map(|partition| (partition, range_of(object), limit)).collect()
 }
 
 /// A timestamp to read at: around a clock, or beside a timestamp that was committed.
@@ -361,7 +368,10 @@ mod tests {
     use super::*;
     use annulus_replica::store::Stamp;
 
-    const LAYOUT: Layout = Layout { partitions: 2, keys: 3 };
+    fn layout() -> Layout {
+        let partitions = [0, 1].map(|slot| PartitionId::new(NAMESPACE, slot));
+        Layout { partitions: partitions.to_vec(), keys: 3 }
+    }
 
     fn plan(kind: Kind, keys: Vec<Place>) -> Plan {
         Plan { kind, fetch: Fetch::Latest, keys, ranges: Vec::new(), dice: 5 }
@@ -369,7 +379,7 @@ mod tests {
 
     #[test]
     fn transfers_keep_the_sum() {
-        let accounts: Vec<_> = LAYOUT.all(Object::Account).take(2).collect();
+        let accounts: Vec<_> = layout().all(Object::Account).take(2).collect();
         let seen = [7, -7].map(|n| Seen { stamp: Stamp::NONE, value: Some(value::number(1, n)) });
         let commit = plan(Kind::Transfer, accounts).commit(&seen, &[], 2).unwrap();
         let sum: i64 = commit.writes.iter().filter_map(|(_, value)| value::number_in(value.as_ref())).sum();
@@ -379,9 +389,9 @@ mod tests {
     #[test]
     fn keys_of_a_sort_are_distinct_and_within_their_partitions_range() {
         for object in Object::ALL {
-            let places: Vec<_> = LAYOUT.all(object).collect();
+            let places: Vec<_> = layout().all(object).collect();
             assert!(places.windows(2).all(|pair| pair[0] != pair[1]));
-            assert!(places.iter().all(|place| LAYOUT.range(object, place.partition.slot).1.contains(&place.key)));
+            assert!(places.iter().all(|place| range_of(object).contains(&place.key)));
         }
     }
 }

@@ -467,13 +467,14 @@ impl World {
 
     /// What is done in the end: everything is written and read once more.
     pub(super) fn last_script(&self) -> Vec<Plan> {
-        use crate::workload::Object;
-        let layout = self.layout;
+        use crate::workload::{Object, range_of};
+        let layout = &self.layout;
         let plan = |kind, fetch| Plan { kind, fetch, keys: Vec::new(), ranges: Vec::new(), dice: 0xff };
         let keys = Object::ALL.iter().flat_map(|object| layout.all(*object)).collect();
-        let ranges =
-            Object::ALL.iter().flat_map(|object| (0..layout.partitions).map(|slot| layout.range(*object, slot)));
-        let ranges = ranges.map(|(partition, range)| (partition, range, u32::MAX)).collect();
+        let ranges = Object::ALL
+            .iter()
+            .flat_map(|object| layout.partitions.iter().map(|partition| (*partition, range_of(*object), u32::MAX)));
+        let ranges = ranges.collect();
         vec![
             Plan { keys: layout.all(Object::Register).collect(), ..plan(Kind::Write, Fetch::Nothing) },
             Plan {

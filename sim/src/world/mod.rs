@@ -158,7 +158,7 @@ impl World {
         let nodes: Vec<_> = nodes.collect();
         let count = nodes.len();
         Self {
-            layout: Layout { partitions: options.partitions, keys: options.work.keys },
+            layout: Layout::new(&options),
             topology: Arc::new(
                 topology(options.nodes as u32, options.partitions, options.replication).expect("options are valid"),
             ),

@@ -67,7 +67,7 @@ impl Node {
         for record in self.log.records() {
             member.replay(record.clone(), &mut self.store)?;
         }
-        member.start(self.clock.now(time));
+        member.start(self.clock.now(time), &mut self.store)?;
         self.process = Some(Process { member, held: VecDeque::new(), syncing: false, checkpoint: None });
         Ok(())
     }

@@ -87,13 +87,13 @@ impl World {
     /// Where two replicas of a partition differ.
     fn difference(&self) -> Option<String> {
         let horizon = Timestamp::from_micros(DAWN + self.time).minus(self.options.settings.history);
-        self.layout.partitions().find_map(|partition| self.difference_in(partition, horizon))
+        self.layout.partitions.iter().find_map(|partition| self.difference_in(*partition, horizon))
     }
 
     fn difference_in(&self, partition: PartitionId, horizon: Timestamp) -> Option<String> {
         let ring = self.topology.replicas(partition)?;
         let mut first: Option<Kept> = None;
-        for node in ring {
+        for node in ring.iter() {
             let kept = match self.kept(index(*node), partition, horizon) {
                 Ok(kept) => kept,
                 Err(key) => {

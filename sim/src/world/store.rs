@@ -182,6 +182,11 @@ impl Store for MemoryStore {
         Ok(found)
     }
 
+    fn next_partition(&mut self, from: PartitionId) -> StoreResult<Option<PartitionId>> {
+        let filled = self.content.range(from..).find(|(_, keys)| !keys.is_empty());
+        Ok(filled.map(|(partition, _)| *partition))
+    }
+
     fn apply(&mut self, versions: Vec<Placed>) -> StoreResult<()> {
         for placed in versions {
             let entry = self.content.get(&placed.partition).and_then(|keys| keys.get(&placed.key));

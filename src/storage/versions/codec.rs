@@ -9,7 +9,7 @@
 //! covers the place, the record's first two bytes and the value. Flag 1 is a tombstone. The tenant
 //! is 0.
 
-use annulus_base::{Incarnation, Key, KeyRange, NodeId, PartitionId, Timestamp, TxnId};
+use annulus_base::{Incarnation, Key, KeyRange, NamespaceId, NodeId, PartitionId, Timestamp, TxnId};
 use annulus_replica::store::Stamp;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -85,6 +85,18 @@ pub fn range(partition: PartitionId, range: &KeyRange) -> (Bytes, Bytes) {
     (start, behind.freeze())
 }
 
+/// Before all places of a partition.
+pub fn start(partition: PartitionId) -> Bytes {
+    start_of(partition, &[]).freeze()
+}
+
+/// The partition of a place; `None` if it is too short to be one.
+pub fn partition_of(place: &Bytes) -> Option<PartitionId> {
+    let mut head = place.get(..HEAD)?;
+    head.advance(4);
+    Some(PartitionId::new(NamespaceId(head.get_u32()), head.get_u16()))
+}
+
 /// Reads a place; `None` if it is too short to be one.
 pub fn locate(place: &Bytes) -> Option<Located> {
     let key_end = place.len().checked_sub(TAIL)?;
@@ -145,8 +157,6 @@ fn checksum(place: &[u8], head: &[u8], value: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use annulus_base::NamespaceId;
-
     use super::*;
 
     fn stamp(ts: u64, sequence: u32) -> Stamp {
@@ -167,6 +177,8 @@ mod tests {
         assert!(places[1] < first_at(PARTITION, &key, Timestamp(8)) && places[3] < behind(PARTITION, &key));
         let next = place(PARTITION, &Key::new(1, 2, 3, b"k\0"), Stamp { ts: Timestamp::MAX, ..stamp(0, 0) });
         assert!(behind(PARTITION, &key) < next);
+        assert_eq!(partition_of(&places[0]), Some(PARTITION));
+        assert_eq!(partition_of(&places[0].slice(..HEAD - 1)), None);
         assert_eq!(locate(&places[0]), Some(Located { key, stamp: stamp(9, 2) }));
     }
 

@@ -130,6 +130,13 @@ impl Store for VersionStore {
         Ok(found)
     }
 
+    fn next_partition(&mut self, from: PartitionId) -> StoreResult<Option<PartitionId>> {
+        let start = codec::start(from);
+        let first = self.engine.first(Space::Versions, (Bound::Included(&start[..]), Bound::Unbounded));
+        let place = first.map_err(failed)?.map(|(place, _)| place);
+        place.map(|place| codec::partition_of(&place).ok_or_else(|| unknown(&place))).transpose()
+    }
+
     fn apply(&mut self, versions: Vec<Placed>) -> StoreResult<()> {
         let mut batch = Vec::with_capacity(versions.len());
         for Placed { partition, key, version } in versions {
@@ -236,8 +243,11 @@ impl Iterator for Walk<'_> {
 }
 
 fn locate(place: &Bytes) -> StoreResult<Located> {
-    let unknown = || StoreError::Failed(format!("it holds a key that is no version's: {}", place.escape_ascii()));
-    codec::locate(place).ok_or_else(unknown)
+    codec::locate(place).ok_or_else(|| unknown(place))
+}
+
+fn unknown(place: &Bytes) -> StoreError {
+    StoreError::Failed(format!("it holds a key that is no version's: {}", place.escape_ascii()))
 }
 
 fn blame(damage: Damage, partition: PartitionId, key: &Key) -> StoreError {

@@ -50,6 +50,11 @@ impl Model {
         Some(Version { stamp: *stamp, value: value.clone() })
     }
 
+    fn next_partition(&self, from: PartitionId) -> Option<PartitionId> {
+        let filled = self.0.iter().filter(|(_, versions)| !versions.is_empty());
+        filled.map(|((partition, _), _)| *partition).find(|partition| *partition >= from)
+    }
+
     fn keys<'a>(&'a self, partition: PartitionId, range: &'a KeyRange) -> impl Iterator<Item = &'a Key> {
         let inside = move |place: &&(PartitionId, Key)| place.0 == partition && range.contains(&place.1);
         self.0.keys().filter(inside).map(|(_, key)| key)
@@ -160,6 +165,7 @@ fn a_store_behaves_as_its_model() {
                 for _ in 0..4 {
                     let (partition, key, at) = (partition(rng.below(2)), key(rng.below(80)), random_time(&mut rng));
                     assert_eq!(store.read(partition, &key, at).unwrap(), model.read(partition, &key, at));
+                    assert_eq!(store.next_partition(partition).unwrap(), model.next_partition(partition));
                 }
                 if rng.one_in(5) {
                     let (partition, range, at) =

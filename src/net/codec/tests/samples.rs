@@ -138,6 +138,7 @@ fn requests() -> Vec<Message> {
         Message::Compare(Compare { id: id(), partition: partition(), range: range(), until, horizon, digest }),
         Message::Fetch(id(), partition(), vec![(key(), stamp())]),
         Message::Purge(partition(), vec![(key(), stamp())]),
+        Message::Held(vec![partition()]),
     ]
 }
 

@@ -1,0 +1,132 @@
+//! Types and values for property tests.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use bigdecimal::BigDecimal;
+use bigdecimal::num_bigint::BigInt;
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use crate::value::{Interval, Numeric, SqlType, Value};
+
+/// Types of columns, arrays among them.
+pub(crate) fn types() -> impl Strategy<Value = SqlType> {
+    let scalar = prop::sample::select(vec![
+        SqlType::Bool,
+        SqlType::Int2,
+        SqlType::Int4,
+        SqlType::Int8,
+        SqlType::Float4,
+        SqlType::Float8,
+        SqlType::Numeric(None),
+        SqlType::Text,
+        SqlType::Bytea,
+        SqlType::Date,
+        SqlType::Time,
+        SqlType::Timestamp,
+        SqlType::Timestamptz,
+        SqlType::Interval,
+        SqlType::Uuid,
+        SqlType::Oid,
+    ]);
+    scalar.prop_flat_map(|ty| prop_oneof![5 => Just(ty.clone()), 1 => Just(SqlType::Array(Box::new(ty)))])
+}
+
+/// Values of a type that are not NULL; small ones often, so that equal ones meet.
+pub(crate) fn values(ty: &SqlType) -> BoxedStrategy<Value> {
+    let long = || prop_oneof![-3_i64..3, any::<i64>(), Just(i64::MIN), Just(i64::MAX)];
+    let int = || prop_oneof![-3_i32..3, any::<i32>(), Just(i32::MIN), Just(i32::MAX)];
+    match ty {
+        SqlType::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
+        SqlType::Int2 => any::<i16>().prop_map(Value::Int2).boxed(),
+        SqlType::Int4 => int().prop_map(Value::Int4).boxed(),
+        SqlType::Int8 => long().prop_map(Value::Int8).boxed(),
+        SqlType::Float4 => {
+            prop_oneof![Just(-0.0), Just(0.0), Just(f32::NAN), any::<f32>()].prop_map(Value::Float4).boxed()
+        }
+        SqlType::Float8 => {
+            prop_oneof![Just(-0.0), Just(0.0), Just(f64::NAN), any::<f64>()].prop_map(Value::Float8).boxed()
+        }
+        SqlType::Numeric(_) => numerics().prop_map(Value::Numeric).boxed(),
+        SqlType::Text => "[a-c\\x00é]{0,4}|.{0,20}".prop_map(Value::text).boxed(),
+        SqlType::Bytea => prop::collection::vec(prop_oneof![Just(0_u8), Just(0xff), any::<u8>()], 0..12)
+            .prop_map(|bytes| Value::Bytea(Bytes::from(bytes)))
+            .boxed(),
+        SqlType::Date => int().prop_map(Value::Date).boxed(),
+        SqlType::Time => (0..=86_400_000_000_i64).prop_map(Value::Time).boxed(),
+        SqlType::Timestamp => long().prop_map(Value::Timestamp).boxed(),
+        SqlType::Timestamptz => long().prop_map(Value::Timestamptz).boxed(),
+        SqlType::Interval => (int(), int(), long())
+            .prop_map(|(months, days, micros)| Value::Interval(Interval { months, days, micros }))
+            .boxed(),
+        SqlType::Uuid => any::<[u8; 16]>().prop_map(Value::Uuid).boxed(),
+        SqlType::Array(element) => prop::collection::vec(nullable(element), 0..4)
+            .prop_map(|elements| Value::Array(Arc::from(elements)))
+            .boxed(),
+        _ => any::<u32>().prop_map(Value::Oid).boxed(),
+    }
+}
+
+/// Values of a type, NULL among them.
+pub(crate) fn nullable(ty: &SqlType) -> BoxedStrategy<Value> {
+    prop_oneof![1 => Just(Value::Null), 6 => values(ty)].boxed()
+}
+
+fn numerics() -> impl Strategy<Value = Numeric> {
+    let number = |digits: i128, scale: i64| Numeric::Finite(BigDecimal::new(BigInt::from(digits), scale));
+    prop_oneof![
+        1 => prop::sample::select(vec![Numeric::NaN, Numeric::Infinity, Numeric::NegativeInfinity]),
+        4 => (-120_i128..120, 0_i64..4).prop_map(move |(digits, scale)| number(digits, scale)),
+        4 => (any::<i128>(), 0_i64..60).prop_map(move |(digits, scale)| number(digits, scale)),
+    ]
+}
+
+/// The b-tree's order of two values of one type.
+pub(crate) fn compare(a: &Value, b: &Value) -> Ordering {
+    let micros = |interval: &Interval| {
+        (i128::from(interval.months) * 30 + i128::from(interval.days)) * 86_400_000_000 + i128::from(interval.micros)
+    };
+    match (a, b) {
+        (Value::Null, Value::Null) => Ordering::Equal,
+        (Value::Null, _) => Ordering::Greater,
+        (_, Value::Null) => Ordering::Less,
+        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
+        (Value::Int2(a), Value::Int2(b)) => a.cmp(b),
+        (Value::Int4(a), Value::Int4(b)) | (Value::Date(a), Value::Date(b)) => a.cmp(b),
+        (Value::Int8(a), Value::Int8(b))
+        | (Value::Time(a), Value::Time(b))
+        | (Value::Timestamp(a), Value::Timestamp(b))
+        | (Value::Timestamptz(a), Value::Timestamptz(b)) => a.cmp(b),
+        (Value::Float4(a), Value::Float4(b)) => floats(f64::from(*a), f64::from(*b)),
+        (Value::Float8(a), Value::Float8(b)) => floats(*a, *b),
+        (Value::Numeric(a), Value::Numeric(b)) => numbers(a, b),
+        (Value::Text(a), Value::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
+        (Value::Bytea(a), Value::Bytea(b)) => a.cmp(b),
+        (Value::Interval(a), Value::Interval(b)) => micros(a).cmp(&micros(b)),
+        (Value::Uuid(a), Value::Uuid(b)) => a.cmp(b),
+        (Value::Oid(a), Value::Oid(b)) => a.cmp(b),
+        (Value::Array(a), Value::Array(b)) => {
+            let elements = a.iter().zip(b.iter()).map(|(a, b)| compare(a, b));
+            elements.fold(Ordering::Equal, Ordering::then).then(a.len().cmp(&b.len()))
+        }
+        (a, b) => panic!("{a:?} and {b:?} are of different types"),
+    }
+}
+
+fn floats(a: f64, b: f64) -> Ordering {
+    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+}
+
+fn numbers(a: &Numeric, b: &Numeric) -> Ordering {
+    let rank = |number: &Numeric| match number {
+        Numeric::NegativeInfinity => 0,
+        Numeric::Finite(_) => 1,
+        Numeric::Infinity => 2,
+        Numeric::NaN => 3,
+    };
+    match (a, b) {
+        (Numeric::Finite(a), Numeric::Finite(b)) => a.cmp(b),
+        (a, b) => rank(a).cmp(&rank(b)),
+    }
+}

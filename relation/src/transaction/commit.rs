@@ -1,0 +1,70 @@
+//! The end of a transaction.
+
+use annulus_base::time::Micros;
+use annulus_txn::interface::{Commit, Database, TxnError};
+
+use super::{Done, MOST_VALIDATED, Mode, Transaction};
+
+impl<D: Database> Transaction<D> {
+    /// Validates what was read and makes the writes durable.
+    ///
+    /// A statement that wrote nothing needs no validation if it asked once, or if its instant was fixed
+    /// ([`Transaction::pin`]): its answer held at one instant.
+    ///
+    /// # Errors
+    /// [`TxnError::Conflict`] if something read is no longer the newest, and every other [`TxnError`].
+    /// [`TxnError::Unknown`] alone leaves open whether it committed.
+    pub async fn commit(mut self, patience: Micros) -> Result<Done, TxnError> {
+        let writes = !self.overlay.is_empty();
+        if let Some(key) = self.reads.torn() {
+            return Err(TxnError::Conflict(key.clone()));
+        }
+        if !writes && self.needs_no_validation() {
+            return Ok(Done::ReadOnly);
+        }
+        if self.reads.overflowed() {
+            return Err(too_many());
+        }
+        let (reads, ranges) = (self.reads.versions(), self.reads.ranges());
+        let commit = Commit { reads, ranges, writes: std::mem::take(&mut self.overlay).into_writes() };
+        let locked = self.locks.take();
+        let committed = self.db.commit(self.start, locked, commit, patience).await?;
+        Ok(if writes { Done::Committed(committed.txn) } else { Done::ReadOnly })
+    }
+
+    /// Whether what was read so far is still the newest. To be asked before a client is told of an error that
+    /// follows from several reads of a statement, since these may never have held together.
+    ///
+    /// # Errors
+    /// [`TxnError::Conflict`] if something has changed.
+    pub async fn validate(&mut self, patience: Micros) -> Result<(), TxnError> {
+        if let Some(key) = self.reads.torn() {
+            return Err(TxnError::Conflict(key.clone()));
+        }
+        if self.reads.overflowed() && self.snapshot.is_none() {
+            return Err(too_many());
+        }
+        if self.needs_no_validation() || self.reads.overflowed() {
+            return Ok(());
+        }
+        let (reads, ranges) = (self.reads.versions(), self.reads.ranges());
+        self.reads.rounds += 1;
+        self.db.commit(self.start, None, Commit { reads, ranges, writes: Vec::new() }, patience).await?;
+        Ok(())
+    }
+
+    fn needs_no_validation(&self) -> bool {
+        match self.mode {
+            Mode::AsOf(_) => true,
+            Mode::Statement if self.reads.is_empty() => true,
+            Mode::Statement => self.reads.is_found() && (self.snapshot.is_some() || self.reads.rounds <= 1),
+            Mode::Block => self.reads.is_empty(),
+        }
+    }
+}
+
+fn too_many() -> TxnError {
+    TxnError::Limit(format!(
+        "a transaction read more than {MOST_VALIDATED} keys; split it, or read in a statement of its own"
+    ))
+}

@@ -1,0 +1,167 @@
+//! A transaction as relations see it: reads that are remembered, writes that are buffered, one commit that
+//! validates the former and applies the latter.
+//!
+//! Promises and invariants:
+//! - Strictly serializable: a commit succeeds only if everything read is still the newest. Without writes,
+//!   a statement may instead have read all at one instant that lies after everything acknowledged before it
+//!   ([`Transaction::pin`]), and [`Mode::AsOf`] reads the past.
+//! - Own writes are seen; they are dropped, unseen by others, unless the commit succeeds.
+//! - In a block all reads see one instant, also if the transaction is doomed.
+//! - Soft locks are freed whatever way the transaction ends, dropping it included.
+
+mod commit;
+mod locks;
+mod overlay;
+mod reads;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use annulus_base::id::TxnRef;
+use annulus_base::{Key, KeyRange, PartitionId, Timestamp};
+use annulus_replica::store::Stamp;
+use annulus_txn::interface::{Database, Place};
+use bytes::Bytes;
+
+use locks::Locks;
+use overlay::Overlay;
+pub use overlay::Savepoint;
+use reads::Reads;
+
+/// Most keys whose versions a commit can validate.
+pub const MOST_VALIDATED: usize = annulus_base::limits::MAX_TXN_KEYS;
+
+/// How a transaction reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A single statement: the newest versions.
+    Statement,
+    /// Several statements: all at one snapshot, which locking reads may move up.
+    Block,
+    /// The past, without writes.
+    AsOf(Timestamp),
+}
+
+/// A range of one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Where.
+    pub partition: PartitionId,
+    /// Which keys.
+    pub range: KeyRange,
+}
+
+/// What was found in a span, own writes included.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stretch {
+    /// The present keys, in order.
+    pub rows: Vec<(Key, Bytes)>,
+    /// Where to go on: the first key that was not looked at. `None` at the span's end. There may be no rows
+    /// and yet more to come.
+    pub next: Option<Key>,
+}
+
+/// How a transaction ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// It wrote nothing.
+    ReadOnly,
+    /// Its writes are durable.
+    Committed(TxnRef),
+}
+
+/// A transaction under way.
+pub struct Transaction<D: Database> {
+    db: D,
+    start: Timestamp,
+    mode: Mode,
+    /// At which timestamp the reads are made: from the first read of a block on, and of a pinned statement.
+    snapshot: Option<Timestamp>,
+    reads: Reads,
+    overlay: Overlay,
+    locks: Locks<D>,
+}
+
+impl<D: Database> Transaction<D> {
+    /// A transaction that has done nothing yet. `start` is its priority, from [`Database::begin`]: keep it over
+    /// retries.
+    pub fn new(db: D, mode: Mode, start: Timestamp) -> Self {
+        let snapshot = match mode {
+            Mode::AsOf(at) => Some(at),
+            Mode::Statement | Mode::Block => None,
+        };
+        let locks = Locks::new(db.clone());
+        Self { db, start, mode, snapshot, reads: Reads::default(), overlay: Overlay::default(), locks }
+    }
+
+    /// Its priority.
+    pub const fn start(&self) -> Timestamp {
+        self.start
+    }
+
+    /// How it reads.
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The database that it is a transaction of.
+    pub const fn database(&self) -> &D {
+        &self.db
+    }
+
+    /// How many times it asked the cluster so far.
+    pub const fn rounds(&self) -> u64 {
+        self.reads.rounds
+    }
+
+    /// Whether it has buffered writes.
+    pub fn has_writes(&self) -> bool {
+        !self.overlay.is_empty()
+    }
+
+    /// Writes a value at commit.
+    pub fn put(&mut self, place: Place, value: Bytes) {
+        self.overlay.write(place, Some(value));
+    }
+
+    /// Deletes a key at commit.
+    pub fn delete(&mut self, place: Place) {
+        self.overlay.write(place, None);
+    }
+
+    /// What it itself has written at a place: `None` if nothing, `Some(None)` if it deleted the key.
+    pub fn peek(&self, place: &Place) -> Option<Option<&Bytes>> {
+        self.overlay.get(place).map(Option::as_ref)
+    }
+
+    /// Demands at commit that a version read elsewhere (a cached descriptor's) is still the newest.
+    pub fn expect(&mut self, place: Place, stamp: Stamp) {
+        self.reads.expect(place, stamp);
+    }
+
+    /// Demands at commit that no value is at a place, without a round trip now.
+    pub fn expect_absent(&mut self, place: Place) {
+        self.reads.expect_absent(place);
+    }
+
+    /// A point to return to.
+    #[must_use]
+    pub fn savepoint(&self) -> Savepoint {
+        self.overlay.savepoint()
+    }
+
+    /// Undoes the writes made since `savepoint`. What was read since is still validated, and locks are kept:
+    /// that can cost a retry, never a wrong answer.
+    pub fn rollback_to(&mut self, savepoint: Savepoint) {
+        self.overlay.rollback_to(savepoint);
+    }
+
+    /// Ends without any effect; dropping it does the same.
+    pub fn rollback(self) {}
+
+    /// All buffered writes, for tests and invariants.
+    pub fn writes(&self) -> &BTreeMap<Place, Option<Bytes>> {
+        self.overlay.writes()
+    }
+}

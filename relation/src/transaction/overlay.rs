@@ -1,0 +1,64 @@
+//! Buffered writes, with a way back.
+
+use std::collections::BTreeMap;
+
+use annulus_txn::interface::Place;
+use bytes::Bytes;
+
+use super::Span;
+
+/// A point in a transaction to return to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Savepoint(usize);
+
+/// The writes of a transaction, the last one of each key, and what each of them replaced.
+#[derive(Debug, Default)]
+pub(super) struct Overlay {
+    writes: BTreeMap<Place, Option<Bytes>>,
+    /// What stood in `writes` before each write, in order.
+    undo: Vec<(Place, Option<Option<Bytes>>)>,
+}
+
+impl Overlay {
+    pub(super) fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+
+    pub(super) fn write(&mut self, place: Place, value: Option<Bytes>) {
+        let before = self.writes.insert(place.clone(), value);
+        self.undo.push((place, before));
+    }
+
+    pub(super) fn get(&self, place: &Place) -> Option<&Option<Bytes>> {
+        self.writes.get(place)
+    }
+
+    /// The writes in a span, in order.
+    pub(super) fn within(&self, span: &Span) -> impl Iterator<Item = (&Place, &Option<Bytes>)> {
+        let place = |key: &annulus_base::Key| Place { partition: span.partition, key: key.clone() };
+        let (start, end) = (place(&span.range.start), place(&span.range.end));
+        (start < end).then(|| self.writes.range(start..end)).into_iter().flatten()
+    }
+
+    pub(super) fn savepoint(&self) -> Savepoint {
+        Savepoint(self.undo.len())
+    }
+
+    pub(super) fn rollback_to(&mut self, savepoint: Savepoint) {
+        while self.undo.len() > savepoint.0 {
+            let Some((place, before)) = self.undo.pop() else { return };
+            match before {
+                Some(value) => self.writes.insert(place, value),
+                None => self.writes.remove(&place),
+            };
+        }
+    }
+
+    pub(super) fn writes(&self) -> &BTreeMap<Place, Option<Bytes>> {
+        &self.writes
+    }
+
+    pub(super) fn into_writes(self) -> Vec<(Place, Option<Bytes>)> {
+        self.writes.into_iter().collect()
+    }
+}

@@ -1,0 +1,313 @@
+//! Reading, and remembering what was read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use annulus_base::time::Micros;
+use annulus_base::{Key, KeyRange, PartitionId, Timestamp};
+use annulus_replica::store::Stamp;
+use annulus_txn::interface::{Database, Place, RangeCheck, Seen, SeenRange, TxnError, When};
+use bytes::Bytes;
+
+use super::{MOST_VALIDATED, Mode, Span, Stretch, Transaction};
+
+/// What has to hold at commit, and what was found at it.
+#[derive(Debug, Default)]
+pub(super) struct Reads {
+    keys: BTreeMap<Place, Seen>,
+    expected: BTreeMap<Place, Expected>,
+    /// Keys that must have no value.
+    absent: BTreeSet<Place>,
+    ranges: Vec<RangeCheck>,
+    /// Keys in `ranges`.
+    rows: usize,
+    /// More was read than can be validated, so that only the count is kept.
+    overflowed: bool,
+    /// A key that was found in two versions: the transaction cannot succeed.
+    torn: Option<Key>,
+    /// How often the cluster was asked.
+    pub(super) rounds: u64,
+}
+
+/// A version that was read elsewhere.
+#[derive(Clone, Copy, Debug)]
+struct Expected {
+    stamp: Stamp,
+    /// Whether it was found so at the instant of a read of this transaction.
+    confirmed: bool,
+}
+
+impl Reads {
+    pub(super) fn expect(&mut self, place: Place, stamp: Stamp) {
+        let seen = self.keys.get(&place).map(|seen| seen.stamp);
+        let before = self.expected.get(&place).map(|expected| expected.stamp).or(seen);
+        if before.is_some_and(|before| before != stamp) {
+            self.torn = Some(place.key);
+        } else {
+            self.expected.entry(place).or_insert(Expected { stamp, confirmed: seen.is_some() });
+        }
+    }
+
+    pub(super) fn expect_absent(&mut self, place: Place) {
+        self.absent.insert(place);
+    }
+
+    /// Expected versions that no read has confirmed yet: the next one asks for them too.
+    fn unconfirmed(&self) -> Vec<Place> {
+        let open = self.expected.iter().filter(|(_, expected)| !expected.confirmed);
+        open.map(|(place, _)| place.clone()).collect()
+    }
+
+    fn confirm(&mut self, place: &Place, found: Stamp) -> Result<(), TxnError> {
+        let Some(expected) = self.expected.get_mut(place) else { return Ok(()) };
+        if expected.stamp != found {
+            self.torn = Some(place.key.clone());
+            return Err(TxnError::Conflict(place.key.clone()));
+        }
+        expected.confirmed = true;
+        Ok(())
+    }
+
+    fn remember_key(&mut self, place: Place, seen: Seen) {
+        let expected = self.expected.get(&place).map(|expected| expected.stamp);
+        let before = expected.or_else(|| self.keys.get(&place).map(|seen| seen.stamp));
+        if before.is_some_and(|before| before != seen.stamp) {
+            self.torn = Some(place.key.clone());
+        }
+        if self.overflowed {
+            return;
+        }
+        self.keys.insert(place, seen);
+        self.shed();
+    }
+
+    fn remember_range(&mut self, found: &SeenRange) {
+        if self.overflowed {
+            return;
+        }
+        let rows: Vec<_> = found.rows.iter().map(|(key, seen)| (key.clone(), seen.stamp)).collect();
+        self.rows += rows.len();
+        self.ranges.push(RangeCheck { partition: found.partition, range: found.range.clone(), rows });
+        self.shed();
+    }
+
+    /// Forgets what cannot be validated anyway.
+    fn shed(&mut self) {
+        if self.rows + self.keys.len() > MOST_VALIDATED {
+            self.overflowed = true;
+            (self.keys, self.ranges) = (BTreeMap::new(), Vec::new());
+        }
+    }
+
+    pub(super) const fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+
+    pub(super) const fn torn(&self) -> Option<&Key> {
+        self.torn.as_ref()
+    }
+
+    /// Every version to validate.
+    pub(super) fn versions(&self) -> Vec<(Place, Stamp)> {
+        let expected = self.expected.iter().map(|(place, expected)| (place.clone(), expected.stamp));
+        let mut all: BTreeMap<Place, Stamp> = expected.collect();
+        all.extend(self.keys.iter().map(|(place, seen)| (place.clone(), seen.stamp)));
+        all.into_iter().collect()
+    }
+
+    /// Every range to validate. A key that must be absent is an empty range, rather than a version: whether
+    /// it never existed or was deleted is the same.
+    pub(super) fn ranges(&self) -> Vec<RangeCheck> {
+        let absent = self.absent.iter().map(|place| RangeCheck {
+            partition: place.partition,
+            range: KeyRange { start: place.key.clone(), end: place.key.successor() },
+            rows: Vec::new(),
+        });
+        self.ranges.iter().cloned().chain(absent).collect()
+    }
+
+    /// Whether there is nothing that a commit could validate.
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.expected.is_empty() && self.ranges.is_empty() && self.absent.is_empty()
+    }
+
+    /// Whether all that is demanded was found by reads, and not merely assumed.
+    pub(super) fn is_found(&self) -> bool {
+        self.absent.is_empty() && self.expected.values().all(|expected| expected.confirmed)
+    }
+}
+
+impl<D: Database> Transaction<D> {
+    /// Reads keys; the results are in the order asked. Keys read before are not asked for again.
+    ///
+    /// # Errors
+    /// [`TxnError`] of the read; nothing is changed by it.
+    pub async fn get(&mut self, places: &[Place], patience: Micros) -> Result<Vec<Option<Bytes>>, TxnError> {
+        let known = |place: &Place| self.overlay.get(place).is_some() || self.reads.keys.contains_key(place);
+        let mut missing: Vec<Place> = places.iter().filter(|place| !known(place)).cloned().collect();
+        missing.sort();
+        missing.dedup();
+        if !missing.is_empty() {
+            let found = self.ask_keys(missing, patience).await?;
+            if self.reads.overflowed {
+                // Not remembered: answered from what has just been found.
+                return Ok(places.iter().map(|place| self.own_or(place, found.get(place))).collect());
+            }
+        }
+        Ok(places.iter().map(|place| self.own_or(place, self.reads.keys.get(place))).collect())
+    }
+
+    /// Asks for keys, and for what is expected and not confirmed yet, at one instant.
+    async fn ask_keys(&mut self, mut wanted: Vec<Place>, patience: Micros) -> Result<BTreeMap<Place, Seen>, TxnError> {
+        let keys = wanted.len();
+        wanted.extend(self.reads.unconfirmed());
+        let when = self.when();
+        self.reads.rounds += 1;
+        let found = self.db.read(wanted.clone(), when, patience).await?;
+        for (place, seen) in wanted[keys..].iter().zip(&found[keys..]) {
+            self.reads.confirm(place, seen.stamp)?;
+        }
+        let found: BTreeMap<Place, Seen> = wanted.into_iter().take(keys).zip(found).collect();
+        for (place, seen) in &found {
+            self.reads.remember_key(place.clone(), seen.clone());
+        }
+        Ok(found)
+    }
+
+    /// Fixes the instant of a statement that reads in several rounds: all that was acknowledged before is
+    /// visible at it, and as long as it writes nothing, nothing that it reads needs validation. Confirms what is
+    /// expected; `partitions` are those that will be read.
+    ///
+    /// # Errors
+    /// [`TxnError::Conflict`] if something expected is no longer so, and every other [`TxnError`].
+    pub async fn pin(&mut self, partitions: &[PartitionId], patience: Micros) -> Result<(), TxnError> {
+        if self.snapshot.is_some() {
+            return Ok(());
+        }
+        // A majority of each partition is asked for the newest of something, and thereby for its clock.
+        let probe = |partition: &PartitionId| Place { partition: *partition, key: Key(Bytes::new()) };
+        let expected = self.reads.unconfirmed();
+        let mut wanted: Vec<Place> = expected.clone();
+        let covered: BTreeSet<PartitionId> = expected.iter().map(|place| place.partition).collect();
+        wanted.extend(partitions.iter().filter(|partition| !covered.contains(partition)).map(probe));
+        self.reads.rounds += 1;
+        let found = self.db.read(wanted, When::Latest, patience).await?;
+        for (place, seen) in expected.iter().zip(&found) {
+            self.reads.confirm(place, seen.stamp)?;
+        }
+        self.snapshot = Some(self.db.begin());
+        Ok(())
+    }
+
+    fn own_or(&self, place: &Place, seen: Option<&Seen>) -> Option<Bytes> {
+        match self.overlay.get(place) {
+            Some(own) => own.clone(),
+            None => seen.and_then(|seen| seen.value.clone()),
+        }
+    }
+
+    /// Reads spans, each at most `limit` of its stored keys, all at one instant.
+    ///
+    /// # Errors
+    /// [`TxnError`] of the read; nothing is changed by it.
+    pub async fn scan_all(&mut self, spans: &[Span], limit: u32, patience: Micros) -> Result<Vec<Stretch>, TxnError> {
+        let expected = self.reads.unconfirmed();
+        let point = |place: &Place| Span {
+            partition: place.partition,
+            range: KeyRange { start: place.key.clone(), end: place.key.successor() },
+        };
+        let when = self.when();
+        let asked = spans.iter().cloned().chain(expected.iter().map(point));
+        let ranges = asked.map(|span| (span.partition, span.range, limit.max(1))).collect();
+        self.reads.rounds += 1;
+        let mut found = self.db.scan(ranges, when, patience).await?;
+        for (place, found) in expected.iter().zip(found.split_off(spans.len().min(found.len()))) {
+            let stamp = found.rows.first().map_or(Stamp::NONE, |(_, seen)| seen.stamp);
+            // A stretch that was cut short before it says nothing.
+            if found.range.end > place.key {
+                self.reads.confirm(place, stamp)?;
+            }
+        }
+        for range in &found {
+            self.reads.remember_range(range);
+        }
+        Ok(found.into_iter().zip(spans).map(|(found, span)| self.merged(span, found)).collect())
+    }
+
+    /// Reads one span; see [`Transaction::scan_all`].
+    ///
+    /// # Errors
+    /// [`TxnError`] of the read; nothing is changed by it.
+    pub async fn scan(&mut self, span: &Span, limit: u32, patience: Micros) -> Result<Stretch, TxnError> {
+        let mut all = self.scan_all(std::slice::from_ref(span), limit, patience).await?;
+        Ok(all.pop().unwrap_or_default())
+    }
+
+    /// What was found together with the own writes there.
+    fn merged(&self, span: &Span, found: SeenRange) -> Stretch {
+        let next = (found.range.end < span.range.end).then(|| found.range.end.clone());
+        let covered = Span { partition: span.partition, range: found.range };
+        let mut rows: BTreeMap<Key, Bytes> =
+            found.rows.into_iter().filter_map(|(key, seen)| Some((key, seen.value?))).collect();
+        for (place, value) in self.overlay.within(&covered) {
+            match value {
+                Some(value) => rows.insert(place.key.clone(), value.clone()),
+                None => rows.remove(&place.key),
+            };
+        }
+        Stretch { rows: rows.into_iter().collect(), next }
+    }
+
+    /// At which point of time to read; a block takes its snapshot at its first read.
+    fn when(&mut self) -> When {
+        if self.mode == Mode::Block && self.snapshot.is_none() {
+            self.snapshot = Some(self.db.begin());
+        }
+        self.snapshot.map_or(When::Latest, When::At)
+    }
+
+    /// Moves the snapshot of a block up to `to`, after a locking read found a newer version; what was read
+    /// before must not have changed until then.
+    pub(super) async fn move_up(&mut self, to: Timestamp, patience: Micros) -> Result<(), TxnError> {
+        let (places, seen): (Vec<Place>, Vec<Stamp>) = self.reads.versions().into_iter().unzip();
+        if !places.is_empty() {
+            self.reads.rounds += 1;
+            let now = self.db.read(places.clone(), When::At(to), patience).await?;
+            let changed = places.iter().zip(seen).zip(&now).find(|((_, seen), now)| *seen != now.stamp);
+            if let Some(((place, _), _)) = changed {
+                return Err(TxnError::Conflict(place.key.clone()));
+            }
+        }
+        for range in self.reads.ranges.clone() {
+            self.unchanged(&range, to, patience).await?;
+        }
+        self.snapshot = Some(to);
+        Ok(())
+    }
+
+    async fn unchanged(&mut self, check: &RangeCheck, at: Timestamp, patience: Micros) -> Result<(), TxnError> {
+        let mut expected = check.rows.iter();
+        let mut rest = check.range.clone();
+        let changed = || TxnError::Conflict(check.range.start.clone());
+        loop {
+            let limit = u32::try_from(check.rows.len() + 1).unwrap_or(u32::MAX);
+            self.reads.rounds += 1;
+            let found = self.db.scan(vec![(check.partition, rest.clone(), limit)], When::At(at), patience).await?;
+            let Some(found) = found.into_iter().next() else { return Err(changed()) };
+            let same = found.rows.iter().all(|(key, seen)| {
+                expected.next().is_some_and(|(expected, stamp)| expected == key && *stamp == seen.stamp)
+            });
+            if !same {
+                return Err(changed());
+            }
+            if found.range.end >= rest.end {
+                return if expected.next().is_none() { Ok(()) } else { Err(changed()) };
+            }
+            rest.start = found.range.end;
+        }
+    }
+
+    /// Remembers what a locking read found.
+    pub(super) fn remember_locked(&mut self, place: Place, seen: Seen) {
+        self.reads.remember_key(place, seen);
+    }
+}

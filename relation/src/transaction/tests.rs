@@ -1,0 +1,242 @@
+use annulus_base::NamespaceId;
+
+use super::*;
+use crate::testing::{Call, Fake, Fault, both, run};
+use annulus_txn::interface::TxnError;
+
+const PATIENCE: u64 = 1_000_000;
+
+fn place(name: &str) -> Place {
+    Place { partition: PartitionId::new(NamespaceId(1), 0), key: Key::new(0, 0, 0, name.as_bytes()) }
+}
+
+fn span() -> Span {
+    Span { partition: PartitionId::new(NamespaceId(1), 0), range: KeyRange::of_index(0, 0, 0) }
+}
+
+fn value(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+fn begin(db: &Fake, mode: Mode) -> Transaction<Fake> {
+    Transaction::new(db.clone(), mode, db.begin())
+}
+
+fn filled() -> Fake {
+    let db = Fake::new();
+    for name in ["a", "b", "c"] {
+        db.write(place(name), Some(value(name)));
+    }
+    db
+}
+
+fn names(stretch: &Stretch) -> Vec<String> {
+    stretch.rows.iter().map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()
+}
+
+#[test]
+fn own_writes_are_seen_and_others_see_them_after_the_commit() {
+    run(async {
+        let db = filled();
+        let mut txn = begin(&db, Mode::Block);
+        txn.put(place("d"), value("d"));
+        txn.delete(place("b"));
+        assert_eq!(txn.get(&[place("d"), place("b")], PATIENCE).await.unwrap(), [Some(value("d")), None]);
+        assert_eq!(names(&txn.scan(&span(), 10, PATIENCE).await.unwrap()), ["a", "c", "d"]);
+        assert_eq!(db.present().len(), 3);
+        assert!(matches!(txn.commit(PATIENCE).await, Ok(Done::Committed(_))));
+        let left: Vec<_> = db.present().into_iter().map(|(_, value)| value).collect();
+        assert_eq!(left, [value("a"), value("c"), value("d")]);
+    });
+}
+
+#[test]
+fn a_savepoint_undoes_what_came_after_it() {
+    run(async {
+        let db = filled();
+        let mut txn = begin(&db, Mode::Block);
+        txn.put(place("a"), value("1"));
+        let savepoint = txn.savepoint();
+        txn.put(place("a"), value("2"));
+        txn.delete(place("b"));
+        txn.rollback_to(savepoint);
+        assert_eq!(txn.peek(&place("a")), Some(Some(&value("1"))));
+        assert_eq!(txn.peek(&place("b")), None);
+        txn.commit(PATIENCE).await.unwrap();
+        assert_eq!(names(&begin(&db, Mode::Statement).scan(&span(), 9, PATIENCE).await.unwrap()), ["1", "b", "c"]);
+    });
+}
+
+#[test]
+fn a_block_reads_one_instant_and_fails_if_that_has_passed() {
+    run(async {
+        let db = filled();
+        let mut txn = begin(&db, Mode::Block);
+        txn.get(&[place("a")], PATIENCE).await.unwrap();
+        db.write(place("b"), Some(value("new")));
+        assert_eq!(txn.get(&[place("b")], PATIENCE).await.unwrap(), [Some(value("b"))]);
+        assert!(matches!(txn.commit(PATIENCE).await, Err(TxnError::Conflict(_))));
+    });
+}
+
+#[test]
+fn a_statement_that_asks_once_needs_no_commit() {
+    run(async {
+        let db = filled();
+        let mut txn = begin(&db, Mode::Statement);
+        txn.get(&[place("a"), place("x")], PATIENCE).await.unwrap();
+        db.write(place("a"), Some(value("later")));
+        assert_eq!(txn.commit(PATIENCE).await, Ok(Done::ReadOnly));
+        assert_eq!(db.take_calls().get(&Call::Commit), None);
+    });
+}
+
+#[test]
+fn a_statement_that_asks_twice_is_validated() {
+    run(async {
+        let db = filled();
+        let mut txn = begin(&db, Mode::Statement);
+        txn.get(&[place("a")], PATIENCE).await.unwrap();
+        db.write(place("a"), Some(value("later")));
+        txn.get(&[place("b")], PATIENCE).await.unwrap();
+        assert_eq!(txn.validate(PATIENCE).await, Err(TxnError::Conflict(place("a").key)));
+        assert_eq!(txn.commit(PATIENCE).await, Err(TxnError::Conflict(place("a").key)));
+    });
+}
+
+#[test]
+fn a_pinned_statement_sees_one_instant_in_many_rounds_without_validation() {
+    run(async {
+        let db = filled();
+        db.set_stretch(1);
+        let mut txn = begin(&db, Mode::Statement);
+        txn.pin(&[span().partition], PATIENCE).await.unwrap();
+        let (mut all, mut rest) = (Vec::new(), Some(span()));
+        while let Some(span) = rest {
+            let stretch = txn.scan(&span, 10, PATIENCE).await.unwrap();
+            all.extend(names(&stretch));
+            db.write(place("c"), Some(value("changed")));
+            db.write(place("bb"), Some(value("phantom")));
+            rest = stretch.next.map(|start| Span { range: KeyRange { start, ..span.range }, ..span });
+        }
+        assert_eq!(all, ["a", "b", "c"]);
+        assert_eq!(txn.commit(PATIENCE).await, Ok(Done::ReadOnly));
+    });
+}
+
+#[test]
+fn a_phantom_in_a_range_that_was_read_is_a_conflict() {
+    run(async {
+        let db = filled();
+        let mut txn = begin(&db, Mode::Block);
+        txn.scan(&span(), 10, PATIENCE).await.unwrap();
+        txn.put(place("count"), value("3"));
+        db.write(place("bb"), Some(value("phantom")));
+        assert!(matches!(txn.commit(PATIENCE).await, Err(TxnError::Conflict(_))));
+    });
+}
+
+#[test]
+fn what_is_expected_is_confirmed_by_the_first_read_or_the_commit() {
+    run(async {
+        let db = filled();
+        let stamp = db.read(vec![place("a")], annulus_txn::interface::When::Latest, 0).await.unwrap()[0].stamp;
+        let mut right = begin(&db, Mode::Statement);
+        right.expect(place("a"), stamp);
+        right.get(&[place("b")], PATIENCE).await.unwrap();
+        assert_eq!(right.commit(PATIENCE).await, Ok(Done::ReadOnly));
+        assert_eq!(db.take_calls().get(&Call::Commit), None);
+
+        db.write(place("a"), Some(value("altered")));
+        let stale = || {
+            let mut txn = begin(&db, Mode::Statement);
+            txn.expect(place("a"), stamp);
+            txn
+        };
+        assert_eq!(stale().get(&[place("b")], PATIENCE).await, Err(TxnError::Conflict(place("a").key)));
+        assert_eq!(stale().scan(&span(), 5, PATIENCE).await, Err(TxnError::Conflict(place("a").key)));
+        assert_eq!(stale().pin(&[], PATIENCE).await, Err(TxnError::Conflict(place("a").key)));
+        let mut blind = stale();
+        blind.put(place("x"), value("x"));
+        assert!(matches!(blind.commit(PATIENCE).await, Err(TxnError::Conflict(_))));
+    });
+}
+
+#[test]
+fn absence_is_demanded_without_reading() {
+    run(async {
+        let db = filled();
+        db.write(place("gone"), None);
+        for (name, free) in [("new", true), ("gone", true), ("a", false)] {
+            let mut txn = begin(&db, Mode::Statement);
+            txn.expect_absent(place(name));
+            txn.put(place(name), value("mine"));
+            assert_eq!(txn.commit(PATIENCE).await.is_ok(), free, "{name}");
+        }
+        assert_eq!(db.take_calls().get(&Call::Read), None);
+    });
+}
+
+#[test]
+fn locks_are_extended_and_freed_however_it_ends() {
+    run(async {
+        let db = filled();
+        let mut txn = begin(&db, Mode::Block);
+        txn.lock(&[place("a")], false, PATIENCE).await.unwrap();
+        txn.lock(&[place("b")], false, PATIENCE).await.unwrap();
+        assert_eq!(db.locks(), 2);
+        let mut other = begin(&db, Mode::Block);
+        assert!(matches!(other.lock(&[place("b")], true, PATIENCE).await, Err(TxnError::Locked(_))));
+        txn.put(place("a"), value("1"));
+        txn.commit(PATIENCE).await.unwrap();
+        assert_eq!(db.locks(), 0);
+        other.lock(&[place("c")], true, PATIENCE).await.unwrap();
+        drop(other);
+        assert_eq!(db.locks(), 0);
+    });
+}
+
+#[test]
+fn a_locking_read_moves_the_snapshot_up_if_nothing_read_has_changed() {
+    run(async {
+        let db = filled();
+        let mut txn = begin(&db, Mode::Block);
+        txn.get(&[place("a")], PATIENCE).await.unwrap();
+        db.write(place("b"), Some(value("new")));
+        assert_eq!(txn.lock(&[place("b")], false, PATIENCE).await.unwrap(), [Some(value("new"))]);
+        txn.put(place("b"), value("newer"));
+        txn.commit(PATIENCE).await.unwrap();
+
+        let mut doomed = begin(&db, Mode::Block);
+        doomed.scan(&span(), 10, PATIENCE).await.unwrap();
+        db.write(place("c"), Some(value("new")));
+        assert!(matches!(doomed.lock(&[place("c")], false, PATIENCE).await, Err(TxnError::Conflict(_))));
+    });
+}
+
+#[test]
+fn increments_at_the_same_time_are_not_lost() {
+    run(async {
+        let db = Fake::new();
+        let increment = || async {
+            let mut txn = begin(&db, Mode::Block);
+            let old = txn.lock(&[place("n")], false, PATIENCE).await.unwrap();
+            let old = old[0].as_ref().map_or(0, |bytes| bytes.len());
+            txn.put(place("n"), Bytes::from(vec![0; old + 1]));
+            txn.commit(PATIENCE).await.unwrap();
+        };
+        both(increment(), increment()).await;
+        assert_eq!(db.present()[0].1.len(), 2);
+    });
+}
+
+#[test]
+fn an_unknown_outcome_is_told_with_its_transaction() {
+    run(async {
+        let db = filled();
+        db.inject(Call::Commit, Fault::FailsAfter(TxnError::Unknown));
+        let mut txn = begin(&db, Mode::Statement);
+        txn.put(place("a"), value("1"));
+        assert!(matches!(txn.commit(PATIENCE).await, Err(TxnError::Unknown(_))));
+    });
+}
