@@ -1,14 +1,15 @@
 //! `annulus check`: of a live cluster while a node dies, of nodes that are no cluster, of recorded histories.
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cluster::{ANNULUS, Cluster, Node, START, run};
-use crate::wait::until_true;
+use crate::wait::{until, until_true};
 
 /// How long a killed node is away: longer than what counts as an outage of one node.
 const AWAY: Duration = Duration::from_secs(6);
@@ -22,27 +23,42 @@ fn addresses(nodes: &[Node]) -> String {
     addresses.join(",")
 }
 
-fn keys(node: &Node) -> Vec<String> {
-    node.client().must("KEYS annulus-check:*")
+/// The keys that are there. A busy node may need several tries to list them.
+fn keys(node: &Node, pattern: &str) -> Vec<String> {
+    until("the keys are listed", START, || node.client().ask(&format!("KEYS {pattern}")).ok())
 }
 
-/// Starts watching, and waits until transactions are asked for.
-fn watch(nodes: &[Node], arguments: &[&str]) -> Child {
-    let child = Command::new(ANNULUS)
-        .args(["check", "--against", &addresses(nodes)])
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    until_true("it asks", START, || nodes.iter().all(|node| !keys(node).is_empty()));
-    child
+/// A check of a live cluster that runs.
+struct Watch {
+    process: Child,
+    output: BufReader<ChildStdout>,
 }
 
-/// Its exit code, and what it said.
-fn end(child: Child) -> (Option<i32>, String) {
-    said(child.wait_with_output().expect("it ends"))
+impl Watch {
+    /// Starts it, and waits until it has found all nodes.
+    fn start(nodes: &[Node], arguments: &[&str]) -> Self {
+        let mut process = Command::new(ANNULUS)
+            .args(["check", "--against", &addresses(nodes)])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut output = BufReader::new(process.stdout.take().expect("its output"));
+        let mut line = String::new();
+        while !line.starts_with("Do what you fear") {
+            line.clear();
+            assert_ne!(output.read_line(&mut line).expect("text"), 0, "it ended early");
+        }
+        Self { process, output }
+    }
+
+    /// Its exit code, and what it said from there on.
+    fn end(mut self) -> (Option<i32>, String) {
+        let mut text = String::new();
+        self.output.read_to_string(&mut text).expect("text");
+        (self.process.wait().expect("it ends").code(), text)
+    }
 }
 
 fn said(output: Output) -> (Option<i32>, String) {
@@ -54,11 +70,11 @@ fn said(output: Output) -> (Option<i32>, String) {
 fn a_cluster_that_loses_a_node_keeps_its_promise() {
     let mut cluster = Cluster::start(3);
     cluster.nodes[0].client().must::<()>("SET mine untouched");
-    let child = watch(&cluster.nodes, &["--minutes=0.4", "--rate=150"]);
+    let watch = Watch::start(&cluster.nodes, &["--minutes=0.4", "--rate=150"]);
     cluster.nodes[0].kill();
     sleep(AWAY);
     cluster.nodes[0].spawn();
-    let (code, text) = end(child);
+    let (code, text) = watch.end();
     assert_eq!(code, HELD, "{text}");
     for expected in ["Strict serializability held", "bank (bank, counter, outcomes, durable)", "nobody was served was"]
     {
@@ -67,27 +83,30 @@ fn a_cluster_that_loses_a_node_keeps_its_promise() {
     let lost = format!("127.0.0.1:{} served nobody for", cluster.nodes[0].kv);
     assert!(text.contains(&lost), "'{lost}' is missing in\n{text}");
     cluster.wait_ready();
-    assert_eq!(cluster.nodes[1].client().must::<Vec<String>>("KEYS *"), ["mine"], "only its own keys are removed");
+    assert_eq!(keys(&cluster.nodes[1], "*"), ["mine"], "only its own keys are removed");
     cluster.stop();
 }
 
 #[test]
 fn an_interrupted_watch_removes_its_keys_and_a_killed_one_leaves_them_to_clean_up() {
     let mut cluster = Cluster::start(1);
-    let interrupted = watch(&cluster.nodes, &["--minutes=60"]);
-    kill_process(Pid::from_child(&interrupted), Signal::INT).expect("an own child can be signalled");
-    let (code, text) = end(interrupted);
+    let own = |cluster: &Cluster| keys(&cluster.nodes[0], "annulus-check:*");
+    let watch = Watch::start(&cluster.nodes, &["--minutes=60"]);
+    until_true("it works", START, || !own(&cluster).is_empty());
+    kill_process(Pid::from_child(&watch.process), Signal::INT).expect("an own child can be signalled");
+    let (code, text) = watch.end();
     assert_eq!(code, HELD, "{text}");
-    assert!(text.contains("Strict serializability held") && text.contains("Ending"), "{text}");
-    assert_eq!(keys(&cluster.nodes[0]), [""; 0]);
+    assert!(text.contains("Strict serializability held"), "{text}");
+    assert_eq!(own(&cluster), [""; 0]);
 
-    let mut killed = watch(&cluster.nodes, &["--minutes=60"]);
-    killed.kill().expect("an own child can be killed");
-    end(killed);
-    assert_ne!(keys(&cluster.nodes[0]), [""; 0]);
+    let mut watch = Watch::start(&cluster.nodes, &["--minutes=60"]);
+    until_true("it works", START, || !own(&cluster).is_empty());
+    watch.process.kill().expect("an own child can be killed");
+    watch.end();
+    assert_ne!(own(&cluster), [""; 0]);
     let (code, text) = said(run(&["check", "--clean-up", "--against", &addresses(&cluster.nodes)]));
     assert!(code == HELD && text.contains("keys removed"), "{text}");
-    assert_eq!(keys(&cluster.nodes[0]), [""; 0]);
+    assert_eq!(own(&cluster), [""; 0]);
 
     let nobody = format!("{},127.0.0.1:1", addresses(&cluster.nodes));
     let (code, text) = said(run(&["check", "--against", &nobody]));

@@ -76,7 +76,7 @@ struct Watch<'a> {
     over: &'a AtomicBool,
 }
 
-impl<'a> Watch<'a> {
+impl Watch<'_> {
     fn rounds<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, rng: &mut Rng, seen: &mut Seen) {
         let mut earlier = Vec::new();
         for round in 1.. {

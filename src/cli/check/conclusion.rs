@@ -43,7 +43,7 @@ pub struct Finding {
 pub fn conclude(findings: &[Finding]) -> (Ending, String) {
     let violations: Vec<(&Finding, &Violation)> =
         findings.iter().filter_map(|finding| Some((finding, finding.verdict.violation()?))).collect();
-    if let Some((finding, smallest)) = violations.iter().min_by_key(|(_, violation)| violation.ops.len()) {
+    if let Some((finding, smallest)) = violations.iter().min_by_key(|(_, violation)| size(violation)) {
         return (Ending::Violated, violated(finding, smallest, &violations));
     }
     let undecided: Vec<String> = findings.iter().filter_map(doubt).collect();
@@ -57,6 +57,11 @@ pub fn conclude(findings: &[Finding]) -> (Ending, String) {
         checked(findings)
     );
     (Ending::Undecided, text)
+}
+
+/// Explanations that name no operations come last.
+const fn size(violation: &Violation) -> (bool, usize) {
+    (violation.ops.is_empty(), violation.ops.len())
 }
 
 fn violated(finding: &Finding, smallest: &Violation, all: &[(&Finding, &Violation)]) -> String {
