@@ -5,14 +5,19 @@
 //! - Pure: time, randomness and the database are arguments, so the simulator runs all of it.
 //! - Values compare, cast and round as PostgreSQL's do ([`value`]).
 //! - Nothing here knows SQL's syntax; expressions stored in the catalog are text that `sql/` evaluates.
+//! - A statement leaves every constraint kept, whatever others do at the same time ([`ops`]).
+//! - What is stored is described in docs/internals/relations.md, and its bytes never change.
 
 pub mod catalog;
 pub mod codec;
 pub mod error;
+pub mod failure;
+pub mod ops;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod transaction;
 pub mod value;
 
-pub use error::{SqlError, SqlResult};
+pub use error::{SqlError, SqlResult, SqlState};
+pub use failure::{Failure, Outcome};
 pub use value::{Row, SqlType, Value};

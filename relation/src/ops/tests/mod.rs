@@ -1,0 +1,10 @@
+//! Operations over a database in memory, with invariants checked from outside.
+
+mod conflicts;
+mod fills;
+mod foreign;
+mod interleaved;
+mod random;
+mod scans;
+mod world;
+mod writes;
