@@ -4,7 +4,7 @@
 //! Each target is a function of bytes. `fuzz/` hands them to libFuzzer, and the tests here run them on mutated seeds
 //! from fixed random numbers: both drive the same code. Compiled for those two only.
 //!
-//! The messages of the PostgreSQL protocol and the text of SQL get their targets here once they are read anywhere.
+//! The text of SQL gets its target here once the node reads it.
 
 mod disk;
 mod wire;
@@ -13,7 +13,7 @@ mod wire;
 mod tests;
 
 pub use disk::{config_files, stored_records, topology_records};
-pub use wire::{peer_frames, resp};
+pub use wire::{peer_frames, pg_messages, resp};
 
 /// A target by its name: that of its file in `fuzz/fuzz_targets`.
 pub struct Target {
@@ -24,9 +24,10 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     Target { name: "peer_frames", run: peer_frames },
     Target { name: "resp", run: resp },
+    Target { name: "pg_messages", run: pg_messages },
     Target { name: "stored_records", run: stored_records },
     Target { name: "config_files", run: config_files },
     Target { name: "topology_records", run: topology_records },

@@ -36,6 +36,12 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         ]
         .map(|text| text.as_bytes().to_vec())
         .into(),
+        "pg_messages" => vec![
+            b"\0\0\0\x2a\0\x03\0\0user\0me\0options\0-c a=b\\ c --d=e\0\0".to_vec(),
+            b"Q\0\0\0\x0dSELECT 1\0S\0\0\0\x04X\0\0\0\x04".to_vec(),
+            b"P\0\0\0\x12s\0SELECT $1\0\0\x01\0\0\0\x17B\0\0\0\x15p\0s\0\0\x01\0\0\0\x01\0\0\0\x011\0\0".to_vec(),
+            b"D\0\0\0\x07Sp\0E\0\0\0\x0ap\0\0\0\0\x05C\0\0\0\x07Pp\0H\0\0\0\x04d\0\0\0\x07abcc\0\0\0\x04".to_vec(),
+        ],
         "stored_records" => stored(),
         "config_files" => vec![
             config::default_file().into_bytes(),

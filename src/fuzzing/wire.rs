@@ -10,6 +10,7 @@ use crate::net::codec::{self, Frames, PREFIX_LEN};
 use crate::net::gossip::screen;
 use crate::net::handshake::{Opening, Reply};
 use crate::net::wire::Envelope;
+use crate::server::pg::protocol::{frontend, startup};
 use crate::server::resp::protocol::{Decoder, Limits, ProtocolError, Request};
 
 /// A stream of frames as it arrives at the peer port: handshakes, the founding of a cluster, and messages, gossip
@@ -70,6 +71,38 @@ fn requests(bytes: &[u8], piece: usize) -> Vec<Result<Request, ProtocolError>> {
             }
         }
         assert!(decoder.held_bytes() <= LIMITS.arguments * size_of::<std::ops::Range<usize>>());
+    }
+    found
+}
+
+/// Messages of the PostgreSQL protocol, the first one of a connection included. In whichever pieces they arrive, they
+/// are the same.
+pub fn pg_messages(bytes: &[u8]) {
+    if let Ok(Some(startup::First::Startup { parameters, .. })) = startup::take(&mut BytesMut::from(bytes)) {
+        for (_, value) in parameters {
+            let _ = startup::options(&value);
+        }
+    }
+    let whole = messages(bytes, bytes.len());
+    assert_eq!(messages(bytes, 1), whole);
+    let _ = frontend::sync_follows(bytes);
+}
+
+/// The messages, each understood or refused, until nobody knows where the next one begins.
+fn messages(bytes: &[u8], piece: usize) -> Vec<Result<frontend::Message, String>> {
+    let (mut buffer, mut found) = (BytesMut::new(), Vec::new());
+    for piece in bytes.chunks(piece.max(1)) {
+        buffer.extend_from_slice(piece);
+        loop {
+            match frontend::take(&mut buffer, LIMITS.request) {
+                Ok(Some(frame)) => found.push(frontend::understand(frame).map_err(|error| error.to_string())),
+                Ok(None) => break,
+                Err(error) => {
+                    found.push(Err(error.to_string()));
+                    return found;
+                }
+            }
+        }
     }
     found
 }
