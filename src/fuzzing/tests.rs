@@ -19,7 +19,7 @@ use crate::storage::log::group::{GroupBuffer, GroupKind};
 use crate::storage::{meta, records};
 
 /// Inputs for each target.
-const ROUNDS: u64 = 4_000;
+const ROUNDS: u64 = 2_000;
 /// Longest input, bytes.
 const LONGEST: usize = 16 * 1024;
 
