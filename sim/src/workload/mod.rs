@@ -263,7 +263,8 @@ impl Plan {
     }
 }
 
-fn check_of(seen: &SeenRange) -> RangeCheck {
+/// What a range held, to be validated.
+pub fn check_of(seen: &SeenRange) -> RangeCheck {
     let rows = seen.rows.iter().map(|(key, seen)| (key.clone(), seen.stamp)).collect();
     RangeCheck { partition: seen.partition, range: seen.range.clone(), rows }
 }

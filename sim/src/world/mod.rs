@@ -8,6 +8,7 @@ mod clients;
 pub mod clock;
 mod drive;
 mod faults;
+mod jobs;
 pub mod log;
 pub mod network;
 pub mod node;
@@ -29,6 +30,7 @@ use annulus_txn::member::ClientId;
 use crate::history::{EntryId, History};
 use crate::ledger::Ledger;
 use crate::options::Options;
+use crate::relational::work::Work;
 use crate::trace::Trace;
 use crate::verdict;
 use crate::violation::{Verdict, Violation};
@@ -145,6 +147,8 @@ pub struct World {
     committed: Vec<TxnRef>,
     /// What the first client does in the end.
     script: VecDeque<Plan>,
+    /// The same, if it runs `relation/`.
+    errands: VecDeque<Work>,
     history: History,
     ledger: Ledger,
 }
@@ -184,6 +188,7 @@ impl World {
             commits: BTreeMap::new(),
             committed: Vec::new(),
             script: VecDeque::new(),
+            errands: VecDeque::new(),
             history: History::default(),
             ledger: Ledger::default(),
             nodes,

@@ -49,10 +49,13 @@ impl World {
         match self.phase {
             Phase::Finishing if idle => {
                 self.phase = Phase::Final;
-                self.script = self.last_script().into();
+                match self.options.relational {
+                    true => self.errands = self.last_errands().into(),
+                    false => self.script = self.last_script().into(),
+                }
                 self.queue.push(self.time, Event::Client { client: 0, life: self.first_life() });
             }
-            Phase::Final if idle && self.script.is_empty() => self.phase = Phase::Rest,
+            Phase::Final if idle && self.script.is_empty() && self.errands.is_empty() => self.phase = Phase::Rest,
             Phase::Rest if self.unrest().is_empty() => self.phase = Phase::Done,
             _ => {}
         }
