@@ -9,10 +9,13 @@
 pub mod catalog;
 pub mod codec;
 pub mod error;
+pub mod failure;
+pub mod ops;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod transaction;
 pub mod value;
 
 pub use error::{SqlError, SqlResult};
+pub use failure::{Failure, Outcome};
 pub use value::{Row, SqlType, Value};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use annulus_base::time::MILLISECOND;
 use annulus_base::{NodeId, Now, Timestamp};
-use annulus_ring::{ReplicaRing, Topology};
+use annulus_ring::{Member, ReplicaRing, Topology};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 

@@ -1,8 +1,31 @@
-//! What the database knows about its objects: descriptors, as they are stored.
+//! What a database knows about its objects: descriptors, how they are stored, read and changed.
+//!
+//! Promises and invariants:
+//! - A [`Catalog`] is what the database was at one instant. It may be cached: a statement validates what it uses of
+//!   it, in the partitions that it touches anyway, so that it is strictly serializable with changes of the catalog.
+//! - Numbers of objects are never used again.
+//! - What is dropped is unreachable at once, and deleted in steps of bounded size.
+//!
+//! The layout is described in docs/internals/relations.md.
 
+mod databases;
 mod descriptor;
+mod edit;
+mod garbage;
+mod home;
+mod loaded;
+mod record;
+mod store;
+#[cfg(test)]
+mod tests;
 
+pub use databases::{DEFAULT_DATABASE_NAME, DatabaseInfo, Databases, sweep_databases};
 pub use descriptor::{
     Action, Check, Column, ColumnId, ConstraintKind, Default, ForeignKey, Identity, Index, IndexKey, IndexState,
     KeyPart, ObjectId, Schema, Sequence, Table, View,
 };
+pub use edit::Edit;
+pub use garbage::{Swept, sweep};
+pub use home::Home;
+pub use loaded::{Catalog, FIRST_OBJECT, PUBLIC, Relation};
+pub use store::load;

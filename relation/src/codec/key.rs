@@ -20,6 +20,13 @@ mod marker {
     pub(super) const NULL_LAST: u8 = 3;
 }
 
+/// Continues the fields before it to the first value of a field that is not NULL.
+pub(crate) const VALUES: u8 = marker::VALUE;
+/// Continues the fields before it to just behind the values of a field.
+pub(crate) const BEHIND_VALUES: u8 = marker::NULL_LAST;
+/// Continues fields to behind every key that begins with them.
+pub(crate) const BEHIND_FIELDS: u8 = 0xff;
+
 /// What stands before an element of an array, or behind the last: fewer elements sort first, NULL last.
 mod element {
     pub(super) const END: u8 = 1;

@@ -15,6 +15,7 @@ mod env;
 mod errors;
 mod number;
 mod numeric;
+mod stored;
 mod strings;
 mod text;
 mod type_name;

@@ -2,10 +2,8 @@
 //!
 //! Source: PostgreSQL 15, `pg_type.dat`. Object identifiers never change between its versions.
 
-use wincode::{SchemaRead, SchemaWrite};
-
 /// A type, with its modifiers.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, SchemaRead, SchemaWrite)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SqlType {
     /// `boolean`
     Bool,

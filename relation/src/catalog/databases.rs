@@ -1,0 +1,249 @@
+//! The list of databases: their names and what they are made of.
+//!
+//! It is in a namespace of its own. The database that exists from the start is on it without being stored, until
+//! something about it changes.
+
+use annulus_base::time::Micros;
+use annulus_base::{Key, KeyRange};
+use annulus_replica::store::Stamp;
+use annulus_ring::{Consistency, DEFAULT_REPLICATION_FACTOR, DynamicNamespace};
+use annulus_txn::interface::{Database, Seen, TxnError, When};
+use wincode::{SchemaRead, SchemaWrite};
+
+use super::edit::Edit;
+use super::garbage::{Progress, Swept};
+use super::home::{Home, Kind};
+use super::loaded::Catalog;
+use super::record;
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::failure::Outcome;
+use crate::transaction::{Mode, Transaction};
+
+/// The name of the database that exists from the start, unless it was renamed.
+pub const DEFAULT_DATABASE_NAME: &str = "annulus";
+
+/// Most databases: the list is read at once.
+const MOST: usize = 10_000;
+
+/// A database.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub struct DatabaseInfo {
+    /// What tells its namespace from those of others. Never reused.
+    pub number: u32,
+    /// Its name.
+    pub name: String,
+    /// The number of its partitions: 1 is `BY NAME`, more are `BY KEY`.
+    pub slots: u16,
+    /// Replicas of each partition.
+    pub replication_factor: u8,
+    /// What readers are promised.
+    pub consistency: Consistency,
+    /// What `COMMENT` said.
+    pub comment: Option<String>,
+}
+
+impl DatabaseInfo {
+    /// Where it keeps its data.
+    ///
+    /// # Errors
+    /// `22023` if there are no such databases.
+    pub fn home(&self) -> SqlResult<Home> {
+        let namespace = DynamicNamespace::new(self.number, self.slots, self.replication_factor);
+        let impossible = |error: annulus_ring::DynamicNamespaceError| {
+            SqlError::new(SqlState::INVALID_PARAMETER_VALUE, error.to_string())
+        };
+        namespace.map(Home::new).map_err(impossible)
+    }
+}
+
+/// A record of the list.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+enum Listed {
+    Live(DatabaseInfo),
+    /// Dropped; its data is being deleted.
+    Dropped(DatabaseInfo, Progress),
+}
+
+/// The list as it was at one instant.
+#[derive(Clone, Debug)]
+pub struct Databases {
+    live: Vec<DatabaseInfo>,
+    next_number: u32,
+    stamp: Stamp,
+}
+
+fn list_home() -> Home {
+    Home::new(DynamicNamespace::CATALOGUE)
+}
+
+fn default_database() -> DatabaseInfo {
+    let namespace = DynamicNamespace::DEFAULT_DATABASE;
+    DatabaseInfo {
+        number: namespace.number(),
+        name: DEFAULT_DATABASE_NAME.to_owned(),
+        slots: namespace.slots(),
+        replication_factor: DEFAULT_REPLICATION_FACTOR,
+        consistency: Consistency::Strong,
+        comment: Some("default database".to_owned()),
+    }
+}
+
+/// All records of the list and its root, at one instant.
+async fn read<D: Database>(db: &D, patience: Micros) -> Result<(Seen, Vec<(Key, Seen)>), TxnError> {
+    let (home, root) = (list_home(), list_home().record(Kind::Root, 0));
+    let root = KeyRange { start: root.key.clone(), end: root.key.successor() };
+    let ranges = vec![(home.catalog(), root, 1), (home.catalog(), Home::records(Kind::Database), u32::MAX)];
+    let mut found = db.scan(ranges, When::Latest, patience).await?.into_iter();
+    let root = found.next().and_then(|root| root.rows.into_iter().next());
+    let root = root.map_or(Seen { stamp: Stamp::NONE, value: None }, |(_, root)| root);
+    let Some(records) = found.next() else { return Ok((root, Vec::new())) };
+    if records.range.end < Home::records(Kind::Database).end {
+        return Err(TxnError::Limit("the list of databases is too long to be read at once".to_owned()));
+    }
+    Ok((root, records.rows))
+}
+
+impl Databases {
+    /// Reads the list.
+    ///
+    /// # Errors
+    /// `XX001` if a record is damaged, and every [`TxnError`].
+    pub async fn load<D: Database>(db: &D, patience: Micros) -> Outcome<Self> {
+        let (root, records) = read(db, patience).await?;
+        let root_key = list_home().record(Kind::Root, 0).key;
+        let stored = root.value.as_deref().map(|bytes| record::decode(&root_key, bytes)).transpose()?;
+        let mut this = Self { live: Vec::new(), next_number: stored.unwrap_or(2), stamp: root.stamp };
+        let mut is_default_stored = false;
+        for (key, seen) in &records {
+            let (Listed::Live(info) | Listed::Dropped(info, _)) = &decode(key, seen)?;
+            is_default_stored |= info.number == default_database().number;
+            if let Listed::Live(info) = decode(key, seen)? {
+                this.live.push(info);
+            }
+        }
+        if !is_default_stored {
+            this.live.push(default_database());
+        }
+        this.live.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(this)
+    }
+
+    /// All databases, by name.
+    #[must_use]
+    pub fn all(&self) -> &[DatabaseInfo] {
+        &self.live
+    }
+
+    /// The database of a name.
+    ///
+    /// # Errors
+    /// `3D000` if there is none.
+    pub fn get(&self, name: &str) -> SqlResult<&DatabaseInfo> {
+        let missing = || SqlError::new(SqlState::INVALID_CATALOG_NAME, format!("database \"{name}\" does not exist"));
+        self.live.iter().find(|database| database.name == name).ok_or_else(missing)
+    }
+
+    fn check_free(&self, name: &str) -> SqlResult<()> {
+        match self.get(name) {
+            Ok(_) => Err(SqlError::new(SqlState::DUPLICATE_DATABASE, format!("database \"{name}\" already exists"))),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Demands that the list is still so at commit.
+    pub fn expect_unchanged<D: Database>(&self, transaction: &mut Transaction<D>) {
+        transaction.expect(list_home().record(Kind::Root, 0), self.stamp);
+    }
+
+    /// Creates a database as part of `transaction`; its number is given here.
+    ///
+    /// # Errors
+    /// `42P04` if the name is taken, `22023` if the options are impossible, `54000` if there are too many.
+    pub fn create<D: Database>(
+        &self,
+        transaction: &mut Transaction<D>,
+        mut info: DatabaseInfo,
+    ) -> SqlResult<DatabaseInfo> {
+        self.check_free(&info.name)?;
+        if self.live.len() >= MOST {
+            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("there are {MOST} databases already")));
+        }
+        info.number = self.next_number;
+        info.home()?;
+        self.write(transaction, &Listed::Live(info.clone()), self.next_number + 1);
+        Ok(info)
+    }
+
+    /// Changes a database's name or comment as part of `transaction`.
+    ///
+    /// # Errors
+    /// `42P04` if the name is taken, `3D000` if there is no such database.
+    pub fn alter<D: Database>(
+        &self,
+        transaction: &mut Transaction<D>,
+        name: &str,
+        change: impl FnOnce(&mut DatabaseInfo),
+    ) -> SqlResult<DatabaseInfo> {
+        let mut info = self.get(name)?.clone();
+        change(&mut info);
+        if info.name != name {
+            self.check_free(&info.name)?;
+        }
+        self.write(transaction, &Listed::Live(info.clone()), self.next_number);
+        Ok(info)
+    }
+
+    /// Drops a database, whose catalog is given, as part of `transaction`: whoever uses it finds it gone. Its data
+    /// will be deleted by [`sweep_databases`].
+    ///
+    /// # Errors
+    /// `3D000` if there is no such database, `55006` if it is the one that exists from the start.
+    pub fn drop<D: Database>(&self, transaction: &mut Transaction<D>, name: &str, catalog: &Catalog) -> SqlResult<()> {
+        let info = self.get(name)?;
+        if info.number == default_database().number {
+            return Err(SqlError::new(
+                SqlState::OBJECT_IN_USE,
+                "the database that exists from the start cannot be dropped",
+            )
+            .hint("Drop its schemas instead."));
+        }
+        let mut edit = Edit::new(catalog);
+        edit.drop_all();
+        edit.finish(transaction)?;
+        self.write(transaction, &Listed::Dropped(info.clone(), Progress::default()), self.next_number);
+        Ok(())
+    }
+
+    fn write<D: Database>(&self, transaction: &mut Transaction<D>, listed: &Listed, next_number: u32) {
+        self.expect_unchanged(transaction);
+        let (Listed::Live(info) | Listed::Dropped(info, _)) = listed;
+        transaction.put(list_home().record(Kind::Root, 0), record::encode(&next_number));
+        transaction.put(list_home().record(Kind::Database, info.number), record::encode(listed));
+    }
+}
+
+fn decode(key: &Key, seen: &Seen) -> SqlResult<Listed> {
+    record::decode(key, seen.value.as_deref().unwrap_or_default())
+}
+
+/// Deletes up to `limit` keys of databases that were dropped.
+///
+/// # Errors
+/// `XX001` if a record is damaged, and every [`TxnError`] of the step; a conflict means that another node was faster.
+pub async fn sweep_databases<D: Database>(db: &D, limit: u32, patience: Micros) -> Outcome<Swept> {
+    for (key, seen) in read(db, patience).await?.1 {
+        let Listed::Dropped(info, mut progress) = decode(&key, &seen)? else { continue };
+        let (home, place) = (info.home()?, list_home().record(Kind::Database, info.number));
+        let mut transaction = Transaction::new(db.clone(), Mode::Statement, db.begin());
+        transaction.expect(place.clone(), seen.stamp);
+        // All but the root, which says that the database was dropped, and is the very first key.
+        let all = KeyRange { start: home.record(Kind::Root, 0).key.successor(), end: KeyRange::all().end };
+        match progress.advance(&mut transaction, home.partitions(), &all, limit, patience).await? {
+            true => transaction.delete(place),
+            false => transaction.put(place, record::encode(&Listed::Dropped(info, progress))),
+        }
+        transaction.commit(patience).await?;
+        return Ok(Swept::Part);
+    }
+    Ok(Swept::Clean)
+}

@@ -1,0 +1,294 @@
+//! Changing a database's catalog.
+//!
+//! An edit is made of one catalog in memory and gives the next one; [`Edit::finish`] writes what has changed as part
+//! of a transaction. It demands that the catalog is still the one that the edit began with, so edits of one database
+//! are serial. Statements of others that use something changed find its stamp changed:
+//! - a table, view or sequence that was changed or dropped;
+//! - one whose name means something else, because a namesake was made in another schema, or its schema renamed.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use annulus_replica::store::Stamp;
+use annulus_txn::interface::Database;
+use bytes::Bytes;
+use wincode::SchemaWrite;
+use wincode::config::DefaultConfig;
+
+use super::garbage::Garbage;
+use super::home::{Home, Kind};
+use super::loaded::{Catalog, Entry, Relation};
+use super::{ObjectId, Schema, Sequence, Table, View, record};
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::transaction::Transaction;
+
+/// What a stamp holds: that it is there.
+const STAMP: Bytes = Bytes::from_static(&[1]);
+
+/// A change of a catalog under way.
+#[derive(Clone, Debug)]
+pub struct Edit {
+    catalog: Catalog,
+    touched: BTreeSet<(Kind, ObjectId)>,
+    garbage: Vec<Garbage>,
+}
+
+impl Edit {
+    /// An edit of this catalog.
+    #[must_use]
+    pub fn new(catalog: &Catalog) -> Self {
+        Self { catalog: catalog.clone(), touched: BTreeSet::new(), garbage: Vec::new() }
+    }
+
+    /// The catalog as edited so far.
+    #[must_use]
+    pub const fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// The number of a new object.
+    ///
+    /// # Errors
+    /// `54000` if there are no more.
+    pub fn new_id(&mut self) -> SqlResult<ObjectId> {
+        let id = self.catalog.root.next_object;
+        let none_left = || SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "the database has no more object numbers");
+        self.catalog.root.next_object = id.checked_add(1).ok_or_else(none_left)?;
+        Ok(id)
+    }
+
+    /// Creates a schema, or replaces the one of its number.
+    ///
+    /// # Errors
+    /// `42P06` if another one has its name.
+    pub fn put_schema(&mut self, schema: Schema) -> SqlResult<()> {
+        if self.catalog.schema(&schema.name).is_some_and(|other| other.id != schema.id) {
+            let message = format!("schema \"{}\" already exists", schema.name);
+            return Err(SqlError::new(SqlState::DUPLICATE_SCHEMA, message));
+        }
+        let id = schema.id;
+        let before = self.catalog.schemas.insert(id, fresh(schema));
+        if before.is_some() {
+            self.touch_all_of(id);
+        }
+        self.touched.insert((Kind::Schema, id));
+        self.catalog.index_names();
+        Ok(())
+    }
+
+    /// Drops a schema, which is empty.
+    pub fn drop_schema(&mut self, id: ObjectId) {
+        self.catalog.schemas.remove(&id);
+        self.touched.insert((Kind::Schema, id));
+        self.catalog.index_names();
+    }
+
+    /// Creates a table, or replaces the one of its number. The data of indexes that are no longer there, and of a
+    /// generation that is no longer its own, will be deleted.
+    ///
+    /// # Errors
+    /// `42P07` if its name, or that of an index, is taken.
+    pub fn put_table(&mut self, table: Table) -> SqlResult<()> {
+        let indexes = table.indexes.iter().filter(|index| !index.keys.is_empty()).map(|index| (&index.name, index.id));
+        for (name, id) in indexes.chain([(&table.name, table.id)]) {
+            self.check_name(table.schema, name, id)?;
+        }
+        self.touch_namesakes(table.schema, &table.name);
+        let id = table.id;
+        self.touched.insert((Kind::Table, id));
+        let after = Arc::new(table);
+        let before = self.catalog.tables.insert(id, Entry { value: Arc::clone(&after), stamp: None });
+        if let Some(Entry { value: before, .. }) = before {
+            self.discard(&before, &after);
+        }
+        self.catalog.index_names();
+        Ok(())
+    }
+
+    /// What of a table's data is not its own any more.
+    fn discard(&mut self, before: &Table, after: &Table) {
+        if before.generation != after.generation {
+            self.garbage.push(Garbage::of_generation(before.id, before.generation));
+            return;
+        }
+        let kept: BTreeSet<ObjectId> = after.indexes.iter().map(|index| index.id).collect();
+        let dropped = before.indexes.iter().filter(|index| !kept.contains(&index.id));
+        self.garbage.extend(dropped.map(|index| Garbage::of_index(before.id, before.generation, index.id)));
+    }
+
+    /// Drops a table with all of its data.
+    pub fn drop_table(&mut self, id: ObjectId) {
+        if let Some(Entry { value: table, .. }) = self.catalog.tables.remove(&id) {
+            self.garbage.push(Garbage::of_generation(id, table.generation));
+            self.touched.insert((Kind::Table, id));
+            self.catalog.index_names();
+        }
+    }
+
+    /// Creates a sequence, or replaces the one of its number.
+    ///
+    /// # Errors
+    /// `42P07` if its name is taken.
+    pub fn put_sequence(&mut self, sequence: Sequence) -> SqlResult<()> {
+        let (id, schema) = (sequence.id, sequence.schema);
+        self.check_name(schema, &sequence.name, id)?;
+        self.touch_namesakes(schema, &sequence.name);
+        self.catalog.sequences.insert(id, fresh(sequence));
+        self.touched.insert((Kind::Sequence, id));
+        self.catalog.index_names();
+        Ok(())
+    }
+
+    /// Drops a sequence with its state.
+    pub fn drop_sequence(&mut self, id: ObjectId) {
+        self.catalog.sequences.remove(&id);
+        self.touched.insert((Kind::Sequence, id));
+        self.catalog.index_names();
+    }
+
+    /// Creates a view, or replaces the one of its number.
+    ///
+    /// # Errors
+    /// `42P07` if its name is taken.
+    pub fn put_view(&mut self, view: View) -> SqlResult<()> {
+        let (id, schema) = (view.id, view.schema);
+        self.check_name(schema, &view.name, id)?;
+        self.touch_namesakes(schema, &view.name);
+        self.catalog.views.insert(id, fresh(view));
+        self.touched.insert((Kind::View, id));
+        self.catalog.index_names();
+        Ok(())
+    }
+
+    /// Drops a view.
+    pub fn drop_view(&mut self, id: ObjectId) {
+        self.catalog.views.remove(&id);
+        self.touched.insert((Kind::View, id));
+        self.catalog.index_names();
+    }
+
+    /// Drops everything: nobody can use what they have cached of this database.
+    pub(super) fn drop_all(&mut self) {
+        let all = &self.catalog;
+        let touched = all.schemas.keys().map(|id| (Kind::Schema, *id));
+        let touched = touched.chain(all.tables.keys().map(|id| (Kind::Table, *id)));
+        let touched = touched.chain(all.sequences.keys().map(|id| (Kind::Sequence, *id)));
+        self.touched.extend(touched.chain(all.views.keys().map(|id| (Kind::View, *id))));
+        let mut root = all.root.clone();
+        root.dropped = true;
+        self.catalog = Catalog::bare(all.home, root, all.stamp);
+        self.garbage.clear();
+    }
+
+    fn check_name(&self, schema: ObjectId, name: &str, id: ObjectId) -> SqlResult<()> {
+        match self.catalog.relation(schema, name) {
+            Some(other) if other.id() != id => {
+                Err(SqlError::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whatever has this name in other schemas: whoever found it by name may find something else now.
+    fn touch_namesakes(&mut self, schema: ObjectId, name: &str) {
+        let others: Vec<ObjectId> = self.catalog.schemas.keys().copied().filter(|other| *other != schema).collect();
+        let namesakes: Vec<_> =
+            others.iter().filter_map(|other| kind_of(self.catalog.relation(*other, name)?)).collect();
+        namesakes.into_iter().for_each(|(kind, id)| self.touch(kind, id));
+    }
+
+    fn touch_all_of(&mut self, schema: ObjectId) {
+        let all: Vec<_> = self.catalog.object_names(schema).filter_map(|(_, relation)| kind_of(relation)).collect();
+        all.into_iter().for_each(|(kind, id)| self.touch(kind, id));
+    }
+
+    fn touch(&mut self, kind: Kind, id: ObjectId) {
+        let catalog = &mut self.catalog;
+        match kind {
+            Kind::Table => catalog.tables.get_mut(&id).into_iter().for_each(|entry| entry.stamp = None),
+            Kind::View => catalog.views.get_mut(&id).into_iter().for_each(|entry| entry.stamp = None),
+            Kind::Sequence => catalog.sequences.get_mut(&id).into_iter().for_each(|entry| entry.stamp = None),
+            Kind::Root | Kind::Schema | Kind::Garbage | Kind::Database => {}
+        }
+        self.touched.insert((kind, id));
+    }
+
+    /// Writes the changes as part of `transaction`. Returns the catalog as this transaction sees it from now on;
+    /// after it has committed, or was undone, the catalog is to be read anew.
+    ///
+    /// # Errors
+    /// `54000` if there are no more object numbers.
+    pub fn finish<D: Database>(mut self, transaction: &mut Transaction<D>) -> SqlResult<Catalog> {
+        let home = self.catalog.home;
+        for mut garbage in std::mem::take(&mut self.garbage) {
+            garbage.id = self.new_id()?;
+            transaction.put(home.record(Kind::Garbage, garbage.id), record::encode(&garbage));
+        }
+        self.catalog.expect_unchanged(transaction);
+        if self.catalog.stamp == Some(Stamp::NONE) {
+            // The first change of the database: what it had from the start is not stored yet.
+            self.touched.extend(self.catalog.schemas.keys().map(|id| (Kind::Schema, *id)));
+        }
+        transaction.put(home.record(Kind::Root, 0), record::encode(&self.catalog.root));
+        self.catalog.stamp = None;
+        for (kind, id) in &self.touched {
+            self.write(transaction, *kind, *id);
+        }
+        Ok(self.catalog)
+    }
+
+    fn write<D: Database>(&self, transaction: &mut Transaction<D>, kind: Kind, id: ObjectId) {
+        let (catalog, home) = (&self.catalog, self.catalog.home);
+        match kind {
+            Kind::Schema => put(transaction, &home, kind, id, catalog.schemas.get(&id)),
+            Kind::View => put(transaction, &home, kind, id, catalog.views.get(&id)),
+            Kind::Sequence => {
+                put(transaction, &home, kind, id, catalog.sequences.get(&id));
+                if !catalog.sequences.contains_key(&id) {
+                    transaction.delete(home.sequence_state(id));
+                }
+            }
+            Kind::Table => {
+                let entry = catalog.tables.get(&id);
+                put(transaction, &home, kind, id, entry);
+                for partition in home.partitions() {
+                    match entry {
+                        Some(_) => transaction.put(home.stamp(id, partition), STAMP),
+                        None => transaction.delete(home.stamp(id, partition)),
+                    }
+                }
+            }
+            Kind::Root | Kind::Garbage | Kind::Database => {}
+        }
+    }
+}
+
+fn fresh<T>(value: T) -> Entry<T> {
+    Entry { value: Arc::new(value), stamp: None }
+}
+
+fn put<D: Database, T>(
+    transaction: &mut Transaction<D>,
+    home: &Home,
+    kind: Kind,
+    id: ObjectId,
+    entry: Option<&Entry<T>>,
+) where
+    T: SchemaWrite<DefaultConfig, Src = T>,
+{
+    let place = home.record(kind, id);
+    match entry {
+        Some(entry) => transaction.put(place, record::encode(&*entry.value)),
+        None => transaction.delete(place),
+    }
+}
+
+/// What is touched when the meaning of a name changes. An index is only found by those who change it.
+fn kind_of(relation: Relation<'_>) -> Option<(Kind, ObjectId)> {
+    match relation {
+        Relation::Table(table) => Some((Kind::Table, table.id)),
+        Relation::View(view) => Some((Kind::View, view.id)),
+        Relation::Sequence(sequence) => Some((Kind::Sequence, sequence.id)),
+        Relation::Index(..) => None,
+    }
+}

@@ -1,0 +1,309 @@
+//! A database's whole catalog at one instant, in memory. Immutable: changes give a new one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use annulus_base::PartitionId;
+use annulus_replica::store::Stamp;
+use annulus_txn::interface::Database;
+use wincode::{SchemaRead, SchemaWrite};
+
+use super::home::{Home, Kind};
+use super::{Index, ObjectId, Schema, Sequence, Table, View};
+use crate::transaction::Transaction;
+
+/// The number of the schema `public`, as in PostgreSQL.
+pub const PUBLIC: ObjectId = 2_200;
+/// The first number of an object made by a user, as in PostgreSQL.
+pub const FIRST_OBJECT: ObjectId = 16_384;
+
+/// What the catalog says of the database as a whole. Every change of the catalog writes it.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub(super) struct Root {
+    /// The number of the next object.
+    pub next_object: ObjectId,
+    /// Whether the database was dropped.
+    pub dropped: bool,
+}
+
+/// A record of the catalog, as it was read.
+#[derive(Clone, Debug)]
+pub(super) struct Entry<T> {
+    pub value: Arc<T>,
+    /// Its version; `None` if the transaction that sees this catalog has written it itself.
+    pub stamp: Option<Stamp>,
+}
+
+/// Something that can be selected from by name, or has its name among these.
+#[derive(Clone, Copy, Debug)]
+pub enum Relation<'a> {
+    /// A table.
+    Table(&'a Arc<Table>),
+    /// A view.
+    View(&'a Arc<View>),
+    /// A sequence.
+    Sequence(&'a Arc<Sequence>),
+    /// An index of a table.
+    Index(&'a Arc<Table>, &'a Index),
+}
+
+impl Relation<'_> {
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> ObjectId {
+        match self {
+            Self::Table(table) => table.id,
+            Self::View(view) => view.id,
+            Self::Sequence(sequence) => sequence.id,
+            Self::Index(_, index) => index.id,
+        }
+    }
+
+    /// What it is, in a word.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Table(_) => "table",
+            Self::View(_) => "view",
+            Self::Sequence(_) => "sequence",
+            Self::Index(..) => "index",
+        }
+    }
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    Table(ObjectId),
+    View(ObjectId),
+    Sequence(ObjectId),
+    /// Of a table.
+    Index(ObjectId, ObjectId),
+}
+
+/// A database's catalog.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    pub(super) home: Home,
+    pub(super) root: Root,
+    /// The root's version; `None` if the transaction that sees this catalog has changed it.
+    pub(super) stamp: Option<Stamp>,
+    pub(super) schemas: BTreeMap<ObjectId, Entry<Schema>>,
+    pub(super) tables: BTreeMap<ObjectId, Entry<Table>>,
+    pub(super) sequences: BTreeMap<ObjectId, Entry<Sequence>>,
+    pub(super) views: BTreeMap<ObjectId, Entry<View>>,
+    /// Schemas by name.
+    pub(super) schema_names: BTreeMap<String, ObjectId>,
+    /// By schema and name.
+    pub(super) names: BTreeMap<ObjectId, BTreeMap<String, Named>>,
+    /// The table of each index.
+    pub(super) index_tables: BTreeMap<ObjectId, ObjectId>,
+}
+
+impl Catalog {
+    /// The catalog of a database in which nothing was created yet: the schema `public` and nothing in it.
+    #[must_use]
+    pub fn empty(home: Home) -> Self {
+        let mut catalog = Self::bare(home, Root { next_object: FIRST_OBJECT, dropped: false }, Some(Stamp::NONE));
+        let public =
+            Schema { id: PUBLIC, name: "public".to_owned(), comment: Some("standard public schema".to_owned()) };
+        catalog.schemas.insert(PUBLIC, Entry { value: Arc::new(public), stamp: Some(Stamp::NONE) });
+        catalog.index_names();
+        catalog
+    }
+
+    pub(super) const fn bare(home: Home, root: Root, stamp: Option<Stamp>) -> Self {
+        Self {
+            home,
+            root,
+            stamp,
+            schemas: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            sequences: BTreeMap::new(),
+            views: BTreeMap::new(),
+            schema_names: BTreeMap::new(),
+            names: BTreeMap::new(),
+            index_tables: BTreeMap::new(),
+        }
+    }
+
+    /// Makes the maps by name anew.
+    pub(super) fn index_names(&mut self) {
+        self.schema_names = self.schemas.values().map(|entry| (entry.value.name.clone(), entry.value.id)).collect();
+        let mut names: BTreeMap<ObjectId, BTreeMap<String, Named>> = BTreeMap::new();
+        let mut add = |schema: ObjectId, name: &str, named: Named| {
+            names.entry(schema).or_default().insert(name.to_owned(), named);
+        };
+        self.index_tables.clear();
+        for Entry { value: table, .. } in self.tables.values() {
+            add(table.schema, &table.name, Named::Table(table.id));
+            // The primary index of a table without a primary key is hidden.
+            for index in table.indexes.iter().filter(|index| !index.keys.is_empty()) {
+                add(table.schema, &index.name, Named::Index(table.id, index.id));
+            }
+            self.index_tables.extend(table.indexes.iter().map(|index| (index.id, table.id)));
+        }
+        self.sequences
+            .values()
+            .for_each(|entry| add(entry.value.schema, &entry.value.name, Named::Sequence(entry.value.id)));
+        self.views.values().for_each(|entry| add(entry.value.schema, &entry.value.name, Named::View(entry.value.id)));
+        self.names = names;
+    }
+
+    /// Where the database keeps its data.
+    #[must_use]
+    pub const fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// The version of the catalog as a whole; `None` if the transaction that sees it has changed it.
+    #[must_use]
+    pub const fn stamp(&self) -> Option<Stamp> {
+        self.stamp
+    }
+
+    /// A schema by name.
+    #[must_use]
+    pub fn schema(&self, name: &str) -> Option<&Arc<Schema>> {
+        self.schema_by_id(*self.schema_names.get(name)?)
+    }
+
+    /// A schema by number.
+    #[must_use]
+    pub fn schema_by_id(&self, id: ObjectId) -> Option<&Arc<Schema>> {
+        self.schemas.get(&id).map(|entry| &entry.value)
+    }
+
+    /// Whatever has a name in a schema.
+    #[must_use]
+    pub fn relation(&self, schema: ObjectId, name: &str) -> Option<Relation<'_>> {
+        match *self.names.get(&schema)?.get(name)? {
+            Named::Table(id) => self.table_by_id(id).map(Relation::Table),
+            Named::View(id) => self.view_by_id(id).map(Relation::View),
+            Named::Sequence(id) => self.sequence_by_id(id).map(Relation::Sequence),
+            Named::Index(_, id) => self.index_by_id(id).map(|(table, index)| Relation::Index(table, index)),
+        }
+    }
+
+    /// Whatever has a name in the first schema of `path` that has that name.
+    #[must_use]
+    pub fn resolve(&self, path: &[ObjectId], name: &str) -> Option<Relation<'_>> {
+        path.iter().find_map(|schema| self.relation(*schema, name))
+    }
+
+    /// A table by name.
+    #[must_use]
+    pub fn table(&self, schema: ObjectId, name: &str) -> Option<&Arc<Table>> {
+        match self.relation(schema, name)? {
+            Relation::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// A view by name.
+    #[must_use]
+    pub fn view(&self, schema: ObjectId, name: &str) -> Option<&Arc<View>> {
+        match self.relation(schema, name)? {
+            Relation::View(view) => Some(view),
+            _ => None,
+        }
+    }
+
+    /// A sequence by name.
+    #[must_use]
+    pub fn sequence(&self, schema: ObjectId, name: &str) -> Option<&Arc<Sequence>> {
+        match self.relation(schema, name)? {
+            Relation::Sequence(sequence) => Some(sequence),
+            _ => None,
+        }
+    }
+
+    /// An index by name, and its table.
+    #[must_use]
+    pub fn index(&self, schema: ObjectId, name: &str) -> Option<(&Arc<Table>, &Index)> {
+        match self.relation(schema, name)? {
+            Relation::Index(table, index) => Some((table, index)),
+            _ => None,
+        }
+    }
+
+    /// A table by number.
+    #[must_use]
+    pub fn table_by_id(&self, id: ObjectId) -> Option<&Arc<Table>> {
+        self.tables.get(&id).map(|entry| &entry.value)
+    }
+
+    /// A view by number.
+    #[must_use]
+    pub fn view_by_id(&self, id: ObjectId) -> Option<&Arc<View>> {
+        self.views.get(&id).map(|entry| &entry.value)
+    }
+
+    /// A sequence by number.
+    #[must_use]
+    pub fn sequence_by_id(&self, id: ObjectId) -> Option<&Arc<Sequence>> {
+        self.sequences.get(&id).map(|entry| &entry.value)
+    }
+
+    /// An index by number, and its table.
+    #[must_use]
+    pub fn index_by_id(&self, id: ObjectId) -> Option<(&Arc<Table>, &Index)> {
+        let table = self.table_by_id(*self.index_tables.get(&id)?)?;
+        table.indexes.iter().find(|index| index.id == id).map(|index| (table, index))
+    }
+
+    /// All schemas.
+    pub fn schemas(&self) -> impl Iterator<Item = &Arc<Schema>> {
+        self.schemas.values().map(|entry| &entry.value)
+    }
+
+    /// All tables.
+    pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
+        self.tables.values().map(|entry| &entry.value)
+    }
+
+    /// All views.
+    pub fn views(&self) -> impl Iterator<Item = &Arc<View>> {
+        self.views.values().map(|entry| &entry.value)
+    }
+
+    /// All sequences.
+    pub fn sequences(&self) -> impl Iterator<Item = &Arc<Sequence>> {
+        self.sequences.values().map(|entry| &entry.value)
+    }
+
+    /// The names in a schema, with what has them.
+    pub fn object_names(&self, schema: ObjectId) -> impl Iterator<Item = (&str, Relation<'_>)> {
+        let names = self.names.get(&schema).into_iter().flat_map(BTreeMap::keys);
+        names.filter_map(move |name| Some((name.as_str(), self.relation(schema, name)?)))
+    }
+
+    /// Demands that a table is at commit as it is here: for a statement that touches its data in `partition`.
+    pub fn expect_table<D: Database>(&self, transaction: &mut Transaction<D>, table: ObjectId, partition: PartitionId) {
+        if let Some(stamp) = self.tables.get(&table).and_then(|entry| entry.stamp) {
+            transaction.expect(self.home.stamp(table, partition), stamp);
+        }
+    }
+
+    /// Demands that a view is at commit as it is here: for a statement that reads through it.
+    pub fn expect_view<D: Database>(&self, transaction: &mut Transaction<D>, view: ObjectId) {
+        if let Some(stamp) = self.views.get(&view).and_then(|entry| entry.stamp) {
+            transaction.expect(self.home.record(Kind::View, view), stamp);
+        }
+    }
+
+    /// Demands that a sequence is at commit as it is here: for a statement that takes values from it.
+    pub fn expect_sequence<D: Database>(&self, transaction: &mut Transaction<D>, sequence: ObjectId) {
+        if let Some(stamp) = self.sequences.get(&sequence).and_then(|entry| entry.stamp) {
+            transaction.expect(self.home.record(Kind::Sequence, sequence), stamp);
+        }
+    }
+
+    /// Demands that nothing at all has changed in the catalog: for a statement that did not find a name, or
+    /// shows the catalog itself.
+    pub fn expect_unchanged<D: Database>(&self, transaction: &mut Transaction<D>) {
+        if let Some(stamp) = self.stamp {
+            transaction.expect(self.home.record(Kind::Root, 0), stamp);
+        }
+    }
+}

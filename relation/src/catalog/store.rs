@@ -1,0 +1,100 @@
+//! Reading a database's catalog.
+
+use std::sync::Arc;
+
+use annulus_base::time::Micros;
+use annulus_base::{Key, KeyRange};
+use annulus_replica::store::Stamp;
+use annulus_txn::interface::{Database, Seen, TxnError, When};
+use wincode::SchemaRead;
+use wincode::config::DefaultConfig;
+
+use super::home::{Home, Kind, kind_and_number};
+use super::loaded::{Catalog, Entry, Root};
+use super::record;
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::failure::Outcome;
+
+/// How many records are asked for at once.
+const RECORDS: u32 = 10_000;
+/// How often it is tried to read all of the catalog between two changes.
+const TRIES: usize = 8;
+
+/// Reads the whole catalog of a database at one instant.
+///
+/// # Errors
+/// `3D000` if the database was dropped, `XX001` if a record is damaged, and every [`TxnError`].
+pub async fn load<D: Database>(db: &D, home: Home, when: When, patience: Micros) -> Outcome<Catalog> {
+    for _ in 0..TRIES {
+        if let Some(records) = read_all(db, home, when, patience).await? {
+            return Ok(assemble(home, &records)?);
+        }
+    }
+    Err(TxnError::Conflict(home.record(Kind::Root, 0).key).into())
+}
+
+/// All records, in order; `None` if they changed while they were read.
+async fn read_all<D: Database>(
+    db: &D,
+    home: Home,
+    when: When,
+    patience: Micros,
+) -> Result<Option<Vec<(Key, Seen)>>, TxnError> {
+    let mut rest = Home::all_records();
+    let mut records: Vec<(Key, Seen)> = Vec::new();
+    let mut stretches = 0;
+    while rest.start < rest.end {
+        let range = (home.catalog(), rest.clone(), RECORDS);
+        let Some(found) = db.scan(vec![range], when, patience).await?.into_iter().next() else { break };
+        rest = KeyRange { start: found.range.end, end: rest.end };
+        records.extend(found.rows);
+        stretches += 1;
+    }
+    // Each stretch is of one instant. All of them are if nothing has changed from the first to the last:
+    // every change writes the root.
+    if stretches > 1 && when == When::Latest {
+        let root = home.record(Kind::Root, 0);
+        let now = db.read(vec![root.clone()], when, patience).await?;
+        let then = records.first().filter(|(key, _)| *key == root.key).map_or(Stamp::NONE, |(_, seen)| seen.stamp);
+        if now.first().is_none_or(|now| now.stamp != then) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(records))
+}
+
+fn assemble(home: Home, records: &[(Key, Seen)]) -> SqlResult<Catalog> {
+    let root_key = home.record(Kind::Root, 0).key;
+    let Some(((_, seen), objects)) = records.split_first().filter(|((key, _), _)| *key == root_key) else {
+        return Ok(Catalog::empty(home));
+    };
+    let root: Root = record::decode(&root_key, seen.value.as_deref().unwrap_or_default())?;
+    if root.dropped {
+        return Err(SqlError::new(SqlState::INVALID_CATALOG_NAME, "the database does not exist any more"));
+    }
+    let mut catalog = Catalog::bare(home, root, Some(seen.stamp));
+    for (key, seen) in objects {
+        match kind_and_number(key) {
+            Some((kind, id)) if kind == Kind::Schema as u32 => _ = catalog.schemas.insert(id, entry(key, seen)?),
+            Some((kind, id)) if kind == Kind::Table as u32 => _ = catalog.tables.insert(id, entry(key, seen)?),
+            Some((kind, id)) if kind == Kind::Sequence as u32 => _ = catalog.sequences.insert(id, entry(key, seen)?),
+            Some((kind, id)) if kind == Kind::View as u32 => _ = catalog.views.insert(id, entry(key, seen)?),
+            _ => {
+                return Err(SqlError::new(
+                    SqlState::DATA_CORRUPTED,
+                    format!("there is no record of the catalog at {key}"),
+                ));
+            }
+        }
+    }
+    catalog.index_names();
+    Ok(catalog)
+}
+
+fn entry<'a, T>(key: &Key, seen: &'a Seen) -> SqlResult<Entry<T>>
+where
+    T: SchemaRead<'a, DefaultConfig, Dst = T>,
+{
+    let value = record::decode(key, seen.value.as_deref().unwrap_or_default())?;
+    Ok(Entry { value: Arc::new(value), stamp: Some(seen.stamp) })
+}

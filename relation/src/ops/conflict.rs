@@ -1,0 +1,92 @@
+//! Rows that have a unique key already: for `ON CONFLICT`, and to tell what a commit's conflict was about.
+
+use annulus_base::time::Micros;
+use annulus_txn::interface::{Database, Place, When};
+
+use super::physical::{Physical, Tuple};
+use super::scan::{get, lost};
+use super::write::{Claims, unique_places};
+use super::{Expressions, Surroundings, errors};
+use crate::catalog::Catalog;
+use crate::error::SqlError;
+use crate::failure::Outcome;
+use crate::transaction::Transaction;
+use crate::value::Row;
+
+/// A row that has a unique key that another one would take.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conflicting {
+    /// The row that is there.
+    pub row: Tuple,
+    /// The index whose key it has, by position.
+    pub index: usize,
+}
+
+/// Finds, for each of some rows that are to be inserted, a row that has one of its unique keys in the indexes at
+/// these positions. Rows of the statement itself are not seen: [`super::Writer::has_proposed`] tells.
+///
+/// # Errors
+/// `XX001` if something stored is damaged, and every error of the reads.
+pub async fn conflicting<D: Database, E: Expressions>(
+    transaction: &mut Transaction<D>,
+    around: Surroundings<'_, E>,
+    physical: &Physical,
+    indexes: &[usize],
+    rows: &[Row],
+    patience: Micros,
+) -> Outcome<Vec<Option<Conflicting>>> {
+    let mut asked: Vec<(usize, usize, Place)> = Vec::new();
+    for (position, row) in rows.iter().enumerate() {
+        for index in indexes {
+            let places = unique_places(physical, &[*index], row, around.expressions)?;
+            asked.extend(places.into_iter().map(|place| (position, *index, place)));
+        }
+    }
+    let places: Vec<Place> = asked.iter().map(|(.., place)| place.clone()).collect();
+    let found = get(transaction, around.catalog, physical, &places, patience).await?;
+    // The first index decides, as the rows' order of keys does.
+    let mut first: Vec<Option<(usize, Place)>> = vec![None; rows.len()];
+    for ((position, index, place), value) in asked.into_iter().zip(found) {
+        if let (Some(value), None) = (value, &first[position]) {
+            let row = if index == 0 { place } else { physical.row_of_entry(index, &place.key, &value)? };
+            first[position] = Some((index, row));
+        }
+    }
+    let places: Vec<Place> = first.iter().flatten().map(|(_, place)| place.clone()).collect();
+    let mut records = get(transaction, around.catalog, physical, &places, patience).await?.into_iter();
+    let mut conflicts = Vec::with_capacity(rows.len());
+    for conflict in first {
+        let Some((index, place)) = conflict else {
+            conflicts.push(None);
+            continue;
+        };
+        let Some(record) = records.next().flatten() else { return Err(lost(transaction, &place.key)) };
+        conflicts.push(Some(Conflicting { row: physical.decode(place, &record)?, index }));
+    }
+    Ok(conflicts)
+}
+
+/// Reads the keys again that a transaction had demanded nobody to have, after its commit failed with a conflict: the
+/// violation to tell the client, or nothing if the conflict was about something else and a retry may succeed.
+///
+/// # Errors
+/// Every error of the read.
+pub async fn explain<D: Database>(
+    db: &D,
+    catalog: &Catalog,
+    claims: &Claims,
+    patience: Micros,
+) -> Outcome<Option<SqlError>> {
+    if claims.is_empty() {
+        return Ok(None);
+    }
+    let places: Vec<Place> = claims.0.iter().map(|(place, _)| place.clone()).collect();
+    let found = db.read(places, When::Latest, patience).await?;
+    let taken = claims.0.iter().zip(found).find(|(_, seen)| seen.value.is_some());
+    let violation = |((_, claim), _): (&(Place, super::write::Claim), _)| {
+        let table = catalog.table_by_id(claim.table)?;
+        let index = table.indexes.get(claim.index)?;
+        Some(errors::unique_violation(catalog, table, index, &claim.keys))
+    };
+    Ok(taken.and_then(violation))
+}

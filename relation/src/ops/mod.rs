@@ -1,0 +1,54 @@
+//! Operations on the rows of tables: reading by index, writing with every constraint kept, and filling indexes.
+//!
+//! Promises and invariants:
+//! - A row and all of its index entries change in one transaction.
+//! - Constraints hold at the end of every statement ([`Writer::finish`]), whatever the statement's rows did to each
+//!   other: a statement that shifts unique keys does not fail, where PostgreSQL's may (it checks row by row).
+//! - Whatever is read to decide is validated at commit; whatever is touched validates the table's descriptor.
+//! - Keys are read forward only: who wants another order than an index gives has to sort.
+
+mod conflict;
+mod errors;
+mod fill;
+mod foreign;
+mod physical;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use conflict::{Conflicting, conflicting, explain};
+pub use errors::{not_null_violation, unique_violation};
+pub use fill::{Position, Validation, fill, validate};
+pub use physical::{Physical, RowId, Tuple};
+pub use scan::{Bounds, Cursor, read_rows};
+pub use write::{Checks, Claims, Writer};
+
+use crate::catalog::{Catalog, Table};
+use crate::error::SqlResult;
+use crate::value::{SqlType, Value};
+
+/// Evaluates the expressions that the catalog stores as text. Implemented where SQL is known.
+pub trait Expressions {
+    /// The value of an expression, as one of type `ty`, over a row of a table (in the order of its columns).
+    ///
+    /// # Errors
+    /// What the evaluation fails with.
+    fn eval(&self, table: &Table, expression: &str, ty: &SqlType, row: &[Value]) -> SqlResult<Value>;
+}
+
+/// What operations need to know of the statement that they are part of.
+pub struct Surroundings<'a, E> {
+    /// The catalog that the statement was planned with.
+    pub catalog: &'a Catalog,
+    /// What evaluates stored expressions.
+    pub expressions: &'a E,
+}
+
+impl<E> Clone for Surroundings<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Surroundings<'_, E> {}

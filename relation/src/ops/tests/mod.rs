@@ -1,0 +1,9 @@
+//! Operations over a database in memory, with invariants checked from outside.
+
+mod conflicts;
+mod fills;
+mod foreign;
+mod random;
+mod scans;
+mod world;
+mod writes;

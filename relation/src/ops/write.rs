@@ -1,0 +1,240 @@
+//! Writing rows: a statement's changes are collected, and carried out together at its end.
+//!
+//! A statement may leave a unique key with one row and take it with another. So nothing is written while rows come
+//! in; [`Writer::finish`] knows all of them, and demands of a key that nobody has it only if no row of the statement
+//! has left it. The rows that a foreign key's action changes are part of the same statement.
+
+mod apply;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use annulus_base::limits::MAX_TXN_KEYS;
+use annulus_base::time::Micros;
+use annulus_txn::interface::{Database, Place, TxnError};
+
+pub use apply::Claims;
+pub(super) use apply::{Claim, Footprint};
+
+use super::physical::{Physical, RowId, Tuple};
+use super::{Expressions, Surroundings, errors, foreign};
+use crate::catalog::{Default, ObjectId, Table};
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::failure::Outcome;
+use crate::transaction::Transaction;
+use crate::value::{Row, SqlType, Value};
+
+/// When it is found out that a unique key exists already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checks {
+    /// At the end of the statement: keys are read.
+    AtStatement,
+    /// At commit, without reading: for a transaction of one statement. The commit's conflict is told apart from
+    /// others by [`super::explain`].
+    AtCommit,
+}
+
+/// A row that a statement changes.
+#[derive(Clone, Debug)]
+pub(super) struct Change {
+    pub table: ObjectId,
+    /// As it was before the statement; `None` for a new row.
+    pub old: Option<Tuple>,
+    /// As it will be; `None` for a deleted row.
+    pub new: Option<Tuple>,
+}
+
+/// The writes of one statement.
+pub struct Writer<'a, E> {
+    pub(super) around: Surroundings<'a, E>,
+    checks: Checks,
+    pub(super) tables: BTreeMap<ObjectId, Arc<Physical>>,
+    /// Changed and deleted rows, by where they were before the statement.
+    pub(super) changed: BTreeMap<Place, Change>,
+    /// New rows.
+    pub(super) inserted: Vec<Change>,
+    /// Unique keys of rows that this statement inserted or changed, by place.
+    proposed: BTreeSet<Place>,
+}
+
+impl<'a, E: Expressions> Writer<'a, E> {
+    /// The writes of a statement that has written nothing yet.
+    #[must_use]
+    pub const fn new(around: Surroundings<'a, E>, checks: Checks) -> Self {
+        Self {
+            around,
+            checks,
+            tables: BTreeMap::new(),
+            changed: BTreeMap::new(),
+            inserted: Vec::new(),
+            proposed: BTreeSet::new(),
+        }
+    }
+
+    /// A table, prepared.
+    ///
+    /// # Errors
+    /// `XX001` if the descriptor is damaged or missing.
+    pub fn physical(&mut self, table: ObjectId) -> SqlResult<Arc<Physical>> {
+        if let Some(known) = self.tables.get(&table) {
+            return Ok(Arc::clone(known));
+        }
+        let missing = || SqlError::new(SqlState::DATA_CORRUPTED, format!("the catalog has no table {table}"));
+        let descriptor = self.around.catalog.table_by_id(table).ok_or_else(missing)?;
+        let physical = Arc::new(Physical::new(*self.around.catalog.home(), descriptor)?);
+        self.tables.insert(table, Arc::clone(&physical));
+        Ok(physical)
+    }
+
+    /// Inserts a row; `id` identifies it where the table has no primary key. Generated columns are computed here.
+    /// Returns the row as it will be stored.
+    ///
+    /// # Errors
+    /// `23502` and `23514` if the row is refused, `54000` if a key is too long or there are too many rows.
+    pub fn insert(&mut self, table: ObjectId, row: Row, id: Option<RowId>) -> SqlResult<Row> {
+        let physical = self.physical(table)?;
+        let row = self.completed(&physical, row)?;
+        let place = physical.place_of(&row, id)?;
+        self.propose(&physical, &place, &row)?;
+        let new = Tuple { place, values: row.clone() };
+        self.inserted.push(Change { table, old: None, new: Some(new) });
+        self.check_size()?;
+        Ok(row)
+    }
+
+    /// Changes a row; `None` if this statement has changed it before, which then stands. Generated columns are
+    /// computed here. Returns the row as it will be stored.
+    ///
+    /// # Errors
+    /// As [`Writer::insert`].
+    pub fn update(&mut self, table: ObjectId, old: Tuple, row: Row) -> SqlResult<Option<Row>> {
+        if self.changed.contains_key(&old.place) {
+            return Ok(None);
+        }
+        let physical = self.physical(table)?;
+        let new = self.moved(&physical, &old, row)?;
+        self.propose(&physical, &new.place, &new.values)?;
+        let row = new.values.clone();
+        self.changed.insert(old.place.clone(), Change { table, old: Some(old), new: Some(new) });
+        self.check_size()?;
+        Ok(Some(row))
+    }
+
+    /// Deletes a row; says whether this statement had not changed it before.
+    ///
+    /// # Errors
+    /// `54000` if there are too many rows.
+    pub fn delete(&mut self, table: ObjectId, old: Tuple) -> SqlResult<bool> {
+        if self.changed.contains_key(&old.place) {
+            return Ok(false);
+        }
+        self.physical(table)?;
+        self.changed.insert(old.place.clone(), Change { table, old: Some(old), new: None });
+        self.check_size()?;
+        Ok(true)
+    }
+
+    /// Whether this statement has inserted or changed a row that has the unique key of `row` in one of the
+    /// indexes, given by position.
+    ///
+    /// # Errors
+    /// What the evaluation of an index expression fails with.
+    pub fn has_proposed(&mut self, table: ObjectId, indexes: &[usize], row: &[Value]) -> SqlResult<bool> {
+        let physical = self.physical(table)?;
+        let places = unique_places(&physical, indexes, row, self.around.expressions)?;
+        Ok(places.iter().any(|place| self.proposed.contains(place)))
+    }
+
+    /// Carries the statement out in `transaction`: foreign keys act, constraints are checked, rows and entries
+    /// buffered. What this returns tells a conflict at commit apart, see [`super::explain`].
+    ///
+    /// # Errors
+    /// The violation of a constraint, and every [`TxnError`] of what has to be read.
+    pub async fn finish<D: Database>(mut self, transaction: &mut Transaction<D>, patience: Micros) -> Outcome<Claims> {
+        foreign::act(&mut self, transaction, patience).await?;
+        let checks = self.checks;
+        apply::apply(&self, checks, transaction, patience).await
+    }
+
+    /// The row after a change, at its new place. The hidden id stays.
+    pub(super) fn moved(&self, physical: &Physical, old: &Tuple, row: Row) -> SqlResult<Tuple> {
+        let row = self.completed(physical, row)?;
+        let place = match physical.has_row_id() {
+            true => old.place.clone(),
+            false => physical.row_place(&physical.primary_values(&row))?,
+        };
+        Ok(Tuple { place, values: row })
+    }
+
+    /// The row with its generated columns, if nothing is against it.
+    fn completed(&self, physical: &Physical, mut row: Row) -> SqlResult<Row> {
+        let (table, expressions) = (physical.table(), self.around.expressions);
+        if row.len() != table.columns.len() {
+            let message = format!("a row of \"{}\" has {} values", table.name, row.len());
+            return Err(SqlError::new(SqlState::INTERNAL_ERROR, message));
+        }
+        for (position, column) in table.columns.iter().enumerate() {
+            if let Some(Default::Generated(text)) = &column.default {
+                row[position] = expressions.eval(table, text, &column.ty, &row)?;
+            }
+        }
+        check_row(self.around, table, &row)?;
+        Ok(row)
+    }
+
+    fn propose(&mut self, physical: &Physical, place: &Place, row: &[Value]) -> SqlResult<()> {
+        let secondary: Vec<usize> = (1..physical.indexes.len()).collect();
+        let places = unique_places(physical, &secondary, row, self.around.expressions)?;
+        self.proposed.extend(places);
+        self.proposed.insert(place.clone());
+        Ok(())
+    }
+
+    /// Refuses what no transaction can write, before it takes the memory.
+    pub(super) fn check_size(&self) -> SqlResult<()> {
+        if self.changed.len() + self.inserted.len() > MAX_TXN_KEYS {
+            let message = format!("a statement changes more than {MAX_TXN_KEYS} rows");
+            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).hint("Split it into smaller ones."));
+        }
+        Ok(())
+    }
+}
+
+/// The places of a row's unique keys in some indexes.
+pub(super) fn unique_places<E: Expressions>(
+    physical: &Physical,
+    indexes: &[usize],
+    row: &[Value],
+    expressions: &E,
+) -> SqlResult<Vec<Place>> {
+    let mut places = Vec::new();
+    for index in indexes {
+        if *index == 0 {
+            if !physical.has_row_id() {
+                places.push(physical.row_place(&physical.primary_values(row))?);
+            }
+        } else if physical.indexes[*index].index.unique {
+            places.extend(physical.unique_place(*index, row, expressions)?);
+        }
+    }
+    Ok(places)
+}
+
+/// Refuses NULL where there must be none, and rows for which a check is false.
+fn check_row<E: Expressions>(around: Surroundings<'_, E>, table: &Table, row: &[Value]) -> SqlResult<()> {
+    let refused = table.columns.iter().zip(row).find(|(column, value)| column.not_null && value.is_null());
+    if let Some((column, _)) = refused {
+        return Err(errors::not_null_violation(around.catalog, table, &column.name, row));
+    }
+    for check in &table.checks {
+        if around.expressions.eval(table, &check.expression, &SqlType::Bool, row)? == Value::Bool(false) {
+            return Err(errors::check_violation(around.catalog, table, check, row));
+        }
+    }
+    Ok(())
+}
+
+/// A limit of the transaction that would be exceeded.
+pub(super) fn too_many_keys() -> TxnError {
+    TxnError::Limit(format!("a statement writes more than {MAX_TXN_KEYS} rows and index entries; split it"))
+}

@@ -1,0 +1,190 @@
+//! The end of a statement: what its rows take and leave is checked, and buffered.
+
+use std::collections::BTreeMap;
+
+use annulus_base::limits::MAX_TXN_KEYS;
+use annulus_base::time::Micros;
+use annulus_txn::interface::{Database, Place};
+use bytes::Bytes;
+
+use super::{Change, Checks, Writer, too_many_keys};
+use crate::catalog::ObjectId;
+use crate::error::SqlResult;
+use crate::failure::Outcome;
+use crate::ops::physical::Physical;
+use crate::ops::{Expressions, errors, foreign};
+use crate::transaction::Transaction;
+use crate::value::Row;
+
+/// A place that a row takes.
+#[derive(Clone, Debug)]
+pub(in crate::ops) struct Claim {
+    pub table: ObjectId,
+    /// The index, by position; 0 is the row itself.
+    pub index: usize,
+    /// The values of its keys.
+    pub keys: Row,
+    value: Bytes,
+    /// Whether nobody else may have it.
+    exclusive: bool,
+}
+
+/// What a statement takes and leaves.
+#[derive(Debug, Default)]
+pub(in crate::ops) struct Footprint {
+    pub taken: BTreeMap<Place, Claim>,
+    /// With what an index entry held there.
+    pub left: BTreeMap<Place, Option<Bytes>>,
+}
+
+/// The unique keys that a statement demanded nobody to have, without having read them.
+#[derive(Clone, Debug, Default)]
+pub struct Claims(pub(in crate::ops) Vec<(Place, Claim)>);
+
+impl Claims {
+    /// Takes the claims of another statement of the same transaction in.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+pub(super) async fn apply<D: Database, E: Expressions>(
+    writer: &Writer<'_, E>,
+    checks: Checks,
+    transaction: &mut Transaction<D>,
+    patience: Micros,
+) -> Outcome<Claims> {
+    let footprint = footprint(writer)?;
+    if footprint.taken.len() + footprint.left.len() > MAX_TXN_KEYS {
+        return Err(too_many_keys().into());
+    }
+    let claims = check_unique(writer, &footprint, checks, transaction, patience).await?;
+    foreign::check_parents(writer, &footprint, transaction, patience).await?;
+    write(writer, footprint, transaction);
+    Ok(claims)
+}
+
+/// Buffers what changes: entries that stay as they are need no write.
+fn write<D: Database, E>(writer: &Writer<'_, E>, footprint: Footprint, transaction: &mut Transaction<D>) {
+    let Footprint { taken, left } = footprint;
+    let catalog = writer.around.catalog;
+    for change in writer.changed.values() {
+        let old = change.old.iter().map(|old| old.place.partition);
+        old.for_each(|partition| catalog.expect_table(transaction, change.table, partition));
+    }
+    for place in left.keys().filter(|place| !taken.contains_key(*place)) {
+        transaction.delete(place.clone());
+    }
+    for (place, claim) in taken {
+        let stays = left.get(&place).is_some_and(|old| old.as_ref() == Some(&claim.value));
+        if !stays {
+            catalog.expect_table(transaction, claim.table, place.partition);
+            transaction.put(place, claim.value);
+        }
+    }
+}
+
+/// All places that the statement's rows take and leave.
+fn footprint<E: Expressions>(writer: &Writer<'_, E>) -> SqlResult<Footprint> {
+    let mut footprint = Footprint::default();
+    for change in writer.changed.values().chain(&writer.inserted) {
+        let Some(physical) = writer.tables.get(&change.table) else { continue };
+        footprint.leave(physical, change, writer)?;
+        footprint.take(physical, change, writer)?;
+    }
+    Ok(footprint)
+}
+
+impl Footprint {
+    fn leave<E: Expressions>(&mut self, physical: &Physical, change: &Change, writer: &Writer<'_, E>) -> SqlResult<()> {
+        let Some(old) = &change.old else { return Ok(()) };
+        for index in 1..physical.indexes.len() {
+            let entry = physical.entry(index, &old.place, &old.values, writer.around.expressions)?;
+            self.left.extend(entry.map(|entry| (entry.place, Some(entry.value))));
+        }
+        self.left.insert(old.place.clone(), None);
+        Ok(())
+    }
+
+    fn take<E: Expressions>(&mut self, physical: &Physical, change: &Change, writer: &Writer<'_, E>) -> SqlResult<()> {
+        let Some(new) = &change.new else { return Ok(()) };
+        let primary = Claim {
+            table: change.table,
+            index: 0,
+            keys: physical.primary_values(&new.values),
+            value: physical.encode(&new.values),
+            exclusive: !physical.has_row_id(),
+        };
+        self.claim(new.place.clone(), primary, physical, writer)?;
+        for index in 1..physical.indexes.len() {
+            let entry = physical.entry(index, &new.place, &new.values, writer.around.expressions)?;
+            let Some(entry) = entry else { continue };
+            let (keys, value, exclusive) = (entry.keys, entry.value, entry.exclusive);
+            self.claim(entry.place, Claim { table: change.table, index, keys, value, exclusive }, physical, writer)?;
+        }
+        Ok(())
+    }
+
+    /// Two rows of the statement cannot take the same place.
+    fn claim<E>(&mut self, place: Place, claim: Claim, physical: &Physical, writer: &Writer<'_, E>) -> SqlResult<()> {
+        if let Some(other) = self.taken.insert(place, claim) {
+            return Err(violation(writer, physical, &other));
+        }
+        Ok(())
+    }
+}
+
+fn violation<E>(writer: &Writer<'_, E>, physical: &Physical, claim: &Claim) -> crate::SqlError {
+    let index = &physical.indexes[claim.index].index;
+    errors::unique_violation(writer.around.catalog, physical.table(), index, &claim.keys)
+}
+
+/// Unique keys that rows take, and no row of the statement has left, must be nobody's.
+async fn check_unique<D: Database, E: Expressions>(
+    writer: &Writer<'_, E>,
+    footprint: &Footprint,
+    checks: Checks,
+    transaction: &mut Transaction<D>,
+    patience: Micros,
+) -> Outcome<Claims> {
+    let demanded =
+        footprint.taken.iter().filter(|(place, claim)| claim.exclusive && !footprint.left.contains_key(*place));
+    let mut unread: Vec<(Place, Claim)> = Vec::new();
+    for (place, claim) in demanded {
+        match transaction.peek(place) {
+            // Written by an earlier statement of the transaction.
+            Some(Some(_)) => return Err(writer.violation(claim)?.into()),
+            Some(None) => {}
+            None => unread.push((place.clone(), claim.clone())),
+        }
+    }
+    for (place, claim) in &unread {
+        writer.around.catalog.expect_table(transaction, claim.table, place.partition);
+    }
+    if checks == Checks::AtCommit {
+        unread.iter().for_each(|(place, _)| transaction.expect_absent(place.clone()));
+        return Ok(Claims(unread));
+    }
+    if !unread.is_empty() {
+        let places: Vec<Place> = unread.iter().map(|(place, _)| place.clone()).collect();
+        let found = transaction.get(&places, patience).await?;
+        if let Some(((_, claim), _)) = unread.iter().zip(found).find(|(_, found)| found.is_some()) {
+            return Err(writer.violation(claim)?.into());
+        }
+    }
+    Ok(Claims::default())
+}
+
+impl<E: Expressions> Writer<'_, E> {
+    fn violation(&self, claim: &Claim) -> SqlResult<crate::SqlError> {
+        let missing = || crate::SqlError::new(crate::error::SqlState::INTERNAL_ERROR, "a claim on an unknown table");
+        let physical = self.tables.get(&claim.table).ok_or_else(missing)?;
+        Ok(violation(self, physical, claim))
+    }
+}

@@ -1,0 +1,82 @@
+//! Types in stored descriptors: the object identifier and the modifiers, as PostgreSQL has them.
+//!
+//! Written by hand because the derived form of a type that contains itself does not compile.
+
+use std::mem::MaybeUninit;
+
+use wincode::config::ConfigCore;
+use wincode::error::{ReadError, ReadResult, WriteResult};
+use wincode::io::{Reader, Writer};
+use wincode::{SchemaRead, SchemaWrite};
+
+use super::SqlType;
+
+/// Object identifier and modifiers.
+type Stored = (u32, i32);
+
+fn stored(ty: &SqlType) -> Stored {
+    match ty {
+        SqlType::Array(element) => (element.array_oid(), element.typmod()),
+        ty => (ty.oid(), ty.typmod()),
+    }
+}
+
+// SAFETY: `TYPE_META` is the default, and `size_of` and `write` are those of one and the same tuple.
+#[expect(unsafe_code, reason = "the trait is declared unsafe; nothing unsafe is done")]
+unsafe impl<C: ConfigCore> SchemaWrite<C> for SqlType
+where
+    Stored: SchemaWrite<C, Src = Stored>,
+{
+    type Src = Self;
+
+    fn size_of(src: &Self) -> WriteResult<usize> {
+        Stored::size_of(&stored(src))
+    }
+
+    fn write(writer: impl Writer, src: &Self) -> WriteResult<()> {
+        Stored::write(writer, &stored(src))
+    }
+}
+
+// SAFETY: `TYPE_META` is the default, and `dst` is written exactly where `Ok` is returned.
+#[expect(unsafe_code, reason = "the trait is declared unsafe; nothing unsafe is done")]
+unsafe impl<'de, C: ConfigCore> SchemaRead<'de, C> for SqlType
+where
+    Stored: SchemaRead<'de, C, Dst = Stored>,
+{
+    type Dst = Self;
+
+    fn read(reader: impl Reader<'de>, dst: &mut MaybeUninit<Self>) -> ReadResult<()> {
+        let (oid, typmod) = Stored::get(reader)?;
+        dst.write(Self::from_oid_typmod(oid, typmod).ok_or(ReadError::Custom("there is no such type"))?);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_come_back() {
+        let all = [
+            SqlType::Int4,
+            SqlType::Numeric(None),
+            SqlType::Numeric(Some((1_000, -3))),
+            SqlType::Varchar(Some(10)),
+            SqlType::Varchar(None),
+            SqlType::Char(1),
+            SqlType::Timestamptz,
+            SqlType::Jsonb,
+            SqlType::Regclass,
+            SqlType::Varchar(Some(3)).array(),
+            SqlType::Uuid.array(),
+        ];
+        for ty in all {
+            let bytes = wincode::serialize(&ty).unwrap();
+            assert_eq!(bytes.len(), 8);
+            assert_eq!(wincode::deserialize_exact::<SqlType>(&bytes).unwrap(), ty);
+        }
+        assert!(wincode::deserialize_exact::<SqlType>(&[0xff; 8]).is_err());
+    }
+}
