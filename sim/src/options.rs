@@ -95,6 +95,8 @@ pub struct Options {
     pub dynamic: bool,
     /// Whether the clients' transactions are run by `relation/`.
     pub relational: bool,
+    /// Number of slots of their database.
+    pub slots: u16,
     /// Protocol settings of every node.
     pub settings: Settings,
     /// The network.
@@ -133,6 +135,7 @@ impl Options {
             partitions: *rng.pick(&[1, 1, 2, 2, 3, 5]).unwrap_or(&1),
             dynamic: false,
             relational: false,
+            slots: 1,
             settings: settings(rng),
             network: network(rng, calm),
             disk: DiskOptions { sync: (20, rng.between(100, 5_000)), checkpoint_every: duration(rng, 300, 10_000) },

@@ -55,8 +55,7 @@ impl Scenario {
 }
 
 /// Every scenario.
-pub const ALL: [&Scenario; 8] =
-    [&SWARM, &SKEWED, &REPEATS, &LAGGARDS, &HASTY, &FORGETFUL, &DYNAMIC, &RELATIONAL];
+pub const ALL: [&Scenario; 8] = [&SWARM, &SKEWED, &REPEATS, &LAGGARDS, &HASTY, &FORGETFUL, &DYNAMIC, &RELATIONAL];
 
 /// No bias.
 pub const SWARM: Scenario = Scenario { name: "swarm", about: "no bias", tune: |_, _| {} };
@@ -182,7 +181,8 @@ pub const RELATIONAL: Scenario = Scenario {
     tune: |options, rng| {
         options.relational = true;
         options.dynamic = rng.one_in(2);
-        options.partitions = rng.between(1, 4) as u16;
+        options.partitions = rng.between(1, 3) as u16;
+        options.slots = *rng.pick(&[1, 1, 2, 4]).unwrap_or(&1);
         options.work.keys = rng.between(1, 8);
         options.work.pause = rng.between(1, 50) * MILLISECOND;
     },

@@ -12,11 +12,24 @@ use annulus_base::{KeyRange, PartitionId, Timestamp, TxnId};
 use annulus_txn::interface::{Commit, Committed, Database, Fate, Place, Seen, SeenRange, TxnError, When};
 use annulus_txn::member::{Reply, Request};
 
+/// A request of a session.
+#[derive(Debug)]
+pub struct Asked {
+    /// What it is answered under.
+    pub number: u64,
+    /// The request.
+    pub request: Request,
+    /// How long it may take.
+    pub patience: Micros,
+    /// It is not part of the session's transaction.
+    pub aside: bool,
+}
+
 /// Something that a session wants of its node.
 #[derive(Debug)]
 pub enum Ask {
-    /// A request, to be answered under its number.
-    Request(u64, Request, Micros),
+    /// A request.
+    Request(Asked),
     /// The answer to a request is not wanted any more.
     Cancel(u64),
     /// Soft locks are dropped.
@@ -24,52 +37,56 @@ pub enum Ask {
 }
 
 /// One session's way to its node. Clones are the same one.
-#[derive(Clone, Debug)]
-pub struct SimDatabase(Rc<RefCell<Line>>);
+#[derive(Clone, Debug, Default)]
+pub struct SimDatabase {
+    line: Rc<RefCell<Line>>,
+    aside: bool,
+}
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Line {
-    /// The latest reading of the node's clock.
-    clock: Timestamp,
+    /// Readings of the node's clock that nobody else has, the earliest last.
+    readings: Vec<Timestamp>,
+    latest: Timestamp,
     asked: Vec<Ask>,
     answers: BTreeMap<u64, Reply>,
     requests: u64,
 }
 
 impl SimDatabase {
-    /// A way to a node whose clock shows `clock`.
+    /// The same way, for what is not part of the session's transaction.
     #[must_use]
-    pub fn new(clock: Timestamp) -> Self {
-        Self(Rc::new(RefCell::new(Line { clock, asked: Vec::new(), answers: BTreeMap::new(), requests: 0 })))
+    pub fn aside(&self) -> Self {
+        Self { aside: true, ..self.clone() }
     }
 
-    /// The node's clock was read.
-    pub fn set_clock(&self, clock: Timestamp) {
-        let mut line = self.0.borrow_mut();
-        line.clock = line.clock.max(clock);
+    /// The node's clock was read, some times one after the other.
+    pub fn set_clock(&self, mut readings: Vec<Timestamp>) {
+        readings.reverse();
+        self.line.borrow_mut().readings = readings;
     }
 
     /// What was asked since the last time.
     #[must_use]
     pub fn take_asked(&self) -> Vec<Ask> {
-        std::mem::take(&mut self.0.borrow_mut().asked)
+        std::mem::take(&mut self.line.borrow_mut().asked)
     }
 
     /// The node answers a request.
     pub fn answer(&self, number: u64, reply: Reply) {
-        self.0.borrow_mut().answers.insert(number, reply);
+        self.line.borrow_mut().answers.insert(number, reply);
     }
 
     async fn ask(&self, request: Request, patience: Micros) -> Reply {
         let number = {
-            let mut line = self.0.borrow_mut();
+            let mut line = self.line.borrow_mut();
             line.requests += 1;
             let number = line.requests;
-            line.asked.push(Ask::Request(number, request, patience));
+            line.asked.push(Ask::Request(Asked { number, request, patience, aside: self.aside }));
             number
         };
-        let mut open = Open { line: self, number: Some(number) };
-        poll_fn(|_| match self.0.borrow_mut().answers.remove(&number) {
+        let mut open = Open { database: self, number: Some(number) };
+        poll_fn(|_| match self.line.borrow_mut().answers.remove(&number) {
             Some(reply) => {
                 open.number = None;
                 Poll::Ready(reply)
@@ -82,14 +99,14 @@ impl SimDatabase {
 
 /// Cancels the request when its future is dropped early.
 struct Open<'a> {
-    line: &'a SimDatabase,
+    database: &'a SimDatabase,
     number: Option<u64>,
 }
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
         if let Some(number) = self.number {
-            self.line.0.borrow_mut().asked.push(Ask::Cancel(number));
+            self.database.line.borrow_mut().asked.push(Ask::Cancel(number));
         }
     }
 }
@@ -105,9 +122,9 @@ macro_rules! expect_reply {
 
 impl Database for SimDatabase {
     fn begin(&self) -> Timestamp {
-        let mut line = self.0.borrow_mut();
-        line.clock = line.clock.next();
-        line.clock
+        let mut line = self.line.borrow_mut();
+        line.latest = line.readings.pop().unwrap_or_else(|| line.latest.next());
+        line.latest
     }
 
     async fn read(&self, keys: Vec<Place>, when: When, patience: Micros) -> Result<Vec<Seen>, TxnError> {
@@ -134,7 +151,7 @@ impl Database for SimDatabase {
     }
 
     fn unlock(&self, txn: TxnId, keys: &[Place]) {
-        self.0.borrow_mut().asked.push(Ask::Unlock(txn, keys.to_vec()));
+        self.line.borrow_mut().asked.push(Ask::Unlock(txn, keys.to_vec()));
     }
 
     async fn commit(

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::task::{Context, Poll, Waker};
 
 use annulus_base::id::TxnRef;
-use annulus_base::time::Micros;
 use annulus_base::{ErrorClass, Timestamp};
 use annulus_replica::store::Stamp;
 use annulus_txn::interface::{Database, Fate, Place, RangeCheck, TxnError};
@@ -14,7 +13,8 @@ use annulus_txn::member::{ClientId, Input, Reply, Request};
 use super::clients::{Answer, Asked};
 use super::{Phase, World};
 use crate::history::{Call, EntryId, Outcome};
-use crate::relational::line::{Ask, SimDatabase};
+use crate::relational::line::{self, Ask, SimDatabase};
+use crate::relational::tables;
 use crate::relational::work::Work;
 use crate::relational::{End, Running};
 use crate::violation::{Verdict, Violation, wrong};
@@ -30,6 +30,17 @@ pub(super) struct Job {
     open: Option<(EntryId, TxnRef)>,
 }
 
+/// Readings of a node's clock that a session is given each time that it goes on.
+const READINGS: usize = 4;
+
+/// A request of a session that was not answered.
+#[derive(Debug)]
+struct Open {
+    number: u64,
+    entry: Option<EntryId>,
+    aside: bool,
+}
+
 /// A try of a job, on one node.
 struct Session {
     node: usize,
@@ -41,8 +52,8 @@ struct Session {
     ranges: Vec<RangeCheck>,
     /// Its last commit.
     commit: Option<EntryId>,
-    /// Requests that were not answered, each with its number there and its entry.
-    asked: BTreeMap<ClientId, (u64, Option<EntryId>)>,
+    /// Requests that were not answered.
+    asked: BTreeMap<ClientId, Open>,
 }
 
 impl std::fmt::Debug for Session {
@@ -69,33 +80,32 @@ impl World {
     }
 
     fn next_work(&mut self, client: usize) -> Option<Work> {
-        let (low, high) = self.options.work.patience;
-        let patience = self.rng.between(low, high.max(low));
         match self.phase {
             Phase::Faults | Phase::Healed => {
                 let node = self.any_node();
                 let past = self.snapshot_at(node);
-                Some(Work::random(&self.layout, past, patience, &mut self.rng))
+                Some(Work::random(&self.layout, past, &mut self.rng))
             }
             Phase::Final if client == 0 => self.errands.pop_front(),
             _ => None,
         }
     }
 
-    /// What is done in the end: everything is read once more.
-    pub(super) fn last_errands(&self) -> Vec<Work> {
-        vec![Work::everything(&self.layout, self.options.work.patience.1)]
-    }
-
     fn try_job(&mut self, client: usize) -> Verdict {
         let node = self.any_node();
+        let (low, high) = self.options.work.patience;
+        let patience = self.rng.between(low, high.max(low));
         let Some(job) = &mut self.clients[client].job else { return Ok(()) };
         job.tries += 1;
-        let Some(clock) = self.nodes[node].begin(self.time) else { return self.try_job_again(client) };
-        let db = SimDatabase::new(clock);
+        if self.nodes[node].member().is_none() {
+            return self.try_job_again(client);
+        }
+        let db = SimDatabase::default();
+        let (cached, home) = (self.cached[node].clone(), self.home);
+        let session = tables::Session { db: db.clone(), cached, home, start: job.start, patience };
         let future: Running = match job.open {
-            Some((_, txn)) => Box::pin(settle(db.clone(), txn, self.options.work.patience.1)),
-            None => Box::pin(job.work.clone().run(db.clone(), job.start)),
+            Some((_, txn)) => Box::pin(settle(session, txn)),
+            None => Box::pin(job.work.clone().run(session)),
         };
         let together = self.history.invoke(client, Call::Together, self.time);
         let (reads, ranges, asked) = (Vec::new(), Vec::new(), BTreeMap::new());
@@ -105,11 +115,10 @@ impl World {
 
     /// Lets a session go on as far as it can, and does what it asks for.
     fn poll_job(&mut self, client: usize) -> Verdict {
-        let Some(job) = &mut self.clients[client].job else { return Ok(()) };
-        let Some(session) = &mut job.session else { return Ok(()) };
-        if let Some(clock) = self.nodes[session.node].begin(self.time) {
-            session.db.set_clock(clock);
-        }
+        let Some(node) = self.session(client).map(|session| session.node) else { return Ok(()) };
+        let readings = (0..READINGS).filter_map(|_| self.reading(node)).collect();
+        let Some(session) = self.session(client) else { return Ok(()) };
+        session.db.set_clock(readings);
         let polled = session.future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         self.carry_out(client)?;
         match polled {
@@ -118,12 +127,22 @@ impl World {
         }
     }
 
+    /// A reading of a node's clock that is nobody's start time.
+    fn reading(&mut self, node: usize) -> Option<Timestamp> {
+        loop {
+            let reading = self.nodes[node].begin(self.time)?;
+            if self.starts.insert(reading) {
+                return Some(reading);
+            }
+        }
+    }
+
     fn carry_out(&mut self, client: usize) -> Verdict {
         let Some(session) = self.session(client) else { return Ok(()) };
         let (node, asks) = (session.node, session.db.take_asked());
         for ask in asks {
             match ask {
-                Ask::Request(number, request, patience) => self.job_asks(client, number, request, patience),
+                Ask::Request(asked) => self.job_asks(client, asked),
                 Ask::Unlock(txn, places) => self.step(node, Input::Unlock(txn, places))?,
                 Ask::Cancel(number) => self.job_cancels(client, number)?,
             }
@@ -135,7 +154,8 @@ impl World {
         self.clients[client].job.as_mut()?.session.as_mut()
     }
 
-    fn job_asks(&mut self, client: usize, number: u64, request: Request, patience: Micros) {
+    fn job_asks(&mut self, client: usize, asked: line::Asked) {
+        let line::Asked { number, request, patience, aside } = asked;
         let call = match &request {
             Request::Read(keys, when) => Some(Call::Read(keys.clone(), *when)),
             Request::Scan(_, when) => Some(Call::Scan(*when)),
@@ -150,31 +170,31 @@ impl World {
         let outcome_of = if let Request::Outcome(txn) = &request { Some(txn.id) } else { None };
         let id = self.post_request(client, node, request, patience, Asked { entry: commit, outcome_of });
         if let Some(session) = self.session(client) {
-            session.asked.insert(id, (number, entry));
+            session.asked.insert(id, Open { number, entry, aside });
         }
     }
 
     fn job_cancels(&mut self, client: usize, number: u64) -> Verdict {
         let Some(session) = self.session(client) else { return Ok(()) };
-        let id = session.asked.iter().find(|(_, (asked, _))| *asked == number).map(|(id, _)| *id);
+        let id = session.asked.iter().find(|(_, open)| open.number == number).map(|(id, _)| *id);
         id.map_or(Ok(()), |id| self.cancel(id))
     }
 
     /// An answer has come for the session of a client, if that is still there.
     pub(super) fn job_answered(&mut self, client: usize, id: ClientId, answer: Answer) -> Verdict {
-        let Some((number, entry)) = self.session(client).and_then(|session| session.asked.remove(&id)) else {
+        let Some(open) = self.session(client).and_then(|session| session.asked.remove(&id)) else {
             return Ok(());
         };
         let Answer::Reply(reply) = answer else { return self.job_done(client) };
-        self.learn(client, entry, &reply)?;
+        self.learn(client, &open, &reply)?;
         if let Some(session) = self.session(client) {
-            session.db.answer(number, reply);
+            session.db.answer(open.number, reply);
         }
         self.poll_job(client)
     }
 
     /// Writes down what an answer says.
-    fn learn(&mut self, client: usize, entry: Option<EntryId>, reply: &Reply) -> Verdict {
+    fn learn(&mut self, client: usize, open: &Open, reply: &Reply) -> Verdict {
         let outcome = match reply {
             Reply::Read(Ok(seen)) => Outcome::Read(seen.clone()),
             Reply::Scan(Ok(ranges)) => Outcome::Scanned(ranges.clone()),
@@ -190,9 +210,9 @@ impl World {
                 Outcome::Failed
             }
         };
-        let Some(entry) = entry else { return Ok(()) };
+        let Some(entry) = open.entry else { return Ok(()) };
         let keys = if let Call::Read(keys, _) = &self.history.get(entry).call { keys.clone() } else { Vec::new() };
-        if let Some(session) = self.session(client) {
+        if let Some(session) = self.session(client).filter(|_| !open.aside) {
             match &outcome {
                 Outcome::Read(seen) => {
                     session.reads.extend(keys.into_iter().zip(seen.iter().map(|seen| seen.stamp)));
@@ -210,12 +230,13 @@ impl World {
         let Some(job) = &mut self.clients[client].job else { return Ok(()) };
         let Some(session) = job.session.take() else { return Ok(()) };
         match end {
-            End::ReadOnly => {
+            End::Saw => {
                 let saw = Outcome::Saw(session.reads, session.ranges);
                 self.history.end(session.together, saw, self.time);
                 self.job_done(client)
             }
-            End::Committed | End::Past => self.job_done(client),
+            End::Apart => self.job_done(client),
+            End::Broken(what) => wrong(format!("client {client}, {:?}: {what}", job.work)),
             End::Failed(TxnError::Unknown(txn)) => {
                 job.open = session.commit.map(|entry| (entry, txn));
                 job.tries = 0;
@@ -288,6 +309,6 @@ impl World {
 }
 
 /// Asks what became of a transaction.
-async fn settle(db: SimDatabase, txn: TxnRef, patience: Micros) -> End {
-    End::Told(db.outcome(txn, patience).await)
+async fn settle(session: tables::Session, txn: TxnRef) -> End {
+    End::Told(session.db.outcome(txn, session.patience).await)
 }

@@ -12,6 +12,7 @@ use super::drive::index;
 use super::{Event, Phase, World};
 use crate::describe;
 use crate::history::{Call, Outcome};
+use crate::relational::work::Work;
 use crate::violation::{Verdict, wrong};
 
 /// How often the state of things is looked at in the end.
@@ -50,7 +51,7 @@ impl World {
             Phase::Finishing if idle => {
                 self.phase = Phase::Final;
                 match self.options.relational {
-                    true => self.errands = self.last_errands().into(),
+                    true => self.errands = Work::last(&self.layout).into(),
                     false => self.script = self.last_script().into(),
                 }
                 self.queue.push(self.time, Event::Client { client: 0, life: self.first_life() });
