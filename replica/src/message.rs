@@ -107,6 +107,9 @@ pub struct Answer {
     pub keys: Vec<Found>,
     /// One per range asked.
     pub ranges: Vec<RangeFound>,
+    /// No transaction that this replica has voted for has a higher timestamp. So a reading above that of a
+    /// majority is above every transaction that was acknowledged before they answered.
+    pub highest: Timestamp,
 }
 
 /// What a replica found in a range.

@@ -131,7 +131,8 @@ impl Replica {
         detail: Detail,
         store: &mut dyn Store,
     ) -> StoreResult<Result<Answer, Refusal>> {
-        let mut answer = Answer::default();
+        let highest = self.highest.max(self.fence.floor());
+        let mut answer = Answer { highest, ..Answer::default() };
         let mut bytes = 0;
         let most = if set.ranges.is_empty() { MAX_READ_BYTES } else { STRETCH_BYTES };
         for key in &set.keys {

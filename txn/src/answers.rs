@@ -137,7 +137,7 @@ mod tests {
 
     fn range(end: &str, rows: Vec<Found>) -> Answer {
         let range = KeyRange { start: key("a"), end: key(end) };
-        Answer { keys: Vec::new(), ranges: vec![RangeFound { range, found: rows }] }
+        Answer { keys: Vec::new(), ranges: vec![RangeFound { range, found: rows }], ..Answer::default() }
     }
 
     #[test]
@@ -168,7 +168,7 @@ mod tests {
     fn answers_of_another_form_do_not_fit() {
         let set = ReadSet { keys: vec![key("a")], ranges: vec![] };
         assert!(!fits(&Answer::default(), &set));
-        assert!(!fits(&Answer { keys: vec![found("b", 1)], ranges: vec![] }, &set));
-        assert!(fits(&Answer { keys: vec![found("a", 1)], ranges: vec![] }, &set));
+        assert!(!fits(&Answer { keys: vec![found("b", 1)], ranges: vec![], ..Answer::default() }, &set));
+        assert!(fits(&Answer { keys: vec![found("a", 1)], ranges: vec![], ..Answer::default() }, &set));
     }
 }

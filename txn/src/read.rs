@@ -79,6 +79,19 @@ pub(crate) fn too_large(partition: PartitionId) -> TxnError {
     ))
 }
 
+/// Moves this node's clock above what a replica has voted for, so that a snapshot begun after a read of the
+/// newest versions includes all that was acknowledged before. A correct replica is never further ahead than the
+/// two clocks may be together.
+fn catch_up(answer: Answer, common: &mut Common) -> Result<Answer, Refusal> {
+    let here = Timestamp::from_micros(common.now.wall);
+    let reach = common.now.wall.saturating_add(common.settings.max_clock_drift.saturating_mul(2));
+    if answer.highest.micros() > reach {
+        return Err(Refusal::ClockDrift { asked: answer.highest, here });
+    }
+    common.clock.observe(answer.highest);
+    Ok(answer)
+}
+
 /// A read under way.
 #[derive(Debug)]
 pub(crate) struct ReadOp {
@@ -227,6 +240,7 @@ impl ReadOp {
         if !answer.as_ref().is_ok_and(|answer| answers::fits(answer, &part.set)) && answer.is_ok() {
             return Progress::Waiting;
         }
+        let answer = answer.and_then(|answer| catch_up(answer, common));
         match answer {
             Ok(answer) if matches!(part.phase, Phase::Asking | Phase::Gathering) => {
                 part.refused.remove(&from);

@@ -10,7 +10,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::numeric;
 use crate::catalog::IndexKey;
-use crate::error::{SqlError, SqlResult};
+use crate::error::{SqlError, SqlResult, SqlState};
 use crate::value::{Interval, SqlType, Value};
 
 /// Markers of a field; ordered.
@@ -66,6 +66,49 @@ pub fn is_exact(ty: &SqlType) -> bool {
         SqlType::Float4 | SqlType::Float8 | SqlType::Numeric(_) | SqlType::Interval => false,
         SqlType::Array(element) => is_exact(element),
         ty => is_keyable(ty),
+    }
+}
+
+/// Refuses a value that is not of a type: its bytes would mean something else there.
+///
+/// # Errors
+/// `XX000`, because whoever made the value should have cast it.
+pub fn check_type(value: &Value, ty: &SqlType) -> SqlResult<()> {
+    if is_of_type(value, ty) {
+        return Ok(());
+    }
+    let message = format!("a value of another type where one of type {} is stored", ty.name());
+    Err(SqlError::new(SqlState::INTERNAL_ERROR, message))
+}
+
+fn is_of_type(value: &Value, ty: &SqlType) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(_) => *ty == SqlType::Bool,
+        Value::Int2(_) => *ty == SqlType::Int2,
+        Value::Int4(_) => *ty == SqlType::Int4,
+        Value::Int8(_) => *ty == SqlType::Int8,
+        Value::Float4(_) => *ty == SqlType::Float4,
+        Value::Float8(_) => *ty == SqlType::Float8,
+        Value::Numeric(_) => matches!(ty, SqlType::Numeric(_)),
+        Value::Text(_) => {
+            matches!(ty, SqlType::Text | SqlType::Varchar(_) | SqlType::Char(_) | SqlType::Name | SqlType::InternalChar)
+        }
+        Value::Bytea(_) => *ty == SqlType::Bytea,
+        Value::Date(_) => *ty == SqlType::Date,
+        Value::Time(_) => *ty == SqlType::Time,
+        Value::Timestamp(_) => *ty == SqlType::Timestamp,
+        Value::Timestamptz(_) => *ty == SqlType::Timestamptz,
+        Value::Interval(_) => *ty == SqlType::Interval,
+        Value::Uuid(_) => *ty == SqlType::Uuid,
+        Value::Json(_) => *ty == SqlType::Json,
+        Value::Jsonb(_) => *ty == SqlType::Jsonb,
+        Value::Array(elements) => {
+            matches!(ty, SqlType::Array(element) if elements.iter().all(|value| is_of_type(value, element)))
+        }
+        Value::Oid(_) => {
+            matches!(ty, SqlType::Oid | SqlType::Regclass | SqlType::Regtype | SqlType::Regproc | SqlType::Regnamespace)
+        }
     }
 }
 

@@ -10,5 +10,5 @@ pub mod row;
 pub(crate) mod samples;
 mod varint;
 
-pub use key::{KeyOrder, is_exact, is_keyable};
+pub use key::{KeyOrder, check_type, is_exact, is_keyable};
 pub use row::{Layout, decode_value, encode_value};

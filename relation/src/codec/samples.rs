@@ -1,6 +1,5 @@
 //! Types and values for property tests.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use bigdecimal::BigDecimal;
@@ -80,53 +79,4 @@ fn numerics() -> impl Strategy<Value = Numeric> {
         4 => (-120_i128..120, 0_i64..4).prop_map(move |(digits, scale)| number(digits, scale)),
         4 => (any::<i128>(), 0_i64..60).prop_map(move |(digits, scale)| number(digits, scale)),
     ]
-}
-
-/// The b-tree's order of two values of one type.
-pub(crate) fn compare(a: &Value, b: &Value) -> Ordering {
-    let micros = |interval: &Interval| {
-        (i128::from(interval.months) * 30 + i128::from(interval.days)) * 86_400_000_000 + i128::from(interval.micros)
-    };
-    match (a, b) {
-        (Value::Null, Value::Null) => Ordering::Equal,
-        (Value::Null, _) => Ordering::Greater,
-        (_, Value::Null) => Ordering::Less,
-        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
-        (Value::Int2(a), Value::Int2(b)) => a.cmp(b),
-        (Value::Int4(a), Value::Int4(b)) | (Value::Date(a), Value::Date(b)) => a.cmp(b),
-        (Value::Int8(a), Value::Int8(b))
-        | (Value::Time(a), Value::Time(b))
-        | (Value::Timestamp(a), Value::Timestamp(b))
-        | (Value::Timestamptz(a), Value::Timestamptz(b)) => a.cmp(b),
-        (Value::Float4(a), Value::Float4(b)) => floats(f64::from(*a), f64::from(*b)),
-        (Value::Float8(a), Value::Float8(b)) => floats(*a, *b),
-        (Value::Numeric(a), Value::Numeric(b)) => numbers(a, b),
-        (Value::Text(a), Value::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
-        (Value::Bytea(a), Value::Bytea(b)) => a.cmp(b),
-        (Value::Interval(a), Value::Interval(b)) => micros(a).cmp(&micros(b)),
-        (Value::Uuid(a), Value::Uuid(b)) => a.cmp(b),
-        (Value::Oid(a), Value::Oid(b)) => a.cmp(b),
-        (Value::Array(a), Value::Array(b)) => {
-            let elements = a.iter().zip(b.iter()).map(|(a, b)| compare(a, b));
-            elements.fold(Ordering::Equal, Ordering::then).then(a.len().cmp(&b.len()))
-        }
-        (a, b) => panic!("{a:?} and {b:?} are of different types"),
-    }
-}
-
-fn floats(a: f64, b: f64) -> Ordering {
-    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
-}
-
-fn numbers(a: &Numeric, b: &Numeric) -> Ordering {
-    let rank = |number: &Numeric| match number {
-        Numeric::NegativeInfinity => 0,
-        Numeric::Finite(_) => 1,
-        Numeric::Infinity => 2,
-        Numeric::NaN => 3,
-    };
-    match (a, b) {
-        (Numeric::Finite(a), Numeric::Finite(b)) => a.cmp(b),
-        (a, b) => rank(a).cmp(&rank(b)),
-    }
 }

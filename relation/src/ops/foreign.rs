@@ -5,23 +5,25 @@
 //! table), so that the commit finds out if somebody inserts one.
 
 mod children;
+mod parents;
+mod values;
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use annulus_base::time::Micros;
 use annulus_txn::interface::{Database, Place};
-use bytes::BytesMut;
+
+pub(super) use parents::{check_parents, validate};
+use values::{columns, encoded, refers, type_of};
 
 use super::physical::{Physical, Tuple};
-use super::write::{Change, Footprint, Writer};
+use super::write::{Change, Writer};
 use super::{Expressions, errors};
-use crate::catalog::{Action, Catalog, ColumnId, Default, ForeignKey, IndexKey, KeyPart, ObjectId, Table};
-use crate::codec::key::{self, KeyOrder};
+use crate::catalog::{Action, ColumnId, Default, ForeignKey, ObjectId, Table};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::failure::Outcome;
 use crate::transaction::Transaction;
-use crate::value::{self, CastContext, Env, Row, SqlType, Value};
+use crate::value::{self, CastContext, Env, Row, Value};
 
 /// A parent that went or changed, seen from one foreign key.
 #[derive(Clone, Debug)]
@@ -215,179 +217,4 @@ fn is_taken<E>(writer: &Writer<'_, E>, parent: &Physical, key: &ForeignKey, even
         }
     }
     Ok(false)
-}
-
-/// Refuses rows whose parent does not exist when the statement is over.
-pub(super) async fn check_parents<D: Database, E: Expressions>(
-    writer: &Writer<'_, E>,
-    footprint: &Footprint,
-    transaction: &mut Transaction<D>,
-    patience: Micros,
-) -> Outcome<()> {
-    let mut orphans = Vec::new();
-    for change in writer.changed.values().chain(&writer.inserted) {
-        let (Some(new), Some(child)) = (&change.new, writer.tables.get(&change.table)) else { continue };
-        for key in &child.table().foreign_keys {
-            let values = columns(child, &key.columns, &new.values);
-            let old = change.old.as_ref().map(|old| columns(child, &key.columns, &old.values));
-            let had_parent = old.is_some_and(|old| old == values);
-            orphans.push(Orphan { child: child.table(), key, values, had_parent });
-        }
-    }
-    require(writer.around.catalog, orphans, footprint, transaction, patience).await
-}
-
-/// Refuses rows that were there before a foreign key and have no parent.
-pub(super) async fn validate<D: Database>(
-    catalog: &Catalog,
-    child: &Physical,
-    key: &ForeignKey,
-    rows: &[Tuple],
-    transaction: &mut Transaction<D>,
-    patience: Micros,
-) -> Outcome<()> {
-    let orphan = |row: &Tuple| {
-        let values = columns(child, &key.columns, &row.values);
-        Orphan { child: child.table(), key, values, had_parent: false }
-    };
-    let orphans = rows.iter().map(orphan).collect();
-    require(catalog, orphans, &Footprint::default(), transaction, patience).await
-}
-
-/// A row that needs a parent.
-struct Orphan<'a> {
-    child: &'a Table,
-    key: &'a ForeignKey,
-    values: Row,
-    /// Whether it referred to the same parent before the statement: then only the statement itself can have taken it.
-    had_parent: bool,
-}
-
-/// Every row must have its parent, among those that the statement takes or those that are there.
-async fn require<D: Database>(
-    catalog: &Catalog,
-    orphans: Vec<Orphan<'_>>,
-    footprint: &Footprint,
-    transaction: &mut Transaction<D>,
-    patience: Micros,
-) -> Outcome<()> {
-    let mut parents: BTreeMap<ObjectId, Physical> = BTreeMap::new();
-    let mut wanted: BTreeMap<Place, Orphan<'_>> = BTreeMap::new();
-    for orphan in orphans.into_iter().filter(|orphan| !orphan.values.iter().any(Value::is_null)) {
-        let id = orphan.key.parent;
-        let parent = match parents.entry(id) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(free) => {
-                let table = catalog.table_by_id(id).ok_or_else(no_such_table)?;
-                free.insert(Physical::new(*catalog.home(), table)?)
-            }
-        };
-        match orphan.parent_place(parent)? {
-            Some(place) if footprint.taken.contains_key(&place) => {}
-            Some(place) if !footprint.left.contains_key(&place) => {
-                if orphan.had_parent {
-                    continue;
-                }
-                catalog.expect_table(transaction, id, place.partition);
-                wanted.entry(place).or_insert(orphan);
-            }
-            _ => return Err(orphan.error(catalog)?.into()),
-        }
-    }
-    let places: Vec<Place> = wanted.keys().cloned().collect();
-    if places.is_empty() {
-        return Ok(());
-    }
-    let found = transaction.get(&places, patience).await?;
-    match wanted.values().zip(found).find(|(_, found)| found.is_none()) {
-        Some((orphan, _)) => Err(orphan.error(catalog)?.into()),
-        None => Ok(()),
-    }
-}
-
-fn no_such_table() -> SqlError {
-    SqlError::new(SqlState::DATA_CORRUPTED, "a foreign key refers to a table that does not exist")
-}
-
-impl Orphan<'_> {
-    fn error(&self, catalog: &Catalog) -> SqlResult<SqlError> {
-        let parent = catalog.table_by_id(self.key.parent).ok_or_else(no_such_table)?;
-        Ok(errors::no_parent(catalog, self.child, self.key, parent, &self.values))
-    }
-
-    /// Where the parent must be; `None` if no parent can have these values.
-    fn parent_place(&self, parent: &Physical) -> SqlResult<Option<Place>> {
-        let (key, table) = (self.key, parent.table());
-        let Some(index) = referenced_index(table, &key.parent_columns) else {
-            let message = format!("there is no unique constraint for foreign key \"{}\"", key.name);
-            return Err(SqlError::new(SqlState::DATA_CORRUPTED, message));
-        };
-        let value = |part: &IndexKey| {
-            let at = key.parent_columns.iter().position(|id| part.part == KeyPart::Column(*id))?;
-            let (from, to) = (type_of(self.child, *key.columns.get(at)?), type_of(table, key.parent_columns[at]));
-            exactly(self.values.get(at)?, &from, &to)
-        };
-        let keys: Option<Row> = table.indexes[index].keys.iter().map(value).collect();
-        keys.map(|keys| parent.key_place(index, &keys)).transpose()
-    }
-}
-
-/// The unique index over just these columns, by position.
-fn referenced_index(table: &Table, columns: &[ColumnId]) -> Option<usize> {
-    let wanted: BTreeSet<ColumnId> = columns.iter().copied().collect();
-    table.indexes.iter().position(|index| {
-        let all: Option<BTreeSet<ColumnId>> = index
-            .keys
-            .iter()
-            .map(|key| match key.part {
-                KeyPart::Column(id) => Some(id),
-                KeyPart::Expression(..) => None,
-            })
-            .collect();
-        index.unique && index.predicate.is_none() && all.is_some_and(|all| all == wanted)
-    })
-}
-
-/// Whether a child's row refers to a parent that had these values.
-fn refers(parent: &Physical, child: &Physical, key: &ForeignKey, row: &[Value], old: &[Value]) -> SqlResult<bool> {
-    let own = columns(child, &key.columns, row);
-    match as_child(parent, child, key, old) {
-        Some(wanted) => Ok(!own.iter().any(Value::is_null) && encoded(&own)? == encoded(&wanted)?),
-        None => Ok(false),
-    }
-}
-
-/// A parent's values as ones of the child's types; `None` if no child can have them.
-fn as_child(parent: &Physical, child: &Physical, key: &ForeignKey, values: &[Value]) -> Option<Row> {
-    let pairs = key.columns.iter().zip(&key.parent_columns).zip(values);
-    let convert = |((id, parent_id), value): ((&ColumnId, &ColumnId), &Value)| {
-        exactly(value, &type_of(parent.table(), *parent_id), &type_of(child.table(), *id))
-    };
-    pairs.map(convert).collect()
-}
-
-/// The equal value of another type, if there is one.
-fn exactly(value: &Value, from: &SqlType, to: &SqlType) -> Option<Value> {
-    if from.base() == to.base() {
-        return Some(value.clone());
-    }
-    let (env, explicit) = (Env::default(), CastContext::Explicit);
-    let there = value::cast(value.clone(), from, &to.base(), explicit, &env).ok()?;
-    let back = value::cast(there.clone(), &to.base(), from, explicit, &env).ok()?;
-    value::compare(&back, value).is_eq().then_some(there)
-}
-
-fn type_of(table: &Table, id: ColumnId) -> SqlType {
-    table.columns.iter().find(|column| column.id == id).map_or(SqlType::Unknown, |column| column.ty.clone())
-}
-
-fn columns(physical: &Physical, ids: &[ColumnId], row: &[Value]) -> Row {
-    ids.iter().map(|id| physical.column(row, *id).cloned().unwrap_or(Value::Null)).collect()
-}
-
-/// Bytes that are equal where the values are.
-fn encoded(values: &[Value]) -> SqlResult<Vec<u8>> {
-    let mut out = BytesMut::new();
-    values.iter().try_for_each(|value| key::put(&mut out, value, KeyOrder::default()))?;
-    Ok(out.to_vec())
 }

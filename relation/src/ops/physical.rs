@@ -1,5 +1,7 @@
 //! A table as keys: where its rows and index entries are, and what is in them.
 
+mod shape;
+
 use std::sync::Arc;
 
 use annulus_base::limits::MAX_KEY_LEN;
@@ -7,10 +9,12 @@ use annulus_base::{Key, Timestamp};
 use annulus_txn::interface::Place;
 use bytes::{BufMut, Bytes, BytesMut};
 
+pub(super) use shape::IndexShape;
+
 use super::{Expressions, errors};
-use crate::catalog::{ColumnId, Home, Index, IndexState, KeyPart, Table};
+use crate::catalog::{ColumnId, Home, IndexState, KeyPart, Table};
+use crate::codec::Layout;
 use crate::codec::key::{self, KeyOrder};
-use crate::codec::{Layout, is_exact};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::value::{Row, SqlType, Value};
 
@@ -40,17 +44,6 @@ pub struct Tuple {
     pub place: Place,
     /// Its values: all columns in their order, or those asked for.
     pub values: Row,
-}
-
-/// An index, prepared.
-#[derive(Clone, Debug)]
-pub(super) struct IndexShape {
-    pub index: Index,
-    /// The orders of its keys.
-    orders: Vec<KeyOrder>,
-    /// The columns stored in an entry: those of the primary key, and what can be read from entries only.
-    stored: Vec<ColumnId>,
-    layout: Layout,
 }
 
 /// A table, prepared for reading and writing.
@@ -217,7 +210,7 @@ impl Physical {
         let shape = &self.indexes[index];
         let keys = self.key_values(index, row, expressions)?;
         let mut fields = shape.fields(&keys)?;
-        let hashed = first_field_len(&fields, &keys, &shape.orders)?;
+        let hashed = shape.first_field_len(&keys)?;
         // NULLs differ from each other: such an entry is told from others by the row's own key.
         let exclusive = shape.index.unique && !keys.iter().any(Value::is_null);
         if !exclusive {
@@ -258,8 +251,7 @@ impl Physical {
     /// The place of the only row, or entry, with these keys in a unique index.
     pub(super) fn key_place(&self, index: usize, keys: &[Value]) -> SqlResult<Place> {
         let shape = &self.indexes[index];
-        let fields = shape.fields(keys)?;
-        self.place(index, &fields, first_field_len(&fields, keys, &shape.orders)?)
+        self.place(index, &shape.fields(keys)?, shape.first_field_len(keys)?)
     }
 
     fn stored_value(&self, row: &[Value], id: ColumnId, place: &Place) -> Value {
@@ -296,7 +288,7 @@ impl Physical {
     pub(super) fn columns_of_entry(&self, index: usize, key: &Key, value: &Bytes, columns: &[usize]) -> SqlResult<Row> {
         let shape = &self.indexes[index];
         let stored = shape.layout.decode(key, value)?;
-        let in_key = shape.decode_key(&self.table, key);
+        let in_key = shape.decode_key(key);
         let of = |column: &usize| {
             let id = self.table.columns.get(*column)?.id;
             match shape.stored.iter().position(|stored| *stored == id) {
@@ -314,58 +306,6 @@ impl Physical {
     }
 }
 
-impl IndexShape {
-    fn new(table: &Table, index: &Index, primary: &[ColumnId]) -> Self {
-        let orders = index.keys.iter().map(KeyOrder::from).collect();
-        let mut stored = if primary.is_empty() { vec![ROW_ID] } else { primary.to_vec() };
-        let inexact = index.keys.iter().filter_map(|key| match key.part {
-            KeyPart::Column(id) => table.columns.iter().find(|column| column.id == id && !is_exact(&column.ty)),
-            KeyPart::Expression(..) => None,
-        });
-        for id in index.include.iter().copied().chain(inexact.map(|column| column.id)) {
-            if !stored.contains(&id) {
-                stored.push(id);
-            }
-        }
-        let layout = Layout::new(table.id, stored.iter().map(|id| (*id, Value::Null)).collect());
-        Self { index: index.clone(), orders, stored, layout }
-    }
-
-    /// The encoded keys.
-    pub(super) fn fields(&self, keys: &[Value]) -> SqlResult<BytesMut> {
-        let mut out = BytesMut::new();
-        for (value, order) in keys.iter().zip(&self.orders) {
-            key::put(&mut out, value, *order)?;
-        }
-        Ok(out)
-    }
-
-    pub(super) fn order(&self, position: usize) -> Option<KeyOrder> {
-        self.orders.get(position).copied()
-    }
-
-    /// Where a column is among the keys.
-    pub(super) fn key_position(&self, column: ColumnId) -> Option<usize> {
-        self.index.keys.iter().position(|key| key.part == KeyPart::Column(column))
-    }
-
-    /// The values of the keys in an entry's key; NULL for expressions.
-    fn decode_key(&self, table: &Table, key: &Key) -> Option<Row> {
-        let mut rest = row_fields(key);
-        let mut values = Row::new();
-        for (part, order) in self.index.keys.iter().zip(&self.orders) {
-            let ty = match &part.part {
-                KeyPart::Column(id) => &table.columns.iter().find(|column| column.id == *id)?.ty,
-                KeyPart::Expression(_, ty) => ty,
-            };
-            let (value, left) = key::take(rest, ty, *order)?;
-            values.push(value);
-            rest = left;
-        }
-        Some(values)
-    }
-}
-
 /// The columns of the primary key; none where rows have a hidden id.
 fn primary_columns(table: &Table) -> Vec<ColumnId> {
     let columns = table.indexes.first().into_iter().flat_map(|index| &index.keys).filter_map(|key| match key.part {
@@ -373,14 +313,6 @@ fn primary_columns(table: &Table) -> Vec<ColumnId> {
         KeyPart::Expression(..) => None,
     });
     columns.collect()
-}
-
-/// How many of the bytes of fields are the first one.
-fn first_field_len(fields: &[u8], keys: &[Value], orders: &[KeyOrder]) -> SqlResult<usize> {
-    let (Some(first), Some(order)) = (keys.first(), orders.first()) else { return Ok(fields.len()) };
-    let mut out = BytesMut::new();
-    key::put(&mut out, first, *order)?;
-    Ok(out.len())
 }
 
 /// What stands behind generation, object and index.

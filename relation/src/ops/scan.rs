@@ -1,50 +1,28 @@
 //! Reading rows: by place, or by an index's keys between bounds.
 
+mod bounds;
+
 use std::collections::VecDeque;
-use std::ops::Bound;
 use std::sync::Arc;
 
+use annulus_base::Key;
 use annulus_base::time::Micros;
-use annulus_base::{Key, KeyRange};
 use annulus_txn::interface::{Database, Place, TxnError};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
+
+pub use bounds::Bounds;
+use bounds::point;
+pub(super) use bounds::spans_of;
 
 use super::physical::{Physical, Tuple};
 use crate::catalog::Catalog;
 use crate::codec::Layout;
-use crate::codec::key::{self, BEHIND_FIELDS, BEHIND_VALUES, VALUES};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::failure::Outcome;
 use crate::transaction::{Mode, Span, Transaction};
-use crate::value::Value;
 
 /// Few enough rows to ask every partition for at once.
 const LEAST: u32 = 16;
-
-/// Which keys of an index: equal in the first ones, between bounds in the next one.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Bounds {
-    /// The values of the first keys, of the keys' own types; NULL is the key that is NULL.
-    pub equal: Vec<Value>,
-    /// What the next key is not below. With a bound on either side, NULL is outside.
-    pub lower: Bound<Value>,
-    /// What the next key is not above.
-    pub upper: Bound<Value>,
-}
-
-impl Bounds {
-    /// All keys.
-    #[must_use]
-    pub const fn all() -> Self {
-        Self::equal(Vec::new())
-    }
-
-    /// The keys that begin with these values.
-    #[must_use]
-    pub const fn equal(values: Vec<Value>) -> Self {
-        Self { equal: values, lower: Bound::Unbounded, upper: Bound::Unbounded }
-    }
-}
 
 /// A part of what is read: one span, and what was read ahead of it.
 #[derive(Debug)]
@@ -146,6 +124,7 @@ impl Cursor {
         limit: u32,
         patience: Micros,
     ) -> Outcome<()> {
+        let (ordered, lanes) = (self.ordered, self.lanes.len());
         let mut hungry: Vec<&mut Lane> =
             self.lanes.iter_mut().filter(|lane| lane.rows.is_empty() && !lane.done).collect();
         if hungry.is_empty() {
@@ -155,7 +134,9 @@ impl Cursor {
         for span in &spans {
             catalog.expect_table(transaction, self.physical.table.id, span.partition);
         }
-        let each = (limit / u32::try_from(spans.len()).unwrap_or(u32::MAX)).max(LEAST);
+        // What waits in lanes to be merged is bounded, too.
+        let share = if ordered { lanes.div_ceil(8) } else { spans.len() };
+        let each = (limit / u32::try_from(share).unwrap_or(u32::MAX).max(1)).max(LEAST);
         let stretches = transaction.scan_all(&spans, each, patience).await?;
         for (lane, stretch) in hungry.iter_mut().zip(stretches) {
             lane.rows = stretch.rows.into();
@@ -238,81 +219,6 @@ pub(super) fn lost<D: Database>(transaction: &Transaction<D>, key: &Key) -> crat
         .hint("Drop the index and create it anew.")
         .into(),
     }
-}
-
-/// The place of the only key in these bounds, if there can be only one.
-fn point(physical: &Physical, index: usize, bounds: &Bounds) -> SqlResult<Option<Place>> {
-    let shape = &physical.indexes[index];
-    let whole = !bounds.equal.is_empty() && bounds.equal.len() == shape.index.keys.len();
-    let exclusive = index == 0 || shape.index.unique && !bounds.equal.iter().any(Value::is_null);
-    if !(whole && exclusive) {
-        return Ok(None);
-    }
-    let span = spans_of(physical, index, bounds)?.pop();
-    Ok(span.map(|span| Place { partition: span.partition, key: span.range.start }))
-}
-
-/// The spans of an index between bounds: one, or one in each partition.
-pub(super) fn spans_of(physical: &Physical, index: usize, bounds: &Bounds) -> SqlResult<Vec<Span>> {
-    let shape = &physical.indexes[index];
-    let prefix = shape.fields(&bounds.equal)?;
-    let Some((start, end)) = fields_between(physical, index, bounds, &prefix)? else { return Ok(Vec::new()) };
-    let range = KeyRange { start: physical.key(index, &start), end: physical.key(index, &end) };
-    if range.start >= range.end {
-        return Ok(Vec::new());
-    }
-    let span = |partition| Span { partition, range: range.clone() };
-    match bounds.equal.first() {
-        Some(first) => {
-            let first = shape.fields(std::slice::from_ref(first))?;
-            Ok(vec![span(physical.home.partition_of(physical.hash_number(index), &first))])
-        }
-        None => Ok(physical.home.partitions().map(span).collect()),
-    }
-}
-
-/// The first fields inside and behind; `None` if nothing is inside.
-fn fields_between(
-    physical: &Physical,
-    index: usize,
-    bounds: &Bounds,
-    prefix: &BytesMut,
-) -> SqlResult<Option<(BytesMut, BytesMut)>> {
-    let with = |byte: u8| {
-        let mut out = prefix.clone();
-        out.put_u8(byte);
-        out
-    };
-    if matches!((&bounds.lower, &bounds.upper), (Bound::Unbounded, Bound::Unbounded)) {
-        return Ok(Some((prefix.clone(), with(BEHIND_FIELDS))));
-    }
-    let order = physical.indexes[index].order(bounds.equal.len());
-    let order =
-        order.ok_or_else(|| SqlError::new(SqlState::INTERNAL_ERROR, "a bound on a key that the index has not"))?;
-    let encoded = |value: &Value, behind: bool| -> SqlResult<BytesMut> {
-        let mut out = prefix.clone();
-        key::put(&mut out, value, order)?;
-        if behind {
-            out.put_u8(BEHIND_FIELDS);
-        }
-        Ok(out)
-    };
-    let (low, high) = if order.descending { (&bounds.upper, &bounds.lower) } else { (&bounds.lower, &bounds.upper) };
-    let is_null = |bound: &Bound<Value>| matches!(bound, Bound::Included(Value::Null) | Bound::Excluded(Value::Null));
-    if is_null(low) || is_null(high) {
-        return Ok(None);
-    }
-    let start = match low {
-        Bound::Unbounded => with(VALUES),
-        Bound::Included(value) => encoded(value, false)?,
-        Bound::Excluded(value) => encoded(value, true)?,
-    };
-    let end = match high {
-        Bound::Unbounded => with(BEHIND_VALUES),
-        Bound::Included(value) => encoded(value, true)?,
-        Bound::Excluded(value) => encoded(value, false)?,
-    };
-    Ok(Some((start, end)))
 }
 
 /// Reads records at places of a table.

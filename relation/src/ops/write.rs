@@ -19,6 +19,7 @@ pub(super) use apply::{Claim, Footprint};
 use super::physical::{Physical, RowId, Tuple};
 use super::{Expressions, Surroundings, errors, foreign};
 use crate::catalog::{Default, ObjectId, Table};
+use crate::codec;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::failure::Outcome;
 use crate::transaction::Transaction;
@@ -53,21 +54,32 @@ pub struct Writer<'a, E> {
     pub(super) changed: BTreeMap<Place, Change>,
     /// New rows.
     pub(super) inserted: Vec<Change>,
-    /// Unique keys of rows that this statement inserted or changed, by place.
-    proposed: BTreeSet<Place>,
+    /// Where the rows were that the statement itself changed, in its order.
+    updated: Vec<Place>,
+    proposed: Proposed,
+}
+
+/// The unique keys that a statement's rows take: worked out when somebody asks.
+#[derive(Debug, Default)]
+struct Proposed {
+    places: BTreeSet<Place>,
+    /// How many of the inserted and of the updated rows are in `places`.
+    inserted: usize,
+    updated: usize,
 }
 
 impl<'a, E: Expressions> Writer<'a, E> {
     /// The writes of a statement that has written nothing yet.
     #[must_use]
-    pub const fn new(around: Surroundings<'a, E>, checks: Checks) -> Self {
+    pub fn new(around: Surroundings<'a, E>, checks: Checks) -> Self {
         Self {
             around,
             checks,
             tables: BTreeMap::new(),
             changed: BTreeMap::new(),
             inserted: Vec::new(),
-            proposed: BTreeSet::new(),
+            updated: Vec::new(),
+            proposed: Proposed::default(),
         }
     }
 
@@ -86,6 +98,11 @@ impl<'a, E: Expressions> Writer<'a, E> {
         Ok(physical)
     }
 
+    /// Uses a table that was prepared before, from this statement's catalog.
+    pub fn adopt(&mut self, physical: &Arc<Physical>) {
+        self.tables.insert(physical.table().id, Arc::clone(physical));
+    }
+
     /// Inserts a row; `id` identifies it where the table has no primary key. Generated columns are computed here.
     /// Returns the row as it will be stored.
     ///
@@ -95,7 +112,6 @@ impl<'a, E: Expressions> Writer<'a, E> {
         let physical = self.physical(table)?;
         let row = self.completed(&physical, row)?;
         let place = physical.place_of(&row, id)?;
-        self.propose(&physical, &place, &row)?;
         let new = Tuple { place, values: row.clone() };
         self.inserted.push(Change { table, old: None, new: Some(new) });
         self.check_size()?;
@@ -113,8 +129,8 @@ impl<'a, E: Expressions> Writer<'a, E> {
         }
         let physical = self.physical(table)?;
         let new = self.moved(&physical, &old, row)?;
-        self.propose(&physical, &new.place, &new.values)?;
         let row = new.values.clone();
+        self.updated.push(old.place.clone());
         self.changed.insert(old.place.clone(), Change { table, old: Some(old), new: Some(new) });
         self.check_size()?;
         Ok(Some(row))
@@ -140,9 +156,23 @@ impl<'a, E: Expressions> Writer<'a, E> {
     /// # Errors
     /// What the evaluation of an index expression fails with.
     pub fn has_proposed(&mut self, table: ObjectId, indexes: &[usize], row: &[Value]) -> SqlResult<bool> {
+        self.work_out_proposed()?;
         let physical = self.physical(table)?;
         let places = unique_places(&physical, indexes, row, self.around.expressions)?;
-        Ok(places.iter().any(|place| self.proposed.contains(place)))
+        Ok(places.iter().any(|place| self.proposed.places.contains(place)))
+    }
+
+    /// Takes the rows in that came since somebody asked.
+    fn work_out_proposed(&mut self) -> SqlResult<()> {
+        let Proposed { places, inserted, updated } = &mut self.proposed;
+        let changed = self.updated[*updated..].iter().filter_map(|place| self.changed.get(place));
+        for change in self.inserted[*inserted..].iter().chain(changed) {
+            let (Some(new), Some(physical)) = (&change.new, self.tables.get(&change.table)) else { continue };
+            let all: Vec<usize> = (0..physical.indexes.len()).collect();
+            places.extend(unique_places(physical, &all, &new.values, self.around.expressions)?);
+        }
+        (*inserted, *updated) = (self.inserted.len(), self.updated.len());
+        Ok(())
     }
 
     /// Carries the statement out in `transaction`: foreign keys act, constraints are checked, rows and entries
@@ -178,16 +208,11 @@ impl<'a, E: Expressions> Writer<'a, E> {
                 row[position] = expressions.eval(table, text, &column.ty, &row)?;
             }
         }
+        for (column, value) in table.columns.iter().zip(&row) {
+            codec::check_type(value, &column.ty)?;
+        }
         check_row(self.around, table, &row)?;
         Ok(row)
-    }
-
-    fn propose(&mut self, physical: &Physical, place: &Place, row: &[Value]) -> SqlResult<()> {
-        let secondary: Vec<usize> = (1..physical.indexes.len()).collect();
-        let places = unique_places(physical, &secondary, row, self.around.expressions)?;
-        self.proposed.extend(places);
-        self.proposed.insert(place.clone());
-        Ok(())
     }
 
     /// Refuses what no transaction can write, before it takes the memory.

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::Value;
+use super::json::Json;
 
 /// How two values of one type are ordered. NULL, which occurs inside of arrays, is behind all others.
 ///
@@ -18,7 +19,7 @@ pub fn compare(a: &Value, b: &Value) -> Ordering {
         (Value::Float8(a), Value::Float8(b)) => compare_floats(*a, *b),
         (Value::Numeric(a), Value::Numeric(b)) => a.compare(b),
         (Value::Text(a), Value::Text(b)) | (Value::Json(a), Value::Json(b)) => a.as_bytes().cmp(b.as_bytes()),
-        (Value::Jsonb(a), Value::Jsonb(b)) => a.as_bytes().cmp(b.as_bytes()),
+        (Value::Jsonb(a), Value::Jsonb(b)) => compare_jsonb(a, b),
         (Value::Bytea(a), Value::Bytea(b)) => a.cmp(b),
         (Value::Date(a), Value::Date(b)) => a.cmp(b),
         (Value::Time(a), Value::Time(b))
@@ -35,6 +36,14 @@ pub fn compare(a: &Value, b: &Value) -> Ordering {
 /// All `NaN` are equal and behind all other numbers; both zeros are equal.
 fn compare_floats(a: f64, b: f64) -> Ordering {
     a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+}
+
+/// By value; text that is no JSON, which no `jsonb` has, by its bytes.
+fn compare_jsonb(a: &str, b: &str) -> Ordering {
+    match (Json::parse(a), Json::parse(b)) {
+        (Ok(a), Ok(b)) => a.compare(&b),
+        _ => a.as_bytes().cmp(b.as_bytes()),
+    }
 }
 
 /// Element by element, then the shorter one first.

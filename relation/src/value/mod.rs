@@ -6,6 +6,7 @@
 //! - A value does not carry its type: callers pass the type that stands beside it, and never another one's value.
 //! - Nothing here reads a clock: `now` and the time zone come with [`Env`].
 
+mod array;
 mod binary;
 mod bytes;
 mod cast;
@@ -13,6 +14,7 @@ mod compare;
 pub mod datetime;
 mod env;
 mod errors;
+pub mod json;
 mod number;
 mod numeric;
 mod stored;

@@ -66,7 +66,7 @@ pub fn parse_oid(text: &str) -> SqlResult<u32> {
 }
 
 /// The length of the number at the beginning of `text`, as C's `strtod` reads it (without hexadecimal numbers).
-fn number_length(text: &str) -> usize {
+pub fn number_length(text: &str) -> usize {
     let bytes = text.as_bytes();
     let digits = |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();
     let mut at = usize::from(matches!(bytes.first(), Some(b'+' | b'-')));
@@ -157,7 +157,7 @@ pub fn print_float4(value: f32, extra_float_digits: i32) -> String {
     if extra_float_digits > 0 || !value.is_finite() {
         return place(&format!("{value:e}"), f64::from(value), 6);
     }
-    general(f64::from(value), 6 + extra_float_digits)
+    print_general(f64::from(value), 6 + extra_float_digits)
 }
 
 /// The text of a `double precision`.
@@ -166,11 +166,12 @@ pub fn print_float8(value: f64, extra_float_digits: i32) -> String {
     if extra_float_digits > 0 || !value.is_finite() {
         return place(&format!("{value:e}"), value, 15);
     }
-    general(value, 15 + extra_float_digits)
+    print_general(value, 15 + extra_float_digits)
 }
 
 /// C's `%.*g`.
-fn general(value: f64, digits: i32) -> String {
+#[must_use]
+pub fn print_general(value: f64, digits: i32) -> String {
     let digits = usize::try_from(digits).unwrap_or(1).max(1);
     let text = format!("{value:.*e}", digits - 1);
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));

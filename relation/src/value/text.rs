@@ -1,7 +1,7 @@
 //! Text input and output of every type.
 
 use super::strings::{Excess, fit};
-use super::{Env, Numeric, SqlType, Value, bytes, number};
+use super::{Env, Numeric, SqlType, Value, array, bytes, datetime, json, number};
 use crate::{SqlError, SqlResult, error::SqlState};
 
 /// A value from text, as PostgreSQL's input function of the type reads it, within the type's modifiers.
@@ -13,7 +13,6 @@ use crate::{SqlError, SqlResult, error::SqlState};
 ///
 /// `22P02`, `22003`, `22001`, `22007`, `22008` and others, worded as PostgreSQL's.
 pub fn parse(text: &str, ty: &SqlType, env: &Env) -> SqlResult<Value> {
-    let _ = env;
     Ok(match ty {
         SqlType::Bool => Value::Bool(number::parse_bool(text)?),
         SqlType::Int2 => Value::Int2(integer(text, "smallint", i16::MIN.into(), i16::MAX.into())?),
@@ -33,15 +32,18 @@ pub fn parse(text: &str, ty: &SqlType, env: &Env) -> SqlResult<Value> {
         SqlType::Oid => Value::Oid(number::parse_oid(text)?),
         SqlType::Regtype => Value::Oid(parse_regtype(text)?),
         SqlType::Regclass | SqlType::Regproc | SqlType::Regnamespace => Value::Oid(parse_reference(text, ty)?),
-        SqlType::Date
-        | SqlType::Time
-        | SqlType::Timestamp
-        | SqlType::Timestamptz
-        | SqlType::Interval
-        | SqlType::Json
-        | SqlType::Jsonb
-        | SqlType::Array(_)
-        | SqlType::Void => return Err(SqlError::unsupported(format_args!("text input of type {}", ty.name()))),
+        SqlType::Date => Value::Date(datetime::parse_date(text, env)?),
+        SqlType::Time => Value::Time(datetime::parse_time(text, env)?),
+        SqlType::Timestamp => Value::Timestamp(datetime::parse_timestamp(text, env)?),
+        SqlType::Timestamptz => Value::Timestamptz(datetime::parse_timestamptz(text, env)?),
+        SqlType::Interval => Value::Interval(datetime::parse_interval(text)?),
+        SqlType::Json => {
+            json::validate(text)?;
+            Value::Json(text.into())
+        }
+        SqlType::Jsonb => json::Json::parse(text)?.into_value(),
+        SqlType::Array(element) => Value::Array(array::parse_array(text, element, env)?.into()),
+        SqlType::Void => return Err(SqlError::unsupported("a value of type void")),
     })
 }
 
@@ -90,7 +92,12 @@ pub fn print(value: &Value, ty: &SqlType, env: &Env) -> String {
         Value::Bytea(value) => bytes::print_bytea(value, env.bytea_output),
         Value::Uuid(value) => bytes::print_uuid(value),
         Value::Oid(oid) => print_oid(*oid, ty),
-        other => format!("{other:?}"),
+        Value::Date(days) => datetime::print_date(*days),
+        Value::Time(micros) => datetime::print_time(*micros),
+        Value::Timestamp(local) => datetime::print_timestamp(*local),
+        Value::Timestamptz(instant) => datetime::print_timestamptz(*instant, &env.zone),
+        Value::Interval(interval) => datetime::print_interval(interval),
+        Value::Array(values) => array::print_array(values, ty.element().unwrap_or(ty), env),
     }
 }
 

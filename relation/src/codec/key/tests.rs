@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 use proptest::prelude::*;
 
 use super::*;
-use crate::codec::samples::{compare, nullable, types, values};
-use crate::value::Numeric;
+use crate::codec::samples::{nullable, types, values};
+use crate::value::{Numeric, compare};
 
 const ASCENDING: KeyOrder = KeyOrder { descending: false, nulls_first: false };
 
@@ -67,6 +67,7 @@ proptest! {
         let (back, left) = take(&encoded, &ty, order).unwrap();
         prop_assert_eq!(left, &rest[..]);
         prop_assert_eq!(bytes(&back, order), bytes(&value, order));
+        prop_assert!(check_type(&back, &ty).is_ok() && check_type(&value, &ty).is_ok());
         if is_exact(&ty) {
             prop_assert_eq!(back, value);
         }
@@ -135,6 +136,16 @@ fn numerics_of_all_magnitudes_sort() {
         Value::Numeric(Numeric::NaN),
     ];
     assert!(sorted.is_sorted_by(|a, b| bytes(a, ASCENDING) < bytes(b, ASCENDING)));
+}
+
+#[test]
+fn values_of_other_types_are_refused() {
+    let arrays = (SqlType::Int4.array(), SqlType::Int8.array());
+    let array = Value::Array([Value::Int4(1), Value::Null].into());
+    assert!(check_type(&array, &arrays.0).is_ok() && check_type(&array, &arrays.1).is_err());
+    assert!(check_type(&Value::Null, &SqlType::Int4).is_ok());
+    assert_eq!(check_type(&Value::Int4(1), &SqlType::Int8).unwrap_err().state().0, "XX000");
+    assert!(check_type(&Value::text("a"), &SqlType::Varchar(Some(1))).is_ok());
 }
 
 #[test]

@@ -8,7 +8,8 @@ use annulus_base::time::Micros;
 use annulus_txn::interface::{Database, Place};
 use bytes::Bytes;
 
-use super::{Event, as_child, columns, encoded, foreign_key};
+use super::values::{as_child, columns, encoded};
+use super::{Event, foreign_key};
 use crate::catalog::{ForeignKey, IndexState, KeyPart, ObjectId, Table};
 use crate::error::SqlResult;
 use crate::failure::Outcome;

@@ -3,6 +3,7 @@
 mod conflicts;
 mod fills;
 mod foreign;
+mod interleaved;
 mod random;
 mod scans;
 mod world;

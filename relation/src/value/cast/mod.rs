@@ -2,6 +2,7 @@
 
 mod numbers;
 mod paths;
+mod times;
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ pub use paths::{CastContext, can_cast};
 
 use self::paths::Path;
 use super::errors::mismatch;
+use super::json::Json;
 use super::strings::{Excess, fit, trim_char};
 use super::{Env, SqlType, Value, parse, print};
 use crate::{SqlError, SqlResult, error::SqlState};
@@ -77,16 +79,24 @@ fn direct(value: Value, from: &SqlType, to: &SqlType, env: &Env) -> SqlResult<Va
     Ok(match (value, to) {
         (Value::Text(text), T::Int4) => Value::Int4(text.bytes().next().map_or(0, |byte| i32::from(byte as i8))),
         (Value::Text(text), T::Regclass) => parse(&text, to, env)?,
-        (Value::Text(text), T::Char(_)) => Value::Text(text),
         (Value::Text(text), _) if matches!(from, T::Char(_)) && !matches!(to, T::Char(_)) => Value::Text(trimmed(text)),
+        (Value::Text(text), _) => Value::Text(text),
         (Value::Int4(code), T::InternalChar) => Value::Text(internal_char(code)?),
         (Value::Int4(number), T::Bool) => Value::Bool(number != 0),
         (Value::Bool(value), T::Int4) => Value::Int4(value.into()),
         (Value::Bool(value), T::Text | T::Varchar(_) | T::Char(_)) => Value::Text(value.to_string().into()),
         (value, to) if from.base() == *to => value,
+        (Value::Json(text), T::Jsonb) => parse(&text, to, env)?,
+        (Value::Jsonb(text), T::Json) => Value::Json(text),
+        (Value::Jsonb(text), T::Bool) => Value::Bool(Json::parse(&text)?.as_bool()?),
+        (Value::Jsonb(text), to) => {
+            let json = Json::parse(&text)?;
+            let number = json.as_number(&to.base_name())?.clone();
+            numbers::convert(&Value::Numeric(number), to)?
+        }
         (value, T::Int2 | T::Int4 | T::Int8 | T::Float4 | T::Float8 | T::Numeric(_)) => numbers::convert(&value, to)?,
         (value, T::Oid | T::Regclass | T::Regtype | T::Regproc | T::Regnamespace) => numbers::reference(value)?,
-        (value, _) => value,
+        (value, to) => times::convert(value, to, env)?,
     })
 }
 

@@ -2,10 +2,35 @@
 //!
 //! Instants and local times are microseconds since 2000-01-01; the ends of the integers are the infinities.
 
+mod abbreviations;
+mod arithmetic;
+mod calendar;
+mod decode;
+mod fault;
+mod field;
+mod input;
+mod interval;
+mod interval_input;
+mod lex;
+mod make;
+mod output;
+mod parts;
+mod truncate;
+mod words;
 mod zone;
 
 use crate::{SqlError, SqlResult, error::SqlState};
 
+pub use abbreviations::{Abbreviation, abbreviation};
+pub use arithmetic::*;
+pub use calendar::{Civil, Moment, weekday};
+pub use field::*;
+pub use input::{parse_date, parse_time, parse_timestamp, parse_timestamptz};
+pub use interval::Interval;
+pub use interval_input::parse_interval;
+pub use make::*;
+pub use output::{print_date, print_interval, print_time, print_timestamp, print_timestamptz};
+pub use truncate::*;
 pub use zone::{LocalClock, TimeZone};
 
 /// Microseconds of a second.
@@ -17,6 +42,8 @@ pub const DAYS_PER_MONTH: i32 = 30;
 /// 2000-01-01 in seconds since 1970-01-01.
 pub(crate) const UNIX_EPOCH_SECONDS: i64 = 946_684_800;
 
+/// 1970-01-01.
+const UNIX_EPOCH_DAY: i32 = -10_957;
 /// Julian day 0 (4714-11-24 BC), the first day that a date can be, in days since 2000-01-01.
 const FIRST_DAY: i32 = -2_451_545;
 /// The first day after the last one that a date can be: 5874898-01-01.
@@ -57,24 +84,4 @@ pub fn check_timestamp(micros: i64) -> SqlResult<i64> {
 /// `22008`
 fn overflow(message: &str) -> SqlError {
     SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, message)
-}
-
-/// A span of time, as PostgreSQL keeps it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Interval {
-    /// Months.
-    pub months: i32,
-    /// Days.
-    pub days: i32,
-    /// Microseconds.
-    pub micros: i64,
-}
-
-impl Interval {
-    /// Its length where a month is 30 days and a day 24 hours: what intervals are ordered by.
-    #[must_use]
-    pub fn length(&self) -> i128 {
-        let days = i128::from(self.months) * i128::from(DAYS_PER_MONTH) + i128::from(self.days);
-        days * i128::from(MICROS_PER_DAY) + i128::from(self.micros)
-    }
 }

@@ -15,6 +15,9 @@ const CYCLE_SECONDS: i64 = 146_097 * 86_400;
 /// Instants of the years 1 to 9600, in seconds since 1970: others are looked up whole cycles away.
 const LOOKED_UP: std::ops::Range<i64> = -62_135_596_800..240_784_617_600;
 
+/// How many changes of a zone's clocks are looked at for a short name of it.
+const MAX_CHANGES: usize = 500;
+
 /// A time zone: an area's rules with their history, or a fixed distance from UTC.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TimeZone {
@@ -66,9 +69,10 @@ impl TimeZone {
             let name = rules.iana_name().unwrap_or(name).into();
             return Some(Self { name, rules });
         }
-        let rules = Rules::posix(name).or_else(|_| Rules::posix(&format!("{name}0"))).ok()?;
-        let is_abbreviation = name.len() >= 3 && (name.starts_with('<') || name.bytes().any(|b| b.is_ascii_digit()));
-        is_abbreviation.then(|| Self { name: name.into(), rules })
+        // PostgreSQL lets the name of POSIX's rules be empty: `+3` is three hours to the west, as `UTC+3`.
+        let nameless = name.starts_with(['+', '-']);
+        let rules = if nameless { Rules::posix(&format!("UTC{name}")) } else { Rules::posix(name) }.ok()?;
+        Some(Self { name: name.into(), rules })
     }
 
     /// The zone that the setting `TimeZone` names: as [`TimeZone::named`], or hours to the east (`-3.5`).
@@ -122,6 +126,37 @@ impl TimeZone {
             AmbiguousOffset::Fold { after, .. } => after,
         }
         .seconds()
+    }
+
+    /// Whether its clocks never change.
+    #[must_use]
+    pub fn is_fixed(&self) -> bool {
+        self.rules.to_fixed_offset().is_ok()
+            || self.rules.preceding(Timestamp::MAX).next().is_none_or(|last| last.timestamp() == Timestamp::MIN)
+    }
+
+    /// How many seconds its clocks are ahead of UTC when they show a local time and a short name of the zone is given
+    /// with it: where the name was in use last until then, or first after it; never in use, it says nothing.
+    #[must_use]
+    pub fn offset_of_abbreviation(&self, name: &str, local: i64) -> i32 {
+        let guess = self.offset_of_local(local);
+        let around = lookup(local.saturating_sub(i64::from(guess) * MICROS_PER_SECOND));
+        let now = self.rules.to_offset_info(around);
+        if now.abbreviation().eq_ignore_ascii_case(name) {
+            return now.offset().seconds();
+        }
+        let before = self
+            .rules
+            .preceding(around)
+            .take(MAX_CHANGES)
+            .find(|change| change.abbreviation().eq_ignore_ascii_case(name));
+        if let Some(change) = before {
+            return change.offset().seconds();
+        }
+        // Rules without an end would be followed forever.
+        let mut after = self.rules.following(around).take(MAX_CHANGES);
+        let change = after.find(|change| change.abbreviation().eq_ignore_ascii_case(name));
+        change.map_or(guess, |change| change.offset().seconds())
     }
 
     /// The local time at an instant; none beyond what 64 bits hold.

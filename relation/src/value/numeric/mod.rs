@@ -18,6 +18,8 @@ use std::cmp::Ordering;
 use bigdecimal::BigDecimal;
 use bigdecimal::num_bigint::{BigInt, Sign};
 
+pub use arithmetic::division_by_zero;
+
 use crate::{SqlError, SqlResult, error::SqlState};
 
 /// The most digits before the decimal point.

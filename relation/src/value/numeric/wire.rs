@@ -2,7 +2,7 @@
 
 use bigdecimal::num_bigint::BigInt;
 
-use super::decimal::{GROUP, parts, rescale};
+use super::decimal::{GROUP, parts, rescale, ten};
 use super::{MAX_SCALE, Numeric};
 use crate::SqlResult;
 use crate::value::errors::invalid_binary;
@@ -22,11 +22,16 @@ impl Numeric {
             Self::NegativeInfinity => (NEGATIVE_INFINITY, None),
             Self::Finite(number) => (if self.signum() < 0 { NEGATIVE } else { POSITIVE }, Some(number)),
         };
-        let (groups, weight, scale) = number.map_or((Vec::new(), 0, 0), |number| {
-            let (integer, scale) = parts(number);
-            let (groups, weight) = groups(&integer, scale);
-            (groups, weight, scale)
-        });
+        // The bit that tells infinities from NaN in PostgreSQL's storage shows here.
+        let special_scale = if self.is_nan() { 0 } else { 0x20 };
+        let (groups, weight, scale) = number.map_or_else(
+            || (Vec::new(), 0, special_scale),
+            |number| {
+                let (integer, scale) = parts(number);
+                let (groups, weight) = groups(&integer, scale);
+                (groups, weight, scale)
+            },
+        );
         out.extend_from_slice(&(groups.len() as u16).to_be_bytes());
         out.extend_from_slice(&(weight as i16).to_be_bytes());
         out.extend_from_slice(&sign.to_be_bytes());
@@ -66,17 +71,10 @@ impl Numeric {
         let digits: String = groups.iter().map(|group| format!("{group:04}")).collect();
         let integer = BigInt::parse_bytes(digits.as_bytes(), 10).unwrap_or_default();
         let own = (groups.len() as i64 - 1 - i64::from(*weight as i16)) * GROUP;
-        let kept = Self::finite(integer, own)?.trunc_exactly(scale)?;
-        Ok(if *sign == NEGATIVE { kept.neg() } else { kept })
-    }
-
-    /// Exactly `scale` digits behind the point, the rest dropped.
-    fn trunc_exactly(&self, scale: i64) -> SqlResult<Self> {
-        let Self::Finite(number) = self else { return Ok(self.clone()) };
-        let (integer, own) = parts(number);
-        let integer =
-            if own > scale { integer / super::decimal::ten(own - scale) } else { rescale(&integer, own, scale) };
-        Self::finite(integer, scale)
+        // Digits behind the scale are dropped.
+        let kept = if own > scale { integer / ten(own - scale) } else { rescale(&integer, own, scale) };
+        let number = Self::finite(kept, scale)?;
+        Ok(if *sign == NEGATIVE { number.neg() } else { number })
     }
 }
 
@@ -84,8 +82,7 @@ impl Numeric {
 fn groups(integer: &BigInt, scale: i64) -> (Vec<u16>, i64) {
     let padded = (scale + GROUP - 1).div_euclid(GROUP) * GROUP;
     let digits = rescale(integer, scale, padded).magnitude().to_string();
-    let width = digits.len().div_ceil(4) * 4;
-    let digits = format!("{digits:0>width$}");
+    let digits = "0".repeat(digits.len().next_multiple_of(4) - digits.len()) + &digits;
     let mut groups: Vec<u16> = digits.as_bytes().chunks(4).map(group).collect();
     let weight = groups.len() as i64 - 1 - padded / GROUP;
     let zeros = groups.iter().take_while(|group| **group == 0).count();

@@ -62,7 +62,11 @@ pub fn placed() -> Placed {
 }
 
 fn answer() -> Answer {
-    Answer { keys: vec![found()], ranges: vec![RangeFound { range: range(), found: vec![found(), found()] }] }
+    Answer {
+        keys: vec![found()],
+        ranges: vec![RangeFound { range: range(), found: vec![found(), found()] }],
+        highest: stamp().ts,
+    }
 }
 
 pub fn prepare() -> Prepare {

@@ -1,0 +1,343 @@
+//! Intervals from text: PostgreSQL's forms, SQL's and those of ISO 8601.
+//!
+//! Source: PostgreSQL 15, `DecodeInterval` and `DecodeISO8601Interval`.
+
+use super::fault::Fault;
+use super::lex::{Field, Kind, split};
+use super::parts::{
+    CENTURY, DATE, DAY, DECADE, FRACTION, HOUR, MICROSECOND, MILLENNIUM, MILLISECOND, MINUTE, MONTH, Mask, Parts,
+    SECOND, TIME, WEEK, YEAR, fraction, leading_int,
+};
+use super::words::{Unit, unit};
+use super::{DAYS_PER_MONTH, Interval, MICROS_PER_DAY, MICROS_PER_SECOND, overflow};
+use crate::SqlResult;
+
+const MICROS_PER_MINUTE: i64 = 60 * MICROS_PER_SECOND;
+const MICROS_PER_HOUR: i64 = 60 * MICROS_PER_MINUTE;
+/// Numbers of ISO 8601 beyond it would lose digits.
+const MAX_ISO_NUMBER: f64 = 1.0e15;
+
+/// An `interval` from text.
+///
+/// # Errors
+///
+/// `22007` for text that is no interval, `22015` and `22008` for one out of range.
+pub fn parse_interval(text: &str) -> SqlResult<Interval> {
+    let sum = match Sum::read_words(text) {
+        Err(Fault::Format) => Sum::read_iso(text),
+        other => other,
+    };
+    let sum = sum.map_err(|fault| fault.error(text, "interval"))?;
+    let months = i64::from(sum.years) * 12 + i64::from(sum.months);
+    let months = i32::try_from(months).map_err(|_| overflow("interval out of range"))?;
+    Ok(Interval { months, days: sum.days, micros: sum.micros })
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Sum {
+    years: i32,
+    months: i32,
+    days: i32,
+    micros: i64,
+}
+
+impl Sum {
+    /// Reads `1 day 02:03:04 ago`, `1-2 3 4:05`, backwards: units stand behind their numbers.
+    fn read_words(text: &str) -> Result<Self, Fault> {
+        let fields = split(text).ok_or(Fault::Format)?;
+        let mut sum = Self::default();
+        let (mut mask, mut ago) = (0, false);
+        // What the next number counts; nothing was said at the end, where seconds are meant.
+        let mut counted = Some(Unit::Second);
+        for field in fields.iter().rev() {
+            let found = match field.kind {
+                Kind::Word if field.text == "ago" => {
+                    (ago, counted) = (true, None);
+                    0
+                }
+                Kind::Word => {
+                    counted = Some(unit(&field.text).ok_or(Fault::Format)?);
+                    0
+                }
+                _ => sum.read_field(field, &mut counted)?,
+            };
+            if found & mask != 0 {
+                return Err(Fault::Format);
+            }
+            mask |= found;
+        }
+        if mask == 0 {
+            return Err(Fault::Format);
+        }
+        if ago { sum.negated() } else { Ok(sum) }
+    }
+
+    fn negated(&self) -> Result<Self, Fault> {
+        let negated = || {
+            Some(Self {
+                years: self.years.checked_neg()?,
+                months: self.months.checked_neg()?,
+                days: self.days.checked_neg()?,
+                micros: self.micros.checked_neg()?,
+            })
+        };
+        negated().ok_or(Fault::Field)
+    }
+
+    fn read_field(&mut self, field: &Field, counted: &mut Option<Unit>) -> Result<Mask, Fault> {
+        let text = field.text.as_str();
+        let time = match field.kind {
+            Kind::Time => Some((1, text)),
+            Kind::Signed if text.contains(':') => Some((if text.starts_with('-') { -1 } else { 1 }, &text[1..])),
+            _ => None,
+        };
+        if let Some((sign, text)) = time {
+            match read_time(text) {
+                Ok(micros) => {
+                    self.micros = sign * micros;
+                    // A number before it counts days.
+                    *counted = Some(Unit::Day);
+                    return Ok(TIME);
+                }
+                Err(fault) if field.kind == Kind::Time => return Err(fault),
+                Err(_) => {}
+            }
+        }
+        let negative = text.starts_with('-');
+        let (whole, rest) = leading_long(text)?;
+        let (whole, part) = if let Some(months) = rest.strip_prefix('-') {
+            *counted = Some(Unit::Month);
+            (years_and_months(whole, months, negative)?, 0.0)
+        } else if rest.is_empty() {
+            (whole, 0.0)
+        } else {
+            let part = fraction(rest)?;
+            (whole, if negative { -part } else { part })
+        };
+        let unit = counted.ok_or(Fault::Format)?;
+        if unit == Unit::Hour {
+            *counted = Some(Unit::Day);
+        }
+        self.add_unit(unit, whole, part)
+    }
+
+    fn add_unit(&mut self, unit: Unit, whole: i64, part: f64) -> Result<Mask, Fault> {
+        let (added, mask) = match unit {
+            Unit::Microsecond => (self.add_micros(whole, part, 1), MICROSECOND),
+            Unit::Millisecond => (self.add_micros(whole, part, 1000), MILLISECOND),
+            Unit::Second if part == 0.0 => (self.add_micros(whole, part, MICROS_PER_SECOND), SECOND),
+            Unit::Second => (self.add_micros(whole, part, MICROS_PER_SECOND), SECOND | FRACTION),
+            Unit::Minute => (self.add_micros(whole, part, MICROS_PER_MINUTE), MINUTE),
+            Unit::Hour => (self.add_micros(whole, part, MICROS_PER_HOUR), HOUR),
+            Unit::Day => (self.add_days(whole, 1, part), DAY),
+            Unit::Week => (self.add_days(whole, 7, part), WEEK),
+            Unit::Month => (self.add_months(whole, part), MONTH),
+            Unit::Year => (self.add_years(whole, part, 1), YEAR),
+            Unit::Decade => (self.add_years(whole, part, 10), DECADE),
+            Unit::Century => (self.add_years(whole, part, 100), CENTURY),
+            Unit::Millennium => (self.add_years(whole, part, 1000), MILLENNIUM),
+            _ => return Err(Fault::Format),
+        };
+        added.ok_or(Fault::Field)?;
+        Ok(mask)
+    }
+
+    fn add_micros(&mut self, whole: i64, part: f64, scale: i64) -> Option<()> {
+        self.micros = self.micros.checked_add(whole.checked_mul(scale)?)?;
+        self.add_part_of_micros(part, scale)
+    }
+
+    fn add_part_of_micros(&mut self, part: f64, scale: i64) -> Option<()> {
+        let scaled = part * scale as f64;
+        let whole = scaled.trunc();
+        let rest = scaled - whole;
+        let rounded = whole as i64 + if rest > 0.5 { 1 } else { 0 } - if rest < -0.5 { 1 } else { 0 };
+        self.micros = self.micros.checked_add(rounded)?;
+        Some(())
+    }
+
+    fn add_days(&mut self, whole: i64, scale: i32, part: f64) -> Option<()> {
+        let days = i32::try_from(whole).ok()?.checked_mul(scale)?;
+        self.days = self.days.checked_add(days)?;
+        self.add_part_of_days(part, scale)
+    }
+
+    fn add_part_of_days(&mut self, part: f64, scale: i32) -> Option<()> {
+        let days = part * f64::from(scale);
+        self.days = self.days.checked_add(days.trunc() as i32)?;
+        self.add_part_of_micros(days - days.trunc(), MICROS_PER_DAY)
+    }
+
+    fn add_months(&mut self, whole: i64, part: f64) -> Option<()> {
+        self.months = self.months.checked_add(i32::try_from(whole).ok()?)?;
+        self.add_part_of_days(part, DAYS_PER_MONTH)
+    }
+
+    fn add_years(&mut self, whole: i64, part: f64, scale: i32) -> Option<()> {
+        let years = i32::try_from(whole).ok()?.checked_mul(scale)?;
+        self.years = self.years.checked_add(years)?;
+        let months = (part * f64::from(scale) * 12.0).round_ties_even() as i32;
+        self.months = self.months.checked_add(months)?;
+        Some(())
+    }
+
+    /// Reads `P1Y2M3DT4H5M6S`, `P0001-02-03T04:05:06` or `P00010203T040506`.
+    fn read_iso(text: &str) -> Result<Self, Fault> {
+        let rest = text.strip_prefix('P').filter(|rest| !rest.is_empty()).ok_or(Fault::Format)?;
+        let mut sum = Self::default();
+        let (date, time) = match rest.split_once('T') {
+            Some((date, time)) => (date, time),
+            None => (rest, ""),
+        };
+        sum.read_iso_half(date, &ISO_DATE)?;
+        for time in time.split('T') {
+            sum.read_iso_half(time, &ISO_TIME)?;
+        }
+        Ok(sum)
+    }
+
+    fn read_iso_half(&mut self, text: &str, form: &IsoHalf) -> Result<(), Fault> {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (number, after) = IsoNumber::read(rest)?;
+            let designator = after.chars().next();
+            let unit = form.designators.iter().find(|(letter, _)| Some(*letter) == designator);
+            if let Some((letter, unit)) = unit {
+                self.add_unit(*unit, number.whole, number.part)?;
+                rest = &after[letter.len_utf8()..];
+                continue;
+            }
+            if rest.len() != text.len() || !(after.is_empty() || designator == Some(form.delimiter)) {
+                return Err(Fault::Format);
+            }
+            return if after.is_empty() && number.digits == form.digits {
+                self.add_run_together(&number, form)
+            } else {
+                self.add_delimited(number, after, form)
+            };
+        }
+        Ok(())
+    }
+
+    /// `00010203`, `040506`
+    fn add_run_together(&mut self, number: &IsoNumber, form: &IsoHalf) -> Result<(), Fault> {
+        let [first, second, third] = form.order;
+        self.add_unit(first, number.whole / 10_000, 0.0)?;
+        self.add_unit(second, number.whole / 100 % 100, 0.0)?;
+        self.add_unit(third, number.whole % 100, 0.0)?;
+        self.add_part_of_micros(number.part, form.part_of_last).ok_or(Fault::Field)
+    }
+
+    /// `0001-02-03`, `04:05:06`
+    fn add_delimited(&mut self, first: IsoNumber, mut rest: &str, form: &IsoHalf) -> Result<(), Fault> {
+        let mut number = first;
+        for (at, unit) in form.order.into_iter().enumerate() {
+            self.add_unit(unit, number.whole, number.part)?;
+            if rest.is_empty() {
+                return Ok(());
+            }
+            if at < 2 {
+                (number, rest) = IsoNumber::read(rest.strip_prefix(form.delimiter).ok_or(Fault::Format)?)?;
+            }
+        }
+        Err(Fault::Format)
+    }
+}
+
+/// How ISO 8601 writes the half before or behind `T`.
+struct IsoHalf {
+    designators: &'static [(char, Unit)],
+    delimiter: char,
+    digits: usize,
+    order: [Unit; 3],
+    part_of_last: i64,
+}
+
+const ISO_DATE: IsoHalf = IsoHalf {
+    designators: &[('Y', Unit::Year), ('M', Unit::Month), ('W', Unit::Week), ('D', Unit::Day)],
+    delimiter: '-',
+    digits: 8,
+    order: [Unit::Year, Unit::Month, Unit::Day],
+    part_of_last: MICROS_PER_DAY,
+};
+
+const ISO_TIME: IsoHalf = IsoHalf {
+    designators: &[('H', Unit::Hour), ('M', Unit::Minute), ('S', Unit::Second)],
+    delimiter: ':',
+    digits: 6,
+    order: [Unit::Hour, Unit::Minute, Unit::Second],
+    part_of_last: 1,
+};
+
+/// A number of ISO 8601.
+struct IsoNumber {
+    whole: i64,
+    part: f64,
+    /// How many digits it begins with.
+    digits: usize,
+}
+
+impl IsoNumber {
+    fn read(text: &str) -> Result<(Self, &str), Fault> {
+        if !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '.')) {
+            return Err(Fault::Format);
+        }
+        let length = crate::value::number::number_length(text);
+        let value: f64 = text[..length].parse().map_err(|_| Fault::Format)?;
+        if value.abs() > MAX_ISO_NUMBER {
+            return Err(Fault::Field);
+        }
+        let unsigned = text.strip_prefix('-').unwrap_or(text);
+        let digits = unsigned.bytes().take_while(u8::is_ascii_digit).count();
+        Ok((Self { whole: value.trunc() as i64, part: value - value.trunc(), digits }, &text[length..]))
+    }
+}
+
+/// The integer at the beginning of `text`, and what follows it.
+fn leading_long(text: &str) -> Result<(i64, &str), Fault> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let length = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    if length == 0 {
+        return Ok((0, digits));
+    }
+    let value = text[..text.len() - digits.len() + length].parse().map_err(|_| Fault::Field)?;
+    Ok((value, &digits[length..]))
+}
+
+/// The months of `1-2`: both have the sign of the years.
+fn years_and_months(years: i64, months: &str, negative: bool) -> Result<i64, Fault> {
+    let (months, rest) = leading_int(months)?;
+    if !(0..12).contains(&months) {
+        return Err(Fault::Field);
+    }
+    if !rest.is_empty() {
+        return Err(Fault::Format);
+    }
+    let months = if negative { -months } else { months };
+    years.checked_mul(12).and_then(|years| years.checked_add(months)).ok_or(Fault::Field)
+}
+
+/// The microseconds of `04:05:06.789`; the hours have no limit.
+fn read_time(text: &str) -> Result<i64, Fault> {
+    let (hours, rest) = leading_long(text)?;
+    // The hours are read apart: they may be more than a clock's.
+    let mut parts = Parts { mask: DATE, ..Parts::default() };
+    parts.read_time(&format!("0{rest}"))?;
+    if text.matches(':').count() == 1 && text.contains('.') {
+        // `mm:ss.fff`: the first number was the minutes.
+        parts.minute = hours;
+        return parts_micros(&parts, 0);
+    }
+    parts_micros(&parts, hours)
+}
+
+fn parts_micros(parts: &Parts, hours: i64) -> Result<i64, Fault> {
+    let sum = || {
+        let minutes = hours.checked_mul(60)?.checked_add(parts.minute)?;
+        let seconds = minutes.checked_mul(60)?.checked_add(parts.second)?;
+        seconds.checked_mul(MICROS_PER_SECOND)?.checked_add(parts.micros)
+    };
+    let valid = parts.minute < 60;
+    sum().filter(|_| valid).ok_or(Fault::Field)
+}
