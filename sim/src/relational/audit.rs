@@ -116,3 +116,59 @@ fn enrolled(children: &[Tuple]) -> Result<(), String> {
     let crowded = counts.into_iter().find(|(_, count)| *count > MOST_ENROLLED);
     crowded.map_or(Ok(()), |(parent, count)| Err(format!("{count} children are enrolled at {parent}: a phantom")))
 }
+
+#[cfg(test)]
+mod tests {
+    use annulus_relation::catalog::Action;
+    use annulus_relation::codec::Layout;
+
+    use super::super::tables::{create, row};
+    use super::super::{home, tables};
+    use super::*;
+
+    /// A database of these rows, and what is stored of it.
+    fn stored(parents: &[[i32; 3]], children: &[[i32; 3]]) -> (Catalog, Stored) {
+        let catalog = create(&Catalog::empty(home(2, 3)), Action::NoAction).unwrap().catalog().clone();
+        let mut stored = Stored::new();
+        for (name, rows) in [(PARENTS, parents), (CHILDREN, children)] {
+            let table = tables::physical(&catalog, name).unwrap().unwrap();
+            for values in rows.iter().map(|values| row(*values, &table)) {
+                let tuple = Tuple { place: table.row_place(&values[..1]).unwrap(), values };
+                stored.extend(table.entries(&tuple, &NoExpressions).unwrap());
+                stored.insert(tuple.place, Layout::of(table.table()).unwrap().encode(&tuple.values));
+            }
+        }
+        (catalog, stored)
+    }
+
+    fn wrong(parents: &[[i32; 3]], children: &[[i32; 3]]) -> String {
+        let (catalog, stored) = stored(parents, children);
+        judge(&catalog, &stored).unwrap().expect_err("something is wrong")
+    }
+
+    const PARENT_ROWS: [[i32; 3]; 2] = [[0, 10, 1], [1, 11, 0]];
+
+    #[test]
+    fn what_belongs_together_is_left_in_peace() {
+        let (catalog, stored) = stored(&PARENT_ROWS, &[[5, 0, ENROLLED], [6, 0, ENROLLED], [7, 0, 2]]);
+        assert_eq!(judge(&catalog, &stored), Ok(Ok(())));
+    }
+
+    #[test]
+    fn each_missing_or_left_over_key_is_noticed() {
+        let (catalog, whole) = stored(&PARENT_ROWS, &[[5, 0, 2]]);
+        for place in whole.keys() {
+            let mut less = whole.clone();
+            less.remove(place);
+            assert!(judge(&catalog, &less).unwrap().is_err(), "without {place:?}");
+        }
+    }
+
+    #[test]
+    fn broken_constraints_are_noticed() {
+        assert!(wrong(&[[0, 10, 1], [1, 10, 1]], &[]).contains("two rows"));
+        assert!(wrong(&PARENT_ROWS, &[[5, 2, 2]]).contains("no parent"));
+        assert!(wrong(&[[0, 10, 0], [1, 11, 0]], &[]).contains("write skew"));
+        assert!(wrong(&PARENT_ROWS, &[5, 6, 7].map(|id| [id, 0, ENROLLED])).contains("a phantom"));
+    }
+}
