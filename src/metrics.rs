@@ -245,6 +245,30 @@ metrics! {
         /// Requests refused early, by reason.
         shed_memory: Counter = "annulus_requests_shed_total" ["reason" = "memory"], Count;
     }
+
+    /// SQL clients and their statements.
+    SqlMetrics {
+        /// SQL clients connected now.
+        connected: Gauge = "annulus_sql_clients", Count;
+        /// SQL connections accepted.
+        accepted: Counter = "annulus_sql_connections_total", Count;
+        /// SQL connections refused because there were too many.
+        refused: Counter = "annulus_sql_connections_refused_total", Count;
+        /// SQL connections closed because of bytes that are not the protocol.
+        broken: Counter = "annulus_sql_protocol_errors_total", Count;
+        /// SQL connections closed because they held too much memory.
+        shed_memory: Counter = "annulus_sql_connections_shed_total" ["reason" = "memory"], Count;
+        /// Bytes received from SQL clients.
+        bytes_in: Counter = "annulus_sql_received_bytes_total", Bytes;
+        /// Bytes sent to SQL clients.
+        bytes_out: Counter = "annulus_sql_sent_bytes_total", Bytes;
+        /// SQL statements begun.
+        statements: Counter = "annulus_sql_statements_total", Count;
+        /// Errors that SQL clients were told.
+        errors: Counter = "annulus_sql_errors_total", Count;
+        /// From a simple query, or a portal to be run, received to its answer ready.
+        duration: Histogram = "annulus_sql_statement_duration_seconds", Seconds;
+    }
 }
 
 /// A family of commands whose cost is alike.
@@ -322,6 +346,8 @@ pub struct Metrics {
     pub recovery: RecoveryMetrics,
     /// Key-value clients.
     pub clients: ClientMetrics,
+    /// SQL clients.
+    pub sql: SqlMetrics,
 }
 
 impl Default for Metrics {
@@ -347,6 +373,7 @@ impl Metrics {
             gossip: GossipMetrics::new(&recorder, &[]),
             recovery: RecoveryMetrics::new(&recorder, &[]),
             clients: ClientMetrics::new(&recorder, &[]),
+            sql: SqlMetrics::new(&recorder, &[]),
             recorder,
         }
     }

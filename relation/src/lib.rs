@@ -18,6 +18,6 @@ pub mod testing;
 pub mod transaction;
 pub mod value;
 
-pub use error::{SqlError, SqlResult};
+pub use error::{SqlError, SqlResult, SqlState};
 pub use failure::{Failure, Outcome};
 pub use value::{Row, SqlType, Value};

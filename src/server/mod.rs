@@ -1,4 +1,5 @@
 //! What clients talk to.
 
 pub mod http;
+pub mod pg;
 pub mod resp;

@@ -42,10 +42,27 @@ fn key_detail(table: &Table, index: &Index, values: &[Value]) -> String {
             let column = table.columns.iter().find(|column| column.id == *id);
             column.map_or_else(|| (String::new(), SqlType::Unknown), |column| (column.name.clone(), column.ty.clone()))
         }
-        KeyPart::Expression(text, ty) => (text.clone(), ty.clone()),
+        KeyPart::Expression(text, ty) => (key_name(text), ty.clone()),
     };
     let parts: Vec<(String, SqlType)> = index.keys.iter().map(|key| part(&key.part)).collect();
     pairs(&parts, values)
+}
+
+/// An expression as PostgreSQL names it among keys: calls of functions as they are, the rest in parentheses.
+fn key_name(expression: &str) -> String {
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '"');
+    let name_end = expression.find(|c: char| !is_name(c)).unwrap_or(expression.len());
+    if is_in_parentheses(&expression[name_end..]) { expression.to_owned() } else { format!("({expression})") }
+}
+
+/// Whether the first parenthesis is closed by the last one.
+fn is_in_parentheses(text: &str) -> bool {
+    let mut depth = 0_i32;
+    let mut closes = text.bytes().enumerate().filter_map(|(at, byte)| {
+        depth += i32::from(byte == b'(') - i32::from(byte == b')');
+        (depth <= 0).then_some(at)
+    });
+    text.len() > 1 && closes.next() == Some(text.len() - 1)
 }
 
 fn pairs(parts: &[(String, SqlType)], values: &[Value]) -> String {
@@ -156,4 +173,32 @@ pub(super) fn check_violated_by_some(catalog: &Catalog, table: &Table, check: &C
 pub(super) fn contains_nulls(catalog: &Catalog, table: &Table, column: &str) -> SqlError {
     let message = format!("column \"{column}\" of relation \"{}\" contains null values", table.name);
     about(SqlError::new(SqlState::NOT_NULL_VIOLATION, message).column(column), catalog, table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expressions_are_named_as_postgres_names_them() {
+        let cases = [
+            ("a + 1", "(a + 1)"),
+            ("(a + 1)", "(a + 1)"),
+            ("(a) + (b)", "((a) + (b))"),
+            ("lower(b)", "lower(b)"),
+            ("lower(b) || upper(c)", "(lower(b) || upper(c))"),
+            ("pg_catalog.lower((b))", "pg_catalog.lower((b))"),
+            ("a", "(a)"),
+            ("", "()"),
+        ];
+        for (expression, name) in cases {
+            assert_eq!(key_name(expression), name);
+        }
+    }
+
+    #[test]
+    fn long_values_are_cut_between_characters() {
+        assert_eq!(cut("x".repeat(64)), "x".repeat(64));
+        assert_eq!(cut(format!("x{}", "é".repeat(40))), format!("x{}...", "é".repeat(31)));
+    }
 }

@@ -4,9 +4,11 @@
 //! Meanwhile every writer keeps the index up and the constraint, so each row is entered or checked once. A step
 //! validates the rows that it read: it conflicts with whoever changes one of them, and is tried again.
 
+use std::collections::BTreeSet;
+
 use annulus_base::limits::MAX_TXN_KEYS;
 use annulus_base::time::Micros;
-use annulus_base::{Key, KeyRange};
+use annulus_base::{Key, KeyRange, PartitionId};
 use annulus_txn::interface::{Database, Place};
 use bytes::Bytes;
 
@@ -100,8 +102,11 @@ pub async fn fill<D: Database, E: Expressions>(
             return Err(not_unique(entry).into());
         }
     }
+    let partitions: BTreeSet<PartitionId> = entries.iter().map(|entry| entry.place.partition).collect();
+    for partition in partitions {
+        around.catalog.expect_table(transaction, physical.table.id, partition);
+    }
     for entry in entries {
-        around.catalog.expect_table(transaction, physical.table.id, entry.place.partition);
         transaction.put(entry.place, entry.value);
     }
     Ok((next, tuples.len() as u64))

@@ -2,11 +2,11 @@
 
 mod bounds;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use annulus_base::Key;
 use annulus_base::time::Micros;
+use annulus_base::{Key, PartitionId};
 use annulus_txn::interface::{Database, Place, TxnError};
 use bytes::Bytes;
 
@@ -21,6 +21,8 @@ use crate::error::{SqlError, SqlResult, SqlState};
 use crate::failure::Outcome;
 use crate::transaction::{Mode, Span, Transaction};
 
+/// How many records are read by their places at once.
+const MOST_AT_ONCE: usize = 4_096;
 /// Few enough rows to ask every partition for at once.
 const LEAST: u32 = 16;
 
@@ -81,7 +83,7 @@ impl Cursor {
 
     /// The partitions whose keys are read. Those of the rows that an index leads to are not among them.
     #[must_use]
-    pub fn partitions(&self) -> Vec<annulus_base::PartitionId> {
+    pub fn partitions(&self) -> Vec<PartitionId> {
         let lanes = self.lanes.iter().map(|lane| lane.span.partition);
         let mut all: Vec<_> = lanes.chain(self.points.iter().map(|place| place.partition)).collect();
         all.sort_unstable();
@@ -221,7 +223,7 @@ pub(super) fn lost<D: Database>(transaction: &Transaction<D>, key: &Key) -> crat
     }
 }
 
-/// Reads records at places of a table.
+/// Reads records at places of a table; fewer at a time where they are too large to be read together.
 pub(super) async fn get<D: Database>(
     transaction: &mut Transaction<D>,
     catalog: &Catalog,
@@ -229,13 +231,22 @@ pub(super) async fn get<D: Database>(
     places: &[Place],
     patience: Micros,
 ) -> Result<Vec<Option<Bytes>>, TxnError> {
-    for place in places {
-        catalog.expect_table(transaction, physical.table.id, place.partition);
+    let partitions: BTreeSet<PartitionId> = places.iter().map(|place| place.partition).collect();
+    for partition in partitions {
+        catalog.expect_table(transaction, physical.table.id, partition);
     }
-    if places.is_empty() {
-        return Ok(Vec::new());
+    let mut found = Vec::with_capacity(places.len());
+    let mut at_once = MOST_AT_ONCE;
+    while found.len() < places.len() {
+        let rest = &places[found.len()..];
+        at_once = at_once.min(rest.len());
+        match transaction.get(&rest[..at_once], patience).await {
+            Ok(records) => found.extend(records),
+            Err(TxnError::Limit(_)) if at_once > 1 => at_once /= 2,
+            Err(error) => return Err(error),
+        }
     }
-    transaction.get(places, patience).await
+    Ok(found)
 }
 
 /// Reads rows by their places; `None` where there is none.

@@ -128,6 +128,7 @@ impl<'a, E: Expressions> Writer<'a, E> {
             return Ok(None);
         }
         let physical = self.physical(table)?;
+        check_whole(physical.table(), &old.values)?;
         let new = self.moved(&physical, &old, row)?;
         let row = new.values.clone();
         self.updated.push(old.place.clone());
@@ -144,7 +145,7 @@ impl<'a, E: Expressions> Writer<'a, E> {
         if self.changed.contains_key(&old.place) {
             return Ok(false);
         }
-        self.physical(table)?;
+        check_whole(self.physical(table)?.table(), &old.values)?;
         self.changed.insert(old.place.clone(), Change { table, old: Some(old), new: None });
         self.check_size()?;
         Ok(true)
@@ -199,10 +200,7 @@ impl<'a, E: Expressions> Writer<'a, E> {
     /// The row with its generated columns, if nothing is against it.
     fn completed(&self, physical: &Physical, mut row: Row) -> SqlResult<Row> {
         let (table, expressions) = (physical.table(), self.around.expressions);
-        if row.len() != table.columns.len() {
-            let message = format!("a row of \"{}\" has {} values", table.name, row.len());
-            return Err(SqlError::new(SqlState::INTERNAL_ERROR, message));
-        }
+        check_whole(table, &row)?;
         for (position, column) in table.columns.iter().enumerate() {
             if let Some(Default::Generated(text)) = &column.default {
                 row[position] = expressions.eval(table, text, &column.ty, &row)?;
@@ -243,6 +241,15 @@ pub(super) fn unique_places<E: Expressions>(
         }
     }
     Ok(places)
+}
+
+/// Refuses a part of a row: its index entries would not be found.
+fn check_whole(table: &Table, row: &[Value]) -> SqlResult<()> {
+    if row.len() == table.columns.len() {
+        return Ok(());
+    }
+    let message = format!("a row of \"{}\" has {} values", table.name, row.len());
+    Err(SqlError::new(SqlState::INTERNAL_ERROR, message))
 }
 
 /// Refuses NULL where there must be none, and rows for which a check is false.

@@ -96,7 +96,7 @@ impl Scanner<'_> {
         let mut item = String::new();
         // How much of the element stays when spaces at its end are dropped.
         let mut kept = 0;
-        let (mut quoted, mut began) = (false, false);
+        let (mut quoted, mut escaped, mut began) = (false, false, false);
         while !self.rest.starts_with([',', '}']) {
             match self.next()? {
                 '"' if began => return Err(malformed(self.text, "Unexpected array element.")),
@@ -112,8 +112,10 @@ impl Scanner<'_> {
                         item.push(c);
                     }
                 }
+                '\\' if quoted => return Err(malformed(self.text, "Unexpected \"\\\" character.")),
                 _ if quoted => return Err(malformed(self.text, "Unexpected array element.")),
                 c => {
+                    escaped |= c == '\\';
                     item.push(if c == '\\' { self.next()? } else { c });
                     (began, kept) = (true, item.len());
                 }
@@ -124,7 +126,7 @@ impl Scanner<'_> {
             let found = if self.rest.starts_with(',') { ',' } else { '}' };
             return Err(malformed(self.text, &format!("Unexpected \"{found}\" character.")));
         }
-        let is_null = !quoted && item.eq_ignore_ascii_case("null");
+        let is_null = !quoted && !escaped && item.eq_ignore_ascii_case("null");
         self.items.push(if is_null { Item::Null } else { Item::Text(item) });
         Ok(())
     }

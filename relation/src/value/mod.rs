@@ -17,6 +17,7 @@ mod errors;
 pub mod json;
 mod number;
 mod numeric;
+mod shortest;
 mod stored;
 mod strings;
 mod text;

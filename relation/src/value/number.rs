@@ -1,6 +1,7 @@
 //! Text of booleans, integers and floating-point numbers.
 
 use super::errors::{invalid_syntax, text_out_of_range};
+use super::shortest::{shortest_f32, shortest_f64};
 use crate::{SqlError, SqlResult, error::SqlState};
 
 /// White space, as C's `isspace` knows it.
@@ -123,7 +124,9 @@ macro_rules! float_input {
             let lost = value == 0.0 && has_nonzero_digit(number);
             let grown = value.is_infinite() && number.bytes().any(|b| b.is_ascii_digit());
             if lost || grown {
-                let message = format!("\"{number}\" is out of range for type {}", $ty);
+                // PostgreSQL shows all of the text of a `real`.
+                let shown = if $ty == "real" { text } else { number };
+                let message = format!("\"{shown}\" is out of range for type {}", $ty);
                 return Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message));
             }
             if !rest[length..].chars().all(is_space) {
@@ -155,7 +158,7 @@ float_input!(
 #[must_use]
 pub fn print_float4(value: f32, extra_float_digits: i32) -> String {
     if extra_float_digits > 0 || !value.is_finite() {
-        return place(&format!("{value:e}"), f64::from(value), 6);
+        return place(&shortest_f32(value), f64::from(value), 6);
     }
     print_general(f64::from(value), 6 + extra_float_digits)
 }
@@ -164,7 +167,7 @@ pub fn print_float4(value: f32, extra_float_digits: i32) -> String {
 #[must_use]
 pub fn print_float8(value: f64, extra_float_digits: i32) -> String {
     if extra_float_digits > 0 || !value.is_finite() {
-        return place(&format!("{value:e}"), value, 15);
+        return place(&shortest_f64(value), value, 15);
     }
     print_general(value, 15 + extra_float_digits)
 }

@@ -19,6 +19,8 @@ use crate::ops::{Expressions, Writer};
 use crate::transaction::{Span, Transaction};
 use crate::value::Row;
 
+/// How many spans are read together.
+const SPANS: usize = 1_024;
 /// How many rows are asked for at once.
 const ROWS: u32 = 4_096;
 
@@ -30,7 +32,7 @@ pub(super) async fn find<D: Database, E: Expressions>(
     patience: Micros,
 ) -> Outcome<Vec<Vec<Tuple>>> {
     let mut found: Vec<Vec<Tuple>> = vec![Vec::new(); events.len()];
-    let mut by_index: Vec<(usize, Arc<Physical>, usize, Span)> = Vec::new();
+    let mut by_index: Vec<Lane> = Vec::new();
     let mut by_scan: BTreeMap<(ObjectId, usize), Vec<(usize, Row)>> = BTreeMap::new();
     for (position, event) in events.iter().enumerate() {
         let key = foreign_key(writer, event)?;
@@ -40,7 +42,8 @@ pub(super) async fn find<D: Database, E: Expressions>(
             Some(index) => {
                 let bounds = Bounds::equal(in_order_of(child.table(), index, &key, &values));
                 let spans = spans_of(&child, index, &bounds)?;
-                by_index.extend(spans.into_iter().map(|span| (position, Arc::clone(&child), index, span)));
+                let lane = |span| Lane { event: position, child: Arc::clone(&child), index, span };
+                by_index.extend(spans.into_iter().map(lane));
             }
             None => by_scan.entry((event.child, event.key)).or_default().push((position, values)),
         }
@@ -74,45 +77,50 @@ fn in_order_of(table: &Table, index: usize, key: &ForeignKey, values: &[crate::V
     first.filter_map(|part| value(&part.part)).collect()
 }
 
-/// Reads all spans to their ends, together; then the rows that the entries are of.
+/// A span that leads to children of an event.
+struct Lane {
+    event: usize,
+    child: Arc<Physical>,
+    index: usize,
+    span: Span,
+}
+
+/// Reads all spans to their ends, many together; then the rows that the entries are of.
 async fn through_indexes<D: Database, E>(
     writer: &Writer<'_, E>,
-    mut lanes: Vec<(usize, Arc<Physical>, usize, Span)>,
+    mut lanes: Vec<Lane>,
     found: &mut [Vec<Tuple>],
     transaction: &mut Transaction<D>,
     patience: Micros,
 ) -> Outcome<()> {
     let catalog = writer.around.catalog;
-    let mut rows: Vec<(usize, Arc<Physical>, Place)> = Vec::new();
+    let mut rows: BTreeMap<ObjectId, Vec<(usize, Place)>> = BTreeMap::new();
     while !lanes.is_empty() {
-        for (_, child, _, span) in &lanes {
-            catalog.expect_table(transaction, child.table().id, span.partition);
+        let wave = lanes.split_off(lanes.len().saturating_sub(SPANS));
+        for lane in &wave {
+            catalog.expect_table(transaction, lane.child.table().id, lane.span.partition);
         }
-        let spans: Vec<Span> = lanes.iter().map(|(.., span)| span.clone()).collect();
+        let spans: Vec<Span> = wave.iter().map(|lane| lane.span.clone()).collect();
         let stretches = transaction.scan_all(&spans, ROWS, patience).await?;
-        let mut rest = Vec::new();
-        for ((position, child, index, mut span), stretch) in lanes.into_iter().zip(stretches) {
+        for (mut lane, stretch) in wave.into_iter().zip(stretches) {
             for (key, value) in stretch.rows {
-                rows.push((position, Arc::clone(&child), row_place(&child, index, &span, key, &value)?));
+                let place = row_place(&lane.child, lane.index, &lane.span, key, &value)?;
+                rows.entry(lane.child.table().id).or_default().push((lane.event, place));
             }
             if let Some(next) = stretch.next {
-                span.range.start = next;
-                rest.push((position, child, index, span));
+                lane.span.range.start = next;
+                lanes.push(lane);
             }
         }
-        lanes = rest;
     }
-    for (_, child, place) in &rows {
-        catalog.expect_table(transaction, child.table().id, place.partition);
-    }
-    let places: Vec<Place> = rows.iter().map(|(.., place)| place.clone()).collect();
-    if places.is_empty() {
-        return Ok(());
-    }
-    let records = transaction.get(&places, patience).await?;
-    for ((position, child, place), record) in rows.into_iter().zip(records) {
-        let Some(record) = record else { return Err(scan::lost(transaction, &place.key)) };
-        found[position].push(child.decode(place, &record)?);
+    for (child, rows) in rows {
+        let Some(child) = writer.tables.get(&child) else { continue };
+        let places: Vec<Place> = rows.iter().map(|(_, place)| place.clone()).collect();
+        let records = scan::get(transaction, catalog, child, &places, patience).await?;
+        for ((event, place), record) in rows.into_iter().zip(records) {
+            let Some(record) = record else { return Err(scan::lost(transaction, &place.key)) };
+            found[event].push(child.decode(place, &record)?);
+        }
     }
     Ok(())
 }

@@ -163,3 +163,16 @@ fn rows_are_read_by_place() {
     assert_eq!(rows[0].as_ref().unwrap().values[0], Value::Int4(5));
     assert_eq!(rows[1], None);
 }
+
+#[test]
+fn rows_that_are_too_large_together_are_read_one_after_the_other() {
+    let world = world();
+    let physical = world.physical("t");
+    let places = [1, 2, 3].map(|id| physical.row_place(&ints(&[id])).unwrap());
+    let too_large = annulus_txn::interface::TxnError::Limit("too large".to_owned());
+    world.fake.inject(Call::Read, crate::testing::Fault::Fails(too_large));
+    world.fake.take_calls();
+    let rows = run(read_rows(&mut world.begin(), &world.catalog, &physical, &places, SECOND)).unwrap();
+    assert_eq!(rows.iter().flatten().map(|row| row.values[0].clone()).collect::<Vec<_>>(), ints(&[1, 2, 3]));
+    assert_eq!(world.fake.take_calls()[&Call::Read], 4);
+}

@@ -108,7 +108,7 @@ fn partial_and_expression_indexes() {
     t.indexes[1].predicate = Some("b > 0".to_owned());
     let world = World::new(vec![t]);
     world.insert("t", &[&[1, 1, 2], &[2, 3, -1], &[3, 4, -1]]).unwrap();
-    assert_eq!(told(world.insert("t", &[&[4, 2, 1]])).2, "Key (a + b)=(3) already exists.");
+    assert_eq!(told(world.insert("t", &[&[4, 2, 1]])).2, "Key ((a + b))=(3) already exists.");
     world.insert("t", &[&[4, 3, 0]]).unwrap();
     world.update("t", |row| (row[0] == Value::Int4(1)).then(|| ints(&[1, 1, -2]))).unwrap();
     world.insert("t", &[&[5, 2, 1]]).unwrap();

@@ -1,7 +1,8 @@
 //! The end of a statement: what its rows take and leave is checked, and buffered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use annulus_base::PartitionId;
 use annulus_base::limits::MAX_TXN_KEYS;
 use annulus_base::time::Micros;
 use annulus_txn::interface::{Database, Place};
@@ -73,10 +74,11 @@ pub(super) async fn apply<D: Database, E: Expressions>(
 /// Buffers what changes: entries that stay as they are need no write.
 fn write<D: Database, E>(writer: &Writer<'_, E>, footprint: Footprint, transaction: &mut Transaction<D>) {
     let Footprint { taken, left } = footprint;
-    let catalog = writer.around.catalog;
-    for change in writer.changed.values() {
-        let old = change.old.iter().map(|old| old.place.partition);
-        old.for_each(|partition| catalog.expect_table(transaction, change.table, partition));
+    let old = writer.changed.values().filter_map(|change| Some((change.table, change.old.as_ref()?.place.partition)));
+    let new = taken.iter().map(|(place, claim)| (claim.table, place.partition));
+    let touched: BTreeSet<(ObjectId, PartitionId)> = old.chain(new).collect();
+    for (table, partition) in touched {
+        writer.around.catalog.expect_table(transaction, table, partition);
     }
     for place in left.keys().filter(|place| !taken.contains_key(*place)) {
         transaction.delete(place.clone());
@@ -84,7 +86,6 @@ fn write<D: Database, E>(writer: &Writer<'_, E>, footprint: Footprint, transacti
     for (place, claim) in taken {
         let stays = left.get(&place).is_some_and(|old| old.as_ref() == Some(&claim.value));
         if !stays {
-            catalog.expect_table(transaction, claim.table, place.partition);
             transaction.put(place, claim.value);
         }
     }

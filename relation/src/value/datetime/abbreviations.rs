@@ -7,8 +7,8 @@ use super::TimeZone;
 /// What a short name stands for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Abbreviation {
-    /// Seconds ahead of UTC.
-    Fixed(i32),
+    /// Seconds ahead of UTC, and whether that is daylight saving.
+    Fixed(i32, bool),
     /// What the short name means in a zone at the time that it is used with.
     Zone(TimeZone),
 }
@@ -16,36 +16,46 @@ pub enum Abbreviation {
 /// What a short name of a time zone stands for; it is given in lower case.
 #[must_use]
 pub fn abbreviation(name: &str) -> Option<Abbreviation> {
-    if let Ok(at) = FIXED.binary_search_by(|(known, _)| (*known).cmp(name)) {
-        return Some(Abbreviation::Fixed(FIXED[at].1 * 60));
+    if let Ok(at) = FIXED.binary_search_by(|(known, ..)| (*known).cmp(name)) {
+        let (_, minutes, is_dst) = FIXED[at];
+        return Some(Abbreviation::Fixed(minutes * 60, is_dst));
     }
     let at = ZONES.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
     TimeZone::named(ZONES[at].1).map(Abbreviation::Zone)
 }
 
-/// Names, and minutes ahead of UTC.
+/// Names, minutes ahead of UTC, and whether that is daylight saving.
 #[rustfmt::skip]
-const FIXED: [(&str, i32); 145] = [
-    ("acdt", 630), ("acsst", 630), ("acst", 570), ("act", -300), ("acwst", 525), ("adt", -180), ("aedt", 660),
-    ("aesst", 660), ("aest", 600), ("aft", 270), ("akdt", -480), ("akst", -540), ("almst", 420), ("almt", 360),
-    ("amt", -240), ("ast", -240), ("awsst", 540), ("awst", 480), ("azost", 0), ("azot", -60), ("bdst", 120),
-    ("bdt", 360), ("bnt", 480), ("bort", 480), ("bot", -240), ("bra", -180), ("brst", -120), ("brt", -180),
-    ("bst", 60), ("btt", 360), ("cadt", 630), ("cast", 570), ("cct", 480), ("cdt", -300), ("cest", 120), ("cet", 60),
-    ("cetdst", 120), ("chadt", 825), ("chast", 765), ("chut", 600), ("clst", -180), ("cot", -300), ("cst", -360),
-    ("cxt", 420), ("ddut", 600), ("eat", 180), ("edt", -240), ("eest", 180), ("eet", 120), ("eetdst", 180),
-    ("egst", 0), ("egt", -60), ("est", -300), ("fet", 180), ("fjst", 780), ("fjt", 720), ("fnst", -60), ("fnt", -120),
-    ("galt", -360), ("gamt", -540), ("gft", -180), ("gilt", 720), ("gmt", 0), ("hkt", 480), ("hst", -600),
-    ("ict", 420), ("idt", 180), ("irt", 210), ("ist", 120), ("jayt", 540), ("jst", 540), ("kdt", 600), ("kgst", 360),
-    ("kst", 540), ("lhst", 630), ("ligt", 600), ("mart", -570), ("mdt", -360), ("mest", 120), ("mesz", 120),
-    ("met", 60), ("metdst", 120), ("mez", 60), ("mht", 720), ("mmt", 390), ("mpt", 600), ("msd", 240), ("mst", -420),
-    ("must", 300), ("mut", 240), ("mvt", 300), ("myt", 480), ("ndt", -150), ("nft", -210), ("npt", 345),
-    ("nst", -210), ("nzdt", 780), ("nzst", 720), ("nzt", 720), ("pdt", -420), ("pet", -300), ("pgt", 600),
-    ("pht", 480), ("pkst", 360), ("pkt", 300), ("pmdt", -120), ("pmst", -180), ("pont", 660), ("pst", -480),
-    ("pwt", 540), ("pyst", -180), ("ret", 240), ("sadt", 630), ("sast", 120), ("sct", 240), ("taht", -600),
-    ("tft", 300), ("tjt", 300), ("tot", 780), ("trut", 600), ("tvt", 720), ("uct", 0), ("ulast", 540), ("ut", 0),
-    ("utc", 0), ("uyst", -120), ("uyt", -180), ("uzst", 360), ("uzt", 300), ("vut", 660), ("wadt", 480),
-    ("wakt", 720), ("wast", 420), ("wat", 60), ("wdt", 540), ("wet", 0), ("wetdst", 60), ("wft", 720), ("wgst", -120),
-    ("wgt", -180), ("xjt", 360), ("yapt", 600), ("yekst", 360), ("z", 0), ("zulu", 0),
+const FIXED: [(&str, i32, bool); 145] = [
+    ("acdt", 630, true), ("acsst", 630, true), ("acst", 570, false), ("act", -300, false), ("acwst", 525, false),
+    ("adt", -180, true), ("aedt", 660, true), ("aesst", 660, true), ("aest", 600, false), ("aft", 270, false),
+    ("akdt", -480, true), ("akst", -540, false), ("almst", 420, true), ("almt", 360, false), ("amt", -240, false),
+    ("ast", -240, false), ("awsst", 540, true), ("awst", 480, false), ("azost", 0, true), ("azot", -60, false),
+    ("bdst", 120, true), ("bdt", 360, false), ("bnt", 480, false), ("bort", 480, false), ("bot", -240, false),
+    ("bra", -180, false), ("brst", -120, true), ("brt", -180, false), ("bst", 60, true), ("btt", 360, false),
+    ("cadt", 630, true), ("cast", 570, false), ("cct", 480, false), ("cdt", -300, true), ("cest", 120, true),
+    ("cet", 60, false), ("cetdst", 120, true), ("chadt", 825, true), ("chast", 765, false), ("chut", 600, false),
+    ("clst", -180, true), ("cot", -300, false), ("cst", -360, false), ("cxt", 420, false), ("ddut", 600, false),
+    ("eat", 180, false), ("edt", -240, true), ("eest", 180, true), ("eet", 120, false), ("eetdst", 180, true),
+    ("egst", 0, true), ("egt", -60, false), ("est", -300, false), ("fet", 180, false), ("fjst", 780, true),
+    ("fjt", 720, false), ("fnst", -60, true), ("fnt", -120, false), ("galt", -360, false), ("gamt", -540, false),
+    ("gft", -180, false), ("gilt", 720, false), ("gmt", 0, false), ("hkt", 480, false), ("hst", -600, false),
+    ("ict", 420, false), ("idt", 180, true), ("irt", 210, false), ("ist", 120, false), ("jayt", 540, false),
+    ("jst", 540, false), ("kdt", 600, true), ("kgst", 360, true), ("kst", 540, false), ("lhst", 630, false),
+    ("ligt", 600, false), ("mart", -570, false), ("mdt", -360, true), ("mest", 120, true), ("mesz", 120, true),
+    ("met", 60, false), ("metdst", 120, true), ("mez", 60, false), ("mht", 720, false), ("mmt", 390, false),
+    ("mpt", 600, false), ("msd", 240, true), ("mst", -420, false), ("must", 300, true), ("mut", 240, false),
+    ("mvt", 300, false), ("myt", 480, false), ("ndt", -150, true), ("nft", -210, false), ("npt", 345, false),
+    ("nst", -210, false), ("nzdt", 780, true), ("nzst", 720, false), ("nzt", 720, false), ("pdt", -420, true),
+    ("pet", -300, false), ("pgt", 600, false), ("pht", 480, false), ("pkst", 360, true), ("pkt", 300, false),
+    ("pmdt", -120, true), ("pmst", -180, false), ("pont", 660, false), ("pst", -480, false), ("pwt", 540, false),
+    ("pyst", -180, true), ("ret", 240, false), ("sadt", 630, true), ("sast", 120, false), ("sct", 240, false),
+    ("taht", -600, false), ("tft", 300, false), ("tjt", 300, false), ("tot", 780, false), ("trut", 600, false),
+    ("tvt", 720, false), ("uct", 0, false), ("ulast", 540, true), ("ut", 0, false), ("utc", 0, false),
+    ("uyst", -120, true), ("uyt", -180, false), ("uzst", 360, true), ("uzt", 300, false), ("vut", 660, false),
+    ("wadt", 480, true), ("wakt", 720, false), ("wast", 420, false), ("wat", 60, false), ("wdt", 540, true),
+    ("wet", 0, false), ("wetdst", 60, true), ("wft", 720, false), ("wgst", -120, true), ("wgt", -180, false),
+    ("xjt", 360, false), ("yapt", 600, false), ("yekst", 360, true), ("z", 0, false), ("zulu", 0, false),
 ];
 
 /// Names whose meaning changed in their zones.
@@ -77,6 +87,6 @@ mod tests {
         for (name, _) in ZONES {
             assert!(matches!(abbreviation(name), Some(Abbreviation::Zone(_))), "{name}");
         }
-        assert_eq!(abbreviation("cest"), Some(Abbreviation::Fixed(7200)));
+        assert_eq!(abbreviation("cest"), Some(Abbreviation::Fixed(7200, true)));
     }
 }

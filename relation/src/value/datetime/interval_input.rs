@@ -1,6 +1,6 @@
-//! Intervals from text: PostgreSQL's forms, SQL's and those of ISO 8601.
+//! Intervals from text: PostgreSQL's forms, SQL's, and those of ISO 8601.
 //!
-//! Source: PostgreSQL 15, `DecodeInterval` and `DecodeISO8601Interval`.
+//! Source: PostgreSQL 15, `DecodeInterval`.
 
 use super::fault::Fault;
 use super::lex::{Field, Kind, split};
@@ -14,8 +14,6 @@ use crate::SqlResult;
 
 const MICROS_PER_MINUTE: i64 = 60 * MICROS_PER_SECOND;
 const MICROS_PER_HOUR: i64 = 60 * MICROS_PER_MINUTE;
-/// Numbers of ISO 8601 beyond it would lose digits.
-const MAX_ISO_NUMBER: f64 = 1.0e15;
 
 /// An `interval` from text.
 ///
@@ -35,7 +33,7 @@ pub fn parse_interval(text: &str) -> SqlResult<Interval> {
 
 /// What was read so far.
 #[derive(Default)]
-struct Sum {
+pub(super) struct Sum {
     years: i32,
     months: i32,
     days: i32,
@@ -122,7 +120,8 @@ impl Sum {
         self.add_unit(unit, whole, part)
     }
 
-    fn add_unit(&mut self, unit: Unit, whole: i64, part: f64) -> Result<Mask, Fault> {
+    /// Adds a number of units, and the part of one more.
+    pub(super) fn add_unit(&mut self, unit: Unit, whole: i64, part: f64) -> Result<Mask, Fault> {
         let (added, mask) = match unit {
             Unit::Microsecond => (self.add_micros(whole, part, 1), MICROSECOND),
             Unit::Millisecond => (self.add_micros(whole, part, 1000), MILLISECOND),
@@ -148,7 +147,8 @@ impl Sum {
         self.add_part_of_micros(part, scale)
     }
 
-    fn add_part_of_micros(&mut self, part: f64, scale: i64) -> Option<()> {
+    /// Adds a part of a unit that has `scale` microseconds.
+    pub(super) fn add_part_of_micros(&mut self, part: f64, scale: i64) -> Option<()> {
         let scaled = part * scale as f64;
         let whole = scaled.trunc();
         let rest = scaled - whole;
@@ -180,117 +180,6 @@ impl Sum {
         let months = (part * f64::from(scale) * 12.0).round_ties_even() as i32;
         self.months = self.months.checked_add(months)?;
         Some(())
-    }
-
-    /// Reads `P1Y2M3DT4H5M6S`, `P0001-02-03T04:05:06` or `P00010203T040506`.
-    fn read_iso(text: &str) -> Result<Self, Fault> {
-        let rest = text.strip_prefix('P').filter(|rest| !rest.is_empty()).ok_or(Fault::Format)?;
-        let mut sum = Self::default();
-        let (date, time) = match rest.split_once('T') {
-            Some((date, time)) => (date, time),
-            None => (rest, ""),
-        };
-        sum.read_iso_half(date, &ISO_DATE)?;
-        for time in time.split('T') {
-            sum.read_iso_half(time, &ISO_TIME)?;
-        }
-        Ok(sum)
-    }
-
-    fn read_iso_half(&mut self, text: &str, form: &IsoHalf) -> Result<(), Fault> {
-        let mut rest = text;
-        while !rest.is_empty() {
-            let (number, after) = IsoNumber::read(rest)?;
-            let designator = after.chars().next();
-            let unit = form.designators.iter().find(|(letter, _)| Some(*letter) == designator);
-            if let Some((letter, unit)) = unit {
-                self.add_unit(*unit, number.whole, number.part)?;
-                rest = &after[letter.len_utf8()..];
-                continue;
-            }
-            if rest.len() != text.len() || !(after.is_empty() || designator == Some(form.delimiter)) {
-                return Err(Fault::Format);
-            }
-            return if after.is_empty() && number.digits == form.digits {
-                self.add_run_together(&number, form)
-            } else {
-                self.add_delimited(number, after, form)
-            };
-        }
-        Ok(())
-    }
-
-    /// `00010203`, `040506`
-    fn add_run_together(&mut self, number: &IsoNumber, form: &IsoHalf) -> Result<(), Fault> {
-        let [first, second, third] = form.order;
-        self.add_unit(first, number.whole / 10_000, 0.0)?;
-        self.add_unit(second, number.whole / 100 % 100, 0.0)?;
-        self.add_unit(third, number.whole % 100, 0.0)?;
-        self.add_part_of_micros(number.part, form.part_of_last).ok_or(Fault::Field)
-    }
-
-    /// `0001-02-03`, `04:05:06`
-    fn add_delimited(&mut self, first: IsoNumber, mut rest: &str, form: &IsoHalf) -> Result<(), Fault> {
-        let mut number = first;
-        for (at, unit) in form.order.into_iter().enumerate() {
-            self.add_unit(unit, number.whole, number.part)?;
-            if rest.is_empty() {
-                return Ok(());
-            }
-            if at < 2 {
-                (number, rest) = IsoNumber::read(rest.strip_prefix(form.delimiter).ok_or(Fault::Format)?)?;
-            }
-        }
-        Err(Fault::Format)
-    }
-}
-
-/// How ISO 8601 writes the half before or behind `T`.
-struct IsoHalf {
-    designators: &'static [(char, Unit)],
-    delimiter: char,
-    digits: usize,
-    order: [Unit; 3],
-    part_of_last: i64,
-}
-
-const ISO_DATE: IsoHalf = IsoHalf {
-    designators: &[('Y', Unit::Year), ('M', Unit::Month), ('W', Unit::Week), ('D', Unit::Day)],
-    delimiter: '-',
-    digits: 8,
-    order: [Unit::Year, Unit::Month, Unit::Day],
-    part_of_last: MICROS_PER_DAY,
-};
-
-const ISO_TIME: IsoHalf = IsoHalf {
-    designators: &[('H', Unit::Hour), ('M', Unit::Minute), ('S', Unit::Second)],
-    delimiter: ':',
-    digits: 6,
-    order: [Unit::Hour, Unit::Minute, Unit::Second],
-    part_of_last: 1,
-};
-
-/// A number of ISO 8601.
-struct IsoNumber {
-    whole: i64,
-    part: f64,
-    /// How many digits it begins with.
-    digits: usize,
-}
-
-impl IsoNumber {
-    fn read(text: &str) -> Result<(Self, &str), Fault> {
-        if !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '.')) {
-            return Err(Fault::Format);
-        }
-        let length = crate::value::number::number_length(text);
-        let value: f64 = text[..length].parse().map_err(|_| Fault::Format)?;
-        if value.abs() > MAX_ISO_NUMBER {
-            return Err(Fault::Field);
-        }
-        let unsigned = text.strip_prefix('-').unwrap_or(text);
-        let digits = unsigned.bytes().take_while(u8::is_ascii_digit).count();
-        Ok((Self { whole: value.trunc() as i64, part: value - value.trunc(), digits }, &text[length..]))
     }
 }
 

@@ -23,7 +23,9 @@ pub const MICROSECOND: Mask = 1 << 18;
 pub const FRACTION: Mask = MILLISECOND | MICROSECOND;
 pub const TIME: Mask = HOUR | MINUTE | SECOND | FRACTION;
 pub const ZONE: Mask = 1 << 8;
-pub const DAYLIGHT_SAVING: Mask = 1 << 9;
+/// The zone is one of daylight saving, or a short name whose meaning depends on the time.
+pub const ZONE_VARIES: Mask = 1 << 9;
+pub const DAYLIGHT_SAVING: Mask = 1 << 19;
 pub const RESERVED: Mask = 1 << 10;
 pub const MERIDIEM: Mask = 1 << 11;
 pub const ERA: Mask = 1 << 12;

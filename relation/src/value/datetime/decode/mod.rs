@@ -2,14 +2,17 @@
 //!
 //! Source: PostgreSQL 15, `DecodeDateTime` and `DecodeTimeOnly`.
 
+mod numbers;
+
 use super::abbreviations::{Abbreviation, abbreviation};
-use super::calendar::{Civil, Moment, join};
+use super::calendar::{Civil, Moment};
 use super::fault::Fault;
 use super::lex::{Field, Kind, split};
 use super::parts::{
-    DATE, DAY, DAYLIGHT_SAVING, ERA, FRACTION, HOUR, MERIDIEM, MINUTE, MONTH, Mask, Parts, RESERVED, SECOND, TIME,
-    WEEKDAY, YEAR, ZONE, fraction, fraction_micros, leading_int,
+    DATE, DAY, DAYLIGHT_SAVING, ERA, MERIDIEM, MONTH, Mask, Parts, RESERVED, TIME, WEEKDAY, ZONE, ZONE_VARIES,
+    leading_int,
 };
+use super::place::{Place, offset};
 use super::words::{Unit, Word, word};
 use super::{MICROS_PER_DAY, TimeZone};
 use crate::value::Env;
@@ -25,19 +28,6 @@ pub enum Decoded {
     Infinity,
     /// `-infinity`
     NegativeInfinity,
-}
-
-/// Where a clock is.
-#[derive(Clone, Debug)]
-pub enum Place {
-    /// Where the session is.
-    Session,
-    /// Seconds ahead of UTC.
-    Offset(i64),
-    /// In a zone.
-    Zone(TimeZone),
-    /// In a zone, while a short name of it is in use.
-    Abbreviation(String, TimeZone),
 }
 
 /// What the text may hold.
@@ -58,34 +48,6 @@ pub fn time(text: &str, env: &Env) -> Result<Parts, Fault> {
         Decoded::Local(parts, _) => Ok(parts),
         _ => Err(Fault::Format),
     }
-}
-
-/// A distance from UTC with its sign, `+5`, `-03:30`, `+0530`, in seconds to the east.
-pub fn offset(text: &str) -> Result<i64, Fault> {
-    let west = match text.as_bytes().first() {
-        Some(b'+') => false,
-        Some(b'-') => true,
-        _ => return Err(Fault::Format),
-    };
-    let number = |text| leading_int(text).map_err(|_| Fault::ZoneDisplacement);
-    let (mut hour, mut rest) = number(&text[1..])?;
-    let (mut minute, mut second) = (0, 0);
-    if let Some(minutes) = rest.strip_prefix(':') {
-        (minute, rest) = number(minutes)?;
-        if let Some(seconds) = rest.strip_prefix(':') {
-            (second, rest) = number(seconds)?;
-        }
-    } else if rest.is_empty() && text.len() > 3 {
-        (hour, minute) = (hour / 100, hour % 100);
-    }
-    if !(0..=15).contains(&hour) || !(0..60).contains(&minute) || !(0..60).contains(&second) {
-        return Err(Fault::ZoneDisplacement);
-    }
-    if !rest.is_empty() {
-        return Err(Fault::Format);
-    }
-    let seconds = (hour * 60 + minute) * 60 + second;
-    Ok(if west { -seconds } else { seconds })
 }
 
 struct Decoder<'a> {
@@ -184,113 +146,14 @@ impl<'a> Decoder<'a> {
             && (self.fields.last().is_some_and(|field| field.kind == Kind::Date) || self.fields[1].kind == Kind::Time)
     }
 
-    fn julian(&mut self, days: i64) -> Result<(), Fault> {
-        if days < 0 {
-            return Err(Fault::Field);
-        }
-        self.parts.set_date(Civil::from_days(days + i64::from(super::FIRST_DAY)));
-        self.parts.julian = true;
-        Ok(())
-    }
-
-    /// A number whose unit stands before it: `y2001m02d04`.
-    fn labelled(&mut self, label: Label, text: &str) -> Result<Mask, Fault> {
-        let (value, rest) = leading_int(text)?;
-        let may_have_fraction = matches!(label, Label::Time | Label::Unit(Unit::Julian | Unit::Second));
-        if !(rest.is_empty() || rest.starts_with('.') && may_have_fraction) {
-            return Err(Fault::Format);
-        }
-        let Label::Unit(unit) = label else {
-            let found = self.parts.read_digits(text, self.parts.mask | DATE)?;
-            return if found == TIME { Ok(found) } else { Err(Fault::Format) };
-        };
-        let parts = &mut self.parts;
-        Ok(match unit {
-            Unit::Year => {
-                parts.year = value;
-                YEAR
-            }
-            Unit::Month if parts.has(MONTH | HOUR) => {
-                parts.minute = value;
-                MINUTE
-            }
-            Unit::Month => {
-                parts.month = value;
-                MONTH
-            }
-            Unit::Day => {
-                parts.day = value;
-                DAY
-            }
-            Unit::Hour => {
-                parts.hour = value;
-                HOUR
-            }
-            Unit::Minute => {
-                parts.minute = value;
-                MINUTE
-            }
-            Unit::Second => {
-                parts.second = value;
-                if rest.is_empty() {
-                    return Ok(SECOND);
-                }
-                parts.micros = fraction_micros(rest)?;
-                SECOND | FRACTION
-            }
-            Unit::Julian => {
-                self.julian(value)?;
-                if rest.is_empty() {
-                    return Ok(DATE);
-                }
-                let micros = (fraction(rest)? * MICROS_PER_DAY as f64) as i64;
-                self.set_time(&Moment::from_local(micros));
-                DATE | TIME
-            }
-            _ => return Err(Fault::Format),
-        })
-    }
-
-    fn set_time(&mut self, moment: &Moment) {
-        let parts = &mut self.parts;
-        (parts.hour, parts.minute, parts.second, parts.micros) =
-            (moment.hour, moment.minute, moment.second, moment.micros);
-    }
-
-    fn number(&mut self, at: usize, text: &str) -> Result<Mask, Fault> {
-        let known = self.parts.mask;
-        let before_point = text.find('.');
-        if self.goal == Goal::Time {
-            let known = known | DATE;
-            return match before_point {
-                Some(_)
-                    if at == 0
-                        && self.fields.len() >= 2
-                        && self.fields.last().is_some_and(|f| f.kind == Kind::Date) =>
-                {
-                    self.parts.read_date(text)
-                }
-                Some(length) if length <= 2 => Err(Fault::Format),
-                // Digits behind a complete date are a time that runs together.
-                _ => self.parts.read_digits(text, known),
-            };
-        }
-        let complete = known & DATE != 0 && known & TIME != 0;
-        match before_point {
-            Some(_) if known & DATE == 0 => self.parts.read_date(text),
-            Some(length) if length > 2 => self.parts.read_digits(text, known),
-            None if text.len() >= 6 && !complete => self.parts.read_digits(text, known),
-            _ => self.parts.read_number(text, self.parts.named_month),
-        }
-    }
-
     fn word(&mut self, at: usize, text: &str) -> Result<Mask, Fault> {
         if let Some(meaning) = abbreviation(text) {
+            let varies = !matches!(meaning, Abbreviation::Fixed(_, false));
             self.place = match meaning {
-                Abbreviation::Fixed(seconds) => Place::Offset(i64::from(seconds)),
+                Abbreviation::Fixed(seconds, _) => Place::Offset(i64::from(seconds)),
                 Abbreviation::Zone(zone) => Place::Abbreviation(text.to_owned(), zone),
             };
-            return Ok(ZONE);
+            return Ok(if varies { ZONE | ZONE_VARIES } else { ZONE });
         }
         let Some(meaning) = word(text) else {
             self.place = Place::Zone(TimeZone::named(text).ok_or(Fault::Format)?);
@@ -318,7 +181,7 @@ impl<'a> Decoder<'a> {
             Word::DaylightSaving => {
                 let seconds = if let Place::Offset(seconds) = self.place { seconds } else { 0 };
                 self.place = Place::Offset(seconds + 3600);
-                Ok(DAYLIGHT_SAVING)
+                Ok(DAYLIGHT_SAVING | ZONE_VARIES)
             }
             Word::Meridiem(afternoon) => {
                 self.parts.afternoon = Some(afternoon);
@@ -394,18 +257,5 @@ impl<'a> Decoder<'a> {
             return Err(Fault::Format);
         }
         Ok(Decoded::Local(self.parts, self.place))
-    }
-}
-
-impl Place {
-    /// How many seconds a clock that shows this time is ahead of UTC.
-    pub fn offset(&self, parts: &Parts, session: &TimeZone) -> i64 {
-        let shown = || join(parts.date().days(), parts.of_day()).unwrap_or_default();
-        match self {
-            Self::Offset(seconds) => *seconds,
-            Self::Session => i64::from(session.offset_of_local(shown())),
-            Self::Zone(zone) => i64::from(zone.offset_of_local(shown())),
-            Self::Abbreviation(name, zone) => i64::from(zone.offset_of_abbreviation(name, shown())),
-        }
     }
 }

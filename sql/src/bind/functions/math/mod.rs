@@ -1,0 +1,4 @@
+//! Functions of numbers.
+
+pub(super) mod exact;
+pub(super) mod float;

@@ -1,0 +1,50 @@
+//! The functions and operators, by family, and what they share.
+
+mod args;
+mod arithmetic;
+mod array;
+pub(super) mod compare;
+mod format;
+mod json;
+mod math;
+mod system;
+mod text;
+mod time;
+
+pub(super) use text::quote::{identifier as quote_identifier, literal as quote_string};
+
+use super::registry::Entry;
+
+/// All families.
+pub(super) const fn families() -> &'static [&'static [Entry]] {
+    &[
+        arithmetic::BINARY,
+        arithmetic::TABLE,
+        array::TABLE,
+        compare::TABLE,
+        format::from_number::TABLE,
+        format::number::TABLE,
+        format::read_date::TABLE,
+        format::write_date::TABLE,
+        json::access::TABLE,
+        json::build::TABLE,
+        json::change::TABLE,
+        math::exact::TABLE,
+        math::float::TABLE,
+        system::catalog::TABLE,
+        system::ids::TABLE,
+        system::session::TABLE,
+        text::array::TABLE,
+        text::basic::TABLE,
+        text::bytes::TABLE,
+        text::concat::TABLE,
+        text::format::TABLE,
+        text::pad::TABLE,
+        text::pattern::TABLE,
+        text::regex::TABLE,
+        time::fields::TABLE,
+        time::make::TABLE,
+        time::now::TABLE,
+        time::operators::TABLE,
+    ]
+}

@@ -1,0 +1,5 @@
+//! Functions of the session, the catalog and the cluster.
+
+pub(super) mod catalog;
+pub(super) mod ids;
+pub(super) mod session;

@@ -1,0 +1,6 @@
+//! Dates, times and intervals.
+
+pub(super) mod fields;
+pub(super) mod make;
+pub(super) mod now;
+pub(super) mod operators;

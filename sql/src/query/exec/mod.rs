@@ -1,0 +1,10 @@
+//! Tables as DataFusion sees them: what is read, with which index, and how much that will be.
+
+mod bounds;
+mod provider;
+mod rows;
+mod scan;
+
+pub(super) use provider::{TableScan, UNKNOWN_ROWS};
+pub(super) use rows::{RowSource, Rows, RowsTable};
+pub(super) use scan::ScanExec;

@@ -1,0 +1,438 @@
+//! Reading a table: asks the session for rows, makes arrays of them and lets pass what its filter does.
+//!
+//! Which index is read, and which keys, is decided when execution begins: joins tell their probe side by then which
+//! keys they look for, so that a join with few rows on one side reads those keys of the other side only.
+
+use std::fmt;
+use std::sync::Arc;
+
+use annulus_relation::catalog::{Index, ObjectId, Table};
+use annulus_relation::{SqlResult, SqlType};
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, Statistics, internal_err};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr, conjunction_opt};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::filter::batch_filter;
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
+};
+use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::sort_pushdown::SortOrderPushdownResult;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+    ReplaceChildrenOptions, StatisticsArgs,
+};
+use futures::{Stream, TryStreamExt, stream};
+
+use super::super::arrow::{Builder, data_type};
+use super::super::error::to_datafusion;
+use super::super::request::{ScanSpec, Scans, Stretch, begin, finish};
+use super::bounds::{Facts, covers, key_places};
+use super::provider::{TableScan, is_readable};
+
+/// How many rows the first stretch has; each one after it has four times as many, up to the batch size.
+const FIRST_STRETCH: usize = 128;
+
+/// Reads a table.
+#[derive(Clone, Debug)]
+pub(in crate::query) struct ScanExec {
+    table: Arc<Table>,
+    scans: Scans,
+    /// All columns of the table.
+    full: SchemaRef,
+    /// The places of those that are given.
+    columns: Vec<usize>,
+    /// Over all columns.
+    filter: Option<Arc<dyn PhysicalExpr>>,
+    /// What joins and sorts above find out while they run: it narrows what is read, and is not checked row by row.
+    dynamic: Vec<Arc<dyn PhysicalExpr>>,
+    /// The index whose order is kept.
+    ordered: Option<ObjectId>,
+    /// Whether only the first rows in an index's order are wanted.
+    few: bool,
+    limit: Option<usize>,
+    rows: f64,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl ScanExec {
+    /// A scan of some columns, which lets about `rows` rows pass.
+    pub fn new(
+        scan: &TableScan,
+        columns: Vec<usize>,
+        filter: Option<Arc<dyn PhysicalExpr>>,
+        rows: f64,
+    ) -> Result<Self> {
+        let schema = Arc::new(scan.schema.project(&columns)?);
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Ok(Self {
+            table: Arc::clone(&scan.table),
+            scans: scan.scans.clone(),
+            full: Arc::clone(&scan.schema),
+            columns,
+            filter,
+            dynamic: Vec::new(),
+            ordered: None,
+            few: false,
+            limit: None,
+            rows,
+            properties: Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative)),
+            metrics: ExecutionPlanMetricsSet::new(),
+        })
+    }
+
+    /// The same, giving no more rows than these.
+    pub fn limited(mut self, limit: Option<usize>) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// The same, where a sort above keeps a few rows only: reading in the order of an index spares reading the rest.
+    pub fn with_few(&self) -> Self {
+        Self { few: true, ..self.clone() }
+    }
+
+    /// The columns that have to be read: those given, and those that the filter looks at.
+    fn wanted(&self) -> Vec<usize> {
+        let looked_at = self.filter.iter().flat_map(collect_columns);
+        let mut wanted: Vec<usize> = looked_at.map(|column| column.index()).collect();
+        wanted.extend(&self.columns);
+        wanted.sort_unstable();
+        wanted.dedup();
+        wanted
+    }
+
+    fn all_filters(&self) -> Option<Arc<dyn PhysicalExpr>> {
+        conjunction_opt(self.filter.iter().chain(&self.dynamic).cloned())
+    }
+
+    /// What to ask the session for.
+    fn spec(&self, wanted: &[usize]) -> Result<ScanSpec> {
+        let facts = Facts::of(&self.table, self.all_filters().as_ref());
+        let chosen = match self.ordered.and_then(|id| self.table.indexes.iter().find(|index| index.id == id)) {
+            Some(index) => Some((index, facts.ranges(&self.table, index))),
+            None => facts.choose(&self.table, wanted),
+        };
+        let Some((index, ranges)) = chosen else {
+            return internal_err!("table {} has no primary index", self.table.name);
+        };
+        Ok(ScanSpec {
+            table: Arc::clone(&self.table),
+            index: index.id,
+            ranges,
+            columns: wanted.iter().map(|place| self.table.columns[*place].id).collect(),
+            ordered: self.ordered.is_some(),
+            limit: self.limit.filter(|_| self.filter.is_none()).map(|limit| limit as u64),
+        })
+    }
+
+    /// The index whose order is the one asked for.
+    fn index_in_order(&self, order: &[PhysicalSortExpr]) -> Option<&Index> {
+        let facts = Facts::of(&self.table, self.filter.as_ref());
+        let wanted = self.wanted();
+        let best = facts.choose(&self.table, &wanted)?;
+        self.table.indexes.iter().enumerate().find_map(|(number, index)| {
+            let usable = number == 0 || is_readable(index);
+            // Fetching each row by itself only to keep an order is worth it for a few rows only.
+            let cheap = number == 0 || covers(&self.table, index, &wanted) || self.few || best.0.id == index.id;
+            // Another index that finds the rows directly is better than an order.
+            let better_else = best.0.id != index.id && !best.1.iter().all(|range| range.equal.is_empty());
+            (usable && cheap && !better_else && self.is_in_order(&facts, index, order)).then_some(index)
+        })
+    }
+
+    fn is_in_order(&self, facts: &Facts, index: &Index, order: &[PhysicalSortExpr]) -> bool {
+        let mut keys = key_places(&self.table, index).into_iter().zip(&index.keys).peekable();
+        order.iter().all(|sort| {
+            let column = (sort.expr.as_ref() as &dyn std::any::Any).downcast_ref::<Column>();
+            let Some(place) = column.and_then(|column| self.columns.get(column.index()).copied()) else { return false };
+            if facts.fixed(place) {
+                return true;
+            }
+            while keys.next_if(|(key, _)| *key != place && facts.fixed(*key)).is_some() {}
+            keys.next().is_some_and(|(key, part)| {
+                let nulls = part.nulls_first == sort.options.nulls_first || self.table.columns[place].not_null;
+                let native = super::super::arrow::comparison(&self.table.columns[place].ty)
+                    == Ok(super::super::arrow::Comparison::Native);
+                native && key == place && part.descending == sort.options.descending && nulls
+            })
+        })
+    }
+}
+
+impl DisplayAs for ScanExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let facts = Facts::of(&self.table, self.filter.as_ref());
+        let fixed = self.ordered.and_then(|id| self.table.indexes.iter().find(|index| index.id == id));
+        let chosen = fixed.map(|index| (index, facts.ranges(&self.table, index)));
+        let Some((index, ranges)) = chosen.or_else(|| facts.choose(&self.table, &self.wanted())) else {
+            return write!(f, "Scan on {}", self.table.name);
+        };
+        let whole = ranges.iter().all(|range| *range == super::super::request::KeyRange::all()) && !ranges.is_empty();
+        match whole && self.ordered.is_none() {
+            true => write!(f, "Scan on {}", self.table.name)?,
+            false => write!(f, "Index Scan using {} on {}", index.name, self.table.name)?,
+        }
+        if !whole {
+            write!(f, ", ranges={}", ranges.len())?;
+        }
+        if let Some(filter) = &self.filter {
+            write!(f, ", filter={filter}")?;
+        }
+        if !self.dynamic.is_empty() {
+            write!(f, ", narrowed by joins or sorts={}", self.dynamic.len())?;
+        }
+        match self.limit {
+            Some(limit) => write!(f, ", limit={limit}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ExecutionPlan for ScanExec {
+    fn name(&self) -> &'static str {
+        "Scan"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        datafusion::physical_plan::execution_plan::apply_expression_roots(self.filter.iter().chain(&self.dynamic), f)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        if partition != 0 {
+            return internal_err!("a scan has one partition only");
+        }
+        let reader = Reader {
+            scan: self.clone(),
+            batch: context.session_config().batch_size(),
+            baseline: BaselineMetrics::new(&self.metrics, partition),
+            read: MetricBuilder::new(&self.metrics).counter("rows_read", partition),
+            bytes: MetricBuilder::new(&self.metrics).counter("bytes_read", partition),
+            trips: MetricBuilder::new(&self.metrics).counter("round_trips", partition),
+        };
+        let batches = stream::once(async move { reader.start() }).try_flatten();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
+    }
+
+    /// What a join found out in one round of a recursive query is not true in the next one.
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self { dynamic: Vec::new(), metrics: ExecutionPlanMetricsSet::new(), ..Self::clone(&self) }))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn statistics_from_inputs(&self, _: &[Arc<Statistics>], _: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        let mut statistics = Statistics::new_unknown(&self.schema());
+        let rows = self.limit.map_or(self.rows, |limit| self.rows.min(limit as f64));
+        statistics.num_rows = Precision::Inexact(rows as usize);
+        statistics.total_byte_size = Precision::Inexact(rows as usize * self.columns.len().max(1) * 16);
+        Ok(Arc::new(statistics))
+    }
+
+    fn supports_limit_pushdown(&self) -> bool {
+        false
+    }
+
+    fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
+        Some(Arc::new(self.clone().limited(limit)))
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        self.limit
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        phase: FilterPushdownPhase,
+        pushed: ChildPushdownResult,
+        _: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        let filters: Vec<_> = pushed.parent_filters.into_iter().map(|filter| filter.filter).collect();
+        if phase == FilterPushdownPhase::Pre || filters.is_empty() || self.limit.is_some() {
+            return Ok(FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; filters.len()]));
+        }
+        let unanswered = vec![PushedDown::No; filters.len()];
+        let mut scan = self.clone();
+        for filter in filters {
+            scan.dynamic.push(over_all_columns(filter, &self.columns, &self.full)?);
+        }
+        Ok(FilterPushdownPropagation::with_parent_pushdown_result(unanswered).with_updated_node(Arc::new(scan)))
+    }
+
+    fn try_pushdown_sort(&self, order: &[PhysicalSortExpr]) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
+        let Some(index) = self.index_in_order(order) else { return Ok(SortOrderPushdownResult::Unsupported) };
+        let mut scan = self.clone();
+        scan.ordered = Some(index.id);
+        let equivalences = EquivalenceProperties::new_with_orderings(self.schema(), [order.to_vec()]);
+        scan.properties = Arc::new(PlanProperties::clone(&self.properties).with_eq_properties(equivalences));
+        Ok(SortOrderPushdownResult::Exact { inner: Arc::new(scan) })
+    }
+}
+
+/// The same filter, over all columns of the table instead of those given.
+fn over_all_columns(
+    filter: Arc<dyn PhysicalExpr>,
+    columns: &[usize],
+    full: &SchemaRef,
+) -> Result<Arc<dyn PhysicalExpr>> {
+    use datafusion::common::tree_node::{Transformed, TreeNode};
+    let moved = filter.transform(|part| {
+        let place = (part.as_ref() as &dyn std::any::Any).downcast_ref::<Column>().map(Column::index);
+        Ok(match place.and_then(|place| columns.get(place)) {
+            Some(place) => Transformed::yes(Arc::new(Column::new(full.field(*place).name(), *place)) as _),
+            None => Transformed::no(part),
+        })
+    })?;
+    Ok(moved.data)
+}
+
+/// A scan that runs.
+struct Reader {
+    scan: ScanExec,
+    batch: usize,
+    baseline: BaselineMetrics,
+    read: Count,
+    bytes: Count,
+    trips: Count,
+}
+
+/// Where it is.
+struct Position {
+    pending: Option<tokio::sync::oneshot::Receiver<SqlResult<Stretch>>>,
+    resume: Option<super::super::request::Resume>,
+    rows: usize,
+    left: usize,
+}
+
+impl Reader {
+    fn start(self) -> Result<impl Stream<Item = Result<RecordBatch>>> {
+        let wanted = self.scan.wanted();
+        let spec = Arc::new(self.scan.spec(&wanted)?);
+        let types: Vec<SqlType> = wanted.iter().map(|place| self.scan.table.columns[*place].ty.clone()).collect();
+        let layout = Layout::new(&self.scan, &wanted)?;
+        let left = self.scan.limit.unwrap_or(usize::MAX);
+        let position = if spec.ranges.is_empty() || left == 0 {
+            None
+        } else {
+            Some(Position { pending: None, resume: None, rows: FIRST_STRETCH.min(left.max(1)), left })
+        };
+        let work = Arc::new((self, spec, types, layout));
+        Ok(stream::try_unfold(position, move |position| {
+            let work = Arc::clone(&work);
+            async move {
+                let Some(position) = position else { return Ok(None) };
+                let (reader, spec, types, layout) = &*work;
+                reader.step(spec, types, layout, position).await.map(Some)
+            }
+        }))
+    }
+
+    /// Reads one stretch; while it is worked on, the next one is under way.
+    async fn step(
+        &self,
+        spec: &Arc<ScanSpec>,
+        types: &[SqlType],
+        layout: &Layout,
+        position: Position,
+    ) -> Result<(RecordBatch, Option<Position>)> {
+        let pending = match position.pending {
+            Some(pending) => pending,
+            None => begin(&self.scan.scans, spec, position.resume, position.rows).await.map_err(to_datafusion)?,
+        };
+        let stretch = finish(pending).await.map_err(to_datafusion)?;
+        self.read.add(stretch.rows.len());
+        self.bytes.add(usize::try_from(stretch.bytes).unwrap_or(usize::MAX));
+        self.trips.add(usize::try_from(stretch.round_trips).unwrap_or(usize::MAX));
+        let rows = (position.rows * 4).min(self.batch);
+        let _timer = self.baseline.elapsed_compute().timer();
+        let mut stretch = stretch;
+        let ahead = match stretch.resume.take() {
+            Some(resume) if position.rows > FIRST_STRETCH => {
+                Some(begin(&self.scan.scans, spec, Some(resume), rows).await.map_err(to_datafusion)?)
+                    .map(|pending| (Some(pending), None))
+            }
+            Some(resume) => Some((None, Some(resume))),
+            None => None,
+        };
+        let batch = layout.batch(&stretch, types)?;
+        let batch = batch.slice(0, batch.num_rows().min(position.left));
+        self.baseline.record_output(batch.num_rows());
+        let left = position.left - batch.num_rows();
+        let next = ahead.filter(|_| left > 0);
+        Ok((batch, next.map(|(pending, resume)| Position { pending, resume, rows, left })))
+    }
+}
+
+/// How rows become batches.
+struct Layout {
+    /// What is read.
+    schema: SchemaRef,
+    /// Over what is read.
+    filter: Option<Arc<dyn PhysicalExpr>>,
+    /// Where the given columns are in it.
+    given: Vec<usize>,
+}
+
+impl Layout {
+    fn new(scan: &ScanExec, wanted: &[usize]) -> Result<Self> {
+        let schema = Arc::new(scan.full.project(wanted)?);
+        let filter = scan.filter.clone().map(|filter| reassign_expr_columns(filter, &schema)).transpose()?;
+        let place = |column: &usize| wanted.binary_search(column).unwrap_or_default();
+        Ok(Self { schema, filter, given: scan.columns.iter().map(place).collect() })
+    }
+
+    fn batch(&self, stretch: &Stretch, types: &[SqlType]) -> Result<RecordBatch> {
+        debug_assert!(types.iter().zip(self.schema.fields()).all(|(ty, field)| data_type(ty) == *field.data_type()));
+        let columns = types.iter().enumerate().map(|(place, ty)| {
+            let mut builder = Builder::new(ty, stretch.rows.len());
+            stretch.rows.iter().for_each(|row| builder.push(row.get(place).unwrap_or(&annulus_relation::Value::Null)));
+            builder.finish()
+        });
+        let options = RecordBatchOptions::new().with_row_count(Some(stretch.rows.len()));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns.collect(), &options)?;
+        let batch = match &self.filter {
+            Some(filter) => batch_filter(&batch, filter)?,
+            None => batch,
+        };
+        Ok(batch.project(&self.given)?)
+    }
+}

@@ -1,0 +1,227 @@
+//! `WITH`: common table expressions, also recursive ones.
+
+use std::sync::Arc;
+
+use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
+use datafusion::arrow::datatypes::{Field, Schema};
+use datafusion::catalog::cte_worktable::CteWorkTable;
+use datafusion::common::{Column, TableReference};
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::sql::sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier};
+
+use super::names::Mode;
+use super::{Col, Rel, Seen, Translator, built, folded};
+use crate::query::arrow::data_type;
+
+/// A common table expression. It is translated wherever it is used.
+#[derive(Clone)]
+pub(super) struct Cte {
+    name: String,
+    columns: Vec<String>,
+    body: Body,
+    /// How many others it sees.
+    sees: usize,
+}
+
+#[derive(Clone)]
+enum Body {
+    /// A query.
+    Query(Arc<ast::Query>),
+    /// A query that refers to itself.
+    Recursive(Arc<ast::Query>),
+    /// The rows of the last round, within the query that refers to itself: what the table is called in the plan, and
+    /// its columns.
+    Work(String, Vec<Col>),
+}
+
+impl Translator<'_> {
+    /// Makes the tables of `WITH` known.
+    pub(super) fn define(&mut self, with: &ast::With) -> SqlResult<()> {
+        let first = self.ctes.len();
+        for cte in &with.cte_tables {
+            let name = folded(&cte.alias.name);
+            if self.ctes[first..].iter().any(|known| known.name == name) {
+                let message = format!("WITH query name \"{name}\" specified more than once");
+                return Err(SqlError::new(SqlState::DUPLICATE_ALIAS, message));
+            }
+            if !matches!(
+                *cte.query.body,
+                SetExpr::Select(_)
+                    | SetExpr::Query(_)
+                    | SetExpr::Values(_)
+                    | SetExpr::SetOperation { .. }
+                    | SetExpr::Table(_)
+            ) {
+                return Err(SqlError::unsupported("a statement that changes data in WITH"));
+            }
+            let query = Arc::new((*cte.query).clone());
+            let recursive = with.recursive && refers_to(&cte.query, &name);
+            let body = if recursive { Body::Recursive(query) } else { Body::Query(query) };
+            let columns = cte.alias.columns.iter().map(|column| folded(&column.name)).collect();
+            self.ctes.push(Cte { name, columns, body, sees: self.ctes.len() });
+        }
+        // Also those that nobody uses must be right.
+        for place in first..self.ctes.len() {
+            let cte = self.ctes[place].clone();
+            self.cte_rel(&cte)?;
+        }
+        Ok(())
+    }
+
+    /// The common table expression of a name.
+    pub(super) fn cte(&mut self, name: &str) -> SqlResult<Option<Rel>> {
+        let Some(cte) = self.ctes.iter().rev().find(|cte| cte.name == name).cloned() else { return Ok(None) };
+        self.cte_rel(&cte).map(Some)
+    }
+
+    fn cte_rel(&mut self, cte: &Cte) -> SqlResult<Rel> {
+        let rel = match &cte.body {
+            Body::Query(query) => self.seeing(cte.sees, |translator| translator.query(query))?,
+            Body::Recursive(query) => self.seeing(cte.sees, |translator| translator.recursive(cte, query))?,
+            Body::Work(table, columns) => self.work(table, columns)?,
+        };
+        named(rel, cte)
+    }
+
+    /// Translates something that sees some of the common table expressions only, and nothing of the query around.
+    fn seeing(&mut self, ctes: usize, work: impl FnOnce(&mut Self) -> SqlResult<Rel>) -> SqlResult<Rel> {
+        let hidden = self.ctes.split_off(ctes);
+        let levels = std::mem::take(&mut self.levels);
+        let mode = std::mem::replace(&mut self.mode, Mode::Given(None));
+        let result = self.deeper(work);
+        (self.levels, self.mode) = (levels, mode);
+        self.ctes.truncate(ctes);
+        self.ctes.extend(hidden);
+        result
+    }
+
+    fn recursive(&mut self, cte: &Cte, query: &ast::Query) -> SqlResult<Rel> {
+        let plain = query.order_by.is_none() && query.limit_clause.is_none() && query.fetch.is_none();
+        let (SetExpr::SetOperation { left, op: SetOperator::Union, set_quantifier, right }, true) =
+            (&*query.body, plain)
+        else {
+            let message = format!(
+                "recursive query \"{}\" does not have the form non-recursive-term UNION [ALL] recursive-term",
+                cte.name
+            );
+            return Err(SqlError::new(SqlState::INVALID_RECURSION, message));
+        };
+        if let Some(with) = &query.with {
+            self.define(with)?;
+        }
+        let start = self.body(left, &[])?;
+        let types: Vec<SqlType> = start.visible().map(|column| text_if_open(&column.ty)).collect();
+        let start = self.aligned(start, &types)?;
+        let table = self.fresh(&cte.name);
+        let start = named(start, cte)?;
+        let columns: Vec<Col> = start.columns.clone();
+        let body = Body::Work(table.clone(), columns);
+        self.ctes.push(Cte { name: cte.name.clone(), columns: cte.columns.clone(), body, sees: self.ctes.len() });
+        let step = self.body(right, &types);
+        self.ctes.pop();
+        let step = step?;
+        self.check_step(cte, &step, &types)?;
+        let step = self.aligned(step, &types)?;
+        let distinct = *set_quantifier != SetQuantifier::All;
+        let plan = start.builder().to_recursive_query(table.clone(), step.plan, distinct);
+        let plan = built(plan.and_then(LogicalPlanBuilder::build))?;
+        let mut rel = Rel { plan, ..start };
+        rel.columns.iter_mut().for_each(|column| column.nullable = true);
+        Ok(rel)
+    }
+
+    fn check_step(&self, cte: &Cte, step: &Rel, types: &[SqlType]) -> SqlResult<()> {
+        if step.visible().count() != types.len() {
+            let message = "each UNION query must have the same number of columns";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
+        for (place, (column, ty)) in step.visible().zip(types).enumerate() {
+            let same = column.ty == *ty || column.ty == SqlType::Unknown;
+            let alike = std::mem::discriminant(&column.ty) == std::mem::discriminant(ty);
+            if !same && !alike {
+                let message = format!(
+                    "recursive query \"{}\" column {} has type {} in non-recursive term but type {} overall",
+                    cte.name,
+                    place + 1,
+                    ty.name(),
+                    column.ty.name()
+                );
+                return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message)
+                    .hint("Cast the output of the non-recursive term to the correct type."));
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of the last round.
+    fn work(&mut self, table: &str, columns: &[Col]) -> SqlResult<Rel> {
+        // The columns are called in the table as in the query's first part.
+        let fields = columns.iter().map(|column| Field::new(&column.field.name, data_type(&column.ty), true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let source = provider_as_source(Arc::new(CteWorkTable::new(table, schema)));
+        let reference = TableReference::bare(self.fresh("work"));
+        let plan =
+            built(LogicalPlanBuilder::scan(reference.clone(), source, None).and_then(LogicalPlanBuilder::build))?;
+        let columns: Vec<Col> = columns
+            .iter()
+            .map(|column| Col {
+                field: Column::new(Some(reference.clone()), column.field.name.clone()),
+                nullable: true,
+                ..column.clone()
+            })
+            .collect();
+        // Two uses of the table must not have the same columns.
+        let mut rel = Rel::new(plan, columns);
+        let mut exprs = Vec::new();
+        for number in 0..rel.columns.len() {
+            let old = rel.columns[number].clone();
+            let (expr, column) = self.computed(&old.name, old.ty.clone(), true, old.expr());
+            exprs.push(expr);
+            rel.columns[number].field = column.field;
+        }
+        rel.plan = built(rel.builder().project(exprs).and_then(LogicalPlanBuilder::build))?;
+        Ok(rel)
+    }
+}
+
+fn text_if_open(ty: &SqlType) -> SqlType {
+    if *ty == SqlType::Unknown { SqlType::Text } else { ty.clone() }
+}
+
+/// The relation under the expression's name, with its column names.
+fn named(mut rel: Rel, cte: &Cte) -> SqlResult<Rel> {
+    let visible = rel.visible().count();
+    if cte.columns.len() > visible {
+        let message = format!(
+            "WITH query \"{}\" has {visible} columns available but {} columns specified",
+            cte.name,
+            cte.columns.len()
+        );
+        return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message));
+    }
+    let mut names = cte.columns.iter();
+    for column in &mut rel.columns {
+        if column.seen == Seen::Always {
+            column.table = Some(cte.name.clone());
+            column.schema = None;
+            if let Some(name) = names.next() {
+                column.name.clone_from(name);
+            }
+        } else {
+            column.seen = Seen::Never;
+        }
+    }
+    Ok(rel)
+}
+
+/// Whether a query names a table without a schema.
+fn refers_to(query: &ast::Query, name: &str) -> bool {
+    use datafusion::sql::sqlparser::ast::visit_relations;
+    use std::ops::ControlFlow;
+    visit_relations(query, |relation| match relation.0.as_slice() {
+        [part] if part.as_ident().is_some_and(|ident| folded(ident) == name) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}

@@ -1,0 +1,275 @@
+//! Functions that give rows, in `FROM` and in select lists.
+//!
+//! Over constants they are relations of their own, which are made row by row. Over columns they give each row a list of
+//! rows, which is then unfolded: that is why they may refer to what stands before them.
+
+use std::sync::Arc;
+
+use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
+use datafusion::common::{Column, JoinType, NullHandling, UnnestOptions};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
+use datafusion::sql::sqlparser::ast::{self, FunctionArg, FunctionArgExpr, JoinConstraint};
+
+use super::expressions::{Parts, Site, Wish, bound};
+use super::join::Kind;
+use super::subquery::find_parts;
+use super::titles::title;
+use super::{Col, Rel, Seen, Translator, built, folded, parts};
+use crate::bind;
+use crate::query::rows::{self, RowsFunction};
+use crate::query::scalar::{fields_of, list_of};
+
+/// Whether an expression is the call of a function that gives rows.
+fn is_rows(expr: &ast::Expr) -> bool {
+    match expr {
+        ast::Expr::Function(function) if function.over.is_none() => {
+            parts(&function.name).is_ok_and(|names| names.last().is_some_and(|name| rows::is_known(name)))
+        }
+        _ => false,
+    }
+}
+
+impl Translator<'_> {
+    /// A relation joined with a function's rows.
+    pub(super) fn function(
+        &mut self,
+        left: Rel,
+        name: &ast::ObjectName,
+        args: &[FunctionArg],
+        ordinality: bool,
+        alias: Option<&ast::TableAlias>,
+        kind: &Kind<'_>,
+    ) -> SqlResult<Rel> {
+        let arg = |arg| match arg {
+            &FunctionArg::Unnamed(FunctionArgExpr::Expr(ref expr)) => Ok(expr),
+            other => Err(SqlError::unsupported(format!("the argument {other}"))),
+        };
+        let args = args.iter().map(arg).collect::<SqlResult<Vec<_>>>()?;
+        let called = parts(name)?.pop().unwrap_or_default();
+        if !rows::is_known(&called) {
+            return self.scalar_function(left, name, args, ordinality, alias, kind);
+        }
+        let bounds = args.into_iter().map(|arg| self.bind(Site::new(&left, "a function in FROM"), arg, Wish::Open));
+        let bounds = bounds.collect::<SqlResult<Vec<_>>>()?;
+        let function = self.rows_function(&called, bounds)?;
+        let at = self.position(name);
+        self.with_rows(left, function, &called, ordinality, alias, kind).map_err(|error| error.at(at))
+    }
+
+    /// `unnest` of one array or several.
+    pub(super) fn unnest(
+        &mut self,
+        left: Rel,
+        arrays: &[ast::Expr],
+        ordinality: bool,
+        alias: Option<&ast::TableAlias>,
+        kind: &Kind<'_>,
+    ) -> SqlResult<Rel> {
+        let bounds = arrays.iter().map(|arg| self.bind(Site::new(&left, "unnest"), arg, Wish::Open));
+        let bounds = bounds.collect::<SqlResult<Vec<_>>>()?;
+        let function = self.rows_function("unnest", bounds)?;
+        self.with_rows(left, function, "unnest", ordinality, alias, kind)
+    }
+
+    /// The function of a name for arguments, which are converted to what it takes.
+    fn rows_function(&mut self, name: &str, args: Vec<bind::Expr>) -> SqlResult<(RowsFunction, Vec<bind::Expr>)> {
+        let types: Vec<SqlType> = args.iter().map(|arg| arg.ty().clone()).collect();
+        let function = rows::find(name, &types).ok_or_else(|| {
+            let listed = types.iter().map(SqlType::name).collect::<Vec<_>>().join(", ");
+            let message = format!("function {name}({listed}) does not exist");
+            SqlError::new(SqlState::UNDEFINED_FUNCTION, message).hint(
+                "No function matches the given name and argument types. You might need to add explicit type casts.",
+            )
+        })?;
+        let mut converted = Vec::new();
+        for (arg, ty) in args.into_iter().zip(&function.params) {
+            converted.push(self.coerce(arg, ty, annulus_relation::value::CastContext::Implicit)?);
+        }
+        Ok((function, converted))
+    }
+
+    fn with_rows(
+        &mut self,
+        left: Rel,
+        (function, args): (RowsFunction, Vec<bind::Expr>),
+        name: &str,
+        ordinality: bool,
+        alias: Option<&ast::TableAlias>,
+        kind: &Kind<'_>,
+    ) -> SqlResult<Rel> {
+        let constant = args.iter().all(|arg| arg.columns().is_empty());
+        let mut columns: Vec<(String, SqlType, bool)> =
+            function.columns.iter().map(|(name, ty)| (name.clone(), ty.clone(), true)).collect();
+        // A function with one column calls it as it is called itself.
+        if let ([column], Some(alias)) = (columns.as_mut_slice(), alias) {
+            column.0 = folded(&alias.name);
+        }
+        if ordinality {
+            columns.push(("ordinality".to_owned(), SqlType::Int8, false));
+        }
+        if constant {
+            let (context, function) = (Arc::clone(&self.context), Arc::new(function));
+            let source = Arc::new(move || {
+                let args = args.iter().map(|arg| arg.eval(&[], context.params(), &context.eval()));
+                let args = args.collect::<SqlResult<Vec<_>>>()?;
+                let rows = function.rows(&args, &context.env)?;
+                Ok(if ordinality { rows::numbered(rows) } else { rows })
+            });
+            let mut rel = self.rows("", name, columns, source)?;
+            rel.columns.iter_mut().for_each(|column| column.schema = None);
+            let rel = self.aliased(rel, alias)?;
+            return self.combine(left, rel, kind);
+        }
+        let preserve = match (kind.join, kind.constraint) {
+            (JoinType::Inner, None | Some(JoinConstraint::None)) => false,
+            (JoinType::Left, Some(JoinConstraint::On(on))) if is_true(on) => true,
+            (JoinType::Inner, Some(JoinConstraint::On(on))) if is_true(on) => false,
+            _ => return Err(SqlError::unsupported("this join with a function over columns")),
+        };
+        let (mut rel, numbers) = self.unfolded(left, vec![(function, args)], ordinality, preserve)?;
+        let table = alias.map_or_else(|| name.to_owned(), |alias| folded(&alias.name));
+        let named = alias.map(|alias| alias.columns.as_slice()).unwrap_or_default();
+        let names = columns.iter().map(|(name, ..)| name.clone());
+        for (place, (number, name)) in numbers.iter().zip(names).enumerate() {
+            let column = &mut rel.columns[*number];
+            column.seen = Seen::Always;
+            column.table = Some(table.clone());
+            column.name = named.get(place).map_or(name, |given| folded(&given.name));
+        }
+        Ok(rel)
+    }
+
+    /// A function that gives one value, in `FROM`: one row.
+    fn scalar_function(
+        &mut self,
+        left: Rel,
+        name: &ast::ObjectName,
+        args: Vec<&ast::Expr>,
+        ordinality: bool,
+        alias: Option<&ast::TableAlias>,
+        kind: &Kind<'_>,
+    ) -> SqlResult<Rel> {
+        let arg = |arg: &ast::Expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg.clone()));
+        let list = ast::FunctionArgumentList {
+            duplicate_treatment: None,
+            args: args.into_iter().map(arg).collect(),
+            clauses: Vec::new(),
+        };
+        let call = ast::Expr::Function(ast::Function {
+            name: name.clone(),
+            uses_odbc_syntax: false,
+            parameters: ast::FunctionArguments::None,
+            args: ast::FunctionArguments::List(list),
+            filter: None,
+            null_treatment: None,
+            over: None,
+            within_group: Vec::new(),
+        });
+        if ordinality {
+            return Err(SqlError::unsupported("WITH ORDINALITY of a function that gives one value"));
+        }
+        let value = self.bind(Site::new(&left, "a function in FROM"), &call, Wish::Any)?;
+        let called = title(&call);
+        if value.columns().is_empty() {
+            let mut rel = Rel::unit()?;
+            let lowered = self.lower(&rel, &value)?;
+            let (expr, mut column) = self.computed(&called, value.ty().clone(), true, lowered);
+            rel.plan = built(rel.builder().project([expr]).and_then(LogicalPlanBuilder::build))?;
+            column.table = Some(called);
+            if let Some(alias) = alias {
+                column.name = folded(&alias.name);
+            }
+            rel.columns.push(column);
+            let rel = self.aliased(rel, alias)?;
+            return self.combine(left, rel, kind);
+        }
+        Err(SqlError::unsupported(format!("the function {called} over columns in FROM")))
+    }
+
+    /// The relation with each row repeated for the rows that functions give for it, which are its last columns, seen by
+    /// nobody; gives their numbers. Where one gives fewer than another, NULLs stand in their place; where none gives
+    /// any, the row is left away unless it is to be preserved.
+    fn unfolded(
+        &mut self,
+        mut rel: Rel,
+        functions: Vec<(RowsFunction, Vec<bind::Expr>)>,
+        ordinality: bool,
+        preserve: bool,
+    ) -> SqlResult<(Rel, Vec<usize>)> {
+        let mut exprs: Vec<Expr> = rel.columns.iter().map(Col::expr).collect();
+        let mut lists = Vec::new();
+        let mut shapes = Vec::new();
+        for (function, args) in functions {
+            let mut types: Vec<SqlType> = function.columns.iter().map(|(_, ty)| ty.clone()).collect();
+            if ordinality {
+                types.push(SqlType::Int8);
+            }
+            let lowered = args.iter().map(|arg| self.lower(&rel, arg)).collect::<SqlResult<Vec<_>>>()?;
+            let field = self.fresh("rows");
+            exprs.push(list_of(function, lowered, ordinality, &self.context).alias(&field));
+            lists.push(Column::new_unqualified(field));
+            shapes.push(types);
+        }
+        let null_handling = if preserve { NullHandling::Preserve } else { NullHandling::Drop };
+        let options = UnnestOptions { null_handling, ..UnnestOptions::default() };
+        let unfolded = rel
+            .builder()
+            .project(exprs)
+            .and_then(|builder| builder.unnest_columns_with_options(lists.clone(), options))
+            .and_then(LogicalPlanBuilder::build);
+        rel.plan = built(unfolded)?;
+        let mut fields = Vec::new();
+        for (list, types) in lists.into_iter().zip(shapes) {
+            for (place, ty) in types.into_iter().enumerate() {
+                fields.push((fields_of(Expr::Column(list.clone()), place, &ty), ty, true));
+            }
+        }
+        let numbers = self.extend(&mut rel, fields)?;
+        Ok((rel, numbers))
+    }
+
+    /// Unfolds the functions that give rows in select lists.
+    pub(super) fn expand_rows(
+        &mut self,
+        rel: &mut Rel,
+        exprs: &[&ast::Expr],
+        stands: &mut Parts,
+        before: Option<&Rel>,
+    ) -> SqlResult<()> {
+        let mut calls: Vec<ast::Expr> = Vec::new();
+        for call in exprs.iter().flat_map(|expr| find_parts(expr, &is_rows)) {
+            if !calls.contains(&call) && !stands.iter().any(|(known, _)| *known == call) {
+                calls.push(call);
+            }
+        }
+        if calls.is_empty() {
+            return Ok(());
+        }
+        let mut functions = Vec::new();
+        for call in &calls {
+            let ast::Expr::Function(function) = call else { continue };
+            let name = parts(&function.name)?.pop().unwrap_or_default();
+            let mut bounds = Vec::new();
+            for arg in super::aggregates::arguments(function)?.into_iter().flatten() {
+                let site = Site { rel, parts: stands, before, clause: "SELECT" };
+                bounds.push(self.bind(site, arg, Wish::Open)?);
+            }
+            let (function, args) = self.rows_function(&name, bounds)?;
+            if function.columns.len() != 1 {
+                return Err(SqlError::unsupported(format!("the rows of {name} as values")).hint("Call it in FROM."));
+            }
+            functions.push((function, args));
+        }
+        let (unfolded, numbers) = self.unfolded(rel.clone(), functions, false, false)?;
+        *rel = unfolded;
+        rel.single = false;
+        for (call, number) in calls.into_iter().zip(numbers) {
+            stands.push((call, bound(rel, number)));
+        }
+        Ok(())
+    }
+}
+
+fn is_true(expr: &ast::Expr) -> bool {
+    matches!(super::expressions::without_parens(expr), ast::Expr::Value(value) if value.value == ast::Value::Boolean(true))
+}

@@ -1,0 +1,194 @@
+//! Joins of two relations.
+
+use annulus_relation::{SqlError, SqlResult, SqlState};
+use datafusion::common::JoinType;
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit, when};
+use datafusion::sql::sqlparser::ast::{self, BinaryOperator, JoinConstraint, JoinOperator};
+
+use super::expressions::{Site, Wish, bound, conjuncts};
+use super::subquery::has_subquery;
+use super::{Col, Rel, Seen, Translator, built, folded};
+
+/// How two relations are joined.
+pub(super) struct Kind<'e> {
+    pub join: JoinType,
+    pub constraint: Option<&'e JoinConstraint>,
+}
+
+/// The kind of a join.
+pub(super) fn kind(operator: &JoinOperator) -> SqlResult<Kind<'_>> {
+    let kind = |join, constraint| Ok(Kind { join, constraint: Some(constraint) });
+    match operator {
+        JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => kind(JoinType::Inner, constraint),
+        JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => kind(JoinType::Left, constraint),
+        JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => kind(JoinType::Right, constraint),
+        JoinOperator::FullOuter(constraint) => kind(JoinType::Full, constraint),
+        JoinOperator::CrossJoin(_) => Ok(Kind { join: JoinType::Inner, constraint: None }),
+        _ => Err(SqlError::unsupported("this kind of join")),
+    }
+}
+
+impl Translator<'_> {
+    /// Two relations joined.
+    pub(super) fn join(&mut self, left: Rel, right: Rel, kind: &Kind<'_>) -> SqlResult<Rel> {
+        let offset = left.columns.len();
+        let mut outer = left.outer.clone();
+        outer.extend(
+            right
+                .outer
+                .iter()
+                .filter(|(name, _)| !left.outer.iter().any(|(known, _)| known == name))
+                .map(|(name, number)| (name.clone(), number + offset)),
+        );
+        let columns: Vec<Col> = left.columns.iter().chain(&right.columns).cloned().collect();
+        let combined = Rel { columns, outer, ..Rel::new(left.plan.clone(), Vec::new()) };
+        let shared = self.shared(&left, &right, kind)?;
+        let mut conditions = Vec::new();
+        for (own, other) in &shared {
+            let equal =
+                self.compare(&combined, &BinaryOperator::Eq, bound(&combined, *own), bound(&combined, offset + other))?;
+            conditions.push(self.lower(&combined, &equal)?);
+        }
+        let mut later = Vec::new();
+        if let Some(JoinConstraint::On(condition)) = kind.constraint {
+            let mut parts = Vec::new();
+            conjuncts(condition, &mut parts);
+            for part in parts {
+                if has_subquery(part) {
+                    later.push(part);
+                    continue;
+                }
+                let bound = self.bind(Site::new(&combined, "JOIN/ON"), part, Wish::Condition)?;
+                conditions.push(self.lower(&combined, &bound)?);
+            }
+        }
+        if !later.is_empty() && kind.join != JoinType::Inner {
+            return Err(SqlError::unsupported("a subquery in the condition of an outer join"));
+        }
+        let mut rel = self.joined(combined, left, right, kind.join, conditions)?;
+        self.merge(&mut rel, offset, &shared, kind.join)?;
+        for condition in later {
+            self.filter(&mut rel, condition, "JOIN/ON")?;
+        }
+        Ok(rel)
+    }
+
+    pub(super) fn joined(
+        &mut self,
+        combined: Rel,
+        left: Rel,
+        right: Rel,
+        join: JoinType,
+        conditions: Vec<Expr>,
+    ) -> SqlResult<Rel> {
+        let offset = left.columns.len();
+        let builder = LogicalPlanBuilder::from(left.plan);
+        let joined = match (join, conditions.is_empty()) {
+            (JoinType::Inner, true) => builder.cross_join(right.plan),
+            (_, true) => builder.join_on(right.plan, join, [lit(true)]),
+            _ => builder.join_on(right.plan, join, conditions),
+        };
+        let plan = built(joined.and_then(LogicalPlanBuilder::build))?;
+        let mut rel = Rel { plan, ..combined };
+        let (lefts, rights) = rel.columns.split_at_mut(offset);
+        if matches!(join, JoinType::Left | JoinType::Full) {
+            rights.iter_mut().for_each(|column| column.nullable = true);
+        }
+        if matches!(join, JoinType::Right | JoinType::Full) {
+            lefts.iter_mut().for_each(|column| column.nullable = true);
+        }
+        Ok(rel)
+    }
+
+    /// The pairs of columns that `USING` or `NATURAL` compare.
+    fn shared(&self, left: &Rel, right: &Rel, kind: &Kind<'_>) -> SqlResult<Vec<(usize, usize)>> {
+        let place = |rel: &Rel, name: &str, side: &str| {
+            let mut found = rel.columns.iter().enumerate().filter(|(_, c)| c.seen == Seen::Always && c.name == name);
+            match (found.next(), found.next()) {
+                (Some((number, _)), None) => Ok(number),
+                (None, _) => Err(SqlError::new(
+                    SqlState::UNDEFINED_COLUMN,
+                    format!("column \"{name}\" specified in USING clause does not exist in {side} table"),
+                )),
+                _ => Err(SqlError::new(
+                    SqlState::AMBIGUOUS_COLUMN,
+                    format!("common column name \"{name}\" appears more than once in {side} table"),
+                )),
+            }
+        };
+        let names: Vec<String> = match kind.constraint {
+            Some(JoinConstraint::Using(names)) => {
+                names.iter().map(|name| super::parts(name).map(|parts| parts.join("."))).collect::<SqlResult<_>>()?
+            }
+            Some(JoinConstraint::Natural) => {
+                let other = |name: &str| right.visible().any(|column| column.name == name);
+                left.visible().map(|column| column.name.clone()).filter(|name| other(name)).collect()
+            }
+            _ => Vec::new(),
+        };
+        names.iter().map(|name| Ok((place(left, name, "left")?, place(right, name, "right")?))).collect()
+    }
+
+    /// Makes one column of each pair that was compared; those come first.
+    fn merge(&mut self, rel: &mut Rel, offset: usize, shared: &[(usize, usize)], join: JoinType) -> SqlResult<()> {
+        if shared.is_empty() {
+            return Ok(());
+        }
+        let mut merged = Vec::new();
+        for (own, other) in shared {
+            let (left, right) = (&rel.columns[*own], &rel.columns[offset + other]);
+            let (from, expr) = match join {
+                JoinType::Right => (right, right.expr()),
+                JoinType::Full => {
+                    let whole = when(left.expr().is_not_null(), left.expr()).otherwise(right.expr());
+                    (left, built(whole)?)
+                }
+                _ => (left, left.expr()),
+            };
+            merged.push((from.name.clone(), from.ty.clone(), from.nullable || join == JoinType::Full, expr));
+        }
+        let mut exprs: Vec<Expr> = rel.columns.iter().map(Col::expr).collect();
+        let mut columns = Vec::new();
+        for (name, ty, nullable, expr) in merged {
+            let (expr, column) = self.computed(&name, ty, nullable, expr);
+            exprs.push(expr);
+            columns.push(column);
+        }
+        for (own, other) in shared {
+            rel.columns[*own].seen = Seen::Qualified;
+            rel.columns[offset + other].seen = Seen::Qualified;
+        }
+        rel.outer.iter_mut().for_each(|(_, number)| *number += columns.len());
+        columns.append(&mut rel.columns);
+        rel.columns = columns;
+        rel.plan = built(rel.builder().project(exprs).and_then(LogicalPlanBuilder::build))?;
+        Ok(())
+    }
+
+    /// The relation under an alias: its columns are named by the alias only, and may get other names.
+    pub(super) fn aliased(&self, mut rel: Rel, alias: Option<&ast::TableAlias>) -> SqlResult<Rel> {
+        let Some(alias) = alias else { return Ok(rel) };
+        let table = folded(&alias.name);
+        let visible = rel.visible().count();
+        if alias.columns.len() > visible {
+            let message = format!(
+                "table \"{table}\" has {visible} columns available but {} columns specified",
+                alias.columns.len()
+            );
+            return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message));
+        }
+        let mut names = alias.columns.iter();
+        for column in &mut rel.columns {
+            if column.seen == Seen::Always {
+                column.table = Some(table.clone());
+                column.schema = None;
+                if let Some(name) = names.next() {
+                    column.name = folded(&name.name);
+                }
+            } else {
+                column.seen = Seen::Never;
+            }
+        }
+        Ok(rel)
+    }
+}

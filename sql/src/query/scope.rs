@@ -1,0 +1,134 @@
+//! What a query is planned in: names, settings, statistics and what the session knows.
+
+use std::sync::Arc;
+
+use annulus_relation::Value;
+use annulus_relation::catalog::{ColumnId, ObjectId, Schema, Sequence, Table, View};
+use annulus_relation::value::Env;
+
+use crate::bind::SystemFunctions;
+
+/// A consistent state of the catalog of one database. It does not change while a query uses it.
+pub trait Catalog: Send + Sync {
+    /// A table, view or sequence by its schema's name and its own. The system's schemas (`pg_catalog`,
+    /// `information_schema`) are not the catalog's business.
+    fn relation(&self, schema: &str, name: &str) -> Option<Relation>;
+
+    /// All schemas but the system's.
+    fn schemas(&self) -> Vec<Arc<Schema>>;
+
+    /// All tables, views and sequences.
+    fn relations(&self) -> Vec<Relation>;
+}
+
+/// What a name in `FROM` can mean.
+#[derive(Clone, Debug)]
+pub enum Relation {
+    /// A table.
+    Table(Arc<Table>),
+    /// A view.
+    View(Arc<View>),
+    /// A sequence.
+    Sequence(Arc<Sequence>),
+}
+
+impl Relation {
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> ObjectId {
+        match self {
+            Self::Table(table) => table.id,
+            Self::View(view) => view.id,
+            Self::Sequence(sequence) => sequence.id,
+        }
+    }
+
+    /// The number of its schema.
+    #[must_use]
+    pub fn schema(&self) -> ObjectId {
+        match self {
+            Self::Table(table) => table.schema,
+            Self::View(view) => view.schema,
+            Self::Sequence(sequence) => sequence.schema,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Table(table) => &table.name,
+            Self::View(view) => &view.name,
+            Self::Sequence(sequence) => &sequence.name,
+        }
+    }
+}
+
+/// What is known about the data. Anything may be unknown or out of date: only speed depends on it.
+pub trait Statistics: Send + Sync {
+    /// About how many rows a table has.
+    fn rows(&self, table: ObjectId) -> Option<u64>;
+
+    /// About how many different values a column has.
+    fn distinct(&self, table: ObjectId, column: ColumnId) -> Option<u64>;
+}
+
+/// Nothing is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoStatistics;
+
+impl Statistics for NoStatistics {
+    fn rows(&self, _: ObjectId) -> Option<u64> {
+        None
+    }
+
+    fn distinct(&self, _: ObjectId, _: ColumnId) -> Option<u64> {
+        None
+    }
+}
+
+/// System tables whose rows the session or the node supplies. Their columns are PostgreSQL 15's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Live {
+    /// `pg_stat_activity`
+    Activity,
+    /// `pg_locks`
+    Locks,
+    /// `pg_stat_statements`
+    Statements,
+    /// `pg_settings`
+    Settings,
+    /// `pg_database`
+    Databases,
+    /// `pg_authid`, from which `pg_roles`, `pg_user` and `pg_shadow` are made
+    Roles,
+}
+
+/// What system tables show besides the catalog.
+pub trait SystemSource: Send + Sync {
+    /// The rows of a table: the values of its columns, by name. Columns left away are NULL; or false, 0 or empty,
+    /// where they may not be NULL.
+    fn rows(&self, of: Live) -> Vec<Vec<(&'static str, Value)>>;
+
+    /// The last value of a sequence, and whether it was given out; `None` if none was yet.
+    fn sequence(&self, id: ObjectId) -> Option<(i64, bool)>;
+}
+
+/// What a query is planned in. Cheap to clone.
+#[derive(Clone)]
+pub struct Scope {
+    /// The database's objects.
+    pub catalog: Arc<dyn Catalog>,
+    /// Schemas in which unqualified names are looked up, in order. `pg_catalog` is looked up first unless it is named.
+    pub search_path: Vec<String>,
+    /// What system tables show besides the catalog.
+    pub system: Arc<dyn SystemSource>,
+    /// What functions ask.
+    pub functions: Arc<dyn SystemFunctions>,
+    /// What is known about the data.
+    pub statistics: Arc<dyn Statistics>,
+    /// Settings that change how values are read and written.
+    pub env: Arc<Env>,
+    /// The database's name.
+    pub database: String,
+}

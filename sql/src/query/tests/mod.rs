@@ -1,0 +1,5 @@
+//! Queries over tables in memory.
+
+mod basics;
+mod tpch;
+mod world;

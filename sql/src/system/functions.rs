@@ -1,0 +1,245 @@
+//! Functions that ask the catalog, and names of objects.
+
+use annulus_relation::catalog::{Index, Table};
+use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
+use datafusion::sql::sqlparser::ast::ObjectNamePart;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use super::columns::shapes;
+use super::relations::{all_sequences, all_views, constraint_oid, seen, tables, text};
+use super::types::ARRAY_IN;
+use super::views::schema_name;
+use super::{PG_CATALOG, definitions, live};
+use crate::bind::quote_name;
+use crate::query::{Relation, Scope};
+
+/// What the catalog answers for functions: the session passes on here what it does not answer itself.
+pub struct SystemCatalog<'a>(pub &'a Scope);
+
+impl SystemCatalog<'_> {
+    /// A function that asks the catalog; `None` if this is none of them.
+    #[must_use]
+    pub fn call(&self, function: &str, args: &[Value]) -> Option<SqlResult<Value>> {
+        let oid = match args.first() {
+            Some(Value::Oid(oid)) => Some(*oid),
+            _ => None,
+        };
+        let of = |value: Option<String>| Some(Ok(value.map_or(Value::Null, Value::text)));
+        match function {
+            "pg_table_is_visible" => Some(Ok(oid.map_or(Value::Null, |oid| self.is_visible(oid)))),
+            "pg_type_is_visible"
+            | "pg_function_is_visible"
+            | "pg_operator_is_visible"
+            | "pg_opclass_is_visible"
+            | "pg_opfamily_is_visible"
+            | "pg_collation_is_visible"
+            | "pg_conversion_is_visible"
+            | "pg_statistics_obj_is_visible"
+            | "pg_ts_config_is_visible" => Some(Ok(Value::Bool(true))),
+            "obj_description" => of(oid.and_then(|oid| self.comment(oid, 0))),
+            "col_description" => of(oid.and_then(|oid| match args.get(1) {
+                Some(Value::Int4(column)) => self.comment(oid, *column),
+                _ => None,
+            })),
+            "shobj_description" => of(None),
+            "pg_get_indexdef" => of(oid.and_then(|oid| self.index_definition(oid, args))),
+            "pg_get_constraintdef" => of(oid.and_then(|oid| self.constraint_definition(oid))),
+            "pg_get_viewdef" => of(oid.and_then(|oid| {
+                all_views(self.0).iter().find(|view| view.id == oid).map(|view| definitions::view(view))
+            })),
+            "pg_get_ruledef"
+            | "pg_get_triggerdef"
+            | "pg_get_functiondef"
+            | "pg_get_function_arguments"
+            | "pg_get_function_identity_arguments"
+            | "pg_get_function_result"
+            | "pg_get_function_sqlbody"
+            | "pg_get_partkeydef"
+            | "pg_get_statisticsobjdef_columns" => of(None),
+            "pg_get_serial_sequence" => Some(self.serial_sequence(args)),
+            "pg_get_userbyid" => Some(Ok(oid.map_or(Value::Null, |oid| {
+                live::role_name(self.0, oid).unwrap_or_else(|| text(format!("unknown (OID={oid})")))
+            }))),
+            "pg_relation_size"
+            | "pg_total_relation_size"
+            | "pg_table_size"
+            | "pg_indexes_size"
+            | "pg_database_size"
+            | "pg_tablespace_size" => Some(Ok(Value::Int8(0))),
+            _ => None,
+        }
+    }
+
+    /// The object that a name means (see [`crate::bind::SystemFunctions::object`]).
+    ///
+    /// # Errors
+    ///
+    /// If the text is no name.
+    pub fn object(&self, kind: &SqlType, name: &str) -> SqlResult<Option<u32>> {
+        let parts = name_parts(name)?;
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        Ok(match (kind, parts.as_slice()) {
+            (SqlType::Regclass, [name]) => self.path().iter().find_map(|schema| self.class(schema, name)),
+            (SqlType::Regclass, [schema, name]) => self.class(schema, name),
+            (SqlType::Regnamespace, [name]) => self.namespace(name),
+            (SqlType::Regproc, [.., "array_in"]) => Some(ARRAY_IN),
+            _ => None,
+        })
+    }
+
+    /// An object's name as PostgreSQL prints it (see [`crate::bind::SystemFunctions::object_name`]).
+    #[must_use]
+    pub fn object_name(&self, kind: &SqlType, oid: u32) -> Option<String> {
+        match kind {
+            SqlType::Regclass => {
+                let (schema, name) = self.named(oid)?;
+                let found = self.path().iter().find_map(|schema| self.class(schema, &name));
+                let name = quote_name(&name);
+                Some(if found == Some(oid) {
+                    name
+                } else {
+                    format!("{}.{name}", quote_name(&schema_name(self.0, schema)))
+                })
+            }
+            SqlType::Regnamespace => {
+                let name = schema_name(self.0, oid);
+                self.namespace(&name).map(|_| quote_name(&name))
+            }
+            SqlType::Regproc if oid == ARRAY_IN => Some("array_in".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// The schemas in which names are looked up.
+    fn path(&self) -> Vec<String> {
+        let path = &self.0.search_path;
+        let implied = (!path.iter().any(|schema| schema == "pg_catalog")).then(|| "pg_catalog".to_owned());
+        implied.into_iter().chain(path.iter().cloned()).collect()
+    }
+
+    fn namespace(&self, name: &str) -> Option<u32> {
+        match name {
+            "pg_catalog" => Some(PG_CATALOG),
+            "information_schema" => Some(super::INFORMATION_SCHEMA),
+            name => self.0.catalog.schemas().iter().find(|schema| schema.name == name).map(|schema| schema.id),
+        }
+    }
+
+    /// The table, view, sequence or index of a name.
+    fn class(&self, schema: &str, name: &str) -> Option<u32> {
+        if let Some(shape) = shapes().iter().find(|shape| shape.schema == schema && shape.name == name) {
+            return Some(shape.oid);
+        }
+        if let Some(relation) = self.0.catalog.relation(schema, name) {
+            return Some(relation.id());
+        }
+        let id = self.namespace(schema)?;
+        let tables = tables(self.0);
+        let mut indexes = tables.iter().filter(|table| table.schema == id).flat_map(|table| seen(table));
+        indexes.find(|index| index.name == name).map(|index| index.id)
+    }
+
+    /// An object's schema and name.
+    fn named(&self, oid: u32) -> Option<(u32, String)> {
+        if let Some(shape) = shapes().iter().find(|shape| shape.oid == oid) {
+            return Some((self.namespace(shape.schema)?, shape.name.to_owned()));
+        }
+        let relation = |relation: &Relation| (relation.schema(), relation.name().to_owned());
+        if let Some(found) = self.0.catalog.relations().iter().find(|relation| relation.id() == oid) {
+            return Some(relation(found));
+        }
+        self.index(oid).map(|(table, index)| (table.schema, index.name.clone()))
+    }
+
+    fn index(&self, oid: u32) -> Option<(std::sync::Arc<Table>, Index)> {
+        tables(self.0).into_iter().find_map(|table| {
+            let index = table.indexes.iter().find(|index| index.id == oid).cloned();
+            index.map(|index| (table, index))
+        })
+    }
+
+    fn is_visible(&self, oid: u32) -> Value {
+        match self.named(oid) {
+            None => Value::Null,
+            Some((_, name)) => {
+                Value::Bool(self.path().iter().find_map(|schema| self.class(schema, &name)) == Some(oid))
+            }
+        }
+    }
+
+    fn comment(&self, oid: u32, column: i32) -> Option<String> {
+        let described = super::table("pg_catalog", "pg_description")?.rows(self.0);
+        let wanted = [Value::Oid(oid), Value::Int4(column)];
+        let row = described.into_iter().find(|row| row[0] == wanted[0] && row[2] == wanted[1])?;
+        match &row[3] {
+            Value::Text(comment) => Some(comment.to_string()),
+            _ => None,
+        }
+    }
+
+    fn index_definition(&self, oid: u32, args: &[Value]) -> Option<String> {
+        let (table, index) = self.index(oid)?;
+        match args.get(1) {
+            Some(Value::Int4(place)) if *place > 0 => {
+                definitions::key_part(&table, &index, usize::try_from(place - 1).ok()?)
+            }
+            _ => Some(definitions::index(&schema_name(self.0, table.schema), &table, &index)),
+        }
+    }
+
+    fn constraint_definition(&self, oid: u32) -> Option<String> {
+        let all = tables(self.0);
+        for table in &all {
+            let is = |name: &str| constraint_oid(table, name) == oid;
+            if let Some(index) = seen(table).find(|index| index.constraint.is_some() && is(&index.name)) {
+                return Some(definitions::key(table, index));
+            }
+            if let Some(check) = table.checks.iter().find(|check| is(&check.name)) {
+                return Some(definitions::check(check));
+            }
+            if let Some(key) = table.foreign_keys.iter().find(|key| is(&key.name)) {
+                let parent = all.iter().find(|parent| parent.id == key.parent)?;
+                let name = self.object_name(&SqlType::Regclass, parent.id)?;
+                return Some(definitions::foreign_key(table, key, parent, &name));
+            }
+        }
+        None
+    }
+
+    /// The sequence that a column's values come from.
+    fn serial_sequence(&self, args: &[Value]) -> SqlResult<Value> {
+        let [Value::Text(table), Value::Text(column)] = args else { return Ok(Value::Null) };
+        let Some(oid) = self.object(&SqlType::Regclass, table)? else {
+            let message = format!("relation \"{table}\" does not exist");
+            return Err(SqlError::new(SqlState::UNDEFINED_TABLE, message));
+        };
+        let all = tables(self.0);
+        let id = all
+            .iter()
+            .find(|table| table.id == oid)
+            .and_then(|table| table.columns.iter().find(|known| *known.name == **column).map(|column| column.id));
+        let sequence =
+            all_sequences(self.0).into_iter().find(|sequence| id.is_some_and(|id| sequence.owner == Some((oid, id))));
+        Ok(sequence.map_or(Value::Null, |sequence| {
+            let schema = quote_name(&schema_name(self.0, sequence.schema));
+            text(format!("{schema}.{}", quote_name(&sequence.name)))
+        }))
+    }
+}
+
+/// The parts of a name in a string, as `regclass` takes it: folded unless quoted.
+fn name_parts(name: &str) -> SqlResult<Vec<String>> {
+    let invalid = || SqlError::new(SqlState::INVALID_NAME, "invalid name syntax");
+    let parsed = Parser::new(&PostgreSqlDialect {}).try_with_sql(name).and_then(|mut parser| {
+        let name = parser.parse_object_name(false)?;
+        parser.expect_token(&Token::EOF)?;
+        Ok(name)
+    });
+    let part = |part: &ObjectNamePart| {
+        let ident = part.as_ident().ok_or_else(invalid)?;
+        Ok(if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() })
+    };
+    parsed.map_err(|_| invalid())?.0.iter().map(part).collect()
+}

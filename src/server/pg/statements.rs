@@ -1,0 +1,158 @@
+//! What messages do: simple queries, and the parts of the extended protocol.
+
+use std::rc::Rc;
+use std::time::Instant as Clock;
+
+use annulus_relation::SqlError;
+use annulus_relation::error::SqlState;
+
+use super::connection::Connection;
+use super::failure::Failure;
+use super::portal::Portal;
+use super::protocol::Format;
+use super::protocol::backend::{self, Signal};
+use super::protocol::frontend::{Bind, Target};
+use super::session::{Session, Tag};
+use super::values::{read, spread};
+
+impl<S: Session> Connection<S> {
+    /// A simple query: statements one after the other, in one implicit transaction.
+    pub(super) async fn query(&mut self, sql: &str) -> Result<(), Failure> {
+        self.begin(sql);
+        self.session.forget("");
+        self.portals.remove("");
+        let statements = self.session.split(sql)?;
+        if statements.is_empty() {
+            backend::signal(&mut self.wire.output, Signal::EmptyQuery);
+        }
+        let count = statements.len();
+        let sql: Rc<str> = sql.into();
+        for (place, statement) in statements.into_iter().enumerate() {
+            self.wire.shared.metrics.sql.statements.increment(1);
+            let watch = self.watch();
+            let inner = self.wire.attend(self.session.start(statement), &watch).await??;
+            let columns = self.session.columns(&inner);
+            if let Some(columns) = &columns {
+                backend::columns(&mut self.wire.output, columns, std::iter::repeat(Format::Text));
+            }
+            let formats = vec![Format::Text; columns.as_ref().map_or(0, |columns| columns.len())];
+            let sql = Rc::clone(&sql);
+            let mut portal = Portal { inner, sql, columns, formats, ended: None, holds: 0 };
+            self.drive(&mut portal, usize::MAX, place + 1 == count, &watch).await?;
+            self.end_portals();
+        }
+        self.commit().await
+    }
+
+    /// A statement is begun.
+    fn begin(&self, sql: &str) {
+        self.wire.client.begin(sql, (self.wire.shared.wall)());
+    }
+
+    /// Prepares a statement.
+    pub(super) async fn parse(&mut self, name: &str, sql: &str, types: &[u32]) -> Result<(), Failure> {
+        self.begin(sql);
+        if self.session.holds() + sql.len() > self.wire.shared.config.max_client_memory / 2 {
+            let what = "the prepared statements of this connection hold too much memory";
+            let hint = "Deallocate statements that are not needed any more.";
+            return Err(SqlError::new(SqlState::OUT_OF_MEMORY, what).hint(hint).into());
+        }
+        let watch = self.watch();
+        self.wire.attend(self.session.parse(name, sql, types), &watch).await??;
+        self.tell_news();
+        backend::signal(&mut self.wire.output, Signal::ParseComplete);
+        Ok(())
+    }
+
+    /// Makes a portal.
+    pub(super) async fn bind(&mut self, bind: Bind) -> Result<(), Failure> {
+        let Bind { portal: name, statement, formats, parameters, results } = bind;
+        let watch = self.watch();
+        let description = self.wire.attend(self.session.describe(&statement), &watch).await??;
+        self.begin(&description.sql);
+        let (given, wanted) = (parameters.len(), description.parameters.len());
+        let formats = spread(&formats, given, |formats| {
+            format!("bind message has {formats} parameter formats but {given} parameters")
+        })?;
+        if given != wanted {
+            let what = format!(
+                "bind message supplies {given} parameters, but prepared statement \"{statement}\" requires {wanted}"
+            );
+            return Err(SqlError::new(SqlState::PROTOCOL_VIOLATION, what).into());
+        }
+        let env = self.session.env();
+        let mut values = Vec::with_capacity(given);
+        for ((value, ty), format) in parameters.iter().zip(&description.parameters).zip(formats) {
+            values.push(read(value.as_ref(), ty, format, &env)?);
+        }
+        let inner = self.wire.attend(self.session.bind(&statement, values), &watch).await??;
+        let columns = self.session.columns(&inner);
+        let count = columns.as_ref().map_or(0, |columns| columns.len());
+        let formats = spread(&results, count, |formats| {
+            format!("bind message has {formats} result formats but query has {count} columns")
+        })?;
+        let holds = parameters.iter().flatten().map(bytes::Bytes::len).sum();
+        let portal = Portal { inner, sql: Rc::clone(&description.sql), columns, formats, ended: None, holds };
+        self.portals.add(name, portal, self.wire.shared.config.max_client_memory / 2)?;
+        self.tell_news();
+        backend::signal(&mut self.wire.output, Signal::BindComplete);
+        Ok(())
+    }
+
+    /// Describes a statement or a portal.
+    pub(super) async fn describe(&mut self, target: Target) -> Result<(), Failure> {
+        let (columns, formats) = match target {
+            Target::Statement(name) => {
+                let watch = self.watch();
+                let description = self.wire.attend(self.session.describe(&name), &watch).await??;
+                backend::parameters(&mut self.wire.output, &description.parameters);
+                (description.columns.clone(), None)
+            }
+            Target::Portal(name) => {
+                let portal = self.portals.find(&name)?;
+                (portal.columns.clone(), Some(&portal.formats))
+            }
+        };
+        let output = &mut self.wire.output;
+        match (columns, formats) {
+            (None, _) => backend::signal(output, Signal::NoData),
+            (Some(columns), None) => backend::columns(output, &columns, std::iter::repeat(Format::Text)),
+            (Some(columns), Some(formats)) => backend::columns(output, &columns, formats.iter().copied()),
+        }
+        Ok(())
+    }
+
+    /// Runs a portal, for at most so many rows; 0: for all.
+    pub(super) async fn execute(&mut self, name: String, most: usize) -> Result<(), Failure> {
+        let begun = Clock::now();
+        let mut portal = self.portals.take(&name)?;
+        self.begin(&portal.sql);
+        match portal.ended {
+            None => {
+                self.wire.shared.metrics.sql.statements.increment(1);
+                let watch = self.watch();
+                let most = if most == 0 { usize::MAX } else { most };
+                let last = self.wire.sync_follows();
+                self.drive(&mut portal, most, last, &watch).await?;
+                self.wire.shared.metrics.sql.duration.record(begun.elapsed());
+            }
+            Some(Some(word)) => self.complete(&Tag::Rows(word), 0),
+            Some(None) => {
+                let what = format!("portal \"{name}\" cannot be run");
+                return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, what).into());
+            }
+        }
+        self.portals.put_back(name, portal);
+        self.end_portals();
+        Ok(())
+    }
+
+    /// Forgets a statement or a portal.
+    pub(super) fn close(&mut self, target: &Target) {
+        match target {
+            Target::Statement(name) => self.session.forget(name),
+            Target::Portal(name) => drop(self.portals.remove(name)),
+        }
+        backend::signal(&mut self.wire.output, Signal::CloseComplete);
+    }
+}
