@@ -99,7 +99,8 @@ pub fn subtract_interval(local: i64, span: &Interval) -> SqlResult<i64> {
 }
 
 fn negated(span: &Interval) -> Interval {
-    Interval { months: -span.months, days: -span.days, micros: span.micros.wrapping_neg() }
+    // The least integers stay what they are, and are out of range in any sum.
+    Interval { months: span.months.wrapping_neg(), days: span.days.wrapping_neg(), micros: span.micros.wrapping_neg() }
 }
 
 /// `timestamptz + interval`: months and days are those of the zone's clocks.
@@ -219,4 +220,23 @@ pub fn date_bin(stride: &Interval, at: i64, origin: i64) -> SqlResult<i64> {
     let since = at.checked_sub(origin).ok_or_else(interval_overflow)?;
     let binned = at.checked_sub(since.rem_euclid(stride)).ok_or_else(|| overflow("timestamp out of range"))?;
     join(0, binned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_of_the_integers_are_out_of_range_and_no_panic() {
+        for span in [i32::MIN, i32::MAX].map(|n| Interval { months: n, days: n, micros: i64::MIN }) {
+            for at in [0, 1 << 62, -(1 << 57)] {
+                assert_eq!(add_interval(at, &span).unwrap_err().state().0, "22008");
+                assert_eq!(subtract_interval(at, &span).unwrap_err().state().0, "22008");
+                assert_eq!(subtract_interval_tz(at, &span, &TimeZone::utc()).unwrap_err().state().0, "22008");
+            }
+            assert!((0..MICROS_PER_DAY).contains(&subtract_interval_from_time(1, &span)));
+        }
+        assert_eq!(subtract_days(5, i32::MIN).unwrap_err().state().0, "22008");
+        assert_eq!(subtract_days(i32::MAX, i32::MIN).unwrap(), i32::MAX);
+    }
 }

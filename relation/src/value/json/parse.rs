@@ -3,8 +3,8 @@
 use super::lex::{Lexer, Token, invalid};
 use crate::{SqlError, SqlResult, error::SqlState};
 
-/// The deepest nesting.
-pub const MAX_DEPTH: usize = 1000;
+/// The deepest nesting: recursion over it needs less than a megabyte of stack, half of what a thread has.
+pub const MAX_DEPTH: usize = 250;
 
 /// A part of a text of JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]

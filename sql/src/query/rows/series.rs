@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn integers_stop_at_their_ends() {
-        let all = |from, to, step| integers(from, to, step).unwrap().collect::<Vec<_>>();
+        let all = |from: i64, to: i64, step: i64| integers(from, to, step).unwrap().collect::<Vec<_>>();
         assert_eq!(all(1, 5, 2), [1, 3, 5]);
         assert_eq!(all(3, 1, -1), [3, 2, 1]);
         assert!(all(3, 1, 1).is_empty());

@@ -1,0 +1,547 @@
+//! `ALTER TABLE`, and what renames and moves relations.
+
+use annulus_relation::catalog::{Default, KeyPart, ObjectId, Relation, Sequence, Table, View};
+use annulus_relation::error::SqlState;
+use annulus_relation::{SqlError, SqlResult};
+use datafusion::sql::sqlparser::ast::{
+    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, DropBehavior, Ident, ObjectName,
+    RenameTableNameKind, TableConstraint,
+};
+
+use super::Definition;
+use super::constraint::find_column;
+use super::expression::{columns_of, rewrite};
+use super::naming::has_constraint;
+use super::schema::plain_name;
+use super::table::Pending;
+use crate::names::{Name, is_not, position_of, undefined};
+use crate::session::rewrite::is_rewritten;
+
+impl Definition<'_> {
+    pub(super) fn alter_table(&mut self, alter: &AlterTable) -> SqlResult<&'static str> {
+        let name = self.name(&alter.name)?;
+        let Some(found) = self.names().find(&name) else {
+            if alter.if_exists {
+                self.notice(format!("relation \"{}\" does not exist, skipping", name.name));
+                return Ok("ALTER TABLE");
+            }
+            self.names().get(&name)?;
+            return Err(undefined(&name, "relation"));
+        };
+        let id = found.id();
+        if let [AlterTableOperation::RenameTable { table_name }] = alter.operations.as_slice() {
+            let (RenameTableNameKind::To(to) | RenameTableNameKind::As(to)) = table_name;
+            return self.rename(id, &plain_name(to)?.value);
+        }
+        if !matches!(found, Relation::Table(_)) {
+            return Err(is_not(&name, found, "a table"));
+        }
+        for operation in &alter.operations {
+            self.alter(id, operation)?;
+        }
+        Ok("ALTER TABLE")
+    }
+
+    /// The table as changed so far.
+    fn current(&self, id: ObjectId) -> SqlResult<Table> {
+        let found = self.catalog().table_by_id(id).map(|table| Table::clone(table));
+        found.ok_or_else(|| SqlError::new(SqlState::UNDEFINED_TABLE, "the table was dropped"))
+    }
+
+    fn alter(&mut self, id: ObjectId, operation: &AlterTableOperation) -> SqlResult<()> {
+        use AlterTableOperation as O;
+        let cascades = |behavior: &Option<DropBehavior>| *behavior == Some(DropBehavior::Cascade);
+        match operation {
+            O::AddColumn { if_not_exists, column_def, .. } => self.add_column(id, *if_not_exists, column_def),
+            O::DropColumn { column_names, if_exists, drop_behavior, .. } => {
+                column_names.iter().try_for_each(|name| self.drop_column(id, name, *if_exists, cascades(drop_behavior)))
+            }
+            O::RenameColumn { old_column_name, new_column_name } => {
+                self.rename_column(id, old_column_name, new_column_name)
+            }
+            O::AlterColumn { column_name, op } => self.alter_column(id, column_name, op),
+            O::AddConstraint { constraint, .. } => self.add_table_constraint(id, constraint),
+            O::DropConstraint { if_exists, name, drop_behavior } => {
+                self.drop_constraint(id, name, *if_exists, cascades(drop_behavior))
+            }
+            O::RenameConstraint { old_name, new_name } => self.rename_constraint(id, old_name, new_name),
+            // There are no owners yet, and constraints are always validated.
+            O::OwnerTo { .. }
+            | O::ValidateConstraint { .. }
+            | O::ReplicaIdentity { .. }
+            | O::SetOptionsParens { .. } => Ok(()),
+            other => Err(SqlError::unsupported(format!("ALTER TABLE ... {other}"))),
+        }
+    }
+
+    fn add_column(&mut self, id: ObjectId, if_not_exists: bool, definition: &ColumnDef) -> SqlResult<()> {
+        let mut table = self.current(id)?;
+        let name = &definition.name.value;
+        if table.columns.iter().any(|column| column.name == *name) {
+            let message = format!("column \"{name}\" of relation \"{}\" already exists", table.name);
+            if if_not_exists {
+                self.notice(format!("{message}, skipping"));
+                return Ok(());
+            }
+            return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(position_of(&definition.name)));
+        }
+        let mut pending = Vec::new();
+        self.add_declared(&mut table, definition, &mut pending)?;
+        self.add_defaults(&mut table, std::slice::from_ref(definition))?;
+        self.fill_column(&mut table, name)?;
+        // Constraints refer to the table as it is in the catalog.
+        self.edit.put_table(table)?;
+        for Pending { constraint, column } in pending {
+            let mut table = self.current(id)?;
+            self.add_constraint(&mut table, &constraint, column, false)?;
+            self.edit.put_table(table)?;
+        }
+        Ok(())
+    }
+
+    /// What a new column has in the rows that are there: its default, if that is the same for all of them.
+    fn fill_column(&mut self, table: &mut Table, name: &str) -> SqlResult<()> {
+        use crate::bind::{Binder, EvalContext, ParamTypes, Scope, Volatility};
+        let Some(column) = table.columns.iter_mut().find(|column| column.name == name) else { return Ok(()) };
+        let same_for_all = match &column.default {
+            None => None,
+            Some(Default::Expression(text)) => {
+                let (scope, mut params) = (Scope::new(), ParamTypes::new());
+                let expression = crate::parse::parse_expression(text)?;
+                let bound = Binder::new(&scope, &mut params, self.env).bind_assigned(&expression, name, &column.ty)?;
+                if bound.volatility() == Volatility::Volatile {
+                    return self.refuse_unless_empty(table, "a column whose default differs from row to row");
+                }
+                Some(bound.eval(&[], &[], &EvalContext::new(self.env, self.shared))?)
+            }
+            Some(Default::Identity(..) | Default::Generated(_)) => {
+                return self.refuse_unless_empty(table, "a generated or identity column");
+            }
+        };
+        match same_for_all {
+            Some(value) if !value.is_null() => {
+                column.missing = Some(annulus_relation::codec::encode_value(&value));
+                Ok(())
+            }
+            _ if column.not_null => {
+                let column = column.id;
+                self.jobs.push(super::Job::Validate { table: table.id, columns: vec![column] });
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse_unless_empty(&mut self, table: &Table, what: &str) -> SqlResult<()> {
+        self.jobs.push(super::Job::Empty { table: table.id, what: what.to_owned() });
+        Ok(())
+    }
+
+    fn drop_column(&mut self, id: ObjectId, name: &Ident, if_exists: bool, cascade: bool) -> SqlResult<()> {
+        let mut table = self.current(id)?;
+        let column = match find_column(&table, name) {
+            Ok(column) => column.id,
+            Err(_) if if_exists => {
+                let message =
+                    format!("column \"{}\" of relation \"{}\" does not exist, skipping", name.value, table.name);
+                self.notice(message);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let primary =
+            table.indexes.first().filter(|index| index.keys.iter().any(|key| key.part == KeyPart::Column(column)));
+        if primary.is_some() {
+            return Err(SqlError::unsupported("dropping a column of the primary key")
+                .hint("Create another table without it, and insert the rows into that."));
+        }
+        self.views_forbid(&table, &format!("column {} of table {}", name.value, table.name))?;
+        let mut gone = Vec::new();
+        for index in table.indexes.iter().skip(1) {
+            let in_key = |part: &KeyPart| match part {
+                KeyPart::Column(id) => Ok(*id == column),
+                KeyPart::Expression(text, _) => columns_of(text, &table).map(|columns| columns.contains(&column)),
+            };
+            let mut uses = index.include.contains(&column);
+            for key in &index.keys {
+                uses |= in_key(&key.part)?;
+            }
+            if let Some(predicate) = &index.predicate {
+                uses |= columns_of(predicate, &table)?.contains(&column);
+            }
+            if uses {
+                gone.push(index.id);
+            }
+        }
+        for index in gone {
+            self.leave_index(&mut table, index, cascade)?;
+        }
+        let mut checks = Vec::new();
+        for check in &table.checks {
+            if !columns_of(&check.expression, &table)?.contains(&column) {
+                checks.push(check.clone());
+            }
+        }
+        for other in table.columns.iter().filter(|other| other.id != column) {
+            if let Some(Default::Generated(text)) = &other.default
+                && columns_of(text, &table)?.contains(&column)
+            {
+                let message = format!(
+                    "cannot drop column {} of table {} because other objects depend on it",
+                    name.value, table.name
+                );
+                return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message).detail(format!(
+                    "column {} of table {} depends on column {}",
+                    other.name, table.name, name.value
+                )));
+            }
+        }
+        table.checks = checks;
+        let parents: Vec<ObjectId> =
+            table.foreign_keys.iter().filter(|key| key.columns.contains(&column)).map(|key| key.parent).collect();
+        table.foreign_keys.retain(|key| !key.columns.contains(&column));
+        table.columns.retain(|other| other.id != column);
+        self.edit.put_table(table.clone())?;
+        for parent in parents {
+            self.unrefer(parent, &table)?;
+        }
+        self.drop_owned(id, column)
+    }
+
+    /// `2BP01` if a view reads the table: its query may name anything of it.
+    fn views_forbid(&self, table: &Table, what: &str) -> SqlResult<()> {
+        let Some(view) = self.catalog().views().find(|view| view.reads.contains(&table.id)) else { return Ok(()) };
+        let message = format!("cannot change {what} because other objects depend on it");
+        Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+            .detail(format!("view {} depends on table {}", view.name, table.name))
+            .hint("Drop the view first, and create it again afterwards."))
+    }
+
+    fn rename_column(&mut self, id: ObjectId, from: &Ident, to: &Ident) -> SqlResult<()> {
+        let before = self.current(id)?;
+        let column = find_column(&before, from)?.id;
+        if before.columns.iter().any(|other| other.name == to.value) {
+            let message = format!("column \"{}\" of relation \"{}\" already exists", to.value, before.name);
+            return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(position_of(to)));
+        }
+        self.views_forbid(&before, &format!("column {} of table {}", from.value, before.name))?;
+        let mut after = before.clone();
+        let renamed = after.columns.iter_mut().find(|other| other.id == column);
+        renamed.into_iter().for_each(|other| other.name.clone_from(&to.value));
+        rewrite_expressions(&before, &mut after)?;
+        self.edit.put_table(after)
+    }
+
+    fn alter_column(&mut self, id: ObjectId, name: &Ident, operation: &AlterColumnOperation) -> SqlResult<()> {
+        use AlterColumnOperation as O;
+        let mut table = self.current(id)?;
+        let column = find_column(&table, name)?.clone();
+        let generated = matches!(column.default, Some(Default::Generated(_)));
+        let mut changed = column.clone();
+        match operation {
+            O::SetNotNull => {
+                changed.not_null = true;
+                if !column.not_null {
+                    self.jobs.push(super::Job::Validate { table: id, columns: vec![column.id] });
+                }
+            }
+            O::DropNotNull => {
+                let primary = table
+                    .indexes
+                    .first()
+                    .is_some_and(|index| index.keys.iter().any(|key| key.part == KeyPart::Column(column.id)));
+                if primary || matches!(column.default, Some(Default::Identity(..))) {
+                    let message = format!("column \"{}\" is in a primary key", column.name);
+                    return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
+                }
+                changed.not_null = false;
+            }
+            O::SetDefault { .. } | O::DropDefault if generated => {
+                let message =
+                    format!("column \"{}\" of relation \"{}\" is a generated column", column.name, table.name);
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+            }
+            O::SetDefault { .. } | O::DropDefault if matches!(column.default, Some(Default::Identity(..))) => {
+                let message =
+                    format!("column \"{}\" of relation \"{}\" is an identity column", column.name, table.name);
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+            }
+            O::SetDefault { value } => changed.default = Some(Default::Expression(self.default(value, &column)?.0)),
+            O::DropDefault => changed.default = None,
+            O::SetDataType { data_type, using, .. } => {
+                return self.widen(table, &column, data_type, using.is_some());
+            }
+            O::AddGenerated { generated_as, sequence_options } => {
+                if column.default.is_some() || !column.not_null {
+                    let message = format!("column \"{}\" must be NOT NULL and have no default", column.name);
+                    return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message));
+                }
+                let kind = generated_as.unwrap_or(datafusion::sql::sqlparser::ast::GeneratedAs::ByDefault);
+                let options = sequence_options.as_deref().unwrap_or_default();
+                changed.default = Some(self.identity(&table, &column, &kind, options)?);
+            }
+        }
+        table.columns.iter_mut().filter(|other| other.id == column.id).for_each(|other| *other = changed.clone());
+        self.edit.put_table(table)
+    }
+
+    /// A type in which every stored value is the same value: nothing stored needs to change.
+    fn widen(
+        &mut self,
+        before: Table,
+        column: &annulus_relation::catalog::Column,
+        ty: &datafusion::sql::sqlparser::ast::DataType,
+        using: bool,
+    ) -> SqlResult<()> {
+        let ty = crate::bind::sql_type(ty)?;
+        if ty == column.ty && !using {
+            return Ok(());
+        }
+        self.views_forbid(&before, &format!("the type of column {} of table {}", column.name, before.name))?;
+        let keyed = before.indexes.iter().any(|index| {
+            let plain = |key: &annulus_relation::catalog::IndexKey| key.part == KeyPart::Column(column.id);
+            index.include.contains(&column.id) || index.keys.iter().any(plain)
+        });
+        if using || !is_same_when_stored(&column.ty, &ty) {
+            let (from, to) = (column.ty.name(), ty.name());
+            return Err(SqlError::unsupported(format!("changing the type of a column from {from} to {to}"))
+                .hint("Add another column of the new type, update it from the old one, drop that, and rename it."));
+        }
+        let key_changes = keyed && !is_text(&ty);
+        if key_changes {
+            return Err(SqlError::unsupported("changing the type of a column that is in an index"));
+        }
+        let mut after = before.clone();
+        after.columns.iter_mut().filter(|other| other.id == column.id).for_each(|other| other.ty = ty.clone());
+        rewrite_expressions(&before, &mut after)?;
+        self.edit.put_table(after)
+    }
+
+    fn add_table_constraint(&mut self, id: ObjectId, constraint: &TableConstraint) -> SqlResult<()> {
+        let mut table = self.current(id)?;
+        if let TableConstraint::PrimaryKey(_) = constraint {
+            return self.add_primary_key_later(&table, constraint);
+        }
+        self.add_constraint(&mut table, constraint, None, false)?;
+        let referred = self.catalog().table_by_id(id).map(|table| table.referenced_by.clone()).unwrap_or_default();
+        for other in referred {
+            if !table.referenced_by.contains(&other) {
+                table.referenced_by.push(other);
+            }
+        }
+        self.edit.put_table(table)
+    }
+
+    /// A primary key of a table that may have rows: they are written again once this is known to all.
+    fn add_primary_key_later(&mut self, before: &Table, constraint: &TableConstraint) -> SqlResult<()> {
+        let mut after = before.clone();
+        if !is_rewritten(&after) {
+            self.add_constraint(&mut after, constraint, None, true)?;
+        } else {
+            return Err(SqlError::new(SqlState::OBJECT_IN_USE, "the table is being given a primary key"));
+        }
+        // A parent's row that goes may change rows here, whoever else may not.
+        if self.is_block || !before.foreign_keys.is_empty() {
+            let what = "a primary key, in a transaction block or with foreign keys,".to_owned();
+            self.jobs.push(super::Job::Empty { table: before.id, what });
+            return self.edit.put_table(after);
+        }
+        let keys = after.indexes[0].keys.clone();
+        let columns = keys.iter().filter_map(|key| match key.part {
+            KeyPart::Column(id) => Some(id),
+            KeyPart::Expression(..) => None,
+        });
+        let key = super::PrimaryKey {
+            name: after.indexes[0].name.clone(),
+            columns: columns.collect(),
+            keys,
+            generation: self.new_generation(before.generation),
+        };
+        self.jobs.push(super::Job::Rewrite { table: before.id, key });
+        let mut marked = before.clone();
+        marked.indexes[0].state = super::constraint::filling();
+        self.edit.put_table(marked)
+    }
+
+    fn drop_constraint(&mut self, id: ObjectId, name: &Ident, if_exists: bool, cascade: bool) -> SqlResult<()> {
+        let mut table = self.current(id)?;
+        if !has_constraint(&table, &name.value) {
+            let message = format!("constraint \"{}\" of relation \"{}\" does not exist", name.value, table.name);
+            if if_exists {
+                self.notice(format!("{message}, skipping"));
+                return Ok(());
+            }
+            return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
+        }
+        if let Some(index) =
+            table.indexes.iter().position(|index| index.constraint.is_some() && index.name == name.value)
+        {
+            if index == 0 {
+                return Err(SqlError::unsupported("dropping a primary key"));
+            }
+            let index = table.indexes[index].id;
+            self.leave_index(&mut table, index, cascade)?;
+        }
+        table.checks.retain(|check| check.name != name.value);
+        let parents: Vec<ObjectId> =
+            table.foreign_keys.iter().filter(|key| key.name == name.value).map(|key| key.parent).collect();
+        table.foreign_keys.retain(|key| key.name != name.value);
+        if parents.contains(&id) && !table.foreign_keys.iter().any(|key| key.parent == id) {
+            table.referenced_by.retain(|other| *other != id);
+        }
+        self.edit.put_table(table.clone())?;
+        parents.into_iter().try_for_each(|parent| self.unrefer(parent, &table))
+    }
+
+    fn rename_constraint(&mut self, id: ObjectId, from: &Ident, to: &Ident) -> SqlResult<()> {
+        let mut table = self.current(id)?;
+        if !has_constraint(&table, &from.value) {
+            let message = format!("constraint \"{}\" for table \"{}\" does not exist", from.value, table.name);
+            return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
+        }
+        if has_constraint(&table, &to.value) {
+            let message = format!("constraint \"{}\" for relation \"{}\" already exists", to.value, table.name);
+            return Err(SqlError::new(SqlState::DUPLICATE_OBJECT, message));
+        }
+        let indexes = table.indexes.iter_mut().map(|index| &mut index.name);
+        let checks = table.checks.iter_mut().map(|check| &mut check.name);
+        let keys = table.foreign_keys.iter_mut().map(|key| &mut key.name);
+        indexes
+            .chain(checks)
+            .chain(keys)
+            .filter(|name| **name == from.value)
+            .for_each(|name| name.clone_from(&to.value));
+        self.edit.put_table(table)
+    }
+
+    /// `ALTER TABLE ... RENAME TO`, which PostgreSQL allows for all relations.
+    fn rename(&mut self, id: ObjectId, to: &str) -> SqlResult<&'static str> {
+        let catalog = self.catalog();
+        if let Some(table) = catalog.table_by_id(id) {
+            let mut table = Table::clone(table);
+            self.views_forbid(&table, &format!("the name of table {}", table.name))?;
+            to.clone_into(&mut table.name);
+            self.edit.put_table(table)?;
+        } else if let Some(view) = catalog.view_by_id(id) {
+            let mut view = View::clone(view);
+            to.clone_into(&mut view.name);
+            self.edit.put_view(view)?;
+        } else if let Some(sequence) = catalog.sequence_by_id(id) {
+            let before = Sequence::clone(sequence);
+            let after = Sequence { name: to.to_owned(), ..before.clone() };
+            self.edit.put_sequence(after.clone())?;
+            self.sequence_renamed(&before, &after)?;
+        }
+        Ok("ALTER TABLE")
+    }
+
+    pub(super) fn rename_view(&mut self, name: &ObjectName, if_exists: bool, to: &str) -> SqlResult<&'static str> {
+        let name = self.name(name)?;
+        match self.names().find(&name) {
+            Some(Relation::View(view)) => {
+                let mut view = View::clone(view);
+                to.clone_into(&mut view.name);
+                self.edit.put_view(view)?;
+            }
+            Some(other) => return Err(is_not(&name, other, "a view")),
+            None if if_exists => self.notice(format!("relation \"{}\" does not exist, skipping", name.name)),
+            None => return Err(undefined(&name, "relation")),
+        }
+        Ok("ALTER VIEW")
+    }
+
+    pub(super) fn set_schema(
+        &mut self,
+        kind: &str,
+        name: &ObjectName,
+        if_exists: bool,
+        schema: &str,
+    ) -> SqlResult<&'static str> {
+        let tag = match kind {
+            "view" => "ALTER VIEW",
+            "sequence" => "ALTER SEQUENCE",
+            _ => "ALTER TABLE",
+        };
+        let name: Name = self.name(name)?;
+        let to = self.names().schema(schema, None)?.id;
+        let found = match self.names().find(&name) {
+            Some(found) if found.kind() == kind => found.id(),
+            Some(other) => return Err(is_not(&name, other, &format!("a {kind}"))),
+            None if if_exists => {
+                self.notice(format!("relation \"{}\" does not exist, skipping", name.name));
+                return Ok(tag);
+            }
+            None => return Err(undefined(&name, "relation")),
+        };
+        self.move_to(found, to)?;
+        Ok(tag)
+    }
+
+    /// Moves a relation, and the sequences of a table, into another schema.
+    fn move_to(&mut self, id: ObjectId, schema: ObjectId) -> SqlResult<()> {
+        let catalog = self.catalog();
+        if let Some(table) = catalog.table_by_id(id) {
+            let table = Table { schema, ..Table::clone(table) };
+            let owned = catalog.sequences().filter(|sequence| sequence.owner.is_some_and(|(owner, _)| owner == id));
+            let owned: Vec<ObjectId> = owned.map(|sequence| sequence.id).collect();
+            self.views_forbid(&table, &format!("the schema of table {}", table.name))?;
+            self.edit.put_table(table)?;
+            return owned.into_iter().try_for_each(|sequence| self.move_to(sequence, schema));
+        }
+        if let Some(view) = catalog.view_by_id(id) {
+            let view = View { schema, ..View::clone(view) };
+            return self.edit.put_view(view);
+        }
+        let Some(sequence) = catalog.sequence_by_id(id) else { return Ok(()) };
+        let before = Sequence::clone(sequence);
+        let after = Sequence { schema, ..before.clone() };
+        self.edit.put_sequence(after.clone())?;
+        self.sequence_renamed(&before, &after)
+    }
+}
+
+/// The stored expressions of a table whose columns were renamed or have other types.
+fn rewrite_expressions(before: &Table, after: &mut Table) -> SqlResult<()> {
+    let columns = after.columns.clone();
+    let again = |text: &mut String| -> SqlResult<()> {
+        *text = rewrite(text, &before.name, &before.columns, &columns)?;
+        Ok(())
+    };
+    for check in &mut after.checks {
+        again(&mut check.expression)?;
+    }
+    for index in &mut after.indexes {
+        index.predicate.iter_mut().try_for_each(&again)?;
+        for key in &mut index.keys {
+            if let KeyPart::Expression(text, _) = &mut key.part {
+                again(text)?;
+            }
+        }
+    }
+    for column in &mut after.columns {
+        if let Some(Default::Generated(text)) = &mut column.default {
+            again(text)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_text(ty: &annulus_relation::SqlType) -> bool {
+    use annulus_relation::SqlType as T;
+    matches!(ty, T::Text | T::Varchar(_))
+}
+
+/// Whether every stored value of one type is, as it is stored, the same value of the other.
+fn is_same_when_stored(from: &annulus_relation::SqlType, to: &annulus_relation::SqlType) -> bool {
+    use annulus_relation::SqlType as T;
+    let room = |length: &Option<u32>| length.map_or(u64::MAX, u64::from);
+    match (from, to) {
+        (T::Varchar(_) | T::Text, T::Text) => true,
+        (T::Varchar(from), T::Varchar(to)) => room(from) <= room(to),
+        (T::Numeric(_), T::Numeric(None)) => true,
+        (T::Numeric(Some((precision, scale))), T::Numeric(Some((to, to_scale)))) => {
+            scale == to_scale && precision <= to
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,219 @@
+//! Columns: types, defaults, identities and generated values.
+
+use annulus_relation::catalog::{Column, Default, Identity, Sequence, Table};
+use annulus_relation::error::SqlState;
+use annulus_relation::{SqlError, SqlResult, SqlType};
+use datafusion::sql::sqlparser::ast::{
+    ColumnDef, ColumnOption, DataType, GeneratedAs, GeneratedExpressionMode, Ident, SequenceOptions, TableConstraint,
+};
+
+use super::Definition;
+use super::expression::{Use, columns_of, is_serial, nextval};
+use super::naming::free_relation_name;
+use crate::bind::sql_type;
+use crate::names::position_of;
+use crate::parse::SequenceOption;
+
+/// What a column's declaration says beside its default.
+pub(super) struct Declared {
+    pub ty: SqlType,
+    pub not_null: bool,
+    pub constraints: Vec<TableConstraint>,
+}
+
+impl Declared {
+    pub fn of(definition: &ColumnDef) -> SqlResult<Self> {
+        let serial = serial(&definition.data_type);
+        let ty = match &serial {
+            Some(ty) => ty.clone(),
+            None => sql_type(&definition.data_type).map_err(|error| error.at(position_of(&definition.name)))?,
+        };
+        storable(&definition.name, &ty)?;
+        let mut this = Self { ty, not_null: serial.is_some(), constraints: Vec::new() };
+        for option in &definition.options {
+            let name = option.name.clone();
+            match &option.option {
+                ColumnOption::Null => this.not_null = false,
+                ColumnOption::NotNull => this.not_null = true,
+                ColumnOption::PrimaryKey(key) => {
+                    let mut key = key.clone();
+                    key.columns = vec![definition.name.clone().into()];
+                    key.name = key.name.or(name);
+                    this.constraints.push(TableConstraint::PrimaryKey(key));
+                }
+                ColumnOption::Unique(unique) => {
+                    let mut unique = unique.clone();
+                    unique.columns = vec![definition.name.clone().into()];
+                    unique.name = unique.name.or(name);
+                    this.constraints.push(TableConstraint::Unique(unique));
+                }
+                ColumnOption::ForeignKey(key) => {
+                    let mut key = key.clone();
+                    key.columns = vec![definition.name.clone()];
+                    key.name = key.name.or(name);
+                    this.constraints.push(TableConstraint::ForeignKey(key));
+                }
+                ColumnOption::Check(check) => {
+                    let mut check = check.clone();
+                    check.name = check.name.or(name);
+                    this.constraints.push(TableConstraint::Check(check));
+                }
+                ColumnOption::Generated { generation_expr: None, .. } => this.not_null = true,
+                ColumnOption::Default(_) | ColumnOption::Generated { .. } => {}
+                ColumnOption::Collation(collation) => collation_is_known(collation)?,
+                other => return Err(SqlError::unsupported(format!("the column option {other}"))),
+            }
+        }
+        Ok(this)
+    }
+}
+
+/// `"C"` and what comes to the same.
+fn collation_is_known(collation: &datafusion::sql::sqlparser::ast::ObjectName) -> SqlResult<()> {
+    let name = collation.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.as_str());
+    match name {
+        Some("C" | "POSIX" | "default") => Ok(()),
+        _ => Err(SqlError::unsupported(format!("the collation {collation}")).hint("Text is in the order of \"C\".")),
+    }
+}
+
+/// `serial` and its sizes.
+fn serial(ty: &DataType) -> Option<SqlType> {
+    match ty {
+        DataType::Custom(name, modifiers) if modifiers.is_empty() => is_serial(&name.to_string()),
+        _ => None,
+    }
+}
+
+/// `42P16` for types of values that are never stored.
+pub(super) fn storable(name: &Ident, ty: &SqlType) -> SqlResult<()> {
+    if matches!(ty, SqlType::Unknown | SqlType::Void) {
+        let message = format!("column \"{}\" has pseudo-type {}", name.value, ty.name());
+        return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message).at(position_of(name)));
+    }
+    Ok(())
+}
+
+impl Definition<'_> {
+    /// Defaults, identities and generated values of columns that were added.
+    pub(super) fn add_defaults(&mut self, table: &mut Table, definitions: &[ColumnDef]) -> SqlResult<()> {
+        for definition in definitions {
+            if let Some(default) = self.declared_default(table, definition)? {
+                if let Some(column) = table.columns.iter_mut().find(|column| column.name == definition.name.value) {
+                    column.default = Some(default);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn declared_default(&mut self, table: &Table, definition: &ColumnDef) -> SqlResult<Option<Default>> {
+        let Some(column) = table.columns.iter().find(|column| column.name == definition.name.value) else {
+            return Ok(None);
+        };
+        let mut default = None;
+        if serial(&definition.data_type).is_some() {
+            let sequence = self.owned_sequence(table, column, &[])?;
+            let schema = self.catalog().schema_by_id(table.schema).map(|schema| schema.name.clone());
+            default = Some(Default::Expression(nextval(&schema.unwrap_or_default(), &sequence.name)));
+        }
+        for option in &definition.options {
+            let found = match &option.option {
+                ColumnOption::Default(expression) => Default::Expression(self.default(expression, column)?.0),
+                ColumnOption::Generated { generation_expr: Some(expression), generation_expr_mode, .. } => {
+                    if *generation_expr_mode != Some(GeneratedExpressionMode::Stored) {
+                        return Err(SqlError::unsupported("a generated column that is not STORED"));
+                    }
+                    Default::Generated(self.generated(table, column, expression)?)
+                }
+                ColumnOption::Generated { generated_as, sequence_options, .. } => {
+                    let options = sequence_options.as_deref().unwrap_or_default();
+                    self.identity(table, column, generated_as, options)?
+                }
+                _ => continue,
+            };
+            if default.replace(found).is_some() {
+                let message = format!(
+                    "multiple default values specified for column \"{}\" of table \"{}\"",
+                    column.name, table.name
+                );
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position_of(&definition.name)));
+            }
+        }
+        Ok(default)
+    }
+
+    fn generated(
+        &self,
+        table: &Table,
+        column: &Column,
+        expression: &datafusion::sql::sqlparser::ast::Expr,
+    ) -> SqlResult<String> {
+        let (text, _) = self.normal(expression, &table.name, &table.columns, &Use::Generated(column))?;
+        let reads = columns_of(&text, table)?;
+        let generated = |id: &u16| {
+            let found = table.columns.iter().find(|other| other.id == *id);
+            *id == column.id || found.is_some_and(|other| matches!(other.default, Some(Default::Generated(_))))
+        };
+        if reads.iter().any(generated) {
+            let message = "cannot use generated column in column generation expression";
+            return Err(SqlError::new(SqlState::INVALID_OBJECT_DEFINITION, message)
+                .detail("A generated column cannot reference another generated column."));
+        }
+        Ok(text)
+    }
+
+    /// `GENERATED ... AS IDENTITY`
+    pub(super) fn identity(
+        &mut self,
+        table: &Table,
+        column: &Column,
+        generated: &GeneratedAs,
+        options: &[SequenceOptions],
+    ) -> SqlResult<Default> {
+        if !matches!(column.ty, SqlType::Int2 | SqlType::Int4 | SqlType::Int8) {
+            let message = "identity column type must be smallint, integer, or bigint";
+            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+        }
+        let options = options.iter().map(sequence_option).collect::<SqlResult<Vec<_>>>()?;
+        let sequence = self.owned_sequence(table, column, &options)?;
+        let kind = match generated {
+            GeneratedAs::Always => Identity::Always,
+            GeneratedAs::ByDefault | GeneratedAs::ExpStored => Identity::ByDefault,
+        };
+        Ok(Default::Identity(kind, sequence.id))
+    }
+
+    /// A sequence that belongs to a column.
+    fn owned_sequence(&mut self, table: &Table, column: &Column, options: &[SequenceOption]) -> SqlResult<Sequence> {
+        let mut taken: Vec<String> = table.indexes.iter().map(|index| index.name.clone()).collect();
+        taken.push(table.name.clone());
+        let parts = (table.name.as_str(), column.name.as_str(), "seq");
+        let name = free_relation_name(self.catalog(), table.schema, &taken, parts);
+        let id = self.edit.new_id()?;
+        let mut sequence = crate::sequence::new(id, table.schema, name, column.ty.clone(), options)?;
+        sequence.owner = Some((table.id, column.id));
+        self.edit.put_sequence(sequence.clone())?;
+        self.restarted.push(sequence.clone());
+        Ok(sequence)
+    }
+}
+
+/// An option of an identity's sequence.
+fn sequence_option(option: &SequenceOptions) -> SqlResult<SequenceOption> {
+    let number = |expression: &datafusion::sql::sqlparser::ast::Expr| {
+        expression.to_string().replace(' ', "").parse::<i64>().map_err(|_| {
+            SqlError::new(SqlState::SYNTAX_ERROR, format!("invalid number in sequence options: {expression}"))
+        })
+    };
+    let optional = |expression: &Option<_>| expression.as_ref().map(number).transpose();
+    Ok(match option {
+        SequenceOptions::IncrementBy(by, _) => SequenceOption::Increment(number(by)?),
+        SequenceOptions::MinValue(value) => SequenceOption::Min(optional(value)?),
+        SequenceOptions::MaxValue(value) => SequenceOption::Max(optional(value)?),
+        SequenceOptions::StartWith(value, _) => SequenceOption::Start(number(value)?),
+        SequenceOptions::Cache(value) => SequenceOption::Cache(number(value)?),
+        // The parser keeps whether it was NO CYCLE.
+        SequenceOptions::Cycle(no) => SequenceOption::Cycle(!no),
+    })
+}

@@ -1,0 +1,219 @@
+//! Constraints: primary keys, unique, checks.
+
+use annulus_relation::catalog::{Check, ConstraintKind, Index, IndexKey, IndexState, KeyPart, Table};
+use annulus_relation::codec::is_keyable;
+use annulus_relation::error::SqlState;
+use annulus_relation::{SqlError, SqlResult};
+use datafusion::sql::sqlparser::ast::{
+    CheckConstraint, ConstraintCharacteristics, Expr, Ident, IndexColumn, NullsDistinctOption, TableConstraint,
+};
+
+use super::Definition;
+use super::expression::{Use, columns_of};
+use super::naming::{free_constraint_name, has_constraint};
+use super::table::has_primary_key;
+use crate::names::position_of;
+
+impl Definition<'_> {
+    /// Adds a constraint; `fresh`: the table has no rows.
+    pub(super) fn add_constraint(
+        &mut self,
+        table: &mut Table,
+        constraint: &TableConstraint,
+        column: Option<&Ident>,
+        fresh: bool,
+    ) -> SqlResult<()> {
+        match constraint {
+            TableConstraint::PrimaryKey(key) => {
+                immediate(key.characteristics.as_ref())?;
+                self.add_primary_key(table, key.name.as_ref(), &key.columns, fresh)
+            }
+            TableConstraint::Unique(unique) => {
+                immediate(unique.characteristics.as_ref())?;
+                if unique.nulls_distinct == NullsDistinctOption::NotDistinct {
+                    return Err(SqlError::unsupported("NULLS NOT DISTINCT"));
+                }
+                self.add_unique(table, unique.name.as_ref(), &unique.columns, fresh)
+            }
+            TableConstraint::Check(check) => self.add_check(table, check, column, fresh),
+            TableConstraint::ForeignKey(key) => {
+                immediate(key.characteristics.as_ref())?;
+                self.add_foreign_key(table, key, fresh)
+            }
+            other => Err(SqlError::unsupported(format!("the constraint {other}"))),
+        }
+    }
+
+    /// A constraint's name, given or made.
+    pub(super) fn constraint_name(
+        &self,
+        table: &Table,
+        given: Option<&Ident>,
+        columns: &str,
+        label: &str,
+    ) -> SqlResult<String> {
+        match given {
+            Some(name) if has_constraint(table, &name.value) => {
+                let message = format!("constraint \"{}\" for relation \"{}\" already exists", name.value, table.name);
+                Err(SqlError::new(SqlState::DUPLICATE_OBJECT, message).at(position_of(name)))
+            }
+            Some(name) => Ok(name.value.clone()),
+            None => Ok(free_constraint_name(table, (&table.name, columns, label))),
+        }
+    }
+
+    fn add_primary_key(
+        &mut self,
+        table: &mut Table,
+        name: Option<&Ident>,
+        columns: &[IndexColumn],
+        fresh: bool,
+    ) -> SqlResult<()> {
+        if has_primary_key(table) {
+            let message = format!("multiple primary keys for table \"{}\" are not allowed", table.name);
+            return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
+        }
+        if !fresh {
+            return Err(SqlError::unsupported("adding a primary key to a table that has rows")
+                .hint("Create another table with the primary key, and insert the rows into it."));
+        }
+        let keys = constraint_keys(table, columns)?;
+        let name = match name {
+            Some(name) => name.value.clone(),
+            None => self.index_name(table, "", "pkey"),
+        };
+        for key in &keys {
+            let KeyPart::Column(id) = key.part else { continue };
+            table.columns.iter_mut().filter(|column| column.id == id).for_each(|column| column.not_null = true);
+        }
+        let primary = &mut table.indexes[0];
+        (primary.name, primary.keys, primary.constraint) = (name, keys, Some(ConstraintKind::PrimaryKey));
+        Ok(())
+    }
+
+    fn add_unique(
+        &mut self,
+        table: &mut Table,
+        name: Option<&Ident>,
+        columns: &[IndexColumn],
+        fresh: bool,
+    ) -> SqlResult<()> {
+        let keys = constraint_keys(table, columns)?;
+        let name = match name {
+            Some(name) => self.constraint_name(table, Some(name), "", "key")?,
+            None => self.index_name(table, &joined(columns), "key"),
+        };
+        let state = if fresh { IndexState::Ready } else { filling() };
+        let index = Index {
+            id: self.edit.new_id()?,
+            name,
+            unique: true,
+            keys,
+            include: Vec::new(),
+            predicate: None,
+            constraint: Some(ConstraintKind::Unique),
+            state,
+            comment: None,
+        };
+        if !fresh {
+            self.jobs.push(super::Job::Fill { table: table.id, index: index.id });
+        }
+        table.indexes.push(index);
+        Ok(())
+    }
+
+    fn add_check(
+        &mut self,
+        table: &mut Table,
+        check: &CheckConstraint,
+        column: Option<&Ident>,
+        fresh: bool,
+    ) -> SqlResult<()> {
+        let purpose = Use::Condition("check constraint");
+        let (expression, _) = self.normal(&check.expr, &table.name, &table.columns, &purpose)?;
+        let label = match column {
+            Some(column) => column.value.clone(),
+            // PostgreSQL names a check after its column, if it has only one.
+            None => match columns_of(&expression, table)?.as_slice() {
+                [only] => column_name(table, *only),
+                _ => String::new(),
+            },
+        };
+        let name = self.constraint_name(table, check.name.as_ref(), &label, "check")?;
+        table.checks.push(Check { name, expression, validated: fresh });
+        if !fresh {
+            self.jobs.push(super::Job::Validate { table: table.id, columns: Vec::new() });
+        }
+        Ok(())
+    }
+}
+
+/// An index that is to be filled from its beginning.
+pub(super) const fn filling() -> IndexState {
+    IndexState::Filling { done: Vec::new(), rows: 0 }
+}
+
+/// `DEFERRABLE` constraints are checked at the end of each statement all the same, which clients may not expect.
+fn immediate(characteristics: Option<&ConstraintCharacteristics>) -> SqlResult<()> {
+    match characteristics.and_then(|characteristics| characteristics.deferrable) {
+        Some(true) => Err(SqlError::unsupported("a DEFERRABLE constraint")),
+        _ => Ok(()),
+    }
+}
+
+fn joined(columns: &[IndexColumn]) -> String {
+    let names: Vec<String> =
+        columns.iter().filter_map(|column| plain_column(column)).map(|ident| ident.value.clone()).collect();
+    names.join("_")
+}
+
+/// The column of an index column that is nothing else.
+pub(super) fn plain_column(column: &IndexColumn) -> Option<&Ident> {
+    match &column.column.expr {
+        Expr::Identifier(ident) => Some(ident),
+        _ => None,
+    }
+}
+
+pub(super) fn column_name(table: &Table, id: u16) -> String {
+    table.columns.iter().find(|column| column.id == id).map(|column| column.name.clone()).unwrap_or_default()
+}
+
+/// A column of a table by name.
+pub(super) fn find_column<'t>(table: &'t Table, name: &Ident) -> SqlResult<&'t annulus_relation::catalog::Column> {
+    table.columns.iter().find(|column| column.name == name.value).ok_or_else(|| {
+        let message = format!("column \"{}\" of relation \"{}\" does not exist", name.value, table.name);
+        SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(position_of(name))
+    })
+}
+
+/// The keys of a primary key or unique constraint: columns, each once.
+fn constraint_keys(table: &Table, columns: &[IndexColumn]) -> SqlResult<Vec<IndexKey>> {
+    let mut keys: Vec<IndexKey> = Vec::new();
+    for column in columns {
+        let Some(name) = plain_column(column) else {
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "a constraint is over columns only"));
+        };
+        let found = table.columns.iter().find(|column| column.name == name.value).ok_or_else(|| {
+            let message = format!("column \"{}\" named in key does not exist", name.value);
+            SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(position_of(name))
+        })?;
+        let part = KeyPart::Column(found.id);
+        if keys.iter().any(|key| key.part == part) {
+            let message = format!("column \"{}\" appears twice in key constraint", name.value);
+            return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(position_of(name)));
+        }
+        check_keyable(&found.ty, name)?;
+        keys.push(IndexKey { part, descending: false, nulls_first: false });
+    }
+    Ok(keys)
+}
+
+/// `42704` for a type whose values have no order.
+pub(super) fn check_keyable(ty: &annulus_relation::SqlType, at: &Ident) -> SqlResult<()> {
+    if is_keyable(ty) {
+        return Ok(());
+    }
+    let message = format!("data type {} has no default operator class for access method \"btree\"", ty.name());
+    Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message).at(position_of(at)))
+}

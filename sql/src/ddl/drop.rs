@@ -1,0 +1,320 @@
+//! `DROP`: objects, and what depends on them.
+
+use annulus_relation::catalog::{Default, ForeignKey, ObjectId, Relation, Table};
+use annulus_relation::error::SqlState;
+use annulus_relation::{SqlError, SqlResult};
+use datafusion::sql::sqlparser::ast::{ObjectName, ObjectType};
+
+use super::Definition;
+use super::expression::sequence_argument;
+use super::index::is_constraint;
+use super::schema::plain_name;
+use crate::names::{Name, is_not, position_of, split_name};
+use crate::parse::parse_expression;
+
+/// Something that depends on what is to be dropped.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Dependent {
+    /// A view that reads it.
+    View(ObjectId),
+    /// A foreign key that refers to it, of a table.
+    ForeignKey(ObjectId, String),
+    /// The default of a table's column that takes values from it.
+    Default(ObjectId, u16),
+}
+
+impl Definition<'_> {
+    pub(super) fn drop(
+        &mut self,
+        kind: ObjectType,
+        if_exists: bool,
+        names: &[ObjectName],
+        cascade: bool,
+    ) -> SqlResult<&'static str> {
+        let (word, tag) = match kind {
+            ObjectType::Table => ("table", "DROP TABLE"),
+            ObjectType::View => ("view", "DROP VIEW"),
+            ObjectType::Index => ("index", "DROP INDEX"),
+            ObjectType::Sequence => ("sequence", "DROP SEQUENCE"),
+            ObjectType::Schema => return self.drop_schemas(if_exists, names, cascade),
+            other => return Err(SqlError::unsupported(format!("DROP {other}"))),
+        };
+        let names: Vec<Name> = names.iter().map(|name| self.name(name)).collect::<SqlResult<_>>()?;
+        let mut ids = Vec::new();
+        for name in &names {
+            match self.names().find(name) {
+                Some(found) if found.kind() == word => ids.push((found.id(), name)),
+                Some(found) => return Err(is_not(name, found, &format!("{} {word}", article(word)))),
+                None if if_exists => self.notice(format!("{word} \"{}\" does not exist, skipping", name.name)),
+                None => return Err(self.missing(name, word)),
+            }
+        }
+        // What is dropped together may depend on each other.
+        let dropped: Vec<ObjectId> = ids.iter().map(|(id, _)| *id).collect();
+        for (id, name) in ids {
+            match kind {
+                ObjectType::Table => self.drop_table(id, &dropped, cascade, &name.name)?,
+                ObjectType::View => self.drop_view(id, &dropped, cascade, &name.name)?,
+                ObjectType::Sequence => self.drop_sequence(id, &dropped, cascade, &name.name)?,
+                _ => self.drop_index(id, cascade)?,
+            }
+        }
+        Ok(tag)
+    }
+
+    fn missing(&self, name: &Name, word: &str) -> SqlError {
+        let state = if word == "index" { SqlState::UNDEFINED_OBJECT } else { SqlState::UNDEFINED_TABLE };
+        if let Some(schema) = &name.schema
+            && let Err(error) = self.names().schema(schema, None)
+        {
+            return error;
+        }
+        SqlError::new(state, format!("{word} \"{name}\" does not exist"))
+    }
+
+    /// Views that read any of these, foreign keys that refer to them, but not those of the dropped themselves.
+    fn dependents(&self, id: ObjectId, dropped: &[ObjectId]) -> Vec<Dependent> {
+        let catalog = self.catalog();
+        let views = catalog.views().filter(|view| view.reads.contains(&id) && !dropped.contains(&view.id));
+        let mut found: Vec<Dependent> = views.map(|view| Dependent::View(view.id)).collect();
+        for table in catalog.tables().filter(|table| table.id != id && !dropped.contains(&table.id)) {
+            let keys = table.foreign_keys.iter().filter(|key| key.parent == id);
+            found.extend(keys.map(|key| Dependent::ForeignKey(table.id, key.name.clone())));
+        }
+        found
+    }
+
+    fn describe(&self, dependent: &Dependent) -> String {
+        let catalog = self.catalog();
+        let table = |id: &ObjectId| catalog.table_by_id(*id).map(|table| table.name.clone()).unwrap_or_default();
+        match dependent {
+            Dependent::View(id) => {
+                format!("view {}", catalog.view_by_id(*id).map(|view| view.name.clone()).unwrap_or_default())
+            }
+            Dependent::ForeignKey(id, name) => format!("constraint {name} on table {}", table(id)),
+            Dependent::Default(id, column) => {
+                let name = catalog.table_by_id(*id).map(|table| super::constraint::column_name(table, *column));
+                format!("default value for column {} of table {}", name.unwrap_or_default(), table(id))
+            }
+        }
+    }
+
+    /// Refuses, or drops what depends: `what` is the object as errors call it.
+    fn settle(&mut self, what: &str, dependents: Vec<Dependent>, cascade: bool, dropped: &[ObjectId]) -> SqlResult<()> {
+        if dependents.is_empty() {
+            return Ok(());
+        }
+        if !cascade {
+            let details: Vec<String> =
+                dependents.iter().map(|dependent| format!("{} depends on {what}", self.describe(dependent))).collect();
+            let message = format!("cannot drop {what} because other objects depend on it");
+            return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+                .detail(details.join("\n"))
+                .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+        }
+        let described: Vec<String> = dependents.iter().map(|dependent| self.describe(dependent)).collect();
+        match described.as_slice() {
+            [only] => self.notice(format!("drop cascades to {only}")),
+            all => self.notice(format!("drop cascades to {} other objects", all.len())),
+        }
+        for dependent in dependents {
+            match dependent {
+                Dependent::View(id) => self.drop_view(id, dropped, true, "")?,
+                Dependent::ForeignKey(table, name) => self.drop_foreign_key(table, &name)?,
+                Dependent::Default(table, column) => self.drop_default(table, column)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_foreign_key(&mut self, table: ObjectId, name: &str) -> SqlResult<()> {
+        let Some(found) = self.catalog().table_by_id(table) else { return Ok(()) };
+        let mut table = Table::clone(found);
+        let parents: Vec<ObjectId> =
+            table.foreign_keys.iter().filter(|key| key.name == name).map(|key| key.parent).collect();
+        table.foreign_keys.retain(|key: &ForeignKey| key.name != name);
+        for parent in parents {
+            self.unrefer(parent, &table)?;
+        }
+        self.edit.put_table(table)
+    }
+
+    fn drop_default(&mut self, table: ObjectId, column: u16) -> SqlResult<()> {
+        let Some(found) = self.catalog().table_by_id(table) else { return Ok(()) };
+        let mut table = Table::clone(found);
+        table.columns.iter_mut().filter(|found| found.id == column).for_each(|found| found.default = None);
+        self.edit.put_table(table)
+    }
+
+    pub(super) fn drop_table(
+        &mut self,
+        id: ObjectId,
+        dropped: &[ObjectId],
+        cascade: bool,
+        name: &str,
+    ) -> SqlResult<()> {
+        let dependents = self.dependents(id, dropped);
+        self.settle(&format!("table {name}"), dependents, cascade, dropped)?;
+        let Some(table) = self.catalog().table_by_id(id).cloned() else { return Ok(()) };
+        let mut orphan = Table::clone(&table);
+        orphan.foreign_keys.clear();
+        for key in &table.foreign_keys {
+            if !dropped.contains(&key.parent) {
+                self.unrefer(key.parent, &orphan)?;
+            }
+        }
+        let owned: Vec<ObjectId> = self
+            .catalog()
+            .sequences()
+            .filter(|sequence| sequence.owner.is_some_and(|(owner, _)| owner == id))
+            .map(|sequence| sequence.id)
+            .collect();
+        self.edit.drop_table(id);
+        for sequence in owned {
+            self.drop_sequence(sequence, dropped, true, "")?;
+        }
+        Ok(())
+    }
+
+    fn drop_view(&mut self, id: ObjectId, dropped: &[ObjectId], cascade: bool, name: &str) -> SqlResult<()> {
+        let dependents = self.dependents(id, dropped);
+        self.settle(&format!("view {name}"), dependents, cascade, dropped)?;
+        self.edit.drop_view(id);
+        Ok(())
+    }
+
+    /// Drops the sequences that belonged to a column.
+    pub(super) fn drop_owned(&mut self, table: ObjectId, column: u16) -> SqlResult<()> {
+        let owned = self.catalog().sequences().filter(|sequence| sequence.owner == Some((table, column)));
+        let owned: Vec<ObjectId> = owned.map(|sequence| sequence.id).collect();
+        owned.into_iter().try_for_each(|sequence| self.drop_sequence(sequence, &[table], true, ""))
+    }
+
+    fn drop_sequence(&mut self, id: ObjectId, dropped: &[ObjectId], cascade: bool, name: &str) -> SqlResult<()> {
+        let mut users = Vec::new();
+        for table in self.catalog().tables().filter(|table| !dropped.contains(&table.id)) {
+            for column in &table.columns {
+                let uses = match &column.default {
+                    Some(Default::Identity(_, sequence)) => *sequence == id,
+                    Some(Default::Expression(text)) => self.takes_from(text, id)?,
+                    _ => false,
+                };
+                if uses {
+                    users.push(Dependent::Default(table.id, column.id));
+                }
+            }
+        }
+        self.settle(&format!("sequence {name}"), users, cascade, dropped)?;
+        self.edit.drop_sequence(id);
+        Ok(())
+    }
+
+    /// Whether a default takes its values from a sequence.
+    fn takes_from(&self, text: &str, sequence: ObjectId) -> SqlResult<bool> {
+        let Some(argument) = sequence_argument(&parse_expression(text)?) else { return Ok(false) };
+        let found = self.names().find(&split_name(&argument)?);
+        Ok(found.is_some_and(|found| found.id() == sequence))
+    }
+
+    fn drop_index(&mut self, id: ObjectId, cascade: bool) -> SqlResult<()> {
+        let Some((table, index)) = self.catalog().index_by_id(id) else { return Ok(()) };
+        if is_constraint(index) {
+            let (name, table) = (&index.name, &table.name);
+            let message = format!("cannot drop index {name} because constraint {name} on table {table} requires it");
+            return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+                .hint(format!("You can drop constraint {name} on table {table} instead.")));
+        }
+        let mut table = Table::clone(table);
+        self.leave_index(&mut table, id, cascade)?;
+        self.edit.put_table(table)
+    }
+
+    /// Takes an index out of a table; foreign keys that rely on it go first.
+    pub(super) fn leave_index(&mut self, table: &mut Table, id: ObjectId, cascade: bool) -> SqlResult<()> {
+        let Some(index) = table.indexes.iter().find(|index| index.id == id).cloned() else { return Ok(()) };
+        let keys: Vec<u16> = index
+            .keys
+            .iter()
+            .filter_map(|key| match key.part {
+                annulus_relation::catalog::KeyPart::Column(id) => Some(id),
+                annulus_relation::catalog::KeyPart::Expression(..) => None,
+            })
+            .collect();
+        let relies = |key: &ForeignKey| {
+            key.parent == table.id
+                && key.parent_columns.len() == keys.len()
+                && key.parent_columns.iter().all(|id| keys.contains(id))
+        };
+        let mut dependents = Vec::new();
+        if index.unique {
+            for child in self.catalog().tables() {
+                let keys = child.foreign_keys.iter().filter(|key| relies(key));
+                dependents.extend(keys.map(|key| Dependent::ForeignKey(child.id, key.name.clone())));
+            }
+        }
+        if !dependents.is_empty() {
+            let what = format!("constraint {} on table {}", index.name, table.name);
+            self.settle(&what, dependents, cascade, &[])?;
+            let changed = self.catalog().table_by_id(table.id).map(|table| Table::clone(table));
+            *table = changed.unwrap_or_else(|| table.clone());
+        }
+        table.indexes.retain(|other| other.id != id);
+        Ok(())
+    }
+
+    fn drop_schemas(&mut self, if_exists: bool, names: &[ObjectName], cascade: bool) -> SqlResult<&'static str> {
+        for name in names {
+            let name = plain_name(name)?;
+            let Some(schema) = self.catalog().schema(&name.value) else {
+                if if_exists {
+                    self.notice(format!("schema \"{}\" does not exist, skipping", name.value));
+                    continue;
+                }
+                self.names().schema(&name.value, position_of(name))?;
+                continue;
+            };
+            let id = schema.id;
+            let inside: Vec<(ObjectId, &'static str, String)> = self
+                .catalog()
+                .object_names(id)
+                .filter(|(_, relation)| !matches!(relation, Relation::Index(..)))
+                .map(|(name, relation)| (relation.id(), relation.kind(), name.to_owned()))
+                .collect();
+            if !inside.is_empty() && !cascade {
+                let message = format!("cannot drop schema {} because other objects depend on it", name.value);
+                let details: Vec<String> = inside
+                    .iter()
+                    .map(|(_, kind, object)| format!("{kind} {}.{object} depends on schema {}", name.value, name.value))
+                    .collect();
+                return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+                    .detail(details.join("\n"))
+                    .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+            }
+            self.drop_inside(&inside)?;
+            self.edit.drop_schema(id);
+        }
+        Ok("DROP SCHEMA")
+    }
+
+    /// Drops all of a schema: views first, then tables with their sequences, then what is left.
+    fn drop_inside(&mut self, inside: &[(ObjectId, &'static str, String)]) -> SqlResult<()> {
+        let all: Vec<ObjectId> = inside.iter().map(|(id, ..)| *id).collect();
+        for wanted in ["view", "table", "sequence"] {
+            for (id, _, name) in inside.iter().filter(|(_, kind, _)| *kind == wanted) {
+                match wanted {
+                    "view" if self.catalog().view_by_id(*id).is_some() => self.drop_view(*id, &all, true, name)?,
+                    "table" if self.catalog().table_by_id(*id).is_some() => self.drop_table(*id, &all, true, name)?,
+                    "sequence" if self.catalog().sequence_by_id(*id).is_some() => {
+                        self.drop_sequence(*id, &all, true, name)?;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn article(word: &str) -> &'static str {
+    if word == "index" { "an" } else { "a" }
+}

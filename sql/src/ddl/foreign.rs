@@ -1,0 +1,150 @@
+//! Foreign keys.
+
+use std::sync::Arc;
+
+use annulus_relation::catalog::{Action, Column, ConstraintKind, ForeignKey, KeyPart, Table};
+use annulus_relation::error::SqlState;
+use annulus_relation::{SqlError, SqlResult, SqlType};
+use datafusion::sql::sqlparser::ast::{ConstraintReferenceMatchKind, ForeignKeyConstraint, ReferentialAction};
+
+use super::constraint::find_column;
+use super::{Definition, Job};
+use crate::names::position_of;
+
+impl Definition<'_> {
+    pub(super) fn add_foreign_key(
+        &mut self,
+        table: &mut Table,
+        key: &ForeignKeyConstraint,
+        fresh: bool,
+    ) -> SqlResult<()> {
+        if !matches!(key.match_kind, None | Some(ConstraintReferenceMatchKind::Simple)) {
+            return Err(SqlError::unsupported("MATCH FULL or PARTIAL"));
+        }
+        let named = |name: &datafusion::sql::sqlparser::ast::Ident| {
+            table.columns.iter().find(|column| column.name == name.value).cloned().ok_or_else(|| {
+                let message = format!("column \"{}\" referenced in foreign key constraint does not exist", name.value);
+                SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(position_of(name))
+            })
+        };
+        let columns: Vec<Column> = key.columns.iter().map(named).collect::<SqlResult<_>>()?;
+        let name = self.name(&key.foreign_table)?;
+        // A table may refer to itself while it is being created.
+        let own = name.name == table.name && self.names().find(&name).is_none_or(|found| found.id() == table.id);
+        let parent = if own { Arc::new(table.clone()) } else { Arc::clone(self.names().table(&name)?) };
+        let parent_columns = referred(&parent, key)?;
+        if columns.len() != parent_columns.len() {
+            let message = "number of referencing and referenced columns for foreign key disagree";
+            return Err(SqlError::new(SqlState::INVALID_FOREIGN_KEY, message));
+        }
+        let joined: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        let constraint = self.constraint_name(table, key.name.as_ref(), &joined.join("_"), "fkey")?;
+        for (column, parent_column) in columns.iter().zip(&parent_columns) {
+            check_comparable(&constraint, column, parent_column)?;
+        }
+        table.foreign_keys.push(ForeignKey {
+            name: constraint,
+            columns: columns.iter().map(|column| column.id).collect(),
+            parent: parent.id,
+            parent_columns: parent_columns.iter().map(|column| column.id).collect(),
+            on_delete: action(key.on_delete),
+            on_update: action(key.on_update),
+            validated: fresh,
+        });
+        if !fresh {
+            self.jobs.push(Job::Validate { table: table.id, columns: Vec::new() });
+        }
+        if own {
+            refer(table, parent.id);
+            return Ok(());
+        }
+        let mut parent = Table::clone(&parent);
+        refer(&mut parent, table.id);
+        self.edit.put_table(parent)
+    }
+
+    /// The table is no longer referred to by `child`, unless another foreign key of it does.
+    pub(super) fn unrefer(&mut self, parent: u32, child: &Table) -> SqlResult<()> {
+        if parent == child.id || child.foreign_keys.iter().any(|key| key.parent == parent) {
+            return Ok(());
+        }
+        let Some(found) = self.catalog().table_by_id(parent) else { return Ok(()) };
+        let mut found = Table::clone(found);
+        found.referenced_by.retain(|id| *id != child.id);
+        self.edit.put_table(found)
+    }
+}
+
+fn refer(parent: &mut Table, child: u32) {
+    if !parent.referenced_by.contains(&child) {
+        parent.referenced_by.push(child);
+    }
+}
+
+const fn action(action: Option<ReferentialAction>) -> Action {
+    match action {
+        None | Some(ReferentialAction::NoAction) => Action::NoAction,
+        Some(ReferentialAction::Restrict) => Action::Restrict,
+        Some(ReferentialAction::Cascade) => Action::Cascade,
+        Some(ReferentialAction::SetNull) => Action::SetNull,
+        Some(ReferentialAction::SetDefault) => Action::SetDefault,
+    }
+}
+
+/// The columns referred to: those named, or those of the primary key.
+fn referred(parent: &Table, key: &ForeignKeyConstraint) -> SqlResult<Vec<Column>> {
+    let named: Vec<Column> =
+        key.referred_columns.iter().map(|name| find_column(parent, name).cloned()).collect::<SqlResult<_>>()?;
+    if named.is_empty() {
+        let primary = parent.indexes.iter().find(|index| index.constraint == Some(ConstraintKind::PrimaryKey));
+        let primary = primary.ok_or_else(|| {
+            let message = format!("there is no primary key for referenced table \"{}\"", parent.name);
+            SqlError::new(SqlState::UNDEFINED_OBJECT, message)
+        })?;
+        let columns = primary.keys.iter().filter_map(|key| match key.part {
+            KeyPart::Column(id) => parent.columns.iter().find(|column| column.id == id).cloned(),
+            KeyPart::Expression(..) => None,
+        });
+        return Ok(columns.collect());
+    }
+    let mut wanted: Vec<u16> = named.iter().map(|column| column.id).collect();
+    wanted.sort_unstable();
+    let is_key = |index: &annulus_relation::catalog::Index| {
+        let mut ids: Vec<u16> = index
+            .keys
+            .iter()
+            .filter_map(|key| match key.part {
+                KeyPart::Column(id) => Some(id),
+                KeyPart::Expression(..) => None,
+            })
+            .collect();
+        ids.sort_unstable();
+        index.unique && index.predicate.is_none() && ids.len() == index.keys.len() && ids == wanted
+    };
+    if !parent.indexes.iter().any(is_key) {
+        let message =
+            format!("there is no unique constraint matching given keys for referenced table \"{}\"", parent.name);
+        return Err(SqlError::new(SqlState::INVALID_FOREIGN_KEY, message));
+    }
+    Ok(named)
+}
+
+/// `42804` if values of the two columns cannot be compared.
+fn check_comparable(constraint: &str, child: &Column, parent: &Column) -> SqlResult<()> {
+    let is_integer = |ty: &SqlType| matches!(ty, SqlType::Int2 | SqlType::Int4 | SqlType::Int8);
+    let is_text = |ty: &SqlType| matches!(ty, SqlType::Text | SqlType::Varchar(_) | SqlType::Name);
+    let (one, other) = (&child.ty, &parent.ty);
+    let same = one.oid() == other.oid() || (is_integer(one) && is_integer(other)) || (is_text(one) && is_text(other));
+    if same {
+        return Ok(());
+    }
+    let message = format!("foreign key constraint \"{constraint}\" cannot be implemented");
+    let detail = format!(
+        "Key columns \"{}\" and \"{}\" are of incompatible types: {} and {}.",
+        child.name,
+        parent.name,
+        one.name(),
+        other.name()
+    );
+    Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).detail(detail))
+}

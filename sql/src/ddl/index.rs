@@ -1,0 +1,141 @@
+//! `CREATE INDEX`, `ALTER INDEX`.
+
+use annulus_relation::catalog::{ConstraintKind, Index, IndexKey, KeyPart, Relation, Table};
+use annulus_relation::error::SqlState;
+use annulus_relation::{SqlError, SqlResult};
+use datafusion::sql::sqlparser::ast::{
+    AlterIndexOperation, CreateIndex, Expr, Ident, IndexColumn, IndexType, ObjectName,
+};
+
+use super::constraint::{check_keyable, filling, find_column, plain_column};
+use super::expression::Use;
+use super::schema::plain_name;
+use super::{Definition, Job};
+use crate::names::{is_not, name_of};
+
+/// Most keys of an index, as in PostgreSQL.
+const MOST_KEYS: usize = 32;
+
+impl Definition<'_> {
+    pub(super) fn create_index(&mut self, create: &CreateIndex) -> SqlResult<&'static str> {
+        refuse(create)?;
+        let name = self.name(&create.table_name)?;
+        let mut table = Table::clone(self.names().table(&name)?);
+        let keys = create.columns.iter().map(|column| self.index_key(&table, column)).collect::<SqlResult<Vec<_>>>()?;
+        if keys.len() > MOST_KEYS {
+            let message = format!("cannot use more than {MOST_KEYS} columns in an index");
+            return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, message));
+        }
+        let index_name = match &create.name {
+            Some(name) => plain_name(name)?.value.clone(),
+            None => self.index_name(&table, &joined(&create.columns), "idx"),
+        };
+        if self.catalog().relation(table.schema, &index_name).is_some() {
+            if create.if_not_exists {
+                self.notice(format!("relation \"{index_name}\" already exists, skipping"));
+                return Ok("CREATE INDEX");
+            }
+            let message = format!("relation \"{index_name}\" already exists");
+            return Err(SqlError::new(SqlState::DUPLICATE_TABLE, message));
+        }
+        let include = create.include.iter().map(|name| Ok(find_column(&table, name)?.id)).collect::<SqlResult<_>>()?;
+        let predicate = create.predicate.as_ref().map(|predicate| {
+            let purpose = Use::Condition("index predicate");
+            self.normal(predicate, &table.name, &table.columns, &purpose).map(|(text, _)| text)
+        });
+        let index = Index {
+            id: self.edit.new_id()?,
+            name: index_name,
+            unique: create.unique,
+            keys,
+            include,
+            predicate: predicate.transpose()?,
+            constraint: None,
+            state: filling(),
+            comment: None,
+        };
+        self.jobs.push(Job::Fill { table: table.id, index: index.id });
+        table.indexes.push(index);
+        self.edit.put_table(table)?;
+        Ok("CREATE INDEX")
+    }
+
+    fn index_key(&self, table: &Table, column: &IndexColumn) -> SqlResult<IndexKey> {
+        if let Some(class) = &column.operator_class {
+            operator_class_is_known(class)?;
+        }
+        let options = &column.column.options;
+        let descending = options.asc == Some(false);
+        let nulls_first = options.nulls_first.unwrap_or(descending);
+        let part = match plain_column(column) {
+            Some(name) => {
+                let found = find_column(table, name)?;
+                check_keyable(&found.ty, name)?;
+                KeyPart::Column(found.id)
+            }
+            None => {
+                let (text, bound) = self.normal(&column.column.expr, &table.name, &table.columns, &Use::Key)?;
+                check_keyable(bound.ty(), &Ident::new(""))?;
+                KeyPart::Expression(text, bound.ty().clone())
+            }
+        };
+        Ok(IndexKey { part, descending, nulls_first })
+    }
+
+    pub(super) fn alter_index(
+        &mut self,
+        name: &ObjectName,
+        operation: &AlterIndexOperation,
+    ) -> SqlResult<&'static str> {
+        let AlterIndexOperation::RenameIndex { index_name } = operation;
+        let to = plain_name(index_name)?.value.clone();
+        let name = name_of(name, &self.shared.database)?;
+        match self.names().get(&name)? {
+            Relation::Index(table, index) => {
+                let (mut table, id) = (Table::clone(table), index.id);
+                let renamed = table.indexes.iter_mut().find(|index| index.id == id);
+                renamed.into_iter().for_each(|index| index.name.clone_from(&to));
+                self.edit.put_table(table)?;
+                Ok("ALTER INDEX")
+            }
+            other => Err(is_not(&name, other, "an index")),
+        }
+    }
+}
+
+/// The operator classes of the only order that there is.
+fn operator_class_is_known(class: &ObjectName) -> SqlResult<()> {
+    let name = class.to_string();
+    let known = ["text_ops", "varchar_ops", "text_pattern_ops", "varchar_pattern_ops", "bpchar_pattern_ops"];
+    if known.contains(&name.as_str()) || name.ends_with("int4_ops") || name.ends_with("int8_ops") {
+        return Ok(());
+    }
+    Err(SqlError::unsupported(format!("the operator class {name}")))
+}
+
+fn joined(columns: &[IndexColumn]) -> String {
+    let name = |column: &IndexColumn| match &column.column.expr {
+        Expr::Identifier(ident) => ident.value.clone(),
+        Expr::Function(function) => function.name.0.last().map(ToString::to_string).unwrap_or_default(),
+        _ => "expr".to_owned(),
+    };
+    columns.iter().map(name).collect::<Vec<_>>().join("_")
+}
+
+fn refuse(create: &CreateIndex) -> SqlResult<()> {
+    match &create.using {
+        None | Some(IndexType::BTree) => {}
+        // All that a hash index can do, an ordered one does too.
+        Some(IndexType::Hash) => {}
+        Some(other) => return Err(SqlError::unsupported(format!("an index USING {other}"))),
+    }
+    if create.nulls_distinct == Some(false) {
+        return Err(SqlError::unsupported("NULLS NOT DISTINCT"));
+    }
+    Ok(())
+}
+
+/// Whether an index belongs to a constraint, and is dropped with it.
+pub(super) const fn is_constraint(index: &Index) -> bool {
+    matches!(index.constraint, Some(ConstraintKind::PrimaryKey | ConstraintKind::Unique))
+}

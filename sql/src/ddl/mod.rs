@@ -1,0 +1,272 @@
+//! Statements that change the catalog.
+//!
+//! Promises and invariants:
+//! - A statement changes the catalog in memory ([`Edit`]) and then writes all of it as part of its transaction: it
+//!   happens as a whole or not at all, like everything else in the transaction.
+//! - Expressions are stored in the normal form that `bind` prints, over plain column names.
+//! - What rows there are has to fit what is declared: that is checked, or filled in, by [`Job`]s.
+
+mod alter;
+mod column;
+mod comment;
+mod constraint;
+mod database;
+mod drop;
+mod expression;
+mod foreign;
+mod index;
+mod naming;
+mod schema;
+mod sequence;
+mod table;
+mod truncate;
+mod view;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+pub(crate) use database::{administer, database_statement};
+pub(crate) use expression::scope_of;
+
+use annulus_relation::catalog::{Catalog, ColumnId, Edit, IndexKey, ObjectId, Sequence};
+use annulus_relation::failure::Outcome;
+use annulus_relation::transaction::Mode;
+use annulus_relation::value::Env;
+use annulus_relation::{SqlError, SqlResult, SqlType};
+use annulus_txn::interface::Database;
+use datafusion::sql::sqlparser::ast;
+
+use crate::bind::{ParamTypes, quote_name};
+use crate::names::{Name, Names, name_of};
+use crate::parse::{Parsed, Statement};
+use crate::server::shared::Shared;
+use crate::session::Produced;
+use crate::session::answer::{News, Tag};
+use crate::session::jobs::{check_empty, within};
+use crate::statement::Work;
+
+/// A change of the catalog under way.
+pub(crate) struct Definition<'a> {
+    pub edit: Edit,
+    pub path: Arc<[String]>,
+    pub env: &'a Env,
+    pub shared: &'a Shared,
+    /// The client's whole text.
+    pub text: &'a str,
+    pub notices: Vec<SqlError>,
+    /// Sequences whose state begins anew.
+    pub restarted: Vec<Sequence>,
+    /// What is to be done with rows.
+    pub jobs: Vec<Job>,
+    /// Whether it is part of a transaction block.
+    pub is_block: bool,
+    /// The columns of the statement's query.
+    pub planned: Vec<(String, SqlType)>,
+    /// A table to be filled with the rows of the statement's query.
+    pub filled: Option<ObjectId>,
+}
+
+/// What has to be done with the rows of a table before a change of it is complete.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Job {
+    /// An index is to be filled.
+    Fill { table: ObjectId, index: ObjectId },
+    /// The constraints that are not validated yet, and these columns' `NOT NULL`, are to be checked.
+    Validate { table: ObjectId, columns: Vec<u16> },
+    /// There must be no rows; what is being added.
+    Empty { table: ObjectId, what: String },
+    /// The rows, to which nobody may write, are to be written again with a primary key.
+    Rewrite { table: ObjectId, key: PrimaryKey },
+    /// A table is marked as being written again, but nobody does it.
+    Unmark { table: ObjectId },
+}
+
+/// A primary key that a table with rows is given.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PrimaryKey {
+    pub name: String,
+    pub keys: Vec<IndexKey>,
+    pub columns: Vec<ColumnId>,
+    /// The generation of the rows that have it.
+    pub generation: u32,
+}
+
+impl Job {
+    /// The index that it is about; 0 if none.
+    pub const fn index(&self) -> ObjectId {
+        match self {
+            Self::Fill { index, .. } => *index,
+            _ => 0,
+        }
+    }
+
+    /// The table that it is about.
+    pub const fn table(&self) -> ObjectId {
+        match self {
+            Self::Fill { table, .. }
+            | Self::Validate { table, .. }
+            | Self::Empty { table, .. }
+            | Self::Rewrite { table, .. }
+            | Self::Unmark { table } => *table,
+        }
+    }
+}
+
+impl Definition<'_> {
+    pub fn names(&self) -> Names<'_> {
+        Names { catalog: self.edit.catalog(), path: &self.path, database: &self.shared.database }
+    }
+
+    pub fn catalog(&self) -> &Catalog {
+        self.edit.catalog()
+    }
+
+    pub fn name(&self, name: &ast::ObjectName) -> SqlResult<Name> {
+        name_of(name, &self.shared.database)
+    }
+
+    /// Tells the client something.
+    pub fn notice(&mut self, message: impl Into<String>) {
+        use annulus_relation::error::SqlState;
+        self.notices.push(SqlError::new(SqlState("00000"), message));
+    }
+}
+
+/// Whether a statement changes the catalog, and what it is called in errors.
+pub(crate) fn definition_name(statement: &Statement) -> Option<&'static str> {
+    use ast::Statement as S;
+    Some(match statement {
+        Statement::Comment { .. } => "COMMENT",
+        Statement::CreateSequence { .. } => "CREATE SEQUENCE",
+        Statement::AlterSequence { .. } => "ALTER SEQUENCE",
+        Statement::RenameView { .. } => "ALTER VIEW",
+        Statement::SetSchema { .. } => "ALTER TABLE",
+        Statement::Sql(statement) => match &**statement {
+            S::CreateTable(create) if create.query.is_none() => "CREATE TABLE",
+            S::CreateTable(_) => "CREATE TABLE AS",
+            S::CreateView(_) => "CREATE VIEW",
+            S::CreateSchema { .. } => "CREATE SCHEMA",
+            S::CreateIndex(_) => "CREATE INDEX",
+            S::AlterTable(_) => "ALTER TABLE",
+            S::AlterSchema(_) => "ALTER SCHEMA",
+            S::AlterIndex { .. } => "ALTER INDEX",
+            S::Drop { .. } => "DROP",
+            S::Truncate(_) => "TRUNCATE TABLE",
+            _ => return None,
+        },
+        _ => return None,
+    })
+}
+
+/// Runs a statement that changes the catalog.
+pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed, what: &str) -> Outcome<Produced> {
+    work.active.check_writable(what)?;
+    let env = Arc::clone(&work.active.env);
+    let mut definition = Definition {
+        edit: Edit::new(&work.active.catalog),
+        path: work.shared.path(),
+        env: &env,
+        shared: work.shared,
+        text: &parsed.whole,
+        notices: Vec::new(),
+        restarted: Vec::new(),
+        jobs: Vec::new(),
+        is_block: work.active.block || work.active.transaction.mode() == Mode::Block,
+        planned: planned(work, parsed)?,
+        filled: None,
+    };
+    let tag = definition.apply(&parsed.statement)?;
+    let Definition { edit, notices, restarted, jobs, filled, .. } = definition;
+    for job in &jobs {
+        check_empty(work, job).await?;
+    }
+    work.news.extend(notices.into_iter().map(News::Notice));
+    let home = *edit.catalog().home();
+    let catalog = Arc::new(edit.finish(&mut work.active.transaction)?);
+    work.active.catalog = catalog;
+    work.active.defines = true;
+    work.shared.use_catalog(&work.active.catalog);
+    for sequence in &restarted {
+        crate::sequence::restart(&mut work.active.transaction, &home, sequence, None);
+        work.shared.sequences.forget(&home, sequence.id);
+    }
+    // A statement of its own commits first, and does the rest while others write.
+    if work.active.block || work.active.transaction.mode() == Mode::Block {
+        for job in &jobs {
+            within(work, job).await?;
+        }
+    } else {
+        work.active.jobs.extend(jobs);
+    }
+    match filled {
+        Some(table) => fill(work, parsed, table).await,
+        None => Ok(Produced::tag(Tag::word(tag))),
+    }
+}
+
+/// The columns of a definition's query.
+fn planned<D: Database>(work: &Work<'_, D>, parsed: &Parsed) -> SqlResult<Vec<(String, SqlType)>> {
+    let Some(query) = view::query_of(&parsed.statement) else { return Ok(Vec::new()) };
+    let scope = work.shared.scope(&work.active.catalog, &work.active.env);
+    let statement = crate::query::Statement { query, text: Some(&parsed.whole), targets: &[] };
+    let planned = work.server.engine.plan(statement, &scope, &ParamTypes::new())?;
+    if !planned.params.is_empty() {
+        return Err(SqlError::unsupported("a parameter in a definition"));
+    }
+    Ok(planned.columns)
+}
+
+/// Inserts the rows of a definition's query into the table that was made for them.
+async fn fill<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed, table: ObjectId) -> Outcome<Produced> {
+    let names = work.active.catalog.table_by_id(table).and_then(|table| {
+        let schema = work.active.catalog.schema_by_id(table.schema)?;
+        Some(format!("{}.{}", quote_name(&schema.name), quote_name(&table.name)))
+    });
+    let (Some(name), Some(query)) = (names, view::query_of(&parsed.statement)) else {
+        return Ok(Produced::tag(Tag::word("SELECT 0")));
+    };
+    let mut statements = crate::parse::parse(&format!("INSERT INTO {name} {query}"))?;
+    let insert = statements.pop().ok_or_else(|| SqlError::unsupported("this query"))?;
+    let produced = crate::statement::nested(work, Rc::new(insert)).await?;
+    let tag = match produced.tag {
+        Tag::Text(text) => Tag::Text(text.replace("INSERT 0", "SELECT").into()),
+        other => other,
+    };
+    Ok(Produced::tag(tag))
+}
+
+impl Definition<'_> {
+    /// Applies a statement to the catalog in memory; returns its command tag.
+    fn apply(&mut self, statement: &Statement) -> SqlResult<&'static str> {
+        match statement {
+            Statement::Comment { kind, name, table, text } => self.comment(kind, name, table.as_ref(), text.as_deref()),
+            Statement::CreateSequence { name, if_not_exists, options } => {
+                self.create_sequence(name, *if_not_exists, options)
+            }
+            Statement::AlterSequence { name, if_exists, change } => self.alter_sequence(name, *if_exists, change),
+            Statement::RenameView { name, if_exists, to } => self.rename_view(name, *if_exists, to),
+            Statement::SetSchema { kind, name, if_exists, schema } => self.set_schema(kind, name, *if_exists, schema),
+            Statement::Sql(statement) => self.apply_sql(statement),
+            _ => Err(SqlError::unsupported("this statement")),
+        }
+    }
+
+    fn apply_sql(&mut self, statement: &ast::Statement) -> SqlResult<&'static str> {
+        use ast::Statement as S;
+        match statement {
+            S::CreateTable(create) if create.query.is_some() => self.create_table_as(create),
+            S::CreateTable(create) => self.create_table(create),
+            S::CreateView(create) => self.create_view(create),
+            S::CreateSchema { schema_name, if_not_exists, .. } => self.create_schema(schema_name, *if_not_exists),
+            S::CreateIndex(create) => self.create_index(create),
+            S::AlterTable(alter) => self.alter_table(alter),
+            S::AlterSchema(alter) => self.alter_schema(alter),
+            S::AlterIndex { name, operation } => self.alter_index(name, operation),
+            S::Drop { object_type, if_exists, names, cascade, .. } => {
+                self.drop(*object_type, *if_exists, names, *cascade)
+            }
+            S::Truncate(truncate) => self.truncate(truncate),
+            _ => Err(SqlError::unsupported("this statement")),
+        }
+    }
+}

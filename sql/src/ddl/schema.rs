@@ -1,0 +1,65 @@
+//! `CREATE SCHEMA`, `ALTER SCHEMA`.
+
+use annulus_relation::catalog::Schema;
+use annulus_relation::error::SqlState;
+use annulus_relation::{SqlError, SqlResult};
+use datafusion::sql::sqlparser::ast::{
+    AlterSchema, AlterSchemaOperation, Ident, ObjectName, ObjectNamePart, SchemaName,
+};
+
+use super::Definition;
+use crate::names::position_of;
+
+/// The last part of a name that has only one.
+pub(super) fn plain_name(name: &ObjectName) -> SqlResult<&Ident> {
+    match name.0.as_slice() {
+        [ObjectNamePart::Identifier(ident)] => Ok(ident),
+        _ => Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("improper qualified name: {name}"))),
+    }
+}
+
+/// `42939` for names that only the system may give.
+pub(super) fn check_reserved(name: &Ident) -> SqlResult<()> {
+    if name.value.starts_with("pg_") || name.value == "information_schema" {
+        let message = format!("unacceptable schema name \"{}\"", name.value);
+        return Err(SqlError::new(SqlState::RESERVED_NAME, message)
+            .detail("The prefix \"pg_\" is reserved for system schemas.")
+            .at(position_of(name)));
+    }
+    Ok(())
+}
+
+impl Definition<'_> {
+    pub(super) fn create_schema(&mut self, name: &SchemaName, if_not_exists: bool) -> SqlResult<&'static str> {
+        let ident = match name {
+            SchemaName::Simple(name) | SchemaName::NamedAuthorization(name, _) => plain_name(name)?,
+            SchemaName::UnnamedAuthorization(user) => user,
+        };
+        check_reserved(ident)?;
+        if if_not_exists && self.catalog().schema(&ident.value).is_some() {
+            self.notice(format!("schema \"{}\" already exists, skipping", ident.value));
+            return Ok("CREATE SCHEMA");
+        }
+        let id = self.edit.new_id()?;
+        self.edit.put_schema(Schema { id, name: ident.value.clone(), comment: None })?;
+        Ok("CREATE SCHEMA")
+    }
+
+    pub(super) fn alter_schema(&mut self, alter: &AlterSchema) -> SqlResult<&'static str> {
+        let name = plain_name(&alter.name)?;
+        let mut schema = Schema::clone(self.names().schema(&name.value, position_of(name))?);
+        for operation in &alter.operations {
+            match operation {
+                AlterSchemaOperation::Rename { name } => {
+                    let name = plain_name(name)?;
+                    check_reserved(name)?;
+                    schema.name.clone_from(&name.value);
+                }
+                AlterSchemaOperation::OwnerTo { .. } => {}
+                _ => return Err(SqlError::unsupported("this form of ALTER SCHEMA")),
+            }
+        }
+        self.edit.put_schema(schema)?;
+        Ok("ALTER SCHEMA")
+    }
+}

@@ -1,0 +1,201 @@
+//! `CREATE TABLE`.
+
+use annulus_relation::catalog::{Column, ConstraintKind, Index, IndexState, ObjectId, Relation, Table};
+use annulus_relation::error::SqlState;
+use annulus_relation::{SqlError, SqlResult};
+use datafusion::sql::sqlparser::ast::{ColumnDef, CreateTable, CreateTableLikeKind, Ident, TableConstraint};
+
+use super::Definition;
+use super::column::Declared;
+use super::naming::free_relation_name;
+use crate::names::{Name, position_of};
+
+/// Most columns of a table, as in PostgreSQL.
+const MOST_COLUMNS: usize = 1_600;
+
+/// A constraint, to be added when all columns are known.
+pub(super) struct Pending<'a> {
+    pub constraint: TableConstraint,
+    /// The column that it was declared with.
+    pub column: Option<&'a Ident>,
+}
+
+impl Definition<'_> {
+    pub(super) fn create_table(&mut self, create: &CreateTable) -> SqlResult<&'static str> {
+        refuse(create)?;
+        let name = self.name(&create.name)?;
+        let schema = self.names().target(&name)?;
+        if create.if_not_exists && self.catalog().relation(schema, &name.name).is_some() {
+            self.notice(format!("relation \"{}\" already exists, skipping", name.name));
+            return Ok("CREATE TABLE");
+        }
+        if create.columns.len() > MOST_COLUMNS {
+            let message = format!("tables can have at most {MOST_COLUMNS} columns");
+            return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, message));
+        }
+        self.check_free(schema, &name)?;
+        let mut table = self.bare_table(schema, &name.name)?;
+        if let Some(CreateTableLikeKind::Plain(like) | CreateTableLikeKind::Parenthesized(like)) = &create.like {
+            self.copy_columns(&mut table, &like.name)?;
+        }
+        let mut pending: Vec<Pending<'_>> = Vec::new();
+        for definition in &create.columns {
+            self.add_declared(&mut table, definition, &mut pending)?;
+        }
+        let constraints = create.constraints.iter().cloned();
+        pending.extend(constraints.map(|constraint| Pending { constraint, column: None }));
+        self.add_pending(&mut table, pending)?;
+        self.add_defaults(&mut table, &create.columns)?;
+        self.edit.put_table(table)?;
+        Ok("CREATE TABLE")
+    }
+
+    /// The number of a generation of data that no transaction has used: rows may have been written in one that was never
+    /// committed. It counts hundredths of seconds, so that it is the same only after a year and a half.
+    pub(super) fn new_generation(&self, before: u32) -> u32 {
+        let generation = (self.shared.statement_start() / 10_000) as u32;
+        if generation == before || generation == 0 { before.wrapping_add(1).max(1) } else { generation }
+    }
+
+    /// `42P07` if a relation has the name.
+    pub(super) fn check_free(&self, schema: ObjectId, name: &Name) -> SqlResult<()> {
+        match self.catalog().relation(schema, &name.name) {
+            Some(_) => {
+                let message = format!("relation \"{}\" already exists", name.name);
+                Err(SqlError::new(SqlState::DUPLICATE_TABLE, message))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A table without columns, whose rows are identified by hidden ids.
+    pub(super) fn bare_table(&mut self, schema: ObjectId, name: &str) -> SqlResult<Table> {
+        let id = self.edit.new_id()?;
+        let primary = Index {
+            id: self.edit.new_id()?,
+            name: String::new(),
+            unique: true,
+            keys: Vec::new(),
+            include: Vec::new(),
+            predicate: None,
+            constraint: None,
+            state: IndexState::Ready,
+            comment: None,
+        };
+        Ok(Table {
+            id,
+            schema,
+            name: name.to_owned(),
+            generation: self.new_generation(0),
+            columns: Vec::new(),
+            next_column: 1,
+            indexes: vec![primary],
+            checks: Vec::new(),
+            foreign_keys: Vec::new(),
+            referenced_by: Vec::new(),
+            comment: None,
+        })
+    }
+
+    /// A declared column at the end of the table, without its default; its constraints are left for later.
+    pub(super) fn add_declared<'d>(
+        &self,
+        table: &mut Table,
+        definition: &'d ColumnDef,
+        pending: &mut Vec<Pending<'d>>,
+    ) -> SqlResult<()> {
+        let Declared { ty, not_null, constraints } = Declared::of(definition)?;
+        let name = &definition.name;
+        add_column(table, &name.value, ty, not_null).map_err(|error| error.at(position_of(name)))?;
+        pending.extend(constraints.into_iter().map(|constraint| Pending { constraint, column: Some(name) }));
+        Ok(())
+    }
+
+    /// Adds constraints: the primary key first, since others rely on it; foreign keys last.
+    pub(super) fn add_pending(&mut self, table: &mut Table, pending: Vec<Pending<'_>>) -> SqlResult<()> {
+        let rank = |pending: &Pending<'_>| match pending.constraint {
+            TableConstraint::PrimaryKey(_) => 0,
+            TableConstraint::Unique(_) => 1,
+            TableConstraint::ForeignKey(_) => 3,
+            _ => 2,
+        };
+        let mut pending = pending;
+        pending.sort_by_key(rank);
+        for Pending { constraint, column } in pending {
+            self.add_constraint(table, &constraint, column, true)?;
+        }
+        Ok(())
+    }
+
+    /// `LIKE other`: columns, types and `NOT NULL`.
+    fn copy_columns(&self, table: &mut Table, like: &datafusion::sql::sqlparser::ast::ObjectName) -> SqlResult<()> {
+        let name = self.name(like)?;
+        match self.names().get(&name)? {
+            Relation::Table(other) => {
+                for column in &other.columns {
+                    add_column(table, &column.name, column.ty.clone(), column.not_null)?;
+                }
+            }
+            Relation::View(view) => {
+                for (name, ty) in &view.columns {
+                    add_column(table, name, ty.clone(), false)?;
+                }
+            }
+            other => return Err(crate::names::is_not(&name, other, "a table")),
+        }
+        Ok(())
+    }
+
+    /// The name of an index that belongs to a table.
+    pub(super) fn index_name(&self, table: &Table, columns: &str, label: &str) -> String {
+        let mut taken: Vec<String> = table.indexes.iter().map(|index| index.name.clone()).collect();
+        taken.push(table.name.clone());
+        free_relation_name(self.catalog(), table.schema, &taken, (&table.name, columns, label))
+    }
+}
+
+/// A column at the end of a table.
+pub(crate) fn add_column(
+    table: &mut Table,
+    name: &str,
+    ty: annulus_relation::SqlType,
+    not_null: bool,
+) -> SqlResult<()> {
+    if table.columns.iter().any(|column| column.name == name) {
+        let message = format!("column \"{name}\" specified more than once");
+        return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
+    }
+    let id = table.next_column;
+    let next = id.checked_add(1);
+    table.next_column =
+        next.ok_or_else(|| SqlError::new(SqlState::TOO_MANY_COLUMNS, "the table has had too many columns"))?;
+    table.columns.push(Column { id, name: name.to_owned(), ty, not_null, default: None, missing: None, comment: None });
+    Ok(())
+}
+
+/// Whether a table has a primary key.
+pub(super) fn has_primary_key(table: &Table) -> bool {
+    table.indexes.iter().any(|index| index.constraint == Some(ConstraintKind::PrimaryKey))
+}
+
+/// What other databases have.
+fn refuse(create: &CreateTable) -> SqlResult<()> {
+    use datafusion::sql::sqlparser::ast::CreateTableOptions;
+    let refused = [
+        (create.temporary, "a temporary table"),
+        (create.external, "an external table"),
+        (create.inherits.is_some(), "INHERITS"),
+        (create.partition_by.is_some() || create.partition_of.is_some(), "a partitioned table"),
+        (create.or_replace, "CREATE OR REPLACE TABLE"),
+        (create.clone.is_some(), "CLONE"),
+        (create.on_commit.is_some(), "ON COMMIT"),
+    ];
+    if let Some((_, what)) = refused.into_iter().find(|(is_refused, _)| *is_refused) {
+        return Err(SqlError::unsupported(what));
+    }
+    match &create.table_options {
+        // WITH (fillfactor = 100): storage parameters of PostgreSQL's own, which pgbench sends.
+        CreateTableOptions::None | CreateTableOptions::With(_) => Ok(()),
+        _ => Err(SqlError::unsupported("table options")),
+    }
+}

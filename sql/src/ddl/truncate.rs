@@ -1,0 +1,64 @@
+//! `TRUNCATE`: a table begins a new generation of data.
+
+use annulus_relation::catalog::{ObjectId, Sequence, Table};
+use annulus_relation::error::SqlState;
+use annulus_relation::{SqlError, SqlResult};
+use datafusion::sql::sqlparser::ast::{CascadeOption, Truncate, TruncateIdentityOption};
+
+use super::Definition;
+
+impl Definition<'_> {
+    pub(super) fn truncate(&mut self, truncate: &Truncate) -> SqlResult<&'static str> {
+        let mut ids: Vec<ObjectId> = Vec::new();
+        for target in &truncate.table_names {
+            let name = self.name(&target.name)?;
+            let id = self.names().table(&name)?.id;
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        let cascade = truncate.cascade == Some(CascadeOption::Cascade);
+        let mut at = 0;
+        while let Some(id) = ids.get(at).copied() {
+            at += 1;
+            self.add_children(id, &mut ids, cascade)?;
+        }
+        for id in &ids {
+            self.begin_generation(*id)?;
+        }
+        if truncate.identity == Some(TruncateIdentityOption::Restart) {
+            let owned = self.catalog().sequences().filter(|s| s.owner.is_some_and(|(owner, _)| ids.contains(&owner)));
+            let owned: Vec<Sequence> = owned.map(|sequence| Sequence::clone(sequence)).collect();
+            self.restarted.extend(owned);
+        }
+        Ok("TRUNCATE TABLE")
+    }
+
+    /// Tables that refer to this one are truncated with it, or forbid it.
+    fn add_children(&mut self, id: ObjectId, ids: &mut Vec<ObjectId>, cascade: bool) -> SqlResult<()> {
+        let Some(table) = self.catalog().table_by_id(id) else { return Ok(()) };
+        let (name, children) = (table.name.clone(), table.referenced_by.clone());
+        for child in children.into_iter().filter(|child| *child != id) {
+            if ids.contains(&child) {
+                continue;
+            }
+            let child_name = self.catalog().table_by_id(child).map(|child| child.name.clone()).unwrap_or_default();
+            if !cascade {
+                let message = "cannot truncate a table referenced in a foreign key constraint";
+                return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+                    .detail(format!("Table \"{child_name}\" references \"{name}\"."))
+                    .hint(format!("Truncate table \"{child_name}\" at the same time, or use TRUNCATE ... CASCADE.")));
+            }
+            self.notice(format!("truncate cascades to table \"{child_name}\""));
+            ids.push(child);
+        }
+        Ok(())
+    }
+
+    fn begin_generation(&mut self, id: ObjectId) -> SqlResult<()> {
+        let Some(table) = self.catalog().table_by_id(id) else { return Ok(()) };
+        let mut table = Table::clone(table);
+        table.generation = self.new_generation(table.generation);
+        self.edit.put_table(table)
+    }
+}

@@ -1,0 +1,155 @@
+//! `CREATE VIEW`, `CREATE TABLE AS`.
+
+use std::ops::ControlFlow;
+
+use annulus_relation::catalog::{ObjectId, Relation, View};
+use annulus_relation::error::SqlState;
+use annulus_relation::{SqlError, SqlResult, SqlType};
+use datafusion::sql::sqlparser::ast::{self, CreateTable, CreateView, Ident, ObjectName, ObjectNamePart};
+
+use super::Definition;
+use super::table::add_column;
+use crate::names::is_not;
+use crate::parse::Statement;
+
+/// The query whose columns a definition needs to know, if it has one.
+pub(super) fn query_of(statement: &Statement) -> Option<&ast::Query> {
+    let Statement::Sql(statement) = statement else { return None };
+    match &**statement {
+        ast::Statement::CreateView(view) => Some(&view.query),
+        ast::Statement::CreateTable(create) => create.query.as_deref(),
+        _ => None,
+    }
+}
+
+impl Definition<'_> {
+    pub(super) fn create_view(&mut self, create: &CreateView) -> SqlResult<&'static str> {
+        let refused = [
+            (create.materialized, "a materialized view"),
+            (create.temporary, "a temporary view"),
+            (create.to.is_some(), "TO"),
+        ];
+        if let Some((_, what)) = refused.into_iter().find(|(is_refused, _)| *is_refused) {
+            return Err(SqlError::unsupported(what));
+        }
+        let name = self.name(&create.name)?;
+        let schema = self.names().target(&name)?;
+        let columns = self.view_columns(create)?;
+        let (query, reads) = self.qualified(&create.query)?;
+        let (id, comment) = match self.catalog().relation(schema, &name.name) {
+            Some(Relation::View(before)) if create.or_replace => {
+                let kept = before.columns.len() <= columns.len()
+                    && before.columns.iter().zip(&columns).all(|(before, after)| before == after);
+                if !kept {
+                    let message = "cannot change the columns of a view; drop it first";
+                    return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
+                }
+                (before.id, before.comment.clone())
+            }
+            Some(other) if create.or_replace => return Err(is_not(&name, other, "a view")),
+            Some(_) if create.if_not_exists => {
+                self.notice(format!("relation \"{}\" already exists, skipping", name.name));
+                return Ok("CREATE VIEW");
+            }
+            Some(_) => {
+                let message = format!("relation \"{}\" already exists", name.name);
+                return Err(SqlError::new(SqlState::DUPLICATE_TABLE, message));
+            }
+            None => (self.edit.new_id()?, None),
+        };
+        self.edit.put_view(View { id, schema, name: name.name, columns, query, reads, comment })?;
+        Ok("CREATE VIEW")
+    }
+
+    fn view_columns(&self, create: &CreateView) -> SqlResult<Vec<(String, SqlType)>> {
+        let mut columns = self.planned.clone();
+        if create.columns.len() > columns.len() {
+            let message = "CREATE VIEW specifies more column names than columns";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
+        for (column, named) in columns.iter_mut().zip(&create.columns) {
+            column.0.clone_from(&named.name.value);
+        }
+        for (index, (name, _)) in columns.iter().enumerate() {
+            if columns[..index].iter().any(|(other, _)| other == name) {
+                let message = format!("column \"{name}\" specified more than once");
+                return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
+            }
+        }
+        Ok(columns)
+    }
+
+    /// A query's text in which every relation has its schema, and what it reads.
+    fn qualified(&self, query: &ast::Query) -> SqlResult<(String, Vec<ObjectId>)> {
+        let mut query = query.clone();
+        let own = common_names(&query);
+        let mut reads: Vec<ObjectId> = Vec::new();
+        let walked: ControlFlow<SqlError> = ast::visit_relations_mut(&mut query, |name: &mut ObjectName| {
+            let plain = name.0.len() == 1;
+            if plain && name.0[0].as_ident().is_some_and(|ident| own.contains(&ident.value)) {
+                return ControlFlow::Continue(());
+            }
+            let found = match self.name(name) {
+                Ok(found) => found,
+                Err(error) => return ControlFlow::Break(error),
+            };
+            // The system's tables are found by their names.
+            if let Some(relation) = self.names().find(&found) {
+                if !reads.contains(&relation.id()) {
+                    reads.push(relation.id());
+                }
+                if plain && let Some(schema) = self.schema_name_of(relation) {
+                    name.0.insert(0, ObjectNamePart::Identifier(Ident::with_quote('"', schema)));
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        match walked {
+            ControlFlow::Break(error) => Err(error),
+            ControlFlow::Continue(()) => Ok((query.to_string(), reads)),
+        }
+    }
+
+    fn schema_name_of(&self, relation: Relation<'_>) -> Option<String> {
+        let schema = match relation {
+            Relation::Table(table) | Relation::Index(table, _) => table.schema,
+            Relation::View(view) => view.schema,
+            Relation::Sequence(sequence) => sequence.schema,
+        };
+        self.catalog().schema_by_id(schema).map(|schema| schema.name.clone())
+    }
+
+    /// `CREATE TABLE AS`: the table; its rows are inserted later.
+    pub(super) fn create_table_as(&mut self, create: &CreateTable) -> SqlResult<&'static str> {
+        if create.temporary {
+            return Err(SqlError::unsupported("a temporary table"));
+        }
+        let name = self.name(&create.name)?;
+        let schema = self.names().target(&name)?;
+        if create.if_not_exists && self.catalog().relation(schema, &name.name).is_some() {
+            self.notice(format!("relation \"{}\" already exists, skipping", name.name));
+            return Ok("CREATE TABLE AS");
+        }
+        self.check_free(schema, &name)?;
+        let mut table = self.bare_table(schema, &name.name)?;
+        let mut named = create.columns.iter().map(|column| column.name.value.clone());
+        for (column, ty) in &self.planned {
+            let column = named.next().unwrap_or_else(|| column.clone());
+            let ty = if matches!(ty, SqlType::Unknown) { &SqlType::Text } else { ty };
+            add_column(&mut table, &column, ty.clone(), false)?;
+        }
+        if named.next().is_some() {
+            let message = "too many column names were specified";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
+        self.filled = Some(table.id);
+        self.edit.put_table(table)?;
+        Ok("SELECT")
+    }
+}
+
+/// The names of common table expressions anywhere at a query's top.
+fn common_names(query: &ast::Query) -> Vec<String> {
+    let with = query.with.iter().flat_map(|with| &with.cte_tables);
+    with.flat_map(|cte| std::iter::once(cte.alias.name.value.clone()).chain(common_names(&cte.query))).collect()
+}

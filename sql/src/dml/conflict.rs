@@ -1,0 +1,161 @@
+//! `ON CONFLICT`.
+
+use annulus_relation::catalog::KeyPart;
+use annulus_relation::error::SqlState;
+use annulus_relation::ops::{Writer, conflicting};
+use annulus_relation::{Outcome, Row, SqlError, SqlResult, Value};
+use annulus_txn::interface::Database;
+use datafusion::sql::sqlparser::ast::{self, ConflictTarget, OnConflictAction};
+
+use super::around;
+use super::insert::row_id;
+use super::stored::Evaluator;
+use super::target::Target;
+use super::update::Assignments;
+use crate::bind::{Binder, Expr, ParamTypes};
+use crate::names::position_of;
+use crate::parse::Parsed;
+use crate::statement::{Setting, Work};
+
+/// What happens to a row whose unique key exists already.
+pub(crate) struct OnConflict {
+    /// The indexes that count, by position.
+    indexes: Vec<usize>,
+    /// `DO UPDATE`; `None`: `DO NOTHING`.
+    update: Option<DoUpdate>,
+}
+
+struct DoUpdate {
+    assignments: Assignments,
+    filter: Option<Expr>,
+}
+
+impl OnConflict {
+    pub fn new(
+        on: &ast::OnConflict,
+        target: &Target,
+        parsed: &Parsed,
+        setting: &Setting<'_>,
+        params: &mut ParamTypes,
+    ) -> SqlResult<Self> {
+        let indexes = indexes(on.conflict_target.as_ref(), target)?;
+        let update = match &on.action {
+            OnConflictAction::DoNothing => None,
+            OnConflictAction::DoUpdate(update) => {
+                if on.conflict_target.is_none() {
+                    let message = "ON CONFLICT DO UPDATE requires inference specification or constraint name";
+                    return Err(
+                        SqlError::new(SqlState::SYNTAX_ERROR, message).hint("For example, ON CONFLICT (column_name).")
+                    );
+                }
+                // The row that is there, and the one that was to be inserted.
+                let mut scope = target.scope.clone();
+                let columns = target.table.columns.iter().map(|column| (column.name.as_str(), &column.ty));
+                scope.add_table(None, Some("excluded"), columns);
+                let assignments = Assignments::new(&update.assignments, target, &scope, parsed, setting, params)?;
+                let mut binder = Binder::new(&scope, params, &setting.env).text(&parsed.whole).clause("WHERE");
+                let filter = update.selection.as_ref().map(|filter| binder.bind_condition(filter)).transpose()?;
+                Some(DoUpdate { assignments, filter })
+            }
+        };
+        Ok(Self { indexes, update })
+    }
+
+    /// Inserts rows, or does what is said with those that conflict; returns the rows stored.
+    pub async fn resolve<'w, D: Database>(
+        &self,
+        work: &mut Work<'_, D>,
+        writer: &mut Writer<'w, Evaluator<'w>>,
+        target: &Target,
+        rows: Vec<Row>,
+        params: &[Value],
+        evaluator: &Evaluator<'_>,
+    ) -> Outcome<Vec<Row>> {
+        let catalog = std::sync::Arc::clone(&work.active.catalog);
+        let left = work.deadline.left();
+        let transaction = &mut work.active.transaction;
+        let found =
+            conflicting(transaction, around(&catalog, evaluator), &target.physical, &self.indexes, &rows, left).await?;
+        let table = target.table.id;
+        let mut stored = Vec::new();
+        for (row, conflict) in rows.into_iter().zip(found) {
+            if writer.has_proposed(table, &self.indexes, &row)? {
+                if self.update.is_some() {
+                    let message = "ON CONFLICT DO UPDATE command cannot affect row a second time";
+                    return Err(SqlError::new(SqlState::CARDINALITY_VIOLATION, message)
+                        .hint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values.")
+                        .into());
+                }
+                continue;
+            }
+            match (conflict, &self.update) {
+                (None, _) => {
+                    let id = row_id(work, target);
+                    stored.push(writer.insert(table, row, id)?);
+                }
+                (Some(_), None) => {}
+                (Some(conflict), Some(update)) => {
+                    let context = evaluator.context();
+                    let both: Row = conflict.row.values.iter().cloned().chain(row).collect();
+                    if !update.filter.as_ref().map_or(Ok(true), |filter| filter.is_true(&both, params, &context))? {
+                        continue;
+                    }
+                    let new = update.assignments.apply(&conflict.row.values, &both, params, evaluator)?;
+                    stored.extend(writer.update(table, conflict.row, new)?);
+                }
+            }
+        }
+        Ok(stored)
+    }
+}
+
+/// The unique indexes that a target means; all of them if there is none.
+fn indexes(conflict: Option<&ConflictTarget>, target: &Target) -> SqlResult<Vec<usize>> {
+    let table = &target.table;
+    let unique = || table.indexes.iter().enumerate().filter(|(_, index)| index.unique && !index.keys.is_empty());
+    match conflict {
+        None => Ok(unique().map(|(position, _)| position).collect()),
+        Some(ConflictTarget::OnConstraint(name)) => {
+            let wanted = name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.as_str());
+            let found = unique().find(|(_, index)| index.constraint.is_some() && Some(index.name.as_str()) == wanted);
+            found.map(|(position, _)| vec![position]).ok_or_else(|| {
+                let message = format!("constraint \"{name}\" for table \"{}\" does not exist", table.name);
+                SqlError::new(SqlState::UNDEFINED_OBJECT, message)
+            })
+        }
+        Some(ConflictTarget::Columns(names)) => {
+            let mut wanted = Vec::new();
+            for name in names {
+                let column = table.columns.iter().find(|column| column.name == name.value).ok_or_else(|| {
+                    let message = format!("column \"{}\" does not exist", name.value);
+                    SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(position_of(name))
+                })?;
+                wanted.push(column.id);
+            }
+            wanted.sort_unstable();
+            wanted.dedup();
+            let keys = |index: &annulus_relation::catalog::Index| {
+                let mut ids: Vec<u16> = index
+                    .keys
+                    .iter()
+                    .filter_map(|key| match key.part {
+                        KeyPart::Column(id) => Some(id),
+                        KeyPart::Expression(..) => None,
+                    })
+                    .collect();
+                let plain = ids.len() == index.keys.len() && index.predicate.is_none();
+                ids.sort_unstable();
+                plain.then_some(ids)
+            };
+            let found: Vec<usize> = unique()
+                .filter(|(_, index)| keys(index).as_ref() == Some(&wanted))
+                .map(|(position, _)| position)
+                .collect();
+            if found.is_empty() {
+                let message = "there is no unique or exclusion constraint matching the ON CONFLICT specification";
+                return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message));
+            }
+            Ok(found)
+        }
+    }
+}

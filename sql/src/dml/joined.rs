@@ -1,0 +1,278 @@
+//! Statements that change one table by what a query finds: `INSERT ... SELECT`, `UPDATE ... FROM`, `DELETE ... USING`,
+//! and conditions with subqueries.
+//!
+//! The query gives the rows of the table that are meant, whole, and the new values. So the table needs a primary key,
+//! by which its rows are found again.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use annulus_relation::error::SqlState;
+use annulus_relation::ops::{Tuple, Writer};
+use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
+use annulus_txn::interface::Database;
+use datafusion::sql::sqlparser::ast;
+
+use super::insert::{Defaults, Rest, Rows, check_given, columns_of, is_default, target_of};
+use super::projection::Projection;
+use super::query::{Query, check_assignable};
+use super::stored::Evaluator;
+use super::target::{Target, only_table};
+use super::update::{column_of, pairs, returning};
+use super::{around, changed, finish};
+use crate::bind::{ParamTypes, quote_name};
+use crate::parse::{Parsed, parse_query};
+use crate::session::Produced;
+use crate::session::rewrite::check_not_rewritten;
+use crate::statement::{Setting, Work};
+
+/// `INSERT ... SELECT`
+pub(crate) struct InsertQuery {
+    target: Target,
+    columns: Vec<usize>,
+    types: Vec<(String, SqlType)>,
+    query: Query,
+    defaults: Defaults,
+    rest: Rest,
+}
+
+impl InsertQuery {
+    pub fn new(
+        insert: &ast::Insert,
+        parsed: &Parsed,
+        setting: &Setting<'_>,
+        params: &mut ParamTypes,
+    ) -> SqlResult<Self> {
+        let target = target_of(insert, setting)?;
+        let Some(source) = &insert.source else {
+            return Err(SqlError::new(SqlState::INTERNAL_ERROR, "an INSERT without a source"));
+        };
+        let named: Vec<SqlType> = match insert.columns.is_empty() {
+            true => target.table.columns.iter().map(|column| column.ty.clone()).collect(),
+            false => columns_of(insert, &target.table, insert.columns.len())?
+                .into_iter()
+                .map(|position| target.table.columns[position].ty.clone())
+                .collect(),
+        };
+        let query = Query::new(source, &parsed.whole, &named, setting, params)?;
+        let columns = columns_of(insert, &target.table, query.columns.len())?;
+        columns.iter().try_for_each(|position| check_given(&target.table, *position, parsed.overriding))?;
+        let types: Vec<(String, SqlType)> = columns
+            .iter()
+            .map(|position| (target.table.columns[*position].name.clone(), target.table.columns[*position].ty.clone()))
+            .collect();
+        check_assignable(&query.columns, &types)?;
+        let rest = Rest::new(insert, &target, parsed, setting, params)?;
+        let defaults = Defaults::of(&target, setting)?;
+        Ok(Self { target, columns, types, query, defaults, rest })
+    }
+
+    pub const fn returning(&self) -> Option<&Projection> {
+        self.rest.returning.as_ref()
+    }
+
+    /// The table's name.
+    pub fn table(&self) -> &str {
+        &self.target.table.name
+    }
+
+    pub async fn run<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Produced> {
+        work.active.check_writable("INSERT")?;
+        check_not_rewritten(&self.target.table)?;
+        let found = self.query.assigned(work, params, &self.types).await?;
+        let catalogs = Rc::clone(work.catalogs);
+        let (env, shared) = (Arc::clone(&work.active.env), Arc::clone(work.shared));
+        let evaluator = Evaluator { stored: &catalogs.expressions, env: &env, shared: &shared };
+        self.defaults.reserve(work, &self.columns, found.len() as u64).await?;
+        let rows = found.into_iter().map(|found| self.defaults.complete(found, &self.columns, &evaluator));
+        let rows: Vec<Row> = rows.collect::<SqlResult<_>>()?;
+        let insert = Rows {
+            target: &self.target,
+            conflict: self.rest.conflict.as_ref(),
+            returning: self.rest.returning.as_ref(),
+        };
+        insert.insert(work, rows, params, &evaluator).await
+    }
+}
+
+/// An `UPDATE` or `DELETE` whose rows a query finds.
+pub(crate) struct Joined {
+    target: Target,
+    query: Query,
+    types: Vec<(String, SqlType)>,
+    /// The columns that get new values, by position, and those that get their defaults; `None`: rows are deleted.
+    change: Option<Change>,
+    pub returning: Option<Projection>,
+}
+
+struct Change {
+    assigned: Vec<usize>,
+    defaulted: Vec<usize>,
+    defaults: Defaults,
+}
+
+impl Joined {
+    pub fn update(
+        update: &ast::Update,
+        parsed: &Parsed,
+        setting: &Setting<'_>,
+        params: &mut ParamTypes,
+    ) -> SqlResult<Self> {
+        let Some((name, alias)) = only_table(&update.table) else {
+            return Err(SqlError::unsupported("UPDATE of several tables"));
+        };
+        let target = Target::new(setting, name, alias)?;
+        let from = update.from.as_ref().map(|from| match from {
+            ast::UpdateTableFromKind::BeforeSet(from) | ast::UpdateTableFromKind::AfterSet(from) => list(from),
+        });
+        let (mut assigned, mut defaulted, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, value) in pairs(&update.assignments)? {
+            let position = column_of(name, &target)?;
+            if is_default(value) {
+                defaulted.push(position);
+            } else {
+                super::update::check_assigned(&target.table.columns[position])?;
+                assigned.push(position);
+                values.push(value.to_string());
+            }
+        }
+        let defaults = Defaults::of(&target, setting)?;
+        let change = Some(Change { assigned, defaulted, defaults });
+        let text = query_text(&target, &update.table, &values, from.as_deref(), update.selection.as_ref())?;
+        Self::new(target, &text, change, update.returning.as_deref(), parsed, setting, params)
+    }
+
+    pub fn delete(
+        delete: &ast::Delete,
+        parsed: &Parsed,
+        setting: &Setting<'_>,
+        params: &mut ParamTypes,
+    ) -> SqlResult<Self> {
+        let from = super::delete::from_of(delete).ok_or_else(|| SqlError::unsupported("DELETE from several tables"))?;
+        let Some((name, alias)) = only_table(from) else {
+            return Err(SqlError::unsupported("DELETE from a join"));
+        };
+        let target = Target::new(setting, name, alias)?;
+        let using = delete.using.as_ref().map(|using| list(using));
+        let text = query_text(&target, from, &[], using.as_deref(), delete.selection.as_ref())?;
+        Self::new(target, &text, None, delete.returning.as_deref(), parsed, setting, params)
+    }
+
+    /// The table's name.
+    pub fn table(&self) -> &str {
+        &self.target.table.name
+    }
+
+    /// What it does, in a word.
+    pub const fn word(&self) -> &'static str {
+        if self.change.is_some() { "Update" } else { "Delete" }
+    }
+
+    fn new(
+        target: Target,
+        text: &str,
+        change: Option<Change>,
+        items: Option<&[ast::SelectItem]>,
+        parsed: &Parsed,
+        setting: &Setting<'_>,
+        params: &mut ParamTypes,
+    ) -> SqlResult<Self> {
+        let column = |position: usize| {
+            let column = &target.table.columns[position];
+            (column.name.clone(), column.ty.clone())
+        };
+        let mut types: Vec<(String, SqlType)> = (0..target.table.columns.len()).map(column).collect();
+        types.extend(change.iter().flat_map(|change| &change.assigned).map(|position| column(*position)));
+        let targets: Vec<SqlType> = types.iter().map(|(_, ty)| ty.clone()).collect();
+        let query = parse_query(text)?;
+        let query = Query::new(&query, &text.into(), &targets, setting, params).map_err(without_position)?;
+        check_assignable(&query.columns, &types)?;
+        let returning = returning(items, &target, parsed, setting, params)?;
+        Ok(Self { target, query, types, change, returning })
+    }
+
+    pub async fn run<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Produced> {
+        let word = if self.change.is_some() { "UPDATE" } else { "DELETE" };
+        work.active.check_writable(word)?;
+        check_not_rewritten(&self.target.table)?;
+        let found = self.query.assigned(work, params, &self.types).await?;
+        let catalogs = Rc::clone(work.catalogs);
+        let (env, shared) = (Arc::clone(&work.active.env), Arc::clone(work.shared));
+        let evaluator = Evaluator { stored: &catalogs.expressions, env: &env, shared: &shared };
+        let catalog = Arc::clone(&work.active.catalog);
+        let mut writer = Writer::new(around(&catalog, &evaluator), work.checks());
+        let (table, width) = (self.target.table.id, self.target.table.columns.len());
+        let (mut given, mut count) = (Vec::new(), 0_u64);
+        for mut row in found {
+            let values = row.split_off(width);
+            let place = self.target.physical.row_place(&self.target.primary_key(&row))?;
+            let old = Tuple { place, values: row };
+            let stored = match &self.change {
+                None => {
+                    let row = old.values.clone();
+                    writer.delete(table, old)?.then_some(row)
+                }
+                Some(change) => {
+                    let mut new = old.values.clone();
+                    for (position, value) in change.assigned.iter().zip(values) {
+                        new[*position] = value;
+                    }
+                    for position in &change.defaulted {
+                        new[*position] = change.defaults.value(*position, &evaluator)?;
+                    }
+                    writer.update(table, old, new)?
+                }
+            };
+            count += u64::from(stored.is_some());
+            given.extend(stored);
+        }
+        finish(work, writer).await?;
+        let context = evaluator.context();
+        let returned = self.returning.as_ref().map(|returning| {
+            given.iter().map(|row| returning.apply(row, params, &context)).collect::<SqlResult<Vec<Row>>>()
+        });
+        Ok(changed(word, count, returned.transpose()?))
+    }
+}
+
+/// Positions in the query's text are none of the client's.
+fn without_position(error: SqlError) -> SqlError {
+    let report = error.report();
+    let mut plain = SqlError::new(report.state, report.message.clone());
+    if let Some(detail) = &report.detail {
+        plain = plain.detail(detail.clone());
+    }
+    if let Some(hint) = &report.hint {
+        plain = plain.hint(hint.clone());
+    }
+    plain
+}
+
+fn list(tables: &[ast::TableWithJoins]) -> String {
+    tables.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The query that gives a table's rows, whole, and values.
+fn query_text(
+    target: &Target,
+    table: &ast::TableWithJoins,
+    values: &[String],
+    from: Option<&str>,
+    filter: Option<&ast::Expr>,
+) -> SqlResult<String> {
+    if target.physical.has_row_id() {
+        return Err(SqlError::unsupported("changing rows that a query finds, in a table without a primary key")
+            .hint("Give the table a primary key."));
+    }
+    let name = quote_name(&target.name);
+    let columns = target.table.columns.iter().map(|column| format!("{name}.{}", quote_name(&column.name)));
+    let list: Vec<String> = columns.chain(values.iter().cloned()).collect();
+    let mut text = format!("SELECT {} FROM {table}", list.join(", "));
+    if let Some(from) = from {
+        text = format!("{text}, {from}");
+    }
+    if let Some(filter) = filter {
+        text = format!("{text} WHERE {filter}");
+    }
+    Ok(text)
+}

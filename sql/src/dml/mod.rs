@@ -1,0 +1,143 @@
+//! Reading and writing the rows of one table: what needs no query engine.
+//!
+//! Promises and invariants:
+//! - A plan depends on the catalog, the parameters' types and the search path only: it can be run again and again.
+//! - All writes of a statement go through one [`annulus_relation::ops::Writer`], which keeps every constraint.
+
+mod conflict;
+mod delete;
+mod insert;
+mod joined;
+mod projection;
+pub(crate) mod query;
+mod select;
+mod stored;
+mod target;
+mod update;
+
+use std::rc::Rc;
+
+use annulus_relation::ops::{Checks, Surroundings, Tuple, Writer};
+use annulus_relation::transaction::{Mode, Transaction};
+use annulus_relation::{Outcome, Row, Value};
+use annulus_txn::interface::Database;
+
+pub(crate) use delete::Delete;
+pub(crate) use insert::{Defaults, Insert, check_given, row_id};
+pub(crate) use joined::{InsertQuery, Joined};
+pub(crate) use projection::Projection;
+pub(crate) use select::{Scan, Select};
+pub(crate) use stored::{Evaluator, StoredExpressions};
+pub(crate) use update::Update;
+
+use crate::bind::Expr;
+use crate::session::Produced;
+use crate::session::answer::Tag;
+use crate::statement::Work;
+use target::Access;
+pub(crate) use target::Target;
+
+/// How many rows are read at a time by statements that write.
+const STRETCH: u32 = 1_000;
+
+impl<D: Database> Work<'_, D> {
+    /// A statement of its own reads all at one instant from now on.
+    pub(crate) async fn pin(&mut self, partitions: &[annulus_base::PartitionId]) -> Outcome<()> {
+        if self.active.transaction.mode() == Mode::Statement && !self.active.transaction.has_writes() {
+            self.active.transaction.pin(partitions, self.deadline.left()).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what a statement of its own has read; whether it could.
+    pub(crate) fn restart(&mut self) -> bool {
+        let fresh = self.active.transaction.mode() == Mode::Statement && !self.active.transaction.has_writes();
+        if fresh {
+            let start = self.active.transaction.start();
+            self.active.transaction = Transaction::new(self.server.db.clone(), Mode::Statement, start);
+        }
+        fresh
+    }
+
+    /// When a unique key that exists already is found out.
+    pub(crate) fn checks(&self) -> Checks {
+        match self.active.transaction.mode() {
+            Mode::Statement => Checks::AtCommit,
+            Mode::Block | Mode::AsOf(_) => Checks::AtStatement,
+        }
+    }
+}
+
+/// A statement's table, how its rows are found, and which of them are meant.
+pub(crate) struct Source {
+    pub target: Target,
+    pub access: Access,
+    pub filter: Option<Expr>,
+}
+
+impl Source {
+    /// How its rows are found, in words.
+    fn describe(&self) -> Vec<String> {
+        let table = &self.target.table;
+        let index = table.indexes.get(self.access.index).map_or("", |index| index.name.as_str());
+        let first = match (self.access.is_everything(), self.access.is_point(&self.target.physical)) {
+            (true, _) => format!("Seq Scan on {}", table.name),
+            (_, true) => format!("Point Read using {index} on {}", table.name),
+            _ => format!("Index Scan using {index} on {}", table.name),
+        };
+        let column =
+            |position: usize| table.columns.get(position).map(|column| column.name.clone()).unwrap_or_default();
+        let filter = self.filter.as_ref().map(|filter| format!("  Filter: {}", filter.to_sql(&column)));
+        std::iter::once(first).chain(filter).collect()
+    }
+
+    /// All rows that are meant, to be changed.
+    async fn rows<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Vec<Tuple>> {
+        let catalogs = Rc::clone(work.catalogs);
+        let env = std::sync::Arc::clone(&work.active.env);
+        let evaluator = Evaluator { stored: &catalogs.expressions, env: &env, shared: work.shared };
+        let mut cursor = self.access.cursor(&self.target.physical, params, &evaluator, None, false)?;
+        let mut found = Vec::new();
+        let (catalog, context) = (std::sync::Arc::clone(&work.active.catalog), evaluator.context());
+        loop {
+            work.deadline.check()?;
+            let left = work.deadline.left();
+            let Some(tuples) = cursor.next(&mut work.active.transaction, &catalog, STRETCH, left).await? else {
+                return Ok(found);
+            };
+            for tuple in tuples {
+                if self.filter.as_ref().map_or(Ok(true), |filter| filter.is_true(&tuple.values, params, &context))? {
+                    found.push(tuple);
+                }
+            }
+        }
+    }
+}
+
+/// What a statement that changed rows gives.
+fn changed(word: &'static str, count: u64, returned: Option<Vec<Row>>) -> Produced {
+    let tag = match word {
+        "INSERT" => Tag::count("INSERT 0", count),
+        word => Tag::count(word, count),
+    };
+    Produced::rows(returned.unwrap_or_default(), tag)
+}
+
+/// Carries out what a writer has collected.
+pub(crate) async fn finish<D: Database, E: annulus_relation::ops::Expressions>(
+    work: &mut Work<'_, D>,
+    writer: Writer<'_, E>,
+) -> Outcome<()> {
+    let left = work.deadline.left();
+    let claims = writer.finish(&mut work.active.transaction, left).await?;
+    work.active.claims.extend(claims);
+    Ok(())
+}
+
+/// What operations need to know.
+pub(crate) fn around<'a>(
+    catalog: &'a annulus_relation::catalog::Catalog,
+    evaluator: &'a Evaluator<'a>,
+) -> Surroundings<'a, Evaluator<'a>> {
+    Surroundings { catalog, expressions: evaluator }
+}

@@ -1,0 +1,129 @@
+//! What of a row is given to the client: select lists and `RETURNING`.
+
+use annulus_relation::error::SqlState;
+use annulus_relation::{Row, SqlError, SqlResult, Value};
+use datafusion::sql::sqlparser::ast::{
+    Expr as Ast, FunctionArguments, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
+};
+
+use super::target::Target;
+use crate::bind::{Binder, EvalContext, Expr};
+use crate::session::answer::Column;
+
+/// Expressions over a row, and the columns that they make.
+#[derive(Clone, Debug)]
+pub(crate) struct Projection {
+    pub exprs: Vec<Expr>,
+    pub columns: Vec<Column>,
+}
+
+impl Projection {
+    /// The items of a list, over a target that may be missing.
+    pub fn new(items: &[SelectItem], target: Option<&Target>, binder: &mut Binder<'_>) -> SqlResult<Self> {
+        let mut this = Self { exprs: Vec::new(), columns: Vec::new() };
+        for item in items {
+            match item {
+                SelectItem::UnnamedExpr(expr) => this.add(expr, output_name(expr), target, binder)?,
+                SelectItem::ExprWithAlias { expr, alias } => this.add(expr, alias.value.clone(), target, binder)?,
+                SelectItem::Wildcard(options) => {
+                    plain(options)?;
+                    let target = target.ok_or_else(|| {
+                        SqlError::new(SqlState::SYNTAX_ERROR, "SELECT * with no tables specified is not valid")
+                    })?;
+                    this.add_all(target);
+                }
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
+                    plain(options)?;
+                    let table = name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.as_str());
+                    match target.filter(|target| Some(target.name.as_str()) == table) {
+                        Some(target) => this.add_all(target),
+                        None => {
+                            let message = format!("missing FROM-clause entry for table \"{name}\"");
+                            return Err(SqlError::new(SqlState::UNDEFINED_TABLE, message));
+                        }
+                    }
+                }
+                other => return Err(SqlError::unsupported(format!("{other} in a list of columns"))),
+            }
+        }
+        Ok(this)
+    }
+
+    fn add(&mut self, expr: &Ast, name: String, target: Option<&Target>, binder: &mut Binder<'_>) -> SqlResult<()> {
+        let bound = binder.bind(expr)?;
+        let mut column = Column::new(name, bound.ty().clone());
+        if let (Expr::Column { index, .. }, Some(target)) = (&bound, target)
+            && let Some(from) = target.table.columns.get(*index)
+        {
+            (column.table, column.attribute) = (target.table.id, i16::try_from(from.id).unwrap_or(0));
+        }
+        self.columns.push(column);
+        self.exprs.push(bound);
+        Ok(())
+    }
+
+    /// All columns of the table.
+    fn add_all(&mut self, target: &Target) {
+        for (index, column) in target.table.columns.iter().enumerate() {
+            let attribute = i16::try_from(column.id).unwrap_or(0);
+            let (name, ty) = (column.name.clone(), column.ty.clone());
+            self.columns.push(Column { name, ty, table: target.table.id, attribute });
+            self.exprs.push(Expr::column(index, column.ty.clone()));
+        }
+    }
+
+    /// What it gives for a row.
+    pub fn apply(&self, row: &[Value], params: &[Value], context: &EvalContext<'_>) -> SqlResult<Row> {
+        self.exprs.iter().map(|expr| expr.eval(row, params, context)).collect()
+    }
+}
+
+fn plain(options: &WildcardAdditionalOptions) -> SqlResult<()> {
+    let more = options.opt_ilike.is_some()
+        || options.opt_exclude.is_some()
+        || options.opt_except.is_some()
+        || options.opt_replace.is_some()
+        || options.opt_rename.is_some();
+    if more { Err(SqlError::unsupported("* with options")) } else { Ok(()) }
+}
+
+/// The name of a column that is given none.
+///
+/// Source: PostgreSQL 15, `FigureColname`.
+pub(crate) fn output_name(expr: &Ast) -> String {
+    named(expr).unwrap_or_else(|| "?column?".to_owned())
+}
+
+fn named(expr: &Ast) -> Option<String> {
+    Some(match expr {
+        Ast::Identifier(ident) => ident.value.clone(),
+        Ast::CompoundIdentifier(parts) => parts.last()?.value.clone(),
+        Ast::Nested(inner) => return named(inner),
+        Ast::Collate { expr, .. } => return named(expr),
+        Ast::CompoundFieldAccess { root, .. } => return named(root),
+        Ast::Function(function) => match &function.args {
+            FunctionArguments::Subquery(_) => function.name.0.last()?.as_ident()?.value.clone(),
+            _ => function.name.0.last()?.as_ident()?.value.clone(),
+        },
+        Ast::Cast { expr, data_type, .. } => {
+            named(expr).or_else(|| crate::bind::sql_type(data_type).ok().map(|ty| ty.catalog_name()))?
+        }
+        Ast::TypedString(typed) => crate::bind::sql_type(&typed.data_type).ok()?.catalog_name(),
+        Ast::Interval(_) => "interval".to_owned(),
+        Ast::Case { else_result, .. } => else_result.as_deref().and_then(named).unwrap_or_else(|| "case".to_owned()),
+        Ast::Array(_) => "array".to_owned(),
+        Ast::Extract { .. } => "extract".to_owned(),
+        Ast::Ceil { .. } => "ceil".to_owned(),
+        Ast::Floor { .. } => "floor".to_owned(),
+        Ast::Position { .. } => "position".to_owned(),
+        Ast::Substring { .. } => "substring".to_owned(),
+        Ast::Trim { .. } => "btrim".to_owned(),
+        Ast::Overlay { .. } => "overlay".to_owned(),
+        Ast::AtTimeZone { .. } => "timezone".to_owned(),
+        Ast::Exists { .. } => "exists".to_owned(),
+        Ast::Value(value) if matches!(value.value, datafusion::sql::sqlparser::ast::Value::Boolean(_)) => {
+            "bool".to_owned()
+        }
+        _ => return None,
+    })
+}

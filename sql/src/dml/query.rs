@@ -1,0 +1,244 @@
+//! Queries on the engine, and serving what they ask for from the session's transaction.
+
+use std::sync::Arc;
+
+use annulus_relation::catalog::Catalog;
+use annulus_relation::error::SqlState;
+use annulus_relation::ops::{Bounds, Cursor, Physical};
+use annulus_relation::value::{CastContext, can_cast, cast};
+use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
+use annulus_txn::interface::Database;
+use datafusion::sql::sqlparser::ast;
+
+use crate::bind::ParamTypes;
+use crate::query::{Explain, Running, ScanRequest, Statement, Stretch};
+use crate::server::failure::to_sql;
+use crate::server::shared::lock;
+use crate::session::answer::{Column, Tag};
+use crate::session::{Produced, Rows};
+use crate::statement::{Setting, Work};
+
+/// A query that needs the engine.
+pub(crate) struct Query {
+    query: Box<ast::Query>,
+    text: Arc<str>,
+    targets: Vec<SqlType>,
+    params: ParamTypes,
+    pub columns: Vec<Column>,
+}
+
+/// Rows of a scan that were read, and where it goes on.
+struct Place {
+    cursor: Cursor,
+    /// How many rows it gave, if it reads the whole table.
+    count: Option<u64>,
+}
+
+impl Query {
+    /// The plan of a query, whose results may be stored in columns of some types.
+    pub fn new(
+        query: &ast::Query,
+        text: &Arc<str>,
+        targets: &[SqlType],
+        setting: &Setting<'_>,
+        params: &mut ParamTypes,
+    ) -> SqlResult<Self> {
+        let scope = setting.shared.scope(setting.catalog, &Arc::new(setting.env.clone()));
+        let statement = Statement { query, text: Some(text), targets };
+        let planned = setting.engine.plan(statement, &scope, params)?;
+        *params = planned.params.clone();
+        let columns = planned.columns.into_iter().map(|(name, ty)| Column::new(name, ty)).collect();
+        Ok(Self {
+            query: Box::new(query.clone()),
+            text: Arc::clone(text),
+            targets: targets.to_vec(),
+            params: planned.params,
+            columns,
+        })
+    }
+
+    async fn begin<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Running> {
+        // Some system tables show what only this thread knows: it is noted while the query is begun.
+        if self.text.contains("pg_database") {
+            let databases = work.server.databases(work.deadline.left()).await?;
+            *lock(&work.shared.databases) = databases.all().to_vec();
+        }
+        if self.text.contains("pg_stat_activity") {
+            *lock(&work.shared.activity) = work.server.clients.activity();
+        }
+        let scope = work.shared.scope(&work.active.catalog, &work.active.env);
+        let statement = Statement { query: &self.query, text: Some(&self.text), targets: &self.targets };
+        Ok(work.server.engine.run(statement, &scope, &self.params, params)?)
+    }
+
+    /// Runs it for the client.
+    pub async fn run<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Produced> {
+        let mut running = self.begin(work, params).await?;
+        // What can go wrong mostly does before the first rows: then the statement can still be tried again.
+        let first = next(&mut running, work).await?;
+        let tag = Tag::Rows("SELECT");
+        Ok(match first {
+            None => Produced::rows(Vec::new(), tag),
+            Some(first) => Produced { rows: Rows::Query(first.into_iter(), Box::new(running)), tag },
+        })
+    }
+
+    /// `EXPLAIN`
+    pub async fn explain<D: Database>(
+        &self,
+        work: &mut Work<'_, D>,
+        params: &[Value],
+        how: Explain,
+    ) -> Outcome<Vec<Row>> {
+        let scope = work.shared.scope(&work.active.catalog, &work.active.env);
+        let statement = Statement { query: &self.query, text: Some(&self.text), targets: &self.targets };
+        let running = work.server.engine.explain(statement, &scope, &self.params, params, how)?;
+        all(running, work).await
+    }
+
+    /// All rows, as values of the columns that they are assigned to.
+    pub async fn assigned<D: Database>(
+        &self,
+        work: &mut Work<'_, D>,
+        params: &[Value],
+        targets: &[(String, SqlType)],
+    ) -> Outcome<Vec<Row>> {
+        let running = self.begin(work, params).await?;
+        let rows = all(running, work).await?;
+        let env = Arc::clone(&work.active.env);
+        let assign = |(value, (from, (_, to))): (Value, (&Column, &(String, SqlType)))| match from.ty == *to {
+            true => Ok(value),
+            false => cast(value, &from.ty, to, CastContext::Assignment, &env),
+        };
+        let row =
+            |row: Row| row.into_iter().zip(self.columns.iter().zip(targets)).map(assign).collect::<SqlResult<Row>>();
+        Ok(rows.into_iter().map(row).collect::<SqlResult<_>>()?)
+    }
+}
+
+/// `42804` if results of a query cannot be assigned to columns.
+pub(crate) fn check_assignable(from: &[Column], targets: &[(String, SqlType)]) -> SqlResult<()> {
+    for (from, (name, to)) in from.iter().zip(targets) {
+        if from.ty != *to && !can_cast(&from.ty, to, CastContext::Assignment) {
+            let message =
+                format!("column \"{name}\" is of type {} but expression is of type {}", to.name(), from.ty.name());
+            return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message)
+                .hint("You will need to rewrite or cast the expression."));
+        }
+    }
+    Ok(())
+}
+
+/// All rows of a query.
+async fn all<D: Database>(mut running: Running, work: &mut Work<'_, D>) -> Outcome<Vec<Row>> {
+    let mut rows = Vec::new();
+    while let Some(more) = next(&mut running, work).await? {
+        rows.extend(more);
+        if rows.len() > annulus_base::limits::MAX_TXN_KEYS {
+            let message = "a statement changes too many rows";
+            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+                .hint("Split it into smaller ones.")
+                .into());
+        }
+    }
+    Ok(rows)
+}
+
+/// The next rows of a query, while what it asks for is served; `None` at its end.
+pub(crate) async fn next<D: Database>(running: &mut Running, work: &mut Work<'_, D>) -> Outcome<Option<Vec<Row>>> {
+    loop {
+        let left = std::time::Duration::from_micros(work.deadline.left());
+        tokio::select! {
+            biased;
+            request = running.scans.recv(), if !running.scans.is_closed() || !running.scans.is_empty() => {
+                if let Some(request) = request {
+                    serve(request, work).await?;
+                }
+            }
+            rows = running.rows.recv() => match rows {
+                Some(Ok(rows)) => return Ok(Some(rows)),
+                Some(Err(error)) => return Err(error.into()),
+                None => return Ok(None),
+            },
+            () = tokio::time::sleep(left) => work.deadline.check()?,
+        }
+    }
+}
+
+/// Reads what a scan of a query asks for.
+async fn serve<D: Database>(request: ScanRequest, work: &mut Work<'_, D>) -> Outcome<()> {
+    let ScanRequest { spec, resume, rows, reply } = request;
+    let before = work.active.transaction.rounds();
+    match stretch(&spec, resume, rows, work).await {
+        Ok(mut stretch) => {
+            stretch.round_trips = work.active.transaction.rounds() - before;
+            // The query may have ended in between.
+            let _ = reply.send(Ok(stretch));
+            Ok(())
+        }
+        Err(failure) => {
+            let _ = reply.send(Err(to_sql(failure.clone())));
+            Err(failure)
+        }
+    }
+}
+
+async fn stretch<D: Database>(
+    spec: &crate::query::ScanSpec,
+    resume: Option<crate::query::Resume>,
+    rows: usize,
+    work: &mut Work<'_, D>,
+) -> Outcome<Stretch> {
+    let catalog: Arc<Catalog> = Arc::clone(&work.active.catalog);
+    let mut place = match resume.map(|resume| resume.downcast::<Place>()) {
+        Some(Ok(place)) => *place,
+        Some(Err(_)) => return Err(internal("a scan that nobody began").into()),
+        None => {
+            let place = begin(spec, &catalog)?;
+            let all: Vec<_> = catalog.home().partitions().collect();
+            work.pin(&all).await?;
+            place
+        }
+    };
+    let wanted = u32::try_from(rows).unwrap_or(u32::MAX).clamp(1, 10_000);
+    let mut found = Vec::new();
+    loop {
+        work.deadline.check()?;
+        let left = work.deadline.left();
+        match place.cursor.next(&mut work.active.transaction, &catalog, wanted, left).await? {
+            None => {
+                if let Some(count) = place.count {
+                    work.shared.statistics.note(spec.table.id, count + found.len() as u64);
+                }
+                return Ok(Stretch { rows: found, resume: None, bytes: 0, round_trips: 0 });
+            }
+            Some(tuples) => found.extend(tuples.into_iter().map(|tuple| tuple.values)),
+        }
+        if !found.is_empty() {
+            place.count = place.count.map(|count| count + found.len() as u64);
+            return Ok(Stretch { rows: found, resume: Some(Box::new(place)), bytes: 0, round_trips: 0 });
+        }
+    }
+}
+
+fn begin(spec: &crate::query::ScanSpec, catalog: &Catalog) -> SqlResult<Place> {
+    // The query was planned with this very catalog.
+    let physical = Arc::new(Physical::new(*catalog.home(), &spec.table)?);
+    let index = spec.table.indexes.iter().position(|index| index.id == spec.index);
+    let index = index.ok_or_else(|| internal("a scan of an unknown index"))?;
+    let positions: Option<Vec<usize>> =
+        spec.columns.iter().map(|id| spec.table.columns.iter().position(|column| column.id == *id)).collect();
+    let positions = positions.ok_or_else(|| internal("a scan of an unknown column"))?;
+    let bounds: Vec<Bounds> = spec
+        .ranges
+        .iter()
+        .map(|range| Bounds { equal: range.equal.clone(), lower: range.lower.clone(), upper: range.upper.clone() })
+        .collect();
+    let everything = index == 0 && bounds == [Bounds::all()];
+    let cursor = Cursor::new(&physical, index, &bounds, Some(positions), spec.ordered)?;
+    Ok(Place { cursor, count: everything.then_some(0) })
+}
+
+fn internal(message: &str) -> SqlError {
+    SqlError::new(SqlState::INTERNAL_ERROR, message)
+}

@@ -1,0 +1,134 @@
+//! `FOR UPDATE` and `FOR SHARE`.
+//!
+//! Both lock: a shared lock that held others off from writing only would be no use to a transaction that validates
+//! its reads anyway. A row that is locked is read again, since it may have changed before; it counts only if the
+//! condition is still true.
+
+use std::sync::Arc;
+
+use annulus_relation::error::SqlState;
+use annulus_relation::ops::{Tuple, read_rows};
+use annulus_relation::{Failure, Outcome, SqlError, SqlResult};
+use annulus_txn::interface::{Database, Place, TxnError};
+use datafusion::sql::sqlparser::ast::{LockClause, NonBlock};
+
+use super::Scan;
+use crate::dml::Source;
+use crate::dml::stored::Evaluator;
+use crate::server::failure::not_locked;
+use crate::session::Produced;
+use crate::session::answer::Tag;
+use crate::statement::Work;
+
+/// How many rows are locked at a time.
+const STRETCH: u32 = 500;
+
+/// What to do about rows that somebody else has locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Locking {
+    Wait,
+    Fail,
+    Skip,
+}
+
+impl Locking {
+    pub fn of(locks: &[LockClause], source: Option<&Source>) -> SqlResult<Option<Self>> {
+        let [lock] = locks else {
+            return match locks {
+                [] => Ok(None),
+                _ => Err(SqlError::unsupported("several locking clauses")),
+            };
+        };
+        let Some(source) = source else {
+            let message = "FOR UPDATE is not allowed without a table";
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+        };
+        if let Some(of) = &lock.of
+            && of.to_string() != source.target.name
+        {
+            let message = format!("relation \"{of}\" in FOR UPDATE clause not found in FROM clause");
+            return Err(SqlError::new(SqlState::UNDEFINED_TABLE, message));
+        }
+        Ok(Some(match lock.nonblock {
+            None => Self::Wait,
+            Some(NonBlock::Nowait) => Self::Fail,
+            Some(NonBlock::SkipLocked) => Self::Skip,
+        }))
+    }
+
+    /// Finds, locks and reads rows.
+    pub async fn run<D: Database>(
+        self,
+        mut scan: Scan,
+        work: &mut Work<'_, D>,
+        evaluator: &Evaluator<'_>,
+    ) -> Outcome<Produced> {
+        work.active.check_writable("SELECT FOR UPDATE")?;
+        let select = std::rc::Rc::clone(&scan.select);
+        let Some(source) = &select.source else { return Ok(Produced::rows(Vec::new(), Tag::Rows("SELECT"))) };
+        let context = evaluator.context();
+        let catalog = Arc::clone(&work.active.catalog);
+        let passes = |tuple: &Tuple| match &source.filter {
+            Some(filter) => filter.is_true(&tuple.values, &scan.params, &context),
+            None => Ok(true),
+        };
+        let mut rows = Vec::new();
+        while scan.left > 0 {
+            let left = work.deadline.left();
+            let Some(found) = scan.cursor.next(&mut work.active.transaction, &catalog, STRETCH, left).await? else {
+                break;
+            };
+            let mut candidates = Vec::new();
+            for tuple in found {
+                if passes(&tuple)? {
+                    candidates.push(tuple.place);
+                }
+            }
+            // No more than are wanted are locked.
+            let most = usize::try_from(scan.left.saturating_add(scan.skip)).unwrap_or(usize::MAX);
+            for places in candidates.chunks(most.clamp(1, STRETCH as usize)) {
+                let places = self.lock(places, &source.target.table.name, work).await?;
+                let transaction = &mut work.active.transaction;
+                let read = read_rows(transaction, &catalog, &source.target.physical, &places, left).await?;
+                for tuple in read.into_iter().flatten() {
+                    if scan.left == 0 || !passes(&tuple)? {
+                        continue;
+                    }
+                    if scan.skip > 0 {
+                        scan.skip -= 1;
+                        continue;
+                    }
+                    scan.left -= 1;
+                    rows.push(select.projection.apply(&tuple.values, &scan.params, &context)?);
+                }
+                if scan.left == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(Produced::rows(rows, Tag::Rows("SELECT")))
+    }
+
+    /// Locks rows; returns those that are locked.
+    async fn lock<D: Database>(self, places: &[Place], table: &str, work: &mut Work<'_, D>) -> Outcome<Vec<Place>> {
+        let patience = work.deadline.left_within(work.shared.settings().lock_timeout());
+        let transaction = &mut work.active.transaction;
+        if self != Self::Skip {
+            let nowait = self == Self::Fail;
+            return match transaction.lock(places, nowait, patience).await {
+                Ok(_) => Ok(places.to_vec()),
+                Err(error @ TxnError::Locked(_)) => Err(Failure::Sql(not_locked(&error, table, nowait))),
+                Err(error) => Err(error.into()),
+            };
+        }
+        let mut locked = Vec::new();
+        for place in places {
+            match transaction.lock(std::slice::from_ref(place), true, patience).await {
+                Ok(_) => locked.push(place.clone()),
+                Err(TxnError::Locked(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(locked)
+    }
+}

@@ -1,0 +1,79 @@
+//! Expressions that the catalog stores as text, bound once and evaluated often.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use annulus_relation::catalog::{ColumnId, ObjectId, Table};
+use annulus_relation::ops::Expressions;
+use annulus_relation::value::{CastContext, Env};
+use annulus_relation::{SqlResult, SqlType, Value};
+
+use crate::bind::{Binder, EvalContext, Expr, ParamTypes};
+use crate::ddl::scope_of;
+use crate::parse::parse_expression;
+use crate::server::shared::Shared;
+
+/// How many expressions are kept; when there are more, all are forgotten.
+const MOST: usize = 10_000;
+
+/// An expression bound over columns as they were then.
+struct Bound {
+    columns: Vec<(ColumnId, String, SqlType)>,
+    expr: Rc<Expr>,
+}
+
+/// Stored expressions that were bound before.
+#[derive(Default)]
+pub(crate) struct StoredExpressions {
+    bound: RefCell<HashMap<(ObjectId, String, SqlType), Bound>>,
+}
+
+impl StoredExpressions {
+    /// An expression over a table's columns, of a type.
+    pub fn get(&self, table: &Table, text: &str, ty: &SqlType) -> SqlResult<Rc<Expr>> {
+        let key = (table.id, text.to_owned(), ty.clone());
+        let same = |bound: &Bound| {
+            let mut columns = table.columns.iter();
+            bound.columns.len() == table.columns.len()
+                && bound
+                    .columns
+                    .iter()
+                    .zip(&mut columns)
+                    .all(|((id, name, ty), column)| *id == column.id && *name == column.name && *ty == column.ty)
+        };
+        if let Some(bound) = self.bound.borrow().get(&key).filter(|bound| same(bound)) {
+            return Ok(Rc::clone(&bound.expr));
+        }
+        let (scope, mut params, env) = (scope_of(&table.name, &table.columns), ParamTypes::new(), Env::default());
+        let parsed = parse_expression(text)?;
+        let expr = Rc::new(Binder::new(&scope, &mut params, &env).bind_as(&parsed, ty, CastContext::Assignment)?);
+        let columns = table.columns.iter().map(|column| (column.id, column.name.clone(), column.ty.clone())).collect();
+        let mut all = self.bound.borrow_mut();
+        if all.len() >= MOST {
+            all.clear();
+        }
+        all.insert(key, Bound { columns, expr: Rc::clone(&expr) });
+        Ok(expr)
+    }
+}
+
+/// Evaluates stored expressions for a statement.
+#[derive(Clone, Copy)]
+pub(crate) struct Evaluator<'a> {
+    pub stored: &'a StoredExpressions,
+    pub env: &'a Env,
+    pub shared: &'a Shared,
+}
+
+impl<'a> Evaluator<'a> {
+    pub fn context(&self) -> EvalContext<'a> {
+        EvalContext::new(self.env, self.shared)
+    }
+}
+
+impl Expressions for Evaluator<'_> {
+    fn eval(&self, table: &Table, expression: &str, ty: &SqlType, row: &[Value]) -> SqlResult<Value> {
+        self.stored.get(table, expression, ty)?.eval(row, &[], &self.context())
+    }
+}

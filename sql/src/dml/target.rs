@@ -1,0 +1,309 @@
+//! The table that a statement is about, and the rows of it that its condition finds.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use annulus_relation::catalog::{KeyPart, Relation, Table};
+use annulus_relation::ops::{Bounds, Cursor, Physical};
+use annulus_relation::{SqlResult, SqlType, Value};
+use datafusion::sql::sqlparser::ast::{ObjectName, TableFactor, TableWithJoins};
+
+use super::stored::Evaluator;
+use crate::bind::{Expr, Scope};
+use crate::names::{Names, name_of};
+use crate::statement::Setting;
+
+/// The table of a statement, and the name that it has there.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub table: Arc<Table>,
+    pub physical: Arc<Physical>,
+    pub scope: Scope,
+    /// Its name in the statement.
+    pub name: String,
+}
+
+impl Target {
+    /// The table of a name, perhaps with an alias.
+    pub fn new(setting: &Setting<'_>, name: &ObjectName, alias: Option<&str>) -> SqlResult<Self> {
+        let names = Names { catalog: setting.catalog, path: &setting.path, database: &setting.shared.database };
+        let name = name_of(name, names.database)?;
+        let table = match names.get(&name)? {
+            Relation::Table(table) => Arc::clone(table),
+            other => return Err(crate::names::is_not(&name, other, "a table")),
+        };
+        Self::of(setting, table, alias)
+    }
+
+    /// A table, perhaps with an alias.
+    pub fn of(setting: &Setting<'_>, table: Arc<Table>, alias: Option<&str>) -> SqlResult<Self> {
+        let schema = match alias {
+            Some(_) => None,
+            None => setting.catalog.schema_by_id(table.schema).map(|schema| schema.name.clone()),
+        };
+        let name = alias.unwrap_or(&table.name).to_owned();
+        let columns = table.columns.iter().map(|column| (column.name.as_str(), &column.ty));
+        let scope = Scope::table(schema.as_deref(), Some(&name), columns);
+        let physical = Arc::new(Physical::new(*setting.catalog.home(), &table)?);
+        Ok(Self { table, physical, scope, name })
+    }
+}
+
+impl Target {
+    /// The values of the primary key in a row.
+    pub fn primary_key(&self, row: &[Value]) -> Vec<Value> {
+        let keys = self.table.indexes.first().into_iter().flat_map(|index| &index.keys);
+        let value = |id: u16| {
+            let position = self.table.columns.iter().position(|column| column.id == id);
+            position.and_then(|position| row.get(position).cloned()).unwrap_or(Value::Null)
+        };
+        let columns = keys.filter_map(|key| match key.part {
+            KeyPart::Column(id) => Some(value(id)),
+            KeyPart::Expression(..) => None,
+        });
+        columns.collect()
+    }
+}
+
+/// The table of a `FROM` that has nothing but one; `None` if there is more to it.
+pub(crate) fn only_table(from: &TableWithJoins) -> Option<(&ObjectName, Option<&str>)> {
+    match (&from.relation, from.joins.as_slice()) {
+        (
+            TableFactor::Table {
+                name,
+                alias,
+                args: None,
+                with_hints,
+                version: None,
+                with_ordinality: false,
+                partitions,
+                json_path: None,
+                sample: None,
+                ..
+            },
+            [],
+        ) if with_hints.is_empty() && partitions.is_empty() => match alias {
+            Some(alias) if !alias.columns.is_empty() => None,
+            alias => Some((name, alias.as_ref().map(|alias| alias.name.value.as_str()))),
+        },
+        _ => None,
+    }
+}
+
+/// How rows are found: by which index, and which keys of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    /// The index, by position.
+    pub index: usize,
+    /// What the first keys are equal to: each one expression, or several alternatives.
+    equal: Vec<Alternatives>,
+    lower: Option<(Expr, bool)>,
+    upper: Option<(Expr, bool)>,
+}
+
+/// What a key is equal to.
+#[derive(Clone, Debug)]
+enum Alternatives {
+    One(Expr, SqlType),
+    /// One of the elements of an array.
+    Any(Expr, SqlType),
+}
+
+/// A condition on one key: the operator, and what the key is compared with.
+struct Condition<'e> {
+    operator: &'static str,
+    column: usize,
+    value: &'e Expr,
+    any: bool,
+}
+
+impl Access {
+    /// All rows.
+    pub const fn all() -> Self {
+        Self { index: 0, equal: Vec::new(), lower: None, upper: None }
+    }
+
+    /// The best way to the rows for which a condition may be true.
+    pub fn choose(physical: &Physical, filter: Option<&Expr>) -> Self {
+        let Some(filter) = filter else { return Self::all() };
+        let conditions: Vec<Condition<'_>> = filter.conjuncts().into_iter().filter_map(condition).collect();
+        if conditions.is_empty() {
+            return Self::all();
+        }
+        let table = physical.table();
+        let mut best = Self::all();
+        let mut score = 0;
+        for (position, index) in table.indexes.iter().enumerate() {
+            if index.keys.is_empty() || index.predicate.is_some() || !physical.is_readable(position) {
+                continue;
+            }
+            let found = Self::by(table, position, &conditions);
+            let whole = found.equal.len() == index.keys.len() && index.unique;
+            let range = usize::from(found.lower.is_some()) + usize::from(found.upper.is_some());
+            // The primary index is the better one of equals: it holds the rows.
+            let quality = 8 * found.equal.len() + 2 * range + if whole { 1_000 } else { 0 };
+            if quality > score {
+                (best, score) = (found, quality);
+            }
+        }
+        best
+    }
+
+    fn by(table: &Table, index: usize, conditions: &[Condition<'_>]) -> Self {
+        let mut access = Self { index, ..Self::all() };
+        for key in &table.indexes[index].keys {
+            let KeyPart::Column(id) = key.part else { break };
+            let Some(column) = table.columns.iter().position(|column| column.id == id) else { break };
+            let ty = &table.columns[column].ty;
+            let on = |operators: &[&str]| {
+                conditions
+                    .iter()
+                    .find(|condition| condition.column == column && operators.contains(&condition.operator))
+            };
+            if let Some(condition) = on(&["="]) {
+                let value = condition.value.clone();
+                access.equal.push(match condition.any {
+                    true => Alternatives::Any(value, ty.clone()),
+                    false => Alternatives::One(value, ty.clone()),
+                });
+                continue;
+            }
+            let exact = |condition: &&Condition<'_>| condition.value.ty() == ty;
+            access.lower = on(&[">", ">="]).filter(exact).map(|c| (c.value.clone(), c.operator == ">="));
+            access.upper = on(&["<", "<="]).filter(exact).map(|c| (c.value.clone(), c.operator == "<="));
+            break;
+        }
+        access
+    }
+
+    /// Whether at most one row can be found.
+    pub fn is_point(&self, physical: &Physical) -> bool {
+        let index = &physical.table().indexes[self.index];
+        index.unique
+            && !index.keys.is_empty()
+            && self.equal.len() == index.keys.len()
+            && self.equal.iter().all(|equal| matches!(equal, Alternatives::One(..)))
+    }
+
+    /// How many of the index's keys have one value each.
+    pub fn prefix(&self) -> usize {
+        self.equal.iter().take_while(|equal| matches!(equal, Alternatives::One(..))).count()
+    }
+
+    /// Whether it is all rows of the table.
+    pub fn is_everything(&self) -> bool {
+        self.equal.is_empty() && self.lower.is_none() && self.upper.is_none()
+    }
+
+    /// The keys to read.
+    pub fn bounds(&self, params: &[Value], evaluator: &Evaluator<'_>) -> SqlResult<Vec<Bounds>> {
+        let context = evaluator.context();
+        let mut prefixes: Vec<Vec<Value>> = vec![Vec::new()];
+        for equal in &self.equal {
+            let values: Vec<Value> = match equal {
+                Alternatives::One(expr, ty) => as_key(expr.eval(&[], params, &context)?, ty).into_iter().collect(),
+                Alternatives::Any(expr, ty) => match expr.eval(&[], params, &context)? {
+                    Value::Array(elements) => {
+                        let mut values: Vec<Value> =
+                            elements.iter().filter_map(|element| as_key(element.clone(), ty)).collect();
+                        values.sort_by(annulus_relation::value::compare);
+                        values.dedup_by(|a, b| annulus_relation::value::compare(a, b).is_eq());
+                        values
+                    }
+                    _ => Vec::new(),
+                },
+            };
+            prefixes = prefixes
+                .iter()
+                .flat_map(|prefix| values.iter().map(|value| prefix.iter().chain([value]).cloned().collect()))
+                .collect();
+        }
+        let bound = |end: &Option<(Expr, bool)>| -> SqlResult<Bound<Value>> {
+            let Some((expr, inclusive)) = end else { return Ok(Bound::Unbounded) };
+            let value = expr.eval(&[], params, &context)?;
+            Ok(if *inclusive { Bound::Included(value) } else { Bound::Excluded(value) })
+        };
+        let (lower, upper) = (bound(&self.lower)?, bound(&self.upper)?);
+        Ok(prefixes.into_iter().map(|equal| Bounds { equal, lower: lower.clone(), upper: upper.clone() }).collect())
+    }
+
+    /// A scan of these keys.
+    pub fn cursor(
+        &self,
+        physical: &Arc<Physical>,
+        params: &[Value],
+        evaluator: &Evaluator<'_>,
+        columns: Option<Vec<usize>>,
+        ordered: bool,
+    ) -> SqlResult<Cursor> {
+        Cursor::new(physical, self.index, &self.bounds(params, evaluator)?, columns, ordered)
+    }
+}
+
+/// A value as a key of a type: `None` if no key equals it.
+fn as_key(value: Value, ty: &SqlType) -> Option<Value> {
+    let wide = match value {
+        Value::Null => return None,
+        Value::Int2(number) => i64::from(number),
+        Value::Int4(number) => i64::from(number),
+        Value::Int8(number) => number,
+        other => return Some(other),
+    };
+    match ty {
+        SqlType::Int2 => i16::try_from(wide).ok().map(Value::Int2),
+        SqlType::Int4 => i32::try_from(wide).ok().map(Value::Int4),
+        SqlType::Int8 => Some(Value::Int8(wide)),
+        _ => None,
+    }
+}
+
+const fn is_integer(ty: &SqlType) -> bool {
+    matches!(ty, SqlType::Int2 | SqlType::Int4 | SqlType::Int8)
+}
+
+/// A condition that compares a column with what does not depend on the row.
+fn condition(part: &Expr) -> Option<Condition<'_>> {
+    if let Expr::Quantified { operator, all: false, left, array } = part {
+        let fixed = operator.name == "=" && array.columns().is_empty() && !is_volatile(array);
+        let column = key_column(left, array.ty().element()?)?;
+        return fixed.then_some(Condition { operator: "=", column, value: array, any: true });
+    }
+    let (operator, left, right) = part.as_comparison()?;
+    let turned = match operator {
+        "<" => ">",
+        "<=" => ">=",
+        ">" => "<",
+        ">=" => "<=",
+        same => same,
+    };
+    let fixed = |value: &Expr| value.columns().is_empty() && !is_volatile(value);
+    match (key_column(left, right.ty()), key_column(right, left.ty())) {
+        (Some(column), _) if fixed(right) => Some(Condition { operator, column, value: right, any: false }),
+        (_, Some(column)) if fixed(left) => Some(Condition { operator: turned, column, value: left, any: false }),
+        _ => None,
+    }
+}
+
+fn is_volatile(value: &Expr) -> bool {
+    value.volatility() == crate::bind::Volatility::Volatile
+}
+
+/// The column that an operand is, if keys of it can be found by values of the other operand's type. An integer
+/// column that is widened for the comparison is still the column.
+fn key_column(operand: &Expr, other: &SqlType) -> Option<usize> {
+    match operand.bare() {
+        Expr::Column { index, ty } => {
+            let same = ty == other || ty.oid() == other.oid() || (is_text(ty) && is_text(other));
+            (same || (is_integer(ty) && is_integer(other))).then_some(*index)
+        }
+        Expr::Cast { arg, ty, .. } if is_integer(ty) && is_integer(other) => match arg.bare() {
+            Expr::Column { index, ty } if is_integer(ty) => Some(*index),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+const fn is_text(ty: &SqlType) -> bool {
+    matches!(ty, SqlType::Text | SqlType::Varchar(_))
+}

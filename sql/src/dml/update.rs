@@ -1,0 +1,221 @@
+//! `UPDATE` of one table.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use annulus_relation::catalog::{Default, Identity};
+use annulus_relation::error::SqlState;
+use annulus_relation::ops::Writer;
+use annulus_relation::{Outcome, Row, SqlError, SqlResult, Value};
+use annulus_txn::interface::Database;
+use datafusion::sql::sqlparser::ast::{self, AssignmentTarget};
+
+use super::insert::{Cell, Defaults, is_default};
+use super::projection::Projection;
+use super::stored::Evaluator;
+use super::target::{Access, Target, only_table};
+use super::{Source, around, changed, finish};
+use crate::bind::{Binder, ParamTypes, Scope, needs_query};
+use crate::names::position_of;
+use crate::parse::Parsed;
+use crate::session::Produced;
+use crate::session::rewrite::check_not_rewritten;
+use crate::statement::{Setting, Work};
+
+/// New values of columns.
+pub(crate) struct Assignments {
+    /// Columns by position.
+    cells: Vec<(usize, Cell)>,
+    defaults: Option<Defaults>,
+}
+
+impl Assignments {
+    /// Assignments to columns of a target, from expressions over a scope.
+    pub fn new(
+        list: &[ast::Assignment],
+        target: &Target,
+        scope: &Scope,
+        parsed: &Parsed,
+        setting: &Setting<'_>,
+        params: &mut ParamTypes,
+    ) -> SqlResult<Self> {
+        let mut binder = Binder::new(scope, params, &setting.env).text(&parsed.whole).clause("UPDATE");
+        let mut cells: Vec<(usize, Cell)> = Vec::new();
+        for (name, value) in pairs(list)? {
+            let position = column_of(name, target)?;
+            let column = &target.table.columns[position];
+            if cells.iter().any(|(other, _)| *other == position) {
+                let message = format!("multiple assignments to same column \"{}\"", column.name);
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+            }
+            let cell = match is_default(value) {
+                true => Cell::Default,
+                false => {
+                    check_assigned(column)?;
+                    Cell::Expr(binder.bind_assigned(value, &column.name, &column.ty)?)
+                }
+            };
+            cells.push((position, cell));
+        }
+        let any_default = cells.iter().any(|(_, cell)| matches!(cell, Cell::Default));
+        let defaults = any_default.then(|| Defaults::of(target, setting)).transpose()?;
+        Ok(Self { cells, defaults })
+    }
+
+    /// The new row of an old one; expressions see `row`.
+    pub fn apply(&self, old: &[Value], row: &[Value], params: &[Value], evaluator: &Evaluator<'_>) -> SqlResult<Row> {
+        let mut new = old.to_vec();
+        for (position, cell) in &self.cells {
+            new[*position] = match (cell, &self.defaults) {
+                (Cell::Expr(expr), _) => expr.eval(row, params, &evaluator.context())?,
+                (Cell::Default, Some(defaults)) => defaults.value(*position, evaluator)?,
+                (Cell::Default, None) => Value::Null,
+            };
+        }
+        Ok(new)
+    }
+}
+
+/// Columns and values, those of `(a, b) = (1, 2)` one by one.
+pub(crate) fn pairs(list: &[ast::Assignment]) -> SqlResult<Vec<(&ast::ObjectName, &ast::Expr)>> {
+    let mut found = Vec::new();
+    for assignment in list {
+        match (&assignment.target, &assignment.value) {
+            (AssignmentTarget::ColumnName(name), value) => found.push((name, value)),
+            (AssignmentTarget::Tuple(names), ast::Expr::Tuple(values)) if names.len() == values.len() => {
+                found.extend(names.iter().zip(values));
+            }
+            (AssignmentTarget::Tuple(_), ast::Expr::Tuple(_)) => {
+                let message = "number of columns does not match number of values";
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+            }
+            (AssignmentTarget::Tuple(names), value) if names.len() == 1 => {
+                found.extend(names.iter().map(|name| (name, value)))
+            }
+            (AssignmentTarget::Tuple(_), _) => return Err(SqlError::unsupported("several columns from one subquery")),
+        }
+    }
+    Ok(found)
+}
+
+pub(crate) fn column_of(name: &ast::ObjectName, target: &Target) -> SqlResult<usize> {
+    let Some(ident) = name.0.last().and_then(|part| part.as_ident()).filter(|_| name.0.len() == 1) else {
+        return Err(SqlError::unsupported("an assignment to a field of a column"));
+    };
+    target.table.columns.iter().position(|column| column.name == ident.value).ok_or_else(|| {
+        let message = format!("column \"{}\" of relation \"{}\" does not exist", ident.value, target.table.name);
+        SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(position_of(ident))
+    })
+}
+
+/// `428C9` for columns that make their own values.
+pub(crate) fn check_assigned(column: &annulus_relation::catalog::Column) -> SqlResult<()> {
+    let message = format!("column \"{}\" can only be updated to DEFAULT", column.name);
+    match &column.default {
+        Some(Default::Generated(_)) => Err(SqlError::new(SqlState::GENERATED_ALWAYS, message)
+            .detail(format!("Column \"{}\" is a generated column.", column.name))),
+        Some(Default::Identity(Identity::Always, _)) => Err(SqlError::new(SqlState::GENERATED_ALWAYS, message)
+            .detail(format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", column.name))),
+        _ => Ok(()),
+    }
+}
+
+/// An `UPDATE` of one table.
+pub(crate) struct Update {
+    source: Source,
+    assignments: Assignments,
+    pub returning: Option<Projection>,
+}
+
+impl Update {
+    /// The plan; `None` if it needs a query.
+    pub fn new(
+        update: &ast::Update,
+        parsed: &Parsed,
+        setting: &Setting<'_>,
+        params: &mut ParamTypes,
+    ) -> SqlResult<Option<Self>> {
+        let values = pairs(&update.assignments)?;
+        let simple = update.from.is_none()
+            && update.selection.as_ref().is_none_or(|filter| needs_query(filter).is_none())
+            && values.iter().all(|(_, value)| needs_query(value).is_none());
+        let Some((name, alias)) = only_table(&update.table).filter(|_| simple) else { return Ok(None) };
+        let target = Target::new(setting, name, alias)?;
+        let assignments = Assignments::new(&update.assignments, &target, &target.scope, parsed, setting, params)?;
+        let source = Source::new(target, update.selection.as_ref(), parsed, setting, params)?;
+        let returning = returning(update.returning.as_deref(), &source.target, parsed, setting, params)?;
+        Ok(Some(Self { source, assignments, returning }))
+    }
+
+    /// Whether it finds its row by the whole primary key.
+    pub fn is_point(&self) -> bool {
+        self.source.access.is_point(&self.source.target.physical)
+    }
+
+    /// The table's name.
+    pub fn table(&self) -> &str {
+        &self.source.target.table.name
+    }
+
+    /// How its rows are found.
+    pub fn source(&self) -> Vec<String> {
+        self.source.describe()
+    }
+
+    /// Runs it.
+    pub async fn run<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Produced> {
+        work.active.check_writable("UPDATE")?;
+        check_not_rewritten(&self.source.target.table)?;
+        let found = self.source.rows(work, params).await?;
+        let catalogs = Rc::clone(work.catalogs);
+        let (env, shared) = (Arc::clone(&work.active.env), Arc::clone(work.shared));
+        let evaluator = Evaluator { stored: &catalogs.expressions, env: &env, shared: &shared };
+        let catalog = Arc::clone(&work.active.catalog);
+        let mut writer = Writer::new(around(&catalog, &evaluator), work.checks());
+        let (mut stored, mut count) = (Vec::new(), 0_u64);
+        for tuple in found {
+            let new = self.assignments.apply(&tuple.values, &tuple.values, params, &evaluator)?;
+            if let Some(row) = writer.update(self.source.target.table.id, tuple, new)? {
+                count += 1;
+                if self.returning.is_some() {
+                    stored.push(row);
+                }
+            }
+        }
+        finish(work, writer).await?;
+        let context = evaluator.context();
+        let returned = self.returning.as_ref().map(|returning| {
+            stored.iter().map(|row| returning.apply(row, params, &context)).collect::<SqlResult<Vec<Row>>>()
+        });
+        Ok(changed("UPDATE", count, returned.transpose()?))
+    }
+}
+
+impl Source {
+    /// A table, and the rows of it for which a condition is true.
+    pub fn new(
+        target: Target,
+        filter: Option<&ast::Expr>,
+        parsed: &Parsed,
+        setting: &Setting<'_>,
+        params: &mut ParamTypes,
+    ) -> SqlResult<Self> {
+        let mut binder = Binder::new(&target.scope, params, &setting.env).text(&parsed.whole).clause("WHERE");
+        let filter = filter.map(|filter| binder.bind_condition(filter)).transpose()?;
+        let access = Access::choose(&target.physical, filter.as_ref());
+        Ok(Self { target, access, filter })
+    }
+}
+
+/// A `RETURNING` list.
+pub(crate) fn returning(
+    items: Option<&[ast::SelectItem]>,
+    target: &Target,
+    parsed: &Parsed,
+    setting: &Setting<'_>,
+    params: &mut ParamTypes,
+) -> SqlResult<Option<Projection>> {
+    let Some(items) = items else { return Ok(None) };
+    let mut binder = Binder::new(&target.scope, params, &setting.env).text(&parsed.whole).clause("RETURNING");
+    Projection::new(items, Some(target), &mut binder).map(Some)
+}

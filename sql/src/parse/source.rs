@@ -1,0 +1,180 @@
+//! A client's text, cut into tokens with PostgreSQL's positions.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use annulus_relation::error::SqlState;
+use annulus_relation::{SqlError, SqlResult};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
+
+use super::{MAX_CHAIN, MAX_TEXT};
+
+/// The longest identifier in bytes; what is longer is cut, as PostgreSQL does.
+pub const MAX_IDENTIFIER: usize = 63;
+
+/// A text and its tokens: no white space or comments, unquoted identifiers in lower case, and places of the form
+/// "line 1, column = the character's number in the whole text".
+pub(super) struct Source<'a> {
+    text: &'a str,
+    pub whole: Arc<str>,
+    /// Where characters begin; empty if all of them are ASCII.
+    starts: Vec<u32>,
+    pub tokens: Vec<TokenWithSpan>,
+}
+
+impl<'a> Source<'a> {
+    pub fn new(text: &'a str) -> SqlResult<Self> {
+        if text.len() > MAX_TEXT {
+            let state = SqlState::PROGRAM_LIMIT_EXCEEDED;
+            return Err(SqlError::new(state, format!("a statement is at most {MAX_TEXT} bytes long"))
+                .hint("Load data with COPY, or in several statements."));
+        }
+        if let Some(at) = text.find('\0') {
+            let position = text[..at].chars().count() as u32 + 1;
+            return Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                "a statement cannot contain the character with code zero",
+            )
+            .at(Some(position)));
+        }
+        let starts = if text.is_ascii() { Vec::new() } else { text.char_indices().map(|(at, _)| at as u32).collect() };
+        let lines = line_starts(text);
+        let mut tokens = Vec::new();
+        let dialect = PostgreSqlDialect {};
+        let place = |at: Location| {
+            let line = lines.get((at.line as usize).saturating_sub(1)).copied().unwrap_or(0);
+            Location::new(1, line + at.column)
+        };
+        Tokenizer::new(&dialect, text)
+            .tokenize_with_location_into_buf(&mut tokens)
+            .map_err(|error| lexical_error(text, &error.message, place(error.location).column))?;
+        tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
+        for token in &mut tokens {
+            token.span = Span::new(place(token.span.start), place(token.span.end));
+            fold(&mut token.token);
+        }
+        check_chains(&tokens)?;
+        Ok(Self { text, whole: text.into(), starts, tokens })
+    }
+
+    /// The bytes between two positions.
+    pub fn bytes(&self, from: u64, to: u64) -> Range<usize> {
+        let byte = |position: u64| {
+            let index = position.saturating_sub(1) as usize;
+            match self.starts.is_empty() {
+                true => index.min(self.text.len()),
+                false => self.starts.get(index).map_or(self.text.len(), |start| *start as usize),
+            }
+        };
+        byte(from)..byte(to).max(byte(from))
+    }
+
+    /// The text between two positions.
+    pub fn slice(&self, from: u64, to: u64) -> &'a str {
+        &self.text[self.bytes(from, to)]
+    }
+
+    /// PostgreSQL's error about a token that should not be there; `None`: the text ended too early.
+    pub fn error_at(&self, token: Option<&TokenWithSpan>) -> SqlError {
+        match token {
+            Some(token) if token.token != Token::EOF && token.span.start.line > 0 => {
+                let (start, end) = (token.span.start.column, token.span.end.column);
+                let message = format!("syntax error at or near \"{}\"", self.slice(start, end));
+                SqlError::new(SqlState::SYNTAX_ERROR, message).at(u32::try_from(start).ok())
+            }
+            _ => {
+                let end = if self.starts.is_empty() { self.text.len() } else { self.starts.len() };
+                SqlError::new(SqlState::SYNTAX_ERROR, "syntax error at end of input").at(u32::try_from(end + 1).ok())
+            }
+        }
+    }
+
+    /// The token that begins at a position.
+    pub fn token_at(&self, position: u64) -> Option<&TokenWithSpan> {
+        let index = self.tokens.partition_point(|token| token.span.start.column < position);
+        self.tokens.get(index)
+    }
+}
+
+/// How many characters stand before each line.
+fn line_starts(text: &str) -> Vec<u64> {
+    let mut lines = vec![0];
+    lines.extend(text.chars().zip(1_u64..).filter(|(character, _)| *character == '\n').map(|(_, count)| count));
+    lines
+}
+
+/// Unquoted identifiers are lower case, and none is longer than [`MAX_IDENTIFIER`].
+fn fold(token: &mut Token) {
+    let Token::Word(word) = token else { return };
+    if word.quote_style.is_none() && word.value.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        word.value.make_ascii_lowercase();
+    }
+    if word.value.len() > MAX_IDENTIFIER {
+        word.value.truncate(word.value.floor_char_boundary(MAX_IDENTIFIER));
+    }
+}
+
+/// Long chains of operators make deep trees, which everything behind walks recursively.
+fn check_chains(tokens: &[TokenWithSpan]) -> SqlResult<()> {
+    let mut outer = Vec::new();
+    let mut chain = 0_usize;
+    for token in tokens {
+        match &token.token {
+            Token::LParen | Token::LBracket => outer.push(std::mem::take(&mut chain)),
+            Token::RParen | Token::RBracket => chain = outer.pop().unwrap_or(0),
+            Token::Comma | Token::SemiColon => chain = 0,
+            Token::Word(word) if word.quote_style.is_none() => chain += usize::from(joins(word.keyword)),
+            Token::Word(_) | Token::Number(..) | Token::SingleQuotedString(_) | Token::Placeholder(_) => {}
+            Token::Period => {}
+            _ => chain += 1,
+        }
+        if chain > MAX_CHAIN {
+            return Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
+                .detail(format!("An expression joins more than {MAX_CHAIN} parts."))
+                .hint("Use IN (...) or = ANY (array) instead of a chain of conditions.")
+                .at(u32::try_from(token.span.start.column).ok()));
+        }
+    }
+    Ok(())
+}
+
+const fn joins(keyword: Keyword) -> bool {
+    matches!(
+        keyword,
+        Keyword::AND
+            | Keyword::OR
+            | Keyword::NOT
+            | Keyword::UNION
+            | Keyword::EXCEPT
+            | Keyword::INTERSECT
+            | Keyword::JOIN
+            | Keyword::COLLATE
+            | Keyword::AT
+            | Keyword::LIKE
+            | Keyword::IS
+            | Keyword::CASE
+    )
+}
+
+/// PostgreSQL's words for what is no token.
+fn lexical_error(text: &str, message: &str, column: u64) -> SqlError {
+    let position = u32::try_from(column).ok();
+    let near = |what: &str| {
+        let start = text.char_indices().nth((column as usize).saturating_sub(1)).map_or(text.len(), |(at, _)| at);
+        format!("{what} at or near \"{}\"", &text[start..])
+    };
+    let words = if message.contains("Unterminated string") {
+        near("unterminated quoted string")
+    } else if message.contains("multi-line comment") {
+        near("unterminated /* comment")
+    } else if message.contains("close delimiter") {
+        near("unterminated quoted identifier")
+    } else if message.contains("dollar-quoted") {
+        near("unterminated dollar-quoted string")
+    } else {
+        near("syntax error")
+    };
+    SqlError::new(SqlState::SYNTAX_ERROR, words).at(position)
+}

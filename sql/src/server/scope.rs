@@ -1,0 +1,140 @@
+//! What queries are planned in: the catalog as the query engine sees it, and what system tables show besides.
+
+use std::sync::Arc;
+
+use annulus_relation::Value;
+use annulus_relation::catalog::{self, ObjectId};
+use annulus_relation::value::Env;
+
+use super::Activity;
+use super::shared::{Shared, lock};
+use crate::query::{Catalog, Live, Relation, Scope, Statistics, SystemSource};
+
+/// A catalog for queries.
+struct View(Arc<catalog::Catalog>);
+
+impl Catalog for View {
+    fn relation(&self, schema: &str, name: &str) -> Option<Relation> {
+        let schema = self.0.schema(schema)?.id;
+        match self.0.relation(schema, name)? {
+            catalog::Relation::Table(table) => Some(Relation::Table(Arc::clone(table))),
+            catalog::Relation::View(view) => Some(Relation::View(Arc::clone(view))),
+            catalog::Relation::Sequence(sequence) => Some(Relation::Sequence(Arc::clone(sequence))),
+            catalog::Relation::Index(..) => None,
+        }
+    }
+
+    fn schemas(&self) -> Vec<Arc<catalog::Schema>> {
+        self.0.schemas().cloned().collect()
+    }
+
+    fn relations(&self) -> Vec<Relation> {
+        let tables = self.0.tables().cloned().map(Relation::Table);
+        let views = self.0.views().cloned().map(Relation::View);
+        tables.chain(views).chain(self.0.sequences().cloned().map(Relation::Sequence)).collect()
+    }
+}
+
+/// What catalog functions need to know of the session: who owns everything.
+struct Plain {
+    database: String,
+    user: String,
+}
+
+impl SystemSource for Plain {
+    fn rows(&self, of: Live) -> Vec<Vec<(&'static str, Value)>> {
+        match of {
+            Live::Databases => vec![vec![("oid", Value::Oid(5)), ("datname", Value::text(self.database.as_str()))]],
+            Live::Roles => role_rows(&self.user),
+            _ => Vec::new(),
+        }
+    }
+
+    fn sequence(&self, _: ObjectId) -> Option<(i64, bool)> {
+        None
+    }
+}
+
+/// The user that a session is of owns everything.
+fn role_rows(user: &str) -> Vec<Vec<(&'static str, Value)>> {
+    let yes = ["rolsuper", "rolinherit", "rolcreaterole", "rolcreatedb", "rolcanlogin", "rolbypassrls"];
+    let mut owner = vec![("oid", Value::Oid(crate::system::OWNER)), ("rolname", Value::text(user))];
+    owner.extend(yes.map(|name| (name, Value::Bool(true))));
+    owner.push(("rolconnlimit", Value::Int4(-1)));
+    vec![owner]
+}
+
+impl SystemSource for Shared {
+    fn rows(&self, of: Live) -> Vec<Vec<(&'static str, Value)>> {
+        match of {
+            Live::Settings => self.settings_rows(),
+            Live::Databases => self.database_rows(),
+            Live::Roles => role_rows(&self.settings().user()),
+            Live::Statements => self.statements.rows(),
+            Live::Activity => lock(&self.activity).iter().map(Activity::row).collect(),
+            Live::Locks => Vec::new(),
+        }
+    }
+
+    fn sequence(&self, id: ObjectId) -> Option<(i64, bool)> {
+        self.given_value(id).map(|value| (value, true))
+    }
+}
+
+impl Shared {
+    fn database_rows(&self) -> Vec<Vec<(&'static str, Value)>> {
+        let row = |info: &catalog::DatabaseInfo| {
+            vec![("oid", Value::Oid(info.number)), ("datname", Value::text(info.name.as_str()))]
+        };
+        lock(&self.databases).iter().map(row).collect()
+    }
+
+    fn settings_rows(&self) -> Vec<Vec<(&'static str, Value)>> {
+        let text = |text: &str| Value::text(text);
+        let all = self.settings().all();
+        let row = |(name, value, about): (String, String, &'static str)| {
+            vec![
+                ("name", text(&name)),
+                ("setting", text(&value)),
+                ("category", text("Settings")),
+                ("short_desc", text(about)),
+                ("context", text("user")),
+                ("vartype", text("string")),
+                ("source", text("session")),
+            ]
+        };
+        all.into_iter().map(row).collect()
+    }
+
+    /// The scope of this session itself, for functions that ask the catalog.
+    pub fn own_scope(&self) -> Scope {
+        let statistics: Arc<dyn Statistics> = Arc::clone(&self.statistics) as _;
+        // One lock after the other.
+        let user = self.settings().user();
+        let search_path = self.path().to_vec();
+        let env = Arc::new(self.env(self.statement_start()));
+        Scope {
+            catalog: Arc::new(View(self.catalog())),
+            search_path,
+            system: Arc::new(Plain { database: self.database.clone(), user }),
+            functions: Arc::new(crate::bind::NoSession),
+            statistics,
+            env,
+            database: self.database.clone(),
+        }
+    }
+
+    /// What queries are planned in, by a session that sees this catalog.
+    pub fn scope(self: &Arc<Self>, catalog: &Arc<catalog::Catalog>, env: &Arc<Env>) -> Scope {
+        let statistics: Arc<dyn Statistics> = Arc::clone(&self.statistics) as _;
+        Scope {
+            catalog: Arc::new(View(Arc::clone(catalog))),
+            search_path: self.path().to_vec(),
+            system: Arc::clone(self) as _,
+            functions: Arc::clone(self) as _,
+            statistics,
+            env: Arc::clone(env),
+            database: self.database.clone(),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Values of sequences that this node may give out.
+//!
+//! A node takes a range of values at a time, in a small transaction of its own, and gives them out without asking
+//! anybody. Values are never given out twice; those of a range that is lost (a restart, `DISCARD SEQUENCES`, a
+//! transaction rolled back) are never given out: gaps. The order of values says nothing about the order of
+//! transactions on different nodes.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use annulus_relation::catalog::{Home, ObjectId};
+
+use super::shared::{lock, now};
+
+/// A sequence of the cluster: its database's namespace and its number.
+type Id = (u32, ObjectId);
+
+/// Values that can be given out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Range {
+    /// The next value.
+    pub next: i64,
+    /// How far apart values are.
+    pub increment: i64,
+    /// How many values are left.
+    pub left: u64,
+}
+
+/// The ranges of a node.
+#[derive(Debug, Default)]
+pub(crate) struct Sequences {
+    ranges: Mutex<HashMap<Id, Range>>,
+    /// The last snowflake's time and count.
+    snowflake: AtomicI64,
+}
+
+const fn id(home: &Home, sequence: ObjectId) -> Id {
+    (home.namespace.id().0, sequence)
+}
+
+impl Sequences {
+    /// The next value, if there is one left.
+    pub fn take(&self, home: &Home, sequence: ObjectId) -> Option<i64> {
+        let mut ranges = lock(&self.ranges);
+        let range = ranges.get_mut(&id(home, sequence))?;
+        range.left = range.left.checked_sub(1)?;
+        let value = range.next;
+        // The last value of a range may be the last of the type.
+        range.next = value.saturating_add(range.increment);
+        Some(value)
+    }
+
+    /// Whether so many values are left.
+    pub fn has(&self, home: &Home, sequence: ObjectId, count: u64) -> bool {
+        lock(&self.ranges).get(&id(home, sequence)).is_some_and(|range| range.left >= count)
+    }
+
+    /// Values to give out from now on, in place of those that were left.
+    pub fn give(&self, home: &Home, sequence: ObjectId, range: Range) {
+        lock(&self.ranges).insert(id(home, sequence), range);
+    }
+
+    /// Forgets the values of a sequence that was changed.
+    pub fn forget(&self, home: &Home, sequence: ObjectId) {
+        lock(&self.ranges).remove(&id(home, sequence));
+    }
+
+    /// Forgets all values of a database.
+    pub fn forget_all(&self, home: &Home) {
+        lock(&self.ranges).retain(|(namespace, _), _| *namespace != home.namespace.id().0);
+    }
+
+    /// The next id that no node ever gave out: milliseconds, 10 bits of the node's number, 12 bits that count. More
+    /// than 4096 in a millisecond are dated ahead.
+    pub fn snowflake(&self, node: u32) -> i64 {
+        let least = (now() / 1_000) << 12;
+        let next = |before: i64| (before + 1).max(least);
+        let before = self.snowflake.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |before| Some(next(before)));
+        let counted = next(before.unwrap_or(least));
+        (counted >> 12) << 22 | i64::from(node & 0x3ff) << 12 | (counted & 0xfff)
+    }
+}

@@ -1,0 +1,152 @@
+//! A transaction under way, as a session sees it.
+
+use std::sync::Arc;
+
+use annulus_base::Timestamp;
+use annulus_relation::catalog::{Catalog, ObjectId};
+use annulus_relation::error::SqlState;
+use annulus_relation::ops::Claims;
+use annulus_relation::transaction::{Mode, Savepoint, Transaction};
+use annulus_relation::value::Env;
+use annulus_relation::{SqlError, SqlResult};
+use annulus_txn::interface::Database;
+
+use super::settings::Saved;
+use crate::ddl::Job;
+use crate::parse::Modes;
+
+/// A transaction, and what belongs to it.
+pub(crate) struct Active<D: Database> {
+    pub transaction: Transaction<D>,
+    /// The catalog as it sees it.
+    pub catalog: Arc<Catalog>,
+    /// Whether it has changed the catalog.
+    pub defines: bool,
+    /// Begun with `BEGIN`.
+    pub block: bool,
+    /// It can only be rolled back.
+    pub failed: bool,
+    pub read_only: bool,
+    /// Whether it has run a statement that reads or writes.
+    pub used: bool,
+    /// When it began: what `now()` says.
+    pub now: i64,
+    /// How values are read and printed in it.
+    pub env: Arc<Env>,
+    /// Unique keys that it demands nobody to have, without having read them.
+    pub claims: Claims,
+    /// How many rows without a primary key it has inserted, and when that was counted from.
+    pub rows: u32,
+    pub row_base: Timestamp,
+    /// What is to be done with rows once it has committed.
+    pub jobs: Vec<Job>,
+    /// The catalog when it began.
+    pub opened: Arc<Catalog>,
+    /// Rows were written around it, which it does not see.
+    pub bulk: bool,
+    /// The settings before it.
+    pub before: Saved,
+    savepoints: Vec<Point>,
+}
+
+/// A savepoint.
+struct Point {
+    name: String,
+    writes: Savepoint,
+    catalog: Arc<Catalog>,
+    defines: bool,
+    settings: Saved,
+}
+
+/// What a new transaction is like.
+pub(crate) struct Opening {
+    pub mode: Mode,
+    pub block: bool,
+    pub read_only: bool,
+    pub now: i64,
+    pub env: Arc<Env>,
+    pub before: Saved,
+}
+
+impl<D: Database> Active<D> {
+    pub fn new(db: &D, start: Timestamp, catalog: Arc<Catalog>, opening: Opening) -> Self {
+        let Opening { mode, block, read_only, now, env, before } = opening;
+        let opened = Arc::clone(&catalog);
+        Self {
+            transaction: Transaction::new(db.clone(), mode, start),
+            catalog,
+            defines: false,
+            block,
+            failed: false,
+            read_only,
+            used: false,
+            now,
+            env,
+            claims: Claims::default(),
+            rows: 0,
+            row_base: start,
+            jobs: Vec::new(),
+            opened,
+            bulk: false,
+            before,
+            savepoints: Vec::new(),
+        }
+    }
+
+    /// `SET TRANSACTION`
+    pub fn set_modes(&mut self, modes: Modes) -> SqlResult<()> {
+        if modes.read_only == Some(false) && self.read_only && self.used {
+            let message = "transaction read-write mode must be set before any query";
+            return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
+        }
+        self.read_only = modes.read_only.unwrap_or(self.read_only);
+        Ok(())
+    }
+
+    /// Whether nobody but this transaction can see a table's data: it has created or truncated it, and cannot undo that
+    /// without undoing all.
+    pub fn is_own(&self, table: ObjectId) -> bool {
+        let generation = |catalog: &Catalog| catalog.table_by_id(table).map(|table| table.generation);
+        self.defines && self.savepoints.is_empty() && generation(&self.opened) != generation(&self.catalog)
+    }
+
+    /// `25006` if it only reads.
+    pub fn check_writable(&self, what: &str) -> SqlResult<()> {
+        if self.read_only || matches!(self.transaction.mode(), Mode::AsOf(_)) {
+            let message = format!("cannot execute {what} in a read-only transaction");
+            return Err(SqlError::new(SqlState::READ_ONLY_SQL_TRANSACTION, message));
+        }
+        Ok(())
+    }
+
+    pub fn save(&mut self, name: String, settings: Saved) {
+        let (catalog, defines) = (Arc::clone(&self.catalog), self.defines);
+        self.savepoints.push(Point { name, writes: self.transaction.savepoint(), catalog, defines, settings });
+    }
+
+    /// Forgets a savepoint and those after it.
+    pub fn release(&mut self, name: &str) -> SqlResult<()> {
+        let index = self.find(name)?;
+        self.savepoints.truncate(index);
+        Ok(())
+    }
+
+    /// Undoes what was done since a savepoint, which stays; returns the settings of then.
+    pub fn rollback_to(&mut self, name: &str) -> SqlResult<Saved> {
+        let index = self.find(name)?;
+        self.savepoints.truncate(index + 1);
+        let point = self.savepoints.last().ok_or_else(|| missing(name))?;
+        self.transaction.rollback_to(point.writes);
+        (self.catalog, self.defines) = (Arc::clone(&point.catalog), point.defines);
+        self.failed = false;
+        Ok(point.settings.clone())
+    }
+
+    fn find(&self, name: &str) -> SqlResult<usize> {
+        self.savepoints.iter().rposition(|point| point.name == name).ok_or_else(|| missing(name))
+    }
+}
+
+fn missing(name: &str) -> SqlError {
+    SqlError::new(SqlState::INVALID_SAVEPOINT_SPECIFICATION, format!("savepoint \"{name}\" does not exist"))
+}

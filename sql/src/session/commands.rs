@@ -1,0 +1,176 @@
+//! Statements about the session itself.
+
+use std::rc::Rc;
+
+use annulus_relation::error::SqlState;
+use annulus_relation::{SqlError, SqlResult, SqlType, Value};
+use annulus_txn::interface::Database;
+use datafusion::sql::sqlparser::ast::{DataType, Expr};
+
+use super::answer::Tag;
+use super::{Portal, Produced, Session};
+use crate::bind::{Binder, EvalContext, ParamTypes, Scope, sql_type};
+use crate::parse::{Discard, Isolation, Modes, Parsed, SetValue, Statement};
+
+impl<D: Database> Session<D> {
+    /// Runs a statement about transactions or the session; `None` if it is none of these.
+    pub(super) async fn command(&mut self, parsed: &Parsed) -> SqlResult<Option<Produced>> {
+        let tag = match &parsed.statement {
+            Statement::Begin(modes) => self.begin(*modes).await?,
+            Statement::Commit(chain) => self.commit_block(*chain).await?,
+            Statement::Rollback(chain) => self.rollback_block(*chain).await?,
+            Statement::Savepoint(name) => self.savepoint(name)?,
+            Statement::Release(name) => self.release(name)?,
+            Statement::RollbackTo(name) => self.rollback_to(name)?,
+            Statement::SetTransaction(modes) => self.set_transaction(*modes)?,
+            Statement::SetCharacteristics(modes) => self.set_characteristics(*modes)?,
+            Statement::Set { local, name, value } => self.set(*local, name, value)?,
+            Statement::Reset(name) => self.reset(name.as_deref())?,
+            Statement::Show(name) => return self.show(name.as_deref()).map(Some),
+            Statement::Discard(what) => self.discard(*what)?,
+            Statement::Prepare { name, types, body } => self.prepare_statement(name, types, body).await?,
+            Statement::Deallocate(name) => {
+                self.deallocate(name.as_deref())?;
+                Tag::word(if name.is_some() { "DEALLOCATE" } else { "DEALLOCATE ALL" })
+            }
+            Statement::Maintenance(tag) => Tag::word(tag),
+            Statement::Refused(what) => return Err(SqlError::unsupported(what)),
+            _ => return Ok(None),
+        };
+        Ok(Some(Produced::tag(tag)))
+    }
+
+    fn set_transaction(&mut self, modes: Modes) -> SqlResult<Tag> {
+        if !self.active.as_ref().is_some_and(|active| active.block) {
+            let message = "SET TRANSACTION can only be used in transaction blocks";
+            self.warn(SqlError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, message));
+        }
+        self.set_modes(modes)?;
+        Ok(Tag::word("SET"))
+    }
+
+    fn set_characteristics(&mut self, modes: Modes) -> SqlResult<Tag> {
+        self.explain_isolation(modes.isolation);
+        let mut settings = self.shared.settings();
+        if let Some(level) = modes.isolation {
+            settings.set("default_transaction_isolation", &[level.name().to_owned()], false)?;
+        }
+        if let Some(read_only) = modes.read_only {
+            let value = if read_only { "on" } else { "off" };
+            settings.set("default_transaction_read_only", &[value.to_owned()], false)?;
+        }
+        Ok(Tag::word("SET"))
+    }
+
+    fn set(&mut self, local: bool, name: &str, value: &SetValue) -> SqlResult<Tag> {
+        if local && !self.active.as_ref().is_some_and(|active| active.block) {
+            let message = "SET LOCAL can only be used in transaction blocks";
+            self.warn(SqlError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, message));
+        }
+        match value {
+            SetValue::Default => self.shared.settings().reset(name, local)?,
+            SetValue::Values(values) => {
+                self.shared.settings().set(name, values, local)?;
+                self.follow(name)?;
+            }
+        }
+        Ok(Tag::word("SET"))
+    }
+
+    /// What follows from a setting that has just been set.
+    fn follow(&mut self, name: &str) -> SqlResult<()> {
+        let value = self.shared.settings().get(name).unwrap_or_default();
+        match name {
+            "transaction_read_only" => self.set_modes(Modes { read_only: Some(value == "on"), ..Modes::default() }),
+            "transaction_isolation" | "default_transaction_isolation" => {
+                let levels = [Isolation::RepeatableRead, Isolation::ReadCommitted, Isolation::ReadUncommitted];
+                self.explain_isolation(levels.into_iter().find(|level| level.name() == value));
+                Ok(())
+            }
+            _ => {
+                let now = self.active.as_ref().map(|active| active.now);
+                let env = now.map(|now| self.shared.env(now));
+                if let (Some(active), Some(env)) = (&mut self.active, env) {
+                    active.env = env.into();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn reset(&mut self, name: Option<&str>) -> SqlResult<Tag> {
+        match name {
+            Some(name) => self.shared.settings().reset(name, false)?,
+            None => self.shared.settings().reset_all(),
+        }
+        Ok(Tag::word("RESET"))
+    }
+
+    fn show(&self, name: Option<&str>) -> SqlResult<Produced> {
+        let settings = self.shared.settings();
+        let rows = match name {
+            Some("transaction_read_only") => {
+                let read_only = self.active.as_ref().map_or(settings.read_only(), |active| active.read_only);
+                vec![vec![Value::text(if read_only { "on" } else { "off" })]]
+            }
+            // Whatever was asked for: this is what it is.
+            Some("transaction_isolation") => vec![vec![Value::text("serializable")]],
+            Some(name) => vec![vec![Value::text(settings.show(name)?)]],
+            None => {
+                let all = settings.all().into_iter();
+                all.map(|(name, value, about)| vec![Value::text(name), Value::text(value), Value::text(about)])
+                    .collect()
+            }
+        };
+        Ok(Produced::rows(rows, Tag::word("SHOW")))
+    }
+
+    fn discard(&mut self, what: Discard) -> SqlResult<Tag> {
+        if what == Discard::All && self.active.as_ref().is_some_and(|active| active.block) {
+            let message = "DISCARD ALL cannot run inside a transaction block";
+            return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
+        }
+        if matches!(what, Discard::All | Discard::Sequences) {
+            self.shared.forget_values();
+        }
+        if what == Discard::All {
+            self.prepared.clear();
+            self.shared.settings().reset_all();
+        }
+        Ok(Tag::word(match what {
+            Discard::All => "DISCARD ALL",
+            Discard::Plans => "DISCARD PLANS",
+            Discard::Sequences => "DISCARD SEQUENCES",
+            Discard::Temporary => "DISCARD TEMP",
+        }))
+    }
+
+    async fn prepare_statement(&mut self, name: &str, types: &[DataType], body: &Parsed) -> SqlResult<Tag> {
+        let declared = types.iter().map(|ty| sql_type(ty).map(Some)).collect::<SqlResult<Vec<_>>>()?;
+        self.prepare(name, Rc::new(body.clone()), declared).await?;
+        Ok(Tag::word("PREPARE"))
+    }
+
+    /// The portal that an `EXECUTE` means.
+    pub(super) async fn executed(&mut self, name: &str, arguments: &[Expr], text: &str) -> SqlResult<Portal> {
+        let types = self.describe(name).await?.parameters.clone();
+        if types.len() != arguments.len() {
+            let message = format!("wrong number of parameters for prepared statement \"{name}\"");
+            let detail = format!("Expected {} parameters but got {}.", types.len(), arguments.len());
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).detail(detail));
+        }
+        let values = self.evaluate(arguments, &types, text)?;
+        self.bind(name, values).await
+    }
+
+    /// Values of expressions without columns.
+    fn evaluate(&self, expressions: &[Expr], types: &[SqlType], text: &str) -> SqlResult<Vec<Value>> {
+        let (scope, mut params, env) = (Scope::new(), ParamTypes::new(), self.env());
+        let mut binder = Binder::new(&scope, &mut params, &env).text(text).clause("EXECUTE parameters");
+        let context = EvalContext::new(&env, &*self.shared);
+        let pairs = expressions.iter().zip(types);
+        pairs
+            .map(|(expression, ty)| binder.bind_assigned(expression, "parameter", ty)?.eval(&[], &[], &context))
+            .collect()
+    }
+}

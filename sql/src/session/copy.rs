@@ -1,0 +1,67 @@
+//! `COPY` as portals run it.
+
+use annulus_relation::SqlResult;
+use annulus_txn::interface::Database;
+use bytes::Bytes;
+
+use super::answer::{Run, Step, Tag};
+use super::execute::ended;
+use super::portal::{Rows, State};
+use super::{Portal, Session};
+use crate::server::failure::to_sql;
+use crate::statement::Work;
+
+impl<D: Database> Session<D> {
+    /// Goes on with a `COPY`.
+    pub(super) async fn copy(&mut self, portal: &mut Portal, run: Run) -> SqlResult<Step> {
+        let width = portal.analyzed.copied();
+        let State::Open(produced) = &mut portal.state else { return Err(ended()) };
+        match &mut produced.rows {
+            Rows::CopyIn(_, told) if !*told => {
+                *told = true;
+                return Ok(Step::CopyIn(width));
+            }
+            Rows::CopyIn(copy, _) => {
+                let deadline = self.deadline();
+                let Self { server, catalogs, shared, active: Some(active), news, .. } = self else {
+                    return Err(ended());
+                };
+                let mut work = Work { server, catalogs, shared, active, deadline, news };
+                let count = copy.finish(&mut work).await.map_err(to_sql)?;
+                produced.tag = Tag::count("COPY", count);
+            }
+            Rows::CopyOut(out) => {
+                if !out.begun {
+                    out.begun = true;
+                    out.lines.extend(out.encoder.header());
+                    return Ok(Step::CopyOut(out.encoder.columns()));
+                }
+                if out.lines.is_empty() {
+                    let env = self.env();
+                    let rows = self.more(&mut out.rows).await?;
+                    out.count += rows.len() as u64;
+                    out.lines.extend(rows.iter().map(|row| out.encoder.line(row, &env)));
+                }
+                if let Some(line) = out.lines.pop_front() {
+                    return Ok(Step::CopyData(line));
+                }
+                produced.tag = Tag::count("COPY", out.count);
+            }
+            _ => return Err(ended()),
+        }
+        self.end(portal, run).await
+    }
+
+    /// Takes data in after [`Step::CopyIn`]; where it is cut has no meaning.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub async fn copy_in(&mut self, portal: &mut Portal, data: Bytes) -> SqlResult<()> {
+        let State::Open(produced) = &mut portal.state else { return Err(ended()) };
+        let Rows::CopyIn(copy, _) = &mut produced.rows else { return Err(ended()) };
+        let deadline = self.deadline();
+        let Self { server, catalogs, shared, active: Some(active), news, .. } = self else { return Err(ended()) };
+        let mut work = Work { server, catalogs, shared, active, deadline, news };
+        copy.feed(&data, &mut work).await.map_err(to_sql)
+    }
+}

@@ -1,0 +1,256 @@
+//! Running portals: in the transaction at hand, or in one of the statement's own, tried again if it loses a conflict.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use annulus_relation::error::SqlState;
+use annulus_relation::failure::{Failure, Outcome};
+use annulus_relation::transaction::Mode;
+use annulus_relation::{Row, SqlError, SqlResult};
+use annulus_txn::interface::{Database, TxnError};
+
+use super::answer::{Run, Step, Tag};
+use super::jobs::Jobs;
+use super::portal::{Produced, Rows, State};
+use super::{Active, Portal, Session};
+use crate::ddl::Job;
+use crate::dml::query::next;
+use crate::parse::Statement;
+use crate::server::deadline::Deadline;
+use crate::server::failure::{is_about_catalog, is_retryable, to_sql};
+use crate::statement::{Plan, Work, produce};
+
+/// How often a statement is tried before the catalog is read anew, whatever it failed for.
+const PATIENT: u32 = 4;
+
+/// How many rows are read at a time for a client that takes them bit by bit.
+const STRETCH: u32 = 4_000;
+
+pub(super) fn ended() -> SqlError {
+    SqlError::new(SqlState::INTERNAL_ERROR, "the portal has ended")
+}
+
+impl<D: Database> Session<D> {
+    /// Runs a portal, or goes on with it. Not called again after [`Step::End`].
+    ///
+    /// # Errors
+    /// Why it failed.
+    pub async fn run(&mut self, portal: &mut Portal, run: Run) -> SqlResult<Step> {
+        if let State::Fresh = portal.state {
+            self.shared.begin_statement();
+            portal.began = Some(Instant::now());
+            let produced = self.begin_portal(portal, run.last).await?;
+            portal.state = State::Open(produced);
+        }
+        self.advance(portal, run).await
+    }
+
+    /// The next rows of a portal that has begun, or its end.
+    async fn advance(&mut self, portal: &mut Portal, run: Run) -> SqlResult<Step> {
+        let State::Open(produced) = &mut portal.state else {
+            return Err(ended());
+        };
+        if let Rows::CopyIn(..) | Rows::CopyOut(..) = produced.rows {
+            return self.copy(portal, run).await;
+        }
+        let rows = match &mut produced.rows {
+            Rows::Ready(rows) => rows.by_ref().take(run.most).collect::<Vec<_>>(),
+            Rows::Scan(ready, _) | Rows::Query(ready, _) if ready.len() > 0 => ready.by_ref().take(run.most).collect(),
+            more => {
+                let mut ready = self.more(more).await?.into_iter();
+                let rows = ready.by_ref().take(run.most).collect();
+                if let Rows::Scan(rest, _) | Rows::Query(rest, _) = more {
+                    *rest = ready;
+                }
+                rows
+            }
+        };
+        if !rows.is_empty() {
+            portal.given += rows.len() as u64;
+            return Ok(Step::Rows(rows));
+        }
+        self.end(portal, run).await
+    }
+
+    /// The end of a portal: of the implicit transaction too, if nothing else belongs to it.
+    pub(super) async fn end(&mut self, portal: &mut Portal, run: Run) -> SqlResult<Step> {
+        if run.last {
+            self.sync().await?;
+        }
+        let State::Open(produced) = std::mem::replace(&mut portal.state, State::Done) else {
+            return Err(ended());
+        };
+        self.note(portal, &produced.tag);
+        Ok(Step::End(produced.tag))
+    }
+
+    /// Keeps how long a statement took.
+    fn note(&self, portal: &Portal, tag: &Tag) {
+        let (Some(began), false) = (portal.began, matches!(portal.analyzed.plan, Plan::Command | Plan::Empty)) else {
+            return;
+        };
+        let took = began.elapsed();
+        let changed = match tag {
+            Tag::Text(text) => text.rsplit_once(' ').and_then(|(_, count)| count.parse().ok()).unwrap_or(0),
+            Tag::Rows(_) | Tag::Empty => 0,
+        };
+        let text = &portal.analyzed.parsed.text;
+        self.shared.statements.note(text, took, portal.given.max(changed));
+        if self.server.config.slow_statement.is_some_and(|slow| took >= slow) {
+            self.server.clients.slow(self.shared.id, text, took);
+        }
+    }
+
+    /// Reads on; no rows: there are no more.
+    pub(super) async fn more(&mut self, rows: &mut Rows) -> SqlResult<Vec<Row>> {
+        let deadline = self.deadline();
+        let Self { server, catalogs, shared, active: Some(active), news, .. } = self else {
+            return Err(ended());
+        };
+        let mut work = Work { server, catalogs, shared, active, deadline, news };
+        loop {
+            let found = match rows {
+                Rows::Scan(ready, _) | Rows::Query(ready, _) if ready.len() > 0 => Some(ready.collect()),
+                Rows::Ready(ready) => {
+                    Some(ready.by_ref().take(STRETCH as usize).collect::<Vec<_>>()).filter(|rows| !rows.is_empty())
+                }
+                Rows::CopyIn(..) | Rows::CopyOut(_) => None,
+                Rows::Scan(_, scan) => scan.next(&mut work, STRETCH).await.map_err(to_sql)?,
+                Rows::Query(_, running) => next(running, &mut work).await.map_err(to_sql)?,
+            };
+            match found {
+                Some(rows) if rows.is_empty() => {}
+                found => return Ok(found.unwrap_or_default()),
+            }
+        }
+    }
+
+    async fn begin_portal(&mut self, portal: &mut Portal, last: bool) -> SqlResult<Produced> {
+        self.check_failed(&portal.analyzed.parsed)?;
+        let parsed = Rc::clone(&portal.analyzed.parsed);
+        if let Plan::Empty = portal.analyzed.plan {
+            return Ok(Produced::tag(Tag::Empty));
+        }
+        if let Plan::Command = portal.analyzed.plan {
+            if let Statement::Execute { name, arguments } = &parsed.statement {
+                *portal = self.executed(name, arguments, &parsed.whole).await?;
+                return Box::pin(self.begin_portal(portal, last)).await;
+            }
+            if let Some(produced) = self.command(&parsed).await? {
+                return Ok(produced);
+            }
+        }
+        if self.active.is_none() && last {
+            return self.autocommit(portal).await;
+        }
+        if self.active.is_none() {
+            let (deadline, start) = (self.deadline(), self.server.db.begin());
+            let mode = self.mode_of(portal)?.unwrap_or(Mode::Block);
+            self.active = Some(self.open(mode, start, false, &deadline).await.map_err(to_sql)?);
+        }
+        self.within(portal).await
+    }
+
+    /// At which time a statement reads that says so.
+    fn mode_of(&self, portal: &Portal) -> SqlResult<Option<Mode>> {
+        let as_of = portal.analyzed.as_of(&self.shared, &self.env())?;
+        Ok(as_of.map(Mode::AsOf))
+    }
+
+    /// Runs a statement in the transaction at hand.
+    async fn within(&mut self, portal: &mut Portal) -> SqlResult<Produced> {
+        let deadline = self.deadline();
+        if let Some(active) = &mut self.active {
+            if portal.analyzed.parsed.as_of.is_some() && !matches!(active.transaction.mode(), Mode::AsOf(_)) {
+                return Err(SqlError::unsupported("AS OF SYSTEM TIME in a transaction block"));
+            }
+            active.used = true;
+            let catalog = Arc::clone(&active.catalog);
+            self.renew(portal, &catalog)?;
+        }
+        let Self { server, catalogs, shared, active: Some(active), news, .. } = self else {
+            return Err(SqlError::new(SqlState::INTERNAL_ERROR, "there is no transaction"));
+        };
+        let mut work = Work { server, catalogs, shared, active, deadline, news };
+        produce(&mut work, portal).await.map_err(|failure| {
+            if let Failure::Txn(error) = &failure
+                && is_about_catalog(error)
+            {
+                catalogs.outdate();
+            }
+            to_sql(failure)
+        })
+    }
+
+    /// Runs a statement that is a transaction of its own.
+    async fn autocommit(&mut self, portal: &mut Portal) -> SqlResult<Produced> {
+        let (deadline, start) = (self.deadline(), self.server.db.begin());
+        let mode = self.mode_of(portal)?.unwrap_or(Mode::Statement);
+        let mut tries = 0;
+        loop {
+            let mut active = self.open(mode, start, false, &deadline).await.map_err(to_sql)?;
+            let outcome = self.attempt(portal, &mut active, deadline).await;
+            let failure = match outcome {
+                Ok(produced) if produced.streams() => {
+                    self.active = Some(active);
+                    return Ok(produced);
+                }
+                Ok(produced) => {
+                    let jobs = std::mem::take(&mut active.jobs);
+                    match self.try_commit(active, &deadline).await {
+                        Ok(()) => {
+                            self.do_jobs(&jobs).await?;
+                            return Ok(produced);
+                        }
+                        Err(failure) => failure,
+                    }
+                }
+                Err(failure) => self.confirmed(failure, active, &deadline).await,
+            };
+            tries += 1;
+            if !is_retryable(&failure) || deadline.passed() || matches!(mode, Mode::AsOf(_)) {
+                return Err(to_sql(failure));
+            }
+            if tries % PATIENT == 0 || matches!(&failure, Failure::Txn(error) if is_about_catalog(error)) {
+                self.catalogs.outdate();
+            }
+            // Others get a turn: what was in the way may be one of this node's own.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn do_jobs(&self, jobs: &[Job]) -> SqlResult<()> {
+        let doing = Jobs { server: &self.server, catalogs: &self.catalogs, shared: &self.shared };
+        for job in jobs {
+            doing.run(job).await?;
+        }
+        Ok(())
+    }
+
+    async fn attempt(&mut self, portal: &mut Portal, active: &mut Active<D>, deadline: Deadline) -> Outcome<Produced> {
+        self.renew(portal, &active.catalog)?;
+        let Self { server, catalogs, shared, news, .. } = self;
+        let mut work = Work { server, catalogs, shared, active, deadline, news };
+        produce(&mut work, portal).await
+    }
+
+    /// An error of a statement is told only if what was read, and the catalog, have held at one instant; otherwise the
+    /// statement is to be tried again.
+    async fn confirmed(&mut self, failure: Failure, mut active: Active<D>, deadline: &Deadline) -> Failure {
+        let Failure::Sql(error) = failure else {
+            self.undo(active);
+            return failure;
+        };
+        active.catalog.expect_unchanged(&mut active.transaction);
+        let valid = active.transaction.validate(deadline.left()).await;
+        self.undo(active);
+        match valid {
+            Err(conflict @ TxnError::Conflict(_)) => {
+                self.catalogs.outdate();
+                conflict.into()
+            }
+            _ => error.into(),
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! What remains to be done with the rows of a table after its descriptor has changed: filling indexes, checking
+//! constraints. In steps, each a transaction of its own, while others write.
+//!
+//! How far a job is stands in the catalog: whoever finds one that nobody goes on with can take it over.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use annulus_relation::catalog::{Catalog, Edit, IndexState, Table};
+use annulus_relation::failure::{Failure, Outcome};
+use annulus_relation::ops::{Physical, Position, Surroundings, Validation, fill, validate};
+use annulus_relation::transaction::{Mode, Transaction};
+use annulus_relation::value::Env;
+use annulus_relation::{SqlError, SqlResult};
+use annulus_txn::interface::Database;
+
+use crate::ddl::Job;
+use crate::dml::Evaluator;
+use crate::server::Server;
+use crate::server::catalogs::Catalogs;
+use crate::server::deadline::Deadline;
+use crate::server::failure::{is_about_catalog, is_retryable, to_sql};
+use crate::server::shared::Shared;
+
+/// How many rows a step looks at.
+const STEP: u32 = 2_000;
+/// After how many steps it is written down how far a job is.
+const NOTED: u32 = 50;
+
+/// Does jobs outside of a statement's transaction.
+pub(crate) struct Jobs<'a, D: Database> {
+    pub server: &'a Rc<Server<D>>,
+    pub catalogs: &'a Rc<Catalogs>,
+    pub shared: &'a Arc<Shared>,
+}
+
+/// How a step went on.
+enum Progress {
+    More(Position, u64),
+    Done,
+}
+
+impl<D: Database> Jobs<'_, D> {
+    /// Does a job to its end. If the rows do not fit, what was declared is taken back.
+    pub async fn run(&self, job: &Job) -> SqlResult<()> {
+        let done = match job {
+            Job::Fill { table, index } => self.fill(*table, *index).await,
+            Job::Validate { table, columns } => self.validate(*table, columns).await,
+            Job::Rewrite { table, key } => self.rewrite(*table, key).await,
+            Job::Unmark { .. } => self.take_back(job).await,
+            Job::Empty { .. } => Ok(()),
+        };
+        match done {
+            Err(Failure::Sql(error)) => {
+                self.take_back(job).await.map_err(to_sql)?;
+                Err(error)
+            }
+            done => done.map_err(to_sql),
+        }
+    }
+
+    /// Fills an index from where it is.
+    async fn fill(&self, table: u32, index: u32) -> Outcome<()> {
+        let mut from: Option<(Position, u64)> = None;
+        let mut steps = 0_u32;
+        loop {
+            let deadline = Deadline::new(None);
+            let catalog = self.catalogs.current(&self.server.db, deadline.left()).await?;
+            // Somebody may have dropped it, or completed it.
+            let Some(descriptor) = catalog.table_by_id(table) else { return Ok(()) };
+            let Some(found) = descriptor.indexes.iter().position(|found| found.id == index) else { return Ok(()) };
+            let IndexState::Filling { done, rows } = &descriptor.indexes[found].state else { return Ok(()) };
+            let (position, count) = from.clone().unwrap_or_else(|| {
+                let first = done.first().map(|(slot, key)| Position { slot: *slot, key: key.clone() });
+                (first.unwrap_or_default(), *rows)
+            });
+            steps += 1;
+            let noted = steps % NOTED == 0;
+            match self.fill_step(&catalog, descriptor, found, &position, count, noted, &deadline).await {
+                Ok(Progress::Done) => {
+                    self.catalogs.outdate();
+                    return Ok(());
+                }
+                Ok(Progress::More(next, count)) => {
+                    if noted {
+                        self.catalogs.outdate();
+                    }
+                    from = Some((next, count));
+                }
+                Err(failure) if is_retryable(&failure) => self.lost(&failure).await,
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a step's whole state")]
+    async fn fill_step(
+        &self,
+        catalog: &Arc<Catalog>,
+        table: &Arc<Table>,
+        index: usize,
+        from: &Position,
+        count: u64,
+        noted: bool,
+        deadline: &Deadline,
+    ) -> Outcome<Progress> {
+        let env = Env::default();
+        let evaluator = Evaluator { stored: &self.catalogs.expressions, env: &env, shared: self.shared };
+        let around = Surroundings { catalog, expressions: &evaluator };
+        let physical = Physical::new(*catalog.home(), table)?;
+        let db = &self.server.db;
+        let mut transaction = Transaction::new(db.clone(), Mode::Statement, db.begin());
+        let left = deadline.left();
+        let (next, looked) = fill(&mut transaction, around, &physical, index, from, STEP, left).await?;
+        let count = count + looked;
+        if noted || next.is_none() {
+            let mut changed = Table::clone(table);
+            changed.indexes[index].state = match &next {
+                Some(next) => IndexState::Filling { done: vec![(next.slot, next.key.clone())], rows: count },
+                None => IndexState::Ready,
+            };
+            let mut edit = Edit::new(catalog);
+            edit.put_table(changed)?;
+            edit.finish(&mut transaction)?;
+        }
+        transaction.commit(deadline.left()).await?;
+        Ok(next.map_or(Progress::Done, |next| Progress::More(next, count)))
+    }
+
+    /// Checks the constraints of a table that are not validated yet, and `NOT NULL` of columns.
+    async fn validate(&self, table: u32, columns: &[u16]) -> Outcome<()> {
+        for column in columns {
+            let what = |table: &Table| {
+                table.columns.iter().position(|found| found.id == *column && found.not_null).map(Validation::NotNull)
+            };
+            self.pass(table, &what).await?;
+        }
+        let check = |table: &Table| table.checks.iter().position(|check| !check.validated).map(Validation::Check);
+        while self.pass(table, &check).await? {
+            self.edit(table, |table| {
+                table
+                    .checks
+                    .iter_mut()
+                    .find(|check| !check.validated)
+                    .into_iter()
+                    .for_each(|check| check.validated = true);
+            })
+            .await?;
+        }
+        let key = |table: &Table| table.foreign_keys.iter().position(|key| !key.validated).map(Validation::ForeignKey);
+        while self.pass(table, &key).await? {
+            self.edit(table, |table| {
+                table
+                    .foreign_keys
+                    .iter_mut()
+                    .find(|key| !key.validated)
+                    .into_iter()
+                    .for_each(|key| key.validated = true);
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// One pass over all rows; whether there was anything to check.
+    async fn pass(&self, table: u32, what: &dyn Fn(&Table) -> Option<Validation>) -> Outcome<bool> {
+        let mut from = Position::default();
+        loop {
+            let deadline = Deadline::new(None);
+            let catalog = self.catalogs.current(&self.server.db, deadline.left()).await?;
+            let Some(descriptor) = catalog.table_by_id(table) else { return Ok(false) };
+            let Some(validation) = what(descriptor) else { return Ok(false) };
+            let env = Env::default();
+            let evaluator = Evaluator { stored: &self.catalogs.expressions, env: &env, shared: self.shared };
+            let around = Surroundings { catalog: &catalog, expressions: &evaluator };
+            let physical = Physical::new(*catalog.home(), descriptor)?;
+            let db = &self.server.db;
+            let mut transaction = Transaction::new(db.clone(), Mode::Statement, db.begin());
+            let left = deadline.left();
+            let step = async {
+                let next = validate(&mut transaction, around, &physical, validation, &from, STEP, left).await?;
+                transaction.commit(deadline.left()).await?;
+                Ok::<_, Failure>(next)
+            };
+            match step.await {
+                Ok(Some(next)) => from = next,
+                Ok(None) => return Ok(true),
+                Err(failure) if is_retryable(&failure) => self.lost(&failure).await,
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Changes a table's descriptor, whatever happens meanwhile.
+    async fn edit(&self, table: u32, change: impl Fn(&mut Table)) -> Outcome<()> {
+        loop {
+            let deadline = Deadline::new(None);
+            let catalog = self.catalogs.reload(&self.server.db, deadline.left()).await?;
+            let Some(descriptor) = catalog.table_by_id(table) else { return Ok(()) };
+            let mut changed = Table::clone(descriptor);
+            change(&mut changed);
+            let db = &self.server.db;
+            let mut transaction = Transaction::new(db.clone(), Mode::Statement, db.begin());
+            let mut edit = Edit::new(&catalog);
+            edit.put_table(changed)?;
+            edit.finish(&mut transaction)?;
+            let committed = transaction.commit(deadline.left()).await;
+            self.catalogs.outdate();
+            match committed.map_err(Failure::from) {
+                Ok(_) => return Ok(()),
+                Err(failure) if is_retryable(&failure) => self.lost(&failure).await,
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    async fn lost(&self, failure: &Failure) {
+        if matches!(failure, Failure::Txn(error) if is_about_catalog(error)) {
+            self.catalogs.outdate();
+        }
+        tokio::task::yield_now().await;
+    }
+
+    /// The rows do not keep what was declared: it is as if it had not been.
+    async fn take_back(&self, job: &Job) -> Outcome<()> {
+        match job {
+            Job::Fill { table, index } => {
+                self.edit(*table, |table| table.indexes.retain(|found| found.id != *index)).await
+            }
+            Job::Validate { table, columns } => {
+                self.edit(*table, |table| {
+                    table.checks.retain(|check| check.validated);
+                    table.foreign_keys.retain(|key| key.validated);
+                    let declared = table.columns.iter_mut().filter(|column| columns.contains(&column.id));
+                    declared.for_each(|column| column.not_null = false);
+                })
+                .await
+            }
+            Job::Rewrite { table, .. } | Job::Unmark { table } => {
+                self.edit(*table, |table| {
+                    table.indexes.first_mut().into_iter().for_each(|primary| primary.state = IndexState::Ready);
+                })
+                .await
+            }
+            Job::Empty { .. } => Ok(()),
+        }
+    }
+}
+
+/// Does jobs within a transaction: for a block, which is to be undone as a whole.
+pub(crate) async fn within<D: Database>(work: &mut crate::statement::Work<'_, D>, job: &Job) -> Outcome<()> {
+    let (id, mut from) = (job.table(), Position::default());
+    let catalogs = Rc::clone(work.catalogs);
+    let (env, shared) = (Arc::clone(&work.active.env), Arc::clone(work.shared));
+    let evaluator = Evaluator { stored: &catalogs.expressions, env: &env, shared: &shared };
+    let catalog = Arc::clone(&work.active.catalog);
+    let Some(table) = catalog.table_by_id(id) else { return Ok(()) };
+    let physical = Physical::new(*catalog.home(), table)?;
+    let around = Surroundings { catalog: &catalog, expressions: &evaluator };
+    let mut changed = Table::clone(table);
+    for validation in validations(job, table) {
+        let mut from = Position::default();
+        loop {
+            let (transaction, left) = (&mut work.active.transaction, work.deadline.left());
+            match validate(transaction, around, &physical, validation, &from, STEP, left).await? {
+                Some(next) => from = next,
+                None => break,
+            }
+        }
+    }
+    changed.checks.iter_mut().for_each(|check| check.validated = true);
+    changed.foreign_keys.iter_mut().for_each(|key| key.validated = true);
+    if let Job::Fill { index, .. } = job {
+        let Some(position) = table.indexes.iter().position(|found| found.id == *index) else { return Ok(()) };
+        loop {
+            let (transaction, left) = (&mut work.active.transaction, work.deadline.left());
+            match fill(transaction, around, &physical, position, &from, STEP, left).await?.0 {
+                Some(next) => from = next,
+                None => break,
+            }
+        }
+        changed.indexes[position].state = IndexState::Ready;
+    }
+    if changed != **table {
+        let mut edit = Edit::new(&catalog);
+        edit.put_table(changed)?;
+        work.active.catalog = Arc::new(edit.finish(&mut work.active.transaction)?);
+        work.shared.use_catalog(&work.active.catalog);
+    }
+    Ok(())
+}
+
+/// What a job checks.
+fn validations(job: &Job, table: &Table) -> Vec<Validation> {
+    let Job::Validate { columns, .. } = job else { return Vec::new() };
+    let nulls = table.columns.iter().enumerate().filter(|(_, column)| columns.contains(&column.id));
+    let checks = table.checks.iter().enumerate().filter(|(_, check)| !check.validated);
+    let keys = table.foreign_keys.iter().enumerate().filter(|(_, key)| !key.validated);
+    let nulls = nulls.map(|(position, _)| Validation::NotNull(position));
+    let checks = checks.map(|(position, _)| Validation::Check(position));
+    nulls.chain(checks).chain(keys.map(|(position, _)| Validation::ForeignKey(position))).collect()
+}
+
+/// `0A000` if a table that must have no rows has some.
+pub(crate) async fn check_empty<D: Database>(work: &mut crate::statement::Work<'_, D>, job: &Job) -> Outcome<()> {
+    use annulus_relation::ops::{Bounds, Cursor};
+    let Job::Empty { table, what } = job else { return Ok(()) };
+    // As it was before: rows are where the old descriptor says.
+    let catalog = Arc::clone(&work.active.catalog);
+    let Some(descriptor) = catalog.table_by_id(*table) else { return Ok(()) };
+    let physical = Arc::new(Physical::new(*catalog.home(), descriptor)?);
+    let mut cursor = Cursor::new(&physical, 0, &[Bounds::all()], None, false)?;
+    loop {
+        let (transaction, left) = (&mut work.active.transaction, work.deadline.left());
+        match cursor.next(transaction, &catalog, 1, left).await? {
+            None => return Ok(()),
+            Some(rows) if rows.is_empty() => {}
+            Some(_) => {
+                return Err(SqlError::unsupported(format!("adding {what} to a table that has rows"))
+                    .hint("Create another table with it, and insert the rows into that.")
+                    .into());
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Sessions: what one client of the database has.
+//!
+//! Promises and invariants:
+//! - A method's future may be dropped at any `await`, which cancels the statement, unless the [`Shield`] is up. After
+//!   that, and after every error, the caller calls [`Session::fail`]. A session that is dropped rolls back and frees
+//!   its locks.
+//! - Statements outside of a transaction block are tried again when they lose a conflict, until their time ends, as
+//!   long as the client has been given nothing of them.
+//! - All isolation levels are strict serializability.
+
+mod active;
+pub mod answer;
+mod commands;
+mod copy;
+mod execute;
+mod functions;
+pub(crate) mod jobs;
+mod portal;
+mod prepared;
+pub(crate) mod rewrite;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod transaction;
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use annulus_relation::value::Env;
+use annulus_relation::{SqlError, SqlResult};
+use annulus_txn::interface::Database;
+
+pub(crate) use active::Active;
+use answer::{Column, News, Shield, Status, Timeouts};
+pub use portal::Portal;
+pub(crate) use portal::{CopyOut, Produced, Rows};
+use prepared::Prepared;
+pub use settings::{SERVER_VERSION, Settings};
+
+use crate::server::Server;
+use crate::server::catalogs::Catalogs;
+use crate::server::shared::{Shared, now};
+
+/// What a client says at first.
+#[derive(Clone, Debug)]
+pub struct Startup {
+    /// The session's number, unique in the node.
+    pub id: i32,
+    /// Who it is.
+    pub user: String,
+    /// The database.
+    pub database: String,
+    /// Settings by name, in order.
+    pub settings: Vec<(String, String)>,
+}
+
+/// A session: settings, prepared statements, a transaction.
+pub struct Session<D: Database> {
+    server: Rc<Server<D>>,
+    catalogs: Rc<Catalogs>,
+    shared: Arc<Shared>,
+    active: Option<Active<D>>,
+    prepared: HashMap<String, Rc<Prepared>>,
+    news: Vec<News>,
+    shield: Shield,
+}
+
+impl<D: Database> Session<D> {
+    pub(crate) fn new(server: Rc<Server<D>>, catalogs: Rc<Catalogs>, shared: Arc<Shared>) -> Self {
+        Self {
+            server,
+            catalogs,
+            shared,
+            active: None,
+            prepared: HashMap::new(),
+            news: Vec::new(),
+            shield: Rc::new(Cell::new(false)),
+        }
+    }
+
+    /// Notices, and settings whose value is reported, since the last call. The first call tells all such settings.
+    pub fn news(&mut self) -> Vec<News> {
+        let reported = self.shared.settings().take_reported();
+        let mut news = std::mem::take(&mut self.news);
+        news.extend(reported.into_iter().map(|(name, value)| News::Parameter(name, value)));
+        news
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match &self.active {
+            Some(active) if active.block && active.failed => Status::Failed,
+            Some(active) if active.block => Status::Block,
+            _ => Status::Idle,
+        }
+    }
+
+    /// What the text of values depends on.
+    #[must_use]
+    pub fn env(&self) -> Env {
+        self.shared.env(self.active.as_ref().map_or_else(now, |active| active.now))
+    }
+
+    /// How long things may take.
+    #[must_use]
+    pub fn timeouts(&self) -> Timeouts {
+        let settings = self.shared.settings();
+        Timeouts {
+            statement: settings.statement_timeout(),
+            idle: settings.idle_session_timeout(),
+            idle_in_transaction: settings.idle_in_transaction_timeout(),
+        }
+    }
+
+    /// What keeps the caller from cancelling; always the same one.
+    #[must_use]
+    pub fn shield(&self) -> Shield {
+        Rc::clone(&self.shield)
+    }
+
+    /// The columns of a portal; `None` if it returns no rows.
+    #[must_use]
+    pub fn columns(&self, portal: &Portal) -> Option<Rc<[Column]>> {
+        portal.columns()
+    }
+
+    fn notice(&mut self, notice: SqlError) {
+        self.news.push(News::Notice(notice));
+    }
+
+    fn warn(&mut self, warning: SqlError) {
+        self.news.push(News::Warning(warning));
+    }
+
+    /// The current state of settings, to return to.
+    fn saved(&self) -> settings::Saved {
+        self.shared.settings().save()
+    }
+
+    /// `42601` if a simple query is wrong; nothing of it is executed.
+    ///
+    /// # Errors
+    /// Its syntax.
+    pub fn split(&mut self, script: &str) -> SqlResult<Vec<Script>> {
+        if let Some(found) = self.shaped(script) {
+            return Ok(vec![Script::Shaped(found)]);
+        }
+        let parsed = crate::parse::parse(script)?;
+        let alone = parsed.len() == 1;
+        let shape = if alone { crate::parse::shape(script).map(|shape| shape.key().into()) } else { None };
+        Ok(parsed.into_iter().map(|parsed| Script::Parsed(Rc::new(parsed), shape.clone())).collect())
+    }
+}
+
+/// A statement of a simple query.
+pub enum Script {
+    /// One whose shape is known: analyzed already.
+    Shaped(Portal),
+    /// One that was parsed, and its shape if it has one.
+    Parsed(Rc<crate::parse::Parsed>, Option<Rc<str>>),
+}

@@ -1,0 +1,260 @@
+//! Prepared statements: the protocol's and `PREPARE`'s are the same.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use annulus_relation::error::SqlState;
+use annulus_relation::{SqlError, SqlResult, SqlType, Value};
+use annulus_txn::interface::Database;
+
+use super::answer::Description;
+use super::{Portal, Script, Session};
+use crate::parse::{Parsed, parse, shape};
+use crate::server::failure::to_sql;
+use crate::statement::{Analyzed, Setting, analyze, literal_values};
+
+/// A statement that can be run several times.
+pub(super) struct Prepared {
+    parsed: Rc<Parsed>,
+    declared: Vec<Option<SqlType>>,
+    analyzed: RefCell<Rc<Analyzed>>,
+    description: Rc<Description>,
+}
+
+fn describe(analyzed: &Analyzed) -> Rc<Description> {
+    Rc::new(Description { parameters: analyzed.parameters.clone(), columns: analyzed.columns.clone() })
+}
+
+impl<D: Database> Session<D> {
+    /// Analyzes a statement with the catalog that it would run with; what is wrong with it must also be wrong with the
+    /// newest catalog.
+    pub(super) async fn analyze(
+        &mut self,
+        parsed: &Rc<Parsed>,
+        declared: &[Option<SqlType>],
+    ) -> SqlResult<Rc<Analyzed>> {
+        let deadline = self.deadline();
+        let catalog = match &self.active {
+            Some(active) => Arc::clone(&active.catalog),
+            None => self.catalogs.current(&self.server.db, deadline.left()).await.map_err(to_sql)?,
+        };
+        let found = self.analyze_with(parsed, declared, &catalog);
+        if found.is_ok() || self.active.as_ref().is_some_and(|active| active.defines) {
+            return found;
+        }
+        let newest = self.catalogs.reload(&self.server.db, deadline.left()).await.map_err(to_sql)?;
+        if Arc::ptr_eq(&newest, &catalog) {
+            return found;
+        }
+        if let Some(active) = &mut self.active {
+            active.catalog = Arc::clone(&newest);
+        }
+        self.analyze_with(parsed, declared, &newest)
+    }
+
+    fn analyze_with(
+        &self,
+        parsed: &Rc<Parsed>,
+        declared: &[Option<SqlType>],
+        catalog: &Arc<annulus_relation::catalog::Catalog>,
+    ) -> SqlResult<Rc<Analyzed>> {
+        self.shared.use_catalog(catalog);
+        let path = self.shared.path();
+        let setting = Setting { shared: &self.shared, catalog, path, env: self.env(), engine: &self.server.engine };
+        analyze(parsed, declared, &setting).map(Rc::new)
+    }
+
+    /// Analyzes a statement of a simple query.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub async fn start(&mut self, statement: Script) -> SqlResult<Portal> {
+        let (parsed, key) = match statement {
+            Script::Shaped(portal) => return Ok(portal),
+            Script::Parsed(parsed, key) => (parsed, key),
+        };
+        self.check_failed(&parsed)?;
+        let analyzed = self.analyze(&parsed, &[]).await?;
+        if !analyzed.parameters.is_empty() {
+            return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"));
+        }
+        if let Some(key) = key.filter(|_| analyzed.plan.has_shape() && self.active.is_none()) {
+            self.remember_shape(&parsed, &key, &analyzed);
+        }
+        Ok(Portal::new(analyzed, Vec::new()))
+    }
+
+    /// Analyzes the shape of a statement that was analyzed well, so that the next one of it need not be parsed.
+    fn remember_shape(&self, parsed: &Parsed, key: &Rc<str>, analyzed: &Analyzed) {
+        let (Some(shape), Some(catalog)) = (shape(&parsed.text), &analyzed.catalog) else { return };
+        let declared: Vec<Option<SqlType>> = shape.literals.iter().map(|literal| Some(literal.ty())).collect();
+        let Ok(mut statements) = parse(shape.text()) else { return };
+        let Some(parsed) = statements.pop().filter(|_| statements.is_empty()) else { return };
+        // Where literals are not expressions (ORDER BY 1) the shape may be wrong or mean something else.
+        let Ok(found) = self.analyze_with(&Rc::new(parsed), &declared, catalog) else { return };
+        let same = found.plan.has_shape() && found.parameters.len() == shape.literals.len();
+        if same && found.columns == analyzed.columns {
+            self.catalogs.shapes.borrow_mut().insert(key, found);
+        }
+    }
+
+    /// The portal of a text whose shape was analyzed before.
+    pub(super) fn shaped(&self, text: &str) -> Option<Portal> {
+        if self.active.as_ref().is_some_and(|active| active.failed || active.defines) {
+            return None;
+        }
+        let shapes = self.catalogs.shapes.borrow();
+        if shapes.is_empty() || self.catalogs.cached().is_none() {
+            return None;
+        }
+        let shape = shape(text)?;
+        let analyzed = shapes.get(shape.key(), &self.shared.path())?;
+        let parameters = literal_values(&shape.literals, &analyzed.parameters, &self.env())?;
+        Some(Portal::new(Rc::clone(analyzed), parameters))
+    }
+
+    /// `25P02` if the block has failed and the statement does not end it.
+    pub(super) fn check_failed(&self, parsed: &Parsed) -> SqlResult<()> {
+        use crate::parse::Statement as S;
+        let ends = matches!(parsed.statement, S::Commit(_) | S::Rollback(_) | S::RollbackTo(_));
+        match &self.active {
+            Some(active) if active.failed && !ends => Err(SqlError::new(
+                SqlState::IN_FAILED_SQL_TRANSACTION,
+                "current transaction is aborted, commands ignored until end of transaction block",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Prepares a statement. The empty name's is replaced, another one must be new. `types` are parameter types by
+    /// object number as far as the client knows them; 0: it does not.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub async fn parse(&mut self, name: &str, sql: &str, types: &[u32]) -> SqlResult<()> {
+        let mut statements = parse(sql)?;
+        if statements.len() > 1 {
+            let message = "cannot insert multiple commands into a prepared statement";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
+        let declared = types.iter().map(|oid| declared_type(*oid)).collect::<SqlResult<Vec<_>>>()?;
+        let parsed = statements.pop().unwrap_or_else(|| Parsed::empty(sql));
+        self.prepare(name, Rc::new(parsed), declared).await
+    }
+
+    pub(super) async fn prepare(
+        &mut self,
+        name: &str,
+        parsed: Rc<Parsed>,
+        declared: Vec<Option<SqlType>>,
+    ) -> SqlResult<()> {
+        if !name.is_empty() && self.prepared.contains_key(name) {
+            let message = format!("prepared statement \"{name}\" already exists");
+            return Err(SqlError::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message));
+        }
+        self.check_failed(&parsed)?;
+        let analyzed = self.analyze(&parsed, &declared).await?;
+        let description = describe(&analyzed);
+        let prepared = Prepared { parsed, declared, analyzed: RefCell::new(analyzed), description };
+        self.prepared.insert(name.to_owned(), Rc::new(prepared));
+        Ok(())
+    }
+
+    fn find(&self, name: &str) -> SqlResult<Rc<Prepared>> {
+        self.prepared.get(name).cloned().ok_or_else(|| {
+            let message = match name {
+                "" => "unnamed prepared statement does not exist".to_owned(),
+                name => format!("prepared statement \"{name}\" does not exist"),
+            };
+            SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, message)
+        })
+    }
+
+    /// What is known about a prepared statement.
+    ///
+    /// # Errors
+    /// There is none of that name, or it does not fit what it names any more.
+    pub async fn describe(&mut self, name: &str) -> SqlResult<Rc<Description>> {
+        let prepared = self.find(name)?;
+        self.refresh(&prepared).await?;
+        Ok(Rc::clone(&prepared.description))
+    }
+
+    /// Analyzes a prepared statement again if the catalog has changed.
+    async fn refresh(&mut self, prepared: &Prepared) -> SqlResult<Rc<Analyzed>> {
+        let known = Rc::clone(&prepared.analyzed.borrow());
+        let path = self.shared.path();
+        let catalog = match &self.active {
+            Some(active) => Some(Arc::clone(&active.catalog)),
+            None => self.catalogs.cached(),
+        };
+        if known.fits(catalog.as_ref(), &path) {
+            return Ok(known);
+        }
+        self.check_failed(&prepared.parsed)?;
+        let found = self.analyze(&prepared.parsed, &prepared.declared).await?;
+        if found.columns != prepared.description.columns || found.parameters != prepared.description.parameters {
+            let message = "cached plan must not change result type";
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).hint("Prepare the statement again."));
+        }
+        *prepared.analyzed.borrow_mut() = Rc::clone(&found);
+        Ok(found)
+    }
+
+    /// Forgets a prepared statement, if there is one.
+    pub fn forget(&mut self, name: &str) {
+        self.prepared.remove(name);
+    }
+
+    /// `DEALLOCATE`
+    pub(super) fn deallocate(&mut self, name: Option<&str>) -> SqlResult<()> {
+        match name {
+            Some(name) => {
+                self.find(name)?;
+                self.prepared.remove(name);
+            }
+            None => self.prepared.clear(),
+        }
+        Ok(())
+    }
+
+    /// A portal of a prepared statement with values for its parameters, as many and of the types that it has.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub async fn bind(&mut self, statement: &str, parameters: Vec<Value>) -> SqlResult<Portal> {
+        let prepared = self.find(statement)?;
+        let analyzed = self.refresh(&prepared).await?;
+        Ok(Portal::described(analyzed, parameters))
+    }
+
+    /// Analyzes a portal's statement again, if its transaction sees another catalog than it was analyzed with.
+    pub(super) fn renew(
+        &self,
+        portal: &mut Portal,
+        catalog: &Arc<annulus_relation::catalog::Catalog>,
+    ) -> SqlResult<()> {
+        let path = self.shared.path();
+        if portal.analyzed.fits(Some(catalog), &path) {
+            return Ok(());
+        }
+        let declared: Vec<Option<SqlType>> = portal.analyzed.parameters.iter().cloned().map(Some).collect();
+        let found = self.analyze_with(&portal.analyzed.parsed, &declared, catalog)?;
+        if found.columns != portal.analyzed.columns && portal.described.get() {
+            let message = "cached plan must not change result type";
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+        }
+        portal.analyzed = found;
+        Ok(())
+    }
+}
+
+fn declared_type(oid: u32) -> SqlResult<Option<SqlType>> {
+    if oid == 0 {
+        return Ok(None);
+    }
+    SqlType::from_oid(oid)
+        .map(Some)
+        .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type with OID {oid} does not exist")))
+}

@@ -1,0 +1,397 @@
+use crate::testing::run;
+
+#[test]
+fn rows_are_stored_found_changed_and_deleted() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int primary key, name text, n numeric(6,2) default 1.5)").await;
+        assert_eq!(client.ok("insert into t values (1, 'one'), (2, 'two'), (3, null)").await, "INSERT 0 3");
+        assert_eq!(client.ok("select * from t where id = 2").await, "2|two|1.50\nSELECT 1");
+        assert_eq!(client.ok("select id, upper(name) as u from t where id >= 2").await, "2|TWO\n3|NULL\nSELECT 2");
+        assert_eq!(client.ok("update t set n = n + id where id < 3 returning id, n").await, "1|2.50\n2|3.50\nUPDATE 2");
+        assert_eq!(client.ok("delete from t where name is null").await, "DELETE 1");
+        assert_eq!(client.ok("select id from t order by id").await, "1\n2\nSELECT 2");
+        assert_eq!(
+            client.told("insert into t values (1)").await,
+            "ERROR 23505: duplicate key value violates unique constraint \"t_pkey\" (Key (id)=(1) already exists.)"
+        );
+    });
+}
+
+#[test]
+fn a_block_is_one_transaction() {
+    run(async |node| {
+        let (mut one, mut other) = (node.client().await, node.client().await);
+        one.ok("create table t (id int primary key, v int)").await;
+        one.ok("begin").await;
+        one.ok("insert into t values (1, 1)").await;
+        assert_eq!(other.ok("select * from t").await, "SELECT 0");
+        assert_eq!(one.ok("select * from t").await, "1|1\nSELECT 1");
+        one.ok("commit").await;
+        assert_eq!(other.ok("select * from t").await, "1|1\nSELECT 1");
+        one.ok("begin; update t set v = 2; savepoint a; update t set v = 3; rollback to a; commit").await;
+        assert_eq!(other.ok("select v from t").await, "2\nSELECT 1");
+        one.ok("begin; delete from t; rollback").await;
+        assert_eq!(other.ok("select v from t").await, "2\nSELECT 1");
+    });
+}
+
+#[test]
+fn a_block_that_failed_can_only_be_rolled_back() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int primary key)").await;
+        client.ok("begin; savepoint s").await;
+        assert!(client.told("select nothing from t").await.starts_with("ERROR 42703"));
+        let aborted = "ERROR 25P02: current transaction is aborted, commands ignored until end of transaction block";
+        assert_eq!(client.told("select 1").await, aborted);
+        client.ok("rollback to s").await;
+        assert_eq!(client.ok("select 1").await, "1\nSELECT 1");
+        assert!(client.told("select 1/0").await.starts_with("ERROR 22012"));
+        assert_eq!(client.told("commit").await, "ROLLBACK");
+        assert_eq!(client.told("commit").await, "COMMIT\nWARNING: there is no transaction in progress");
+    });
+}
+
+#[test]
+fn conflicts_of_blocks_are_told_and_those_of_single_statements_are_not() {
+    run(async |node| {
+        let (mut one, mut other) = (node.client().await, node.client().await);
+        one.ok("create table t (id int primary key, v int); insert into t values (1, 0)").await;
+        one.ok("begin").await;
+        one.ok("select * from t").await;
+        other.ok("update t set v = v + 1").await;
+        one.ok("update t set v = v + 10").await;
+        assert!(one.told("commit").await.starts_with("ERROR 40001"));
+        assert_eq!(other.ok("select v from t").await, "1\nSELECT 1");
+    });
+}
+
+#[test]
+fn other_nodes_see_changes_of_the_catalog() {
+    run(async |node| {
+        let elsewhere = node.other();
+        let (mut one, mut other) = (node.client().await, elsewhere.client().await);
+        one.ok("create table t (id int primary key)").await;
+        other.ok("insert into t values (1)").await;
+        one.ok("alter table t add column v int default 7").await;
+        assert_eq!(other.ok("select * from t").await, "1|7\nSELECT 1");
+        one.ok("drop table t").await;
+        assert_eq!(other.told("select * from t").await, "ERROR 42P01: relation \"t\" does not exist at 15");
+    });
+}
+
+#[test]
+fn queries_run_on_the_engine_and_read_from_the_transaction() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int primary key, g int, v text)").await;
+        client.ok("create table u (g int primary key, name text)").await;
+        client.ok("insert into t values (1, 1, 'a'), (2, 1, 'b'), (3, 2, 'c'); insert into u values (1, 'one'), (2, 'two')").await;
+        let joined = "select u.name, count(*) from t join u on t.g = u.g group by u.name order by 1";
+        assert_eq!(client.ok(joined).await, "one|2\ntwo|1\nSELECT 2");
+        client.ok("begin; insert into t values (4, 2, 'd')").await;
+        assert_eq!(client.ok(joined).await, "one|2\ntwo|2\nSELECT 2");
+        client.ok("rollback").await;
+        assert_eq!(client.ok("insert into t select id + 10, g, upper(v) from t where g = 1").await, "INSERT 0 2");
+        assert_eq!(
+            client.ok("update t set v = u.name from u where u.g = t.g and t.id > 10 returning t.id, v").await,
+            "11|one\n12|one\nUPDATE 2"
+        );
+        assert_eq!(client.ok("delete from t using u where u.g = t.g and u.name = 'two'").await, "DELETE 1");
+        assert_eq!(
+            client.ok("select count(*), max(v) from t where id in (select id from t where id > 1)").await,
+            "3|one\nSELECT 1"
+        );
+    });
+}
+
+#[test]
+fn sequences_and_identities_give_values() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id serial primary key, g int generated always as identity, v int generated always as (id * 2) stored)").await;
+        assert_eq!(client.ok("insert into t default values returning *").await, "1|1|2\nINSERT 0 1");
+        assert_eq!(
+            client.ok("insert into t (id) values (default), (default) returning id, g").await,
+            "2|2\n3|3\nINSERT 0 2"
+        );
+        assert_eq!(client.ok("select nextval('t_id_seq'), currval('t_id_seq'), lastval()").await, "4|4|4\nSELECT 1");
+        assert_eq!(client.ok("select setval('t_id_seq', 10)").await, "10\nSELECT 1");
+        assert_eq!(client.ok("insert into t default values returning id").await, "11\nINSERT 0 1");
+        assert!(client.told("insert into t (g) values (7)").await.starts_with("ERROR 428C9"));
+        client.ok("create sequence s minvalue 1 maxvalue 2").await;
+        assert_eq!(client.ok("select nextval('s'); select nextval('s')").await, "1\nSELECT 1\n2\nSELECT 1");
+        assert!(client.told("select nextval('s')").await.starts_with("ERROR 2200H"));
+        assert!(client.told("drop sequence t_id_seq").await.starts_with("ERROR 2BP01"));
+        client.ok("drop table t").await;
+        assert!(client.told("select nextval('t_id_seq')").await.starts_with("ERROR 42P01"));
+    });
+}
+
+#[test]
+fn what_conflicts_is_skipped_or_updated() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int primary key, v int default 1)").await;
+        client.ok("insert into t values (1, 1)").await;
+        assert_eq!(client.ok("insert into t values (1, 5), (2, 5) on conflict do nothing").await, "INSERT 0 1");
+        let upsert =
+            "insert into t as x values (1, 5), (3, 5) on conflict (id) do update set v = x.v + excluded.v returning *";
+        assert_eq!(client.ok(upsert).await, "1|6\n3|5\nINSERT 0 2");
+        let twice = "insert into t values (9, 1), (9, 2) on conflict (id) do update set v = excluded.v";
+        assert!(client.told(twice).await.starts_with("ERROR 21000"));
+        assert_eq!(client.ok("select count(*) from t").await, "3\nSELECT 1");
+    });
+}
+
+#[test]
+fn prepared_statements_follow_the_catalog() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int primary key, v text)").await;
+        client.ok("prepare put (int, text) as insert into t values ($1, $2); prepare got as select v from t where id = $1").await;
+        client.ok("execute put (1, 'x'); execute put (2, 'y')").await;
+        assert_eq!(client.ok("execute got (2)").await, "y\nSELECT 1");
+        client.ok("alter table t add column w int").await;
+        assert_eq!(client.ok("execute got (1)").await, "x\nSELECT 1");
+        client.ok("deallocate got").await;
+        assert!(client.told("execute got (1)").await.starts_with("ERROR 26000"));
+    });
+}
+
+#[test]
+fn settings_follow_the_transaction() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("begin; set search_path to x; rollback").await;
+        assert_eq!(client.ok("show search_path").await, "\"$user\", public\nSHOW");
+        client.ok("begin; set local statement_timeout to 500").await;
+        assert_eq!(client.ok("show statement_timeout").await, "500ms\nSHOW");
+        client.ok("commit").await;
+        assert_eq!(client.ok("show statement_timeout").await, "0\nSHOW");
+        assert_eq!(
+            client.ok("select current_setting('application_name') = '', current_user, current_database()").await,
+            "t|me|annulus\nSELECT 1"
+        );
+        let told = client.told("begin isolation level read committed").await;
+        assert!(told.contains("NOTICE: isolation level \"read committed\" runs as strict serializable"), "{told}");
+        client.ok("rollback").await;
+        assert!(client.told("begin read only; create table t (a int)").await.contains("ERROR 25006"));
+    });
+}
+
+#[test]
+fn shapes_of_statements_are_analyzed_once() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id bigint primary key, v text)").await;
+        for id in 1..5 {
+            assert_eq!(client.ok(&format!("insert into t values ({id}, 'v{id}')")).await, "INSERT 0 1");
+            assert_eq!(client.ok(&format!("select v from t where id = {id}")).await, format!("v{id}\nSELECT 1"));
+            assert_eq!(client.ok(&format!("update t set v = v || 'x' where id = {id}")).await, "UPDATE 1");
+        }
+        node.db.take_calls();
+        client.ok("update t set v = 'again' where id = 1").await;
+        let calls = node.db.take_calls();
+        assert_eq!(calls.values().sum::<usize>(), 2, "{calls:?}");
+        client.ok("insert into t values (77, 'x')").await;
+        let calls = node.db.take_calls();
+        assert_eq!(calls.values().sum::<usize>(), 1, "{calls:?}");
+    });
+}
+
+#[test]
+fn views_and_tables_of_queries() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int primary key, v int); insert into t values (1, 10), (2, 20)").await;
+        client.ok("create view w (n, double) as select id, v * 2 from t").await;
+        assert_eq!(client.ok("select * from w order by n").await, "1|20\n2|40\nSELECT 2");
+        assert!(client.told("drop table t").await.starts_with("ERROR 2BP01"));
+        assert_eq!(client.ok("create table u as select * from w where double > 20").await, "SELECT 1");
+        assert_eq!(client.ok("select * from u").await, "2|40\nSELECT 1");
+        client.ok("create or replace view w as select id as n, v * 3 as double from t").await;
+        assert_eq!(client.ok("select double from w where n = 1").await, "30\nSELECT 1");
+        let told = client.ok("drop table t cascade").await;
+        assert!(told.contains("NOTICE: drop cascades to view w"), "{told}");
+        assert!(client.told("select * from w").await.starts_with("ERROR 42P01"));
+    });
+}
+
+#[test]
+fn indexes_are_filled_with_the_rows_that_are_there() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int primary key, v int, w text)").await;
+        client.ok("insert into t select i, i % 100, 'w' || i from generate_series(1, 5000) i").await;
+        client.ok("create index on t (v) include (w); create unique index u on t ((lower(w)))").await;
+        let plan = client.ok("explain select * from t where v = 7").await;
+        assert!(plan.contains("Index Scan using t_v_idx"), "{plan}");
+        assert_eq!(client.ok("select count(*) from t where v = 7").await, "50\nSELECT 1");
+        assert!(client.told("insert into t values (0, 0, 'W17')").await.starts_with("ERROR 23505"));
+        assert!(client.told("create unique index on t (v)").await.starts_with("ERROR 23505"));
+        client.ok("insert into t values (0, 0, 'x')").await;
+        client.ok("begin; create index i on t (w); drop index u; commit").await;
+        assert_eq!(client.ok("select id from t where w = 'w17'").await, "17\nSELECT 1");
+        assert!(client.told("alter table t add check (v > 0)").await.starts_with("ERROR 23514"));
+        client.ok("alter table t add constraint c check (v >= 0), alter column w set not null").await;
+        assert!(client.told("insert into t values (-1, -1, 'y')").await.starts_with("ERROR 23514"));
+        assert!(client.told("insert into t values (-1, 1, null)").await.starts_with("ERROR 23502"));
+    });
+}
+
+#[test]
+fn foreign_keys_hold_and_act() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table p (id int primary key); create table c (id int primary key, p int references p on delete cascade)").await;
+        assert!(client.told("insert into c values (1, 1)").await.starts_with("ERROR 23503"));
+        client.ok("insert into p values (1), (2); insert into c values (1, 1), (2, 2)").await;
+        client.ok("delete from p where id = 1").await;
+        assert_eq!(client.ok("select * from c").await, "2|2\nSELECT 1");
+        assert!(client.told("drop table p").await.starts_with("ERROR 2BP01"));
+        assert!(client.told("truncate p").await.starts_with("ERROR 0A000"));
+        client.ok("alter table c drop constraint c_p_fkey; insert into c values (3, 9)").await;
+        assert!(client.told("alter table c add foreign key (p) references p").await.starts_with("ERROR 23503"));
+        client.ok("delete from c where id = 3; alter table c add foreign key (p) references p").await;
+        assert!(client.told("delete from p").await.starts_with("ERROR 23503"));
+        client.ok("truncate p, c; drop table p cascade; insert into c values (5, 5)").await;
+    });
+}
+
+#[test]
+fn rows_are_written_again_for_a_primary_key() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client
+            .ok("create table t (id int not null, v int); insert into t select i, -i from generate_series(1, 5000) i")
+            .await;
+        client.ok("create index on t (v)").await;
+        client.ok("alter table t add primary key (id)").await;
+        let plan = client.ok("explain select * from t where id = 7").await;
+        assert!(plan.contains("Point Read using t_pkey"), "{plan}");
+        assert_eq!(client.ok("select count(*), sum(v) from t").await, "5000|-12502500\nSELECT 1");
+        assert!(client.told("insert into t values (7, 7)").await.starts_with("ERROR 23505"));
+        client.ok("create table u (a int, b int); insert into u values (1, 1), (1, 2)").await;
+        assert!(client.told("alter table u add primary key (a)").await.starts_with("ERROR 23505"));
+        client.ok("insert into u values (3, 3)").await;
+        client.ok("alter table u add primary key (a, b)").await;
+        assert_eq!(client.ok("select count(*) from u").await, "3\nSELECT 1");
+    });
+}
+
+#[test]
+fn data_is_copied_in_and_out() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int primary key, v text, n int default 5)").await;
+        assert_eq!(client.copy("copy t (id, v) from stdin", "1\tone\n2\t\\N\n").await, "COPY 2");
+        assert_eq!(client.ok("copy t to stdout (format csv, header)").await, "id,v,n\n1,one,5\n2,,5\nCOPY 2");
+        assert_eq!(client.ok("copy (select v from t order by id desc) to stdout").await, "\\N\none\nCOPY 2");
+        let told = client.copy("copy t from stdin", "3\tthree\t3\nx\ty\tz\n").await;
+        assert!(told.starts_with("ERROR 22P02") && told.contains("COPY t, line 2"), "{told}");
+        assert!(client.copy("copy t from stdin", "3\n").await.starts_with("ERROR 22P04"));
+        assert!(client.copy("copy t from stdin", "1\tagain\t1\n").await.starts_with("ERROR 23505"));
+        assert_eq!(client.ok("select count(*) from t").await, "2\nSELECT 1");
+        let many: String = (10..6_010).map(|id| format!("{id}\tv\t0\n")).collect();
+        client.ok("begin; truncate t").await;
+        node.db.take_calls();
+        assert_eq!(client.copy("copy t from stdin", &many).await, "COPY 6000");
+        let commits = node.db.take_calls()[&annulus_relation::testing::Call::Commit];
+        assert_eq!(commits, 3, "rows go around the transaction");
+        let mut other = node.client().await;
+        assert_eq!(other.ok("select count(*) from t").await, "2\nSELECT 1");
+        client.ok("commit").await;
+        assert_eq!(other.ok("select count(*) from t").await, "6000\nSELECT 1");
+    });
+}
+
+#[test]
+fn databases_are_apart() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create database d with (slots = 4, replication_factor = 3)").await;
+        assert!(client.told("create database d").await.starts_with("ERROR 42P04"));
+        assert!(client.told("create database e with (slots = 3)").await.starts_with("ERROR 22023"));
+        assert!(client.told("begin; create database e").await.contains("ERROR 25001"));
+        client.ok("rollback; create table t (id int primary key)").await;
+        let mut other = node.client_of("d").await;
+        assert!(other.told("select * from t").await.starts_with("ERROR 42P01"));
+        other.ok("create table t (id int primary key, v int); create index on t (v)").await;
+        other.ok("insert into t select i, i % 3 from generate_series(1, 50) i").await;
+        assert_eq!(other.ok("select count(*) from t where v = 1").await, "17\nSELECT 1");
+        assert_eq!(other.ok("select id from t where id > 40 order by id limit 2").await, "41\n42\nSELECT 2");
+        assert_eq!(client.ok("select datname from pg_database order by 1").await, "annulus\nd\nSELECT 2");
+        client.ok("drop database d").await;
+        assert!(other.told("insert into t values (99)").await.starts_with("ERROR 3D000"));
+    });
+}
+
+#[test]
+fn rows_are_locked_for_others() {
+    run(async |node| {
+        let (mut one, mut other) = (node.client().await, node.client().await);
+        one.ok("create table t (id int primary key, v int); insert into t values (1, 1), (2, 2)").await;
+        one.ok("begin").await;
+        assert_eq!(one.ok("select v from t where id = 1 for update").await, "1\nSELECT 1");
+        other.ok("begin").await;
+        assert!(other.told("select * from t where id = 1 for update nowait").await.starts_with("ERROR 55P03"));
+        other.ok("rollback; begin").await;
+        assert_eq!(other.ok("select id from t for update skip locked").await, "2\nSELECT 1");
+        other.ok("commit").await;
+        one.ok("update t set v = 5 where id = 1; commit").await;
+        assert_eq!(node.db.locks(), 0);
+        assert_eq!(other.ok("select v from t where id = 1 for share").await, "5\nSELECT 1");
+        assert_eq!(node.db.locks(), 0);
+    });
+}
+
+#[test]
+fn an_error_that_others_have_mended_is_not_told() {
+    run(async |node| {
+        let (mut one, mut other) = (node.client().await, node.other().client().await);
+        one.ok("create table t (id int primary key, v int not null)").await;
+        other.ok("insert into t values (1, 1)").await;
+        one.ok("alter table t alter column v drop not null").await;
+        other.ok("insert into t values (2, null)").await;
+        one.ok("alter table t add unique (v)").await;
+        assert!(other.told("insert into t values (3, 1)").await.starts_with("ERROR 23505"));
+        one.ok("alter table t drop constraint t_v_key").await;
+        other.ok("insert into t values (3, 1)").await;
+    });
+}
+
+#[test]
+fn outcomes_and_ids_of_transactions_can_be_asked_for() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int primary key)").await;
+        client.ok("insert into t values (1)").await;
+        let id = client.ok("select annulus.transaction_id()").await;
+        let id = id.lines().next().unwrap();
+        assert_eq!(client.ok(&format!("select annulus.outcome('{id}')")).await, "committed\nSELECT 1");
+        assert!(client.told("select annulus.outcome('nonsense')").await.starts_with("ERROR 22023"));
+        client.ok("begin; insert into t values (2)").await;
+        node.db.inject(
+            annulus_relation::testing::Call::Commit,
+            annulus_relation::testing::Fault::FailsAfter(annulus_txn::interface::TxnError::Unknown),
+        );
+        let told = client.told("commit").await;
+        assert!(told.starts_with("ERROR 40003"), "{told}");
+        assert_eq!(client.ok("select count(*) from t").await, "2\nSELECT 1");
+    });
+}
+
+#[test]
+fn what_ran_is_counted() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int primary key)").await;
+        for id in 0..4 {
+            client.ok(&format!("insert into t values ({id})")).await;
+        }
+        let counted = "select sum(calls), sum(rows) from pg_stat_statements where query like 'insert into t%'";
+        assert_eq!(client.ok(counted).await, "4|4\nSELECT 1");
+    });
+}

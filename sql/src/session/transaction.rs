@@ -1,0 +1,284 @@
+//! `BEGIN`, `COMMIT`, `ROLLBACK`, savepoints, and implicit transactions.
+
+use std::sync::Arc;
+
+use annulus_base::Timestamp;
+use annulus_relation::catalog::load;
+use annulus_relation::error::SqlState;
+use annulus_relation::failure::Outcome;
+use annulus_relation::ops::explain;
+use annulus_relation::transaction::{Done, Mode, Transaction};
+use annulus_relation::{SqlError, SqlResult};
+use annulus_txn::interface::{Database, TxnError, When};
+
+use super::Session;
+use super::active::{Active, Opening};
+use super::answer::Tag;
+use crate::parse::{Isolation, Modes};
+use crate::server::deadline::Deadline;
+use crate::server::failure::{is_about_catalog, to_sql};
+use crate::server::shared::{lock, now};
+
+/// Lowers the shield again whatever happens.
+struct Raised(super::answer::Shield);
+
+impl Raised {
+    fn new(shield: &super::answer::Shield) -> Self {
+        shield.set(true);
+        Self(super::answer::Shield::clone(shield))
+    }
+}
+
+impl Drop for Raised {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
+impl<D: Database> Session<D> {
+    /// The time that the statement at work has.
+    pub(super) fn deadline(&self) -> Deadline {
+        Deadline::new(self.shared.settings().statement_timeout())
+    }
+
+    /// A new transaction.
+    pub(super) async fn open(
+        &self,
+        mode: Mode,
+        start: Timestamp,
+        block: bool,
+        deadline: &Deadline,
+    ) -> Outcome<Active<D>> {
+        let catalog = match mode {
+            // The past had tables of its own.
+            Mode::AsOf(at) => {
+                let found = load(&self.server.db, self.catalogs.home, When::At(at), deadline.left()).await?;
+                Arc::new(found)
+            }
+            Mode::Statement | Mode::Block => self.catalogs.current(&self.server.db, deadline.left()).await?,
+        };
+        let now = now();
+        let settings = self.shared.settings();
+        let opening = Opening {
+            mode,
+            block,
+            read_only: settings.read_only(),
+            now,
+            env: Arc::new(settings.env(now)),
+            before: settings.save(),
+        };
+        Ok(Active::new(&self.server.db, start, catalog, opening))
+    }
+
+    pub(super) async fn begin(&mut self, modes: Modes) -> SqlResult<Tag> {
+        match &mut self.active {
+            Some(active) if active.block => {
+                let message = "there is already a transaction in progress";
+                self.warn(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
+            }
+            // The statements before it in the same message become part of the block.
+            Some(active) => active.block = true,
+            None => {
+                let (deadline, start) = (self.deadline(), self.server.db.begin());
+                self.active = Some(self.open(Mode::Block, start, true, &deadline).await.map_err(to_sql)?);
+            }
+        }
+        self.set_modes(modes)?;
+        Ok(Tag::word("BEGIN"))
+    }
+
+    /// `SET TRANSACTION`, and the modes of `BEGIN`.
+    pub(super) fn set_modes(&mut self, modes: Modes) -> SqlResult<()> {
+        self.explain_isolation(modes.isolation);
+        match &mut self.active {
+            Some(active) => active.set_modes(modes),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells whoever asks for less than serializable that it gets more.
+    pub(super) fn explain_isolation(&mut self, isolation: Option<Isolation>) {
+        if let Some(level) = isolation.filter(|level| *level != Isolation::Serializable) {
+            let message = format!("isolation level \"{}\" runs as strict serializable", level.name());
+            self.notice(SqlError::new(SqlState("00000"), message).hint("Retry transactions that fail with 40001."));
+        }
+    }
+
+    pub(super) async fn commit_block(&mut self, chain: bool) -> SqlResult<Tag> {
+        let Some(active) = self.active.take() else {
+            return self.outside(chain, "COMMIT");
+        };
+        if !active.block {
+            self.warn_outside();
+        }
+        let (failed, read_only) = (active.failed, active.read_only);
+        if failed {
+            self.undo(active);
+        } else {
+            self.commit(active).await?;
+        }
+        self.chain(chain, read_only).await?;
+        Ok(Tag::word(if failed { "ROLLBACK" } else { "COMMIT" }))
+    }
+
+    pub(super) async fn rollback_block(&mut self, chain: bool) -> SqlResult<Tag> {
+        let Some(active) = self.active.take() else {
+            return self.outside(chain, "ROLLBACK");
+        };
+        if !active.block {
+            self.warn_outside();
+        }
+        let read_only = active.read_only;
+        self.undo(active);
+        self.chain(chain, read_only).await?;
+        Ok(Tag::word("ROLLBACK"))
+    }
+
+    fn warn_outside(&mut self) {
+        self.warn(SqlError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress"));
+    }
+
+    fn outside(&mut self, chain: bool, word: &'static str) -> SqlResult<Tag> {
+        if chain {
+            let message = format!("{word} AND CHAIN can only be used in transaction blocks");
+            return Err(SqlError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, message));
+        }
+        self.warn_outside();
+        Ok(Tag::word(word))
+    }
+
+    /// `AND CHAIN`: a new transaction with the same modes.
+    async fn chain(&mut self, chain: bool, read_only: bool) -> SqlResult<()> {
+        if chain {
+            self.begin(Modes { read_only: Some(read_only), ..Modes::default() }).await?;
+        }
+        Ok(())
+    }
+
+    /// Rolls a transaction back.
+    pub(super) fn undo(&mut self, active: Active<D>) {
+        self.shared.settings().restore(&active.before);
+        if active.defines {
+            // What was taken from sequences that it made must not be given out for their namesakes.
+            self.shared.sequences.forget_all(&self.catalogs.home);
+        }
+        active.transaction.rollback();
+    }
+
+    /// Commits a transaction; settings follow it.
+    pub(super) async fn commit(&mut self, active: Active<D>) -> SqlResult<()> {
+        let deadline = self.deadline();
+        self.try_commit(active, &deadline).await.map_err(to_sql)
+    }
+
+    /// As [`Session::commit`]. A conflict over a unique key that somebody else has is the violation of its constraint.
+    pub(super) async fn try_commit(&mut self, mut active: Active<D>, deadline: &Deadline) -> Outcome<()> {
+        let (claims, catalog) = (std::mem::take(&mut active.claims), Arc::clone(&active.catalog));
+        match self.end_active(active, deadline).await {
+            Err(error @ TxnError::Conflict(_)) => {
+                let found = explain(&self.server.db, &catalog, &claims, deadline.left()).await?;
+                let Some(violation) = found else { return Err(error.into()) };
+                // The key may be in an index that was dropped meanwhile.
+                let db = self.server.db.clone();
+                let mut now = Transaction::new(db.clone(), Mode::Statement, db.begin());
+                catalog.expect_unchanged(&mut now);
+                match now.validate(deadline.left()).await {
+                    Err(TxnError::Conflict(_)) => {
+                        self.catalogs.outdate();
+                        Err(error.into())
+                    }
+                    _ => Err(violation.into()),
+                }
+            }
+            ended => Ok(ended?),
+        }
+    }
+
+    async fn end_active(&mut self, active: Active<D>, deadline: &Deadline) -> Result<(), TxnError> {
+        let (before, defines) = (active.before.clone(), active.defines);
+        let writes = active.transaction.has_writes();
+        let done = {
+            let _raised = writes.then(|| Raised::new(&self.shield));
+            active.transaction.commit(deadline.left()).await
+        };
+        if defines {
+            self.catalogs.outdate();
+        }
+        match done {
+            Ok(done) => {
+                if let Done::Committed(txn) = done {
+                    *lock(&self.shared.last_transaction) = Some(txn);
+                }
+                self.shared.settings().end_transaction();
+                Ok(())
+            }
+            Err(error) => {
+                self.shared.settings().restore(&before);
+                if let TxnError::Unknown(txn) = &error {
+                    *lock(&self.shared.last_transaction) = Some(*txn);
+                }
+                if is_about_catalog(&error) {
+                    self.catalogs.outdate();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the implicit transaction: commits it, if there is one.
+    ///
+    /// # Errors
+    /// It could not be committed.
+    pub async fn sync(&mut self) -> SqlResult<()> {
+        match self.active.take_if(|active| !active.block) {
+            Some(active) if active.failed => {
+                self.undo(active);
+                Ok(())
+            }
+            Some(active) => self.commit(active).await,
+            None => {
+                if self.active.is_none() {
+                    self.shared.settings().end_transaction();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// What was at work has failed: rolls the implicit transaction back, or lets the block fail.
+    pub fn fail(&mut self) {
+        match self.active.take() {
+            Some(mut active) if active.block => {
+                active.failed = true;
+                self.active = Some(active);
+            }
+            Some(active) => self.undo(active),
+            None => {}
+        }
+    }
+
+    pub(super) fn savepoint(&mut self, name: &str) -> SqlResult<Tag> {
+        let saved = self.saved();
+        let active = self.block("SAVEPOINT")?;
+        active.save(name.to_owned(), saved);
+        Ok(Tag::word("SAVEPOINT"))
+    }
+
+    pub(super) fn release(&mut self, name: &str) -> SqlResult<Tag> {
+        self.block("RELEASE SAVEPOINT")?.release(name)?;
+        Ok(Tag::word("RELEASE"))
+    }
+
+    pub(super) fn rollback_to(&mut self, name: &str) -> SqlResult<Tag> {
+        let settings = self.block("ROLLBACK TO SAVEPOINT")?.rollback_to(name)?;
+        self.shared.settings().restore(&settings);
+        Ok(Tag::word("ROLLBACK"))
+    }
+
+    fn block(&mut self, what: &str) -> SqlResult<&mut Active<D>> {
+        self.active.as_mut().filter(|active| active.block).ok_or_else(|| {
+            let message = format!("{what} can only be used in transaction blocks");
+            SqlError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, message)
+        })
+    }
+}

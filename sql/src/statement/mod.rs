@@ -1,0 +1,126 @@
+//! Statements analyzed, and what running them is given.
+
+mod analyze;
+mod evaluate;
+mod explain;
+mod produce;
+mod shapes;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use annulus_base::Timestamp;
+use annulus_relation::catalog::Catalog;
+use annulus_relation::value::Env;
+use annulus_relation::{SqlResult, SqlType};
+use annulus_txn::interface::Database;
+
+pub(crate) use analyze::analyze;
+pub(crate) use evaluate::literal_values;
+pub(crate) use produce::{nested, produce};
+pub(crate) use shapes::Shapes;
+
+use crate::copy::CopyFrom;
+use crate::dml::query::Query;
+use crate::dml::{Delete, Insert, InsertQuery, Joined, Select, Update};
+use crate::parse::{CopyOptions, Parsed};
+use crate::query::{Explain, QueryEngine};
+use crate::server::Server;
+use crate::server::catalogs::Catalogs;
+use crate::server::deadline::Deadline;
+use crate::server::shared::Shared;
+use crate::session::Active;
+use crate::session::answer::{Column, News};
+
+/// What a statement is analyzed in.
+pub(crate) struct Setting<'a> {
+    pub shared: &'a Arc<Shared>,
+    pub catalog: &'a Arc<Catalog>,
+    pub path: Arc<[String]>,
+    pub env: Env,
+    pub engine: &'a QueryEngine,
+}
+
+/// A statement analyzed: what it takes, gives and does.
+pub(crate) struct Analyzed {
+    pub parsed: Rc<Parsed>,
+    pub parameters: Vec<SqlType>,
+    pub columns: Option<Rc<[Column]>>,
+    pub plan: Plan,
+    /// The catalog that it was analyzed with; `None` if it depends on none.
+    pub catalog: Option<Arc<Catalog>>,
+    /// The search path that it was analyzed with.
+    pub path: Arc<[String]>,
+}
+
+/// What a statement does.
+pub(crate) enum Plan {
+    /// It is about transactions or the session.
+    Command,
+    /// It changes the catalog.
+    Define,
+    /// It is about databases.
+    Administer(&'static str),
+    /// There is nothing to do.
+    Empty,
+    Select(Rc<Select>),
+    Query(Query),
+    InsertQuery(InsertQuery),
+    Joined(Joined),
+    CopyFrom(Rc<CopyFrom>),
+    Explain(Rc<Analyzed>, Explain),
+    /// `COPY ... TO STDOUT` of a query.
+    CopyTo(Rc<Analyzed>, CopyOptions),
+    Insert(Insert),
+    Update(Update),
+    Delete(Delete),
+}
+
+impl Plan {
+    /// Whether statements that differ in literals only may share it.
+    pub fn has_shape(&self) -> bool {
+        match self {
+            Self::Insert(_) => true,
+            Self::Select(select) => select.is_point(),
+            Self::Update(update) => update.is_point(),
+            Self::Delete(delete) => delete.is_point(),
+            _ => false,
+        }
+    }
+}
+
+impl Analyzed {
+    /// Whether it still means the same.
+    pub fn fits(&self, catalog: Option<&Arc<Catalog>>, path: &Arc<[String]>) -> bool {
+        match (&self.catalog, catalog) {
+            (None, _) => true,
+            (Some(mine), Some(catalog)) => {
+                Arc::ptr_eq(mine, catalog) && (Arc::ptr_eq(&self.path, path) || self.path == *path)
+            }
+            (Some(_), None) => false,
+        }
+    }
+
+    /// How many columns the data of a `COPY` has.
+    pub fn copied(&self) -> u16 {
+        match &self.plan {
+            Plan::CopyFrom(copy) => copy.width(),
+            _ => 0,
+        }
+    }
+
+    /// `AS OF SYSTEM TIME`
+    pub fn as_of(&self, shared: &Shared, env: &Env) -> SqlResult<Option<Timestamp>> {
+        self.parsed.as_of.as_ref().map(|time| evaluate::past(time, &self.parsed.whole, shared, env)).transpose()
+    }
+}
+
+/// A statement at work.
+pub(crate) struct Work<'a, D: Database> {
+    pub server: &'a Rc<Server<D>>,
+    pub catalogs: &'a Rc<Catalogs>,
+    pub shared: &'a Arc<Shared>,
+    pub active: &'a mut Active<D>,
+    pub deadline: Deadline,
+    pub news: &'a mut Vec<News>,
+}

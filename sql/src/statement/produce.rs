@@ -1,0 +1,183 @@
+//! Running analyzed statements in a transaction.
+
+use annulus_relation::SqlError;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use annulus_relation::Value;
+use annulus_relation::error::SqlState;
+use annulus_relation::failure::{Failure, Outcome};
+use annulus_relation::transaction::{Mode, Transaction};
+use annulus_txn::interface::{Database, Fate};
+
+use super::explain::explain;
+use super::{Analyzed, Plan, Setting, Work, analyze};
+use crate::copy::Encoder;
+use crate::ddl::{administer, define, definition_name};
+use crate::parse::Parsed;
+use crate::server::failure::is_retryable;
+use crate::server::shared::Need;
+use crate::session::answer::Tag;
+use crate::session::{CopyOut, Portal, Produced, Rows};
+
+/// Runs a portal's statement. What its functions need of the cluster is done on the way, and the statement begun
+/// again then: nothing of it has been given to anybody yet.
+pub(crate) async fn produce<D: Database>(work: &mut Work<'_, D>, portal: &Portal) -> Outcome<Produced> {
+    loop {
+        let point = work.active.transaction.savepoint();
+        let outcome = once(work, portal).await;
+        match (outcome, work.shared.take_need()) {
+            (Err(Failure::Sql(_)), Some(need)) => {
+                work.active.transaction.rollback_to(point);
+                work.meet(need).await?;
+            }
+            (outcome, _) => return outcome,
+        }
+    }
+}
+
+async fn once<D: Database>(work: &mut Work<'_, D>, portal: &Portal) -> Outcome<Produced> {
+    run(work, portal.analyzed(), portal.parameters()).await
+}
+
+pub(super) async fn run<D: Database>(
+    work: &mut Work<'_, D>,
+    analyzed: &Rc<Analyzed>,
+    params: &[Value],
+) -> Outcome<Produced> {
+    let parsed = &analyzed.parsed;
+    if work.active.bulk && !matches!(analyzed.plan, Plan::CopyFrom(_) | Plan::Define) {
+        let message = "this statement after COPY into a table that the transaction has created or truncated";
+        return Err(SqlError::unsupported(message).hint("Commit first.").into());
+    }
+    match &analyzed.plan {
+        Plan::Define => {
+            let what = definition_name(&parsed.statement).unwrap_or("the statement");
+            define(work, parsed, what).await
+        }
+        Plan::Select(select) => select.run(work, params).await,
+        Plan::Administer(what) => administer(work, &parsed.statement, what).await,
+        Plan::Explain(analyzed, how) => explain(work, analyzed, params, *how).await,
+        Plan::CopyFrom(copy) => {
+            let copy = copy.begin(work)?;
+            Ok(Produced { rows: Rows::CopyIn(Box::new(copy), false), tag: Tag::Empty })
+        }
+        Plan::CopyTo(query, options) => {
+            let columns = query.columns.as_deref().unwrap_or_default().to_vec();
+            let rows = Box::pin(run(work, query, params)).await?.rows;
+            let encoder = Encoder::new(options, columns);
+            let out = CopyOut { encoder, rows, begun: false, lines: VecDeque::new(), count: 0 };
+            Ok(Produced { rows: Rows::CopyOut(Box::new(out)), tag: Tag::Empty })
+        }
+        Plan::Query(query) => query.run(work, params).await,
+        Plan::InsertQuery(insert) => insert.run(work, params).await,
+        Plan::Joined(joined) => joined.run(work, params).await,
+        Plan::Insert(insert) => insert.run(work, params).await,
+        Plan::Update(update) => update.run(work, params).await,
+        Plan::Delete(delete) => delete.run(work, params).await,
+        Plan::Command | Plan::Empty => Err(internal("the statement runs elsewhere").into()),
+    }
+}
+
+/// Runs a statement as a part of another one.
+pub(crate) async fn nested<D: Database>(work: &mut Work<'_, D>, parsed: Rc<Parsed>) -> Outcome<Produced> {
+    let setting = Setting {
+        shared: work.shared,
+        catalog: &work.active.catalog,
+        path: work.shared.path(),
+        env: (*work.active.env).clone(),
+        engine: &work.server.engine,
+    };
+    let analyzed = Rc::new(analyze(&parsed, &[], &setting)?);
+    Box::pin(run(work, &analyzed, &[])).await
+}
+
+fn internal(message: &str) -> SqlError {
+    SqlError::new(SqlState::INTERNAL_ERROR, message)
+}
+
+impl<D: Database> Work<'_, D> {
+    /// Does what a function needs.
+    async fn meet(&mut self, need: Need) -> Outcome<()> {
+        self.deadline.check()?;
+        match need {
+            Need::Values(sequence) => return self.allot(sequence, 1).await,
+            Need::Set { sequence, value, called } => {
+                self.set_sequence(sequence, value, called).await?;
+                self.shared.meet(need, Value::Null);
+            }
+            Need::Fate(txn) => {
+                let fate = self.server.db.outcome(txn, self.deadline.left()).await?;
+                let word = match fate {
+                    Fate::Committed => "committed",
+                    Fate::Aborted => "aborted",
+                    Fate::Forgotten => "forgotten",
+                };
+                self.shared.meet(need, Value::text(word));
+            }
+            Need::Sleep(duration) => {
+                self.deadline.renew();
+                tokio::time::sleep(duration).await;
+                self.deadline.renew();
+                self.shared.meet(need, Value::Null);
+            }
+            Need::Signal { session, terminate } => {
+                let clients = &self.server.clients;
+                let found = if terminate { clients.terminate(session) } else { clients.cancel(session) };
+                self.shared.meet(need, Value::Bool(found));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes values of a sequence for this node, at least so many: in a transaction of their own, which nothing undoes,
+    /// unless the sequence may have been made by the one at hand.
+    pub(crate) async fn allot(&mut self, sequence: u32, count: u64) -> Outcome<()> {
+        let catalog = self.shared.catalog();
+        let home = *catalog.home();
+        let missing = || SqlError::new(SqlState::UNDEFINED_TABLE, format!("sequence {sequence} does not exist"));
+        let descriptor = catalog.sequence_by_id(sequence).ok_or_else(missing)?;
+        if self.active.defines {
+            let transaction = &mut self.active.transaction;
+            let range = crate::sequence::allot(transaction, &home, descriptor, count, &self.deadline).await?;
+            self.shared.sequences.give(&home, sequence, range);
+            return Ok(());
+        }
+        self.active.check_writable("nextval()")?;
+        let start = self.server.db.begin();
+        loop {
+            let mut transaction = Transaction::new(self.server.db.clone(), Mode::Statement, start);
+            catalog.expect_sequence(&mut transaction, sequence);
+            let range = crate::sequence::allot(&mut transaction, &home, descriptor, count, &self.deadline).await?;
+            match transaction.commit(self.deadline.left()).await.map_err(Failure::from) {
+                Ok(_) => {
+                    self.shared.sequences.give(&home, sequence, range);
+                    return Ok(());
+                }
+                Err(failure) if is_retryable(&failure) && !crate::server::failure::of_catalog(&failure) => {
+                    self.deadline.check()?;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// `setval`
+    async fn set_sequence(&mut self, sequence: u32, value: i64, called: bool) -> Outcome<()> {
+        let catalog = self.shared.catalog();
+        let home = *catalog.home();
+        let missing = || SqlError::new(SqlState::UNDEFINED_TABLE, format!("sequence {sequence} does not exist"));
+        let descriptor = catalog.sequence_by_id(sequence).ok_or_else(missing)?;
+        self.active.check_writable("setval()")?;
+        if self.active.defines {
+            crate::sequence::set(&mut self.active.transaction, &home, descriptor, value, called)?;
+        } else {
+            let mut transaction = Transaction::new(self.server.db.clone(), Mode::Statement, self.server.db.begin());
+            catalog.expect_sequence(&mut transaction, sequence);
+            crate::sequence::set(&mut transaction, &home, descriptor, value, called)?;
+            transaction.commit(self.deadline.left()).await?;
+        }
+        self.shared.sequences.forget(&home, sequence);
+        Ok(())
+    }
+}
