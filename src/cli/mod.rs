@@ -1,13 +1,14 @@
-//! The command line: `annulus start | demo | status | health | kv | config | version`.
+//! The command line: `annulus start | demo | status | health | kv | check | config | version`.
 //!
-//! Exit codes: 0 done, 1 failed (the message says why), 2 the command line itself is wrong.
+//! Exit codes: 0 done, 1 failed (the message says why), 2 the command line itself is wrong. `check` has its own.
 
+mod check;
 mod config;
 mod demo;
 mod flags;
 mod health;
 mod http;
-mod kv;
+pub(crate) mod kv;
 mod start;
 mod status;
 
@@ -37,6 +38,8 @@ enum Command {
     Health(health::Arguments),
     /// Talks to a node's key-value interface: one command, or a shell.
     Kv(kv::Arguments),
+    /// Checks whether a live cluster, or a recorded history, keeps its promises.
+    Check(check::Arguments),
     /// Checks a configuration, or prints the default one.
     Config(config::Arguments),
     /// Prints the program's version.
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Status(arguments) => status::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::Kv(arguments) => kv::run(&arguments),
+        Command::Check(arguments) => return check::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Version => print(concat!("annulus ", env!("CARGO_PKG_VERSION"), "\n")),
     };
