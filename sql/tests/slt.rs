@@ -37,8 +37,8 @@ impl DB for Connection {
 
     fn run(&mut self, sql: &str) -> Output {
         let (answer, answered) = channel();
-        self.asked.send((sql.to_owned(), answer)).unwrap();
-        answered.recv().unwrap()
+        self.asked.send((sql.to_owned(), answer)).expect("nothing between the script and the node fails");
+        answered.recv().expect("nothing between the script and the node fails")
     }
 
     fn error_sql_state(error: &Told) -> Option<String> {
@@ -48,10 +48,14 @@ impl DB for Connection {
 
 /// The thread of a node, which opens a session for each connection that comes in.
 fn node(connections: &Receiver<Receiver<(String, Sender<Output>)>>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("nothing between the script and the node fails");
     let local = tokio::task::LocalSet::new();
     let mut open: Vec<(Session<Fake>, Receiver<(String, Sender<Output>)>)> = Vec::new();
-    let server = Server::new(Fake::new(), Config::default(), Rc::new(NoClients)).unwrap();
+    let server = Server::new(Fake::new(), Config::default(), Rc::new(NoClients))
+        .expect("nothing between the script and the node fails");
     local.block_on(&runtime, async {
         let mut sessions = 0;
         loop {
@@ -59,7 +63,10 @@ fn node(connections: &Receiver<Receiver<(String, Sender<Output>)>>) {
                 sessions += 1;
                 let (user, database) = ("me".to_owned(), "annulus".to_owned());
                 let startup = Startup { id: sessions, user, database, settings: Vec::new() };
-                open.push((server.connect(startup).await.unwrap(), connection));
+                open.push((
+                    server.connect(startup).await.expect("nothing between the script and the node fails"),
+                    connection,
+                ));
             }
             for (session, connection) in &mut open {
                 while let Ok((sql, answer)) = connection.try_recv() {
@@ -89,7 +96,10 @@ async fn simple(session: &mut Session<Fake>, sql: &str) -> SqlResult<DBOutput<De
         loop {
             match session.run(&mut portal, run).await? {
                 Step::Rows(more) => {
-                    let (env, columns) = (session.env(), session.columns(&portal).unwrap());
+                    let (env, columns) = (
+                        session.env(),
+                        session.columns(&portal).expect("nothing between the script and the node fails"),
+                    );
                     rows.extend(more.into_iter().map(|row| {
                         let cell = |(value, column): (&Value, &annulus_sql::session::answer::Column)| match value {
                             Value::Null => "NULL".to_owned(),
@@ -128,12 +138,12 @@ fn run_script(path: &std::path::Path) {
     let mut runner = Runner::new(|| {
         let (asked, requests) = channel();
         let sent = connect.send(requests).map(|()| Connection { asked });
-        async move { Ok(sent.unwrap()) }
+        async move { Ok(sent.expect("nothing between the script and the node fails")) }
     });
     let result = runner.run_file(path);
     drop(runner);
     drop(connect);
-    node.join().unwrap();
+    node.join().expect("nothing between the script and the node fails");
     if let Err(error) = result {
         panic!("{}", error.display(false));
     }
@@ -142,7 +152,10 @@ fn run_script(path: &std::path::Path) {
 #[test]
 fn scripts_come_to_their_results() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt");
-    let mut scripts: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut scripts: Vec<_> = std::fs::read_dir(folder)
+        .expect("nothing between the script and the node fails")
+        .map(|entry| entry.expect("nothing between the script and the node fails").path())
+        .collect();
     scripts.sort();
     assert!(!scripts.is_empty());
     scripts.iter().for_each(|script| run_script(script));

@@ -7,7 +7,7 @@ use annulus_relation::catalog::load;
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::Outcome;
 use annulus_relation::ops::explain;
-use annulus_relation::transaction::{Done, Mode};
+use annulus_relation::transaction::{Done, Mode, Transaction};
 use annulus_relation::{SqlError, SqlResult};
 use annulus_txn::interface::{Database, TxnError, When};
 
@@ -177,7 +177,18 @@ impl<D: Database> Session<D> {
         match self.end_active(active, deadline).await {
             Err(error @ TxnError::Conflict(_)) => {
                 let found = explain(&self.server.db, &catalog, &claims, deadline.left()).await?;
-                Err(found.map_or_else(|| error.into(), Into::into))
+                let Some(violation) = found else { return Err(error.into()) };
+                // The key may be in an index that was dropped meanwhile.
+                let db = self.server.db.clone();
+                let mut now = Transaction::new(db.clone(), Mode::Statement, db.begin());
+                catalog.expect_unchanged(&mut now);
+                match now.validate(deadline.left()).await {
+                    Err(TxnError::Conflict(_)) => {
+                        self.catalogs.outdate();
+                        Err(error.into())
+                    }
+                    _ => Err(violation.into()),
+                }
             }
             ended => Ok(ended?),
         }
