@@ -5,7 +5,8 @@
 
 use annulus_base::time::Micros;
 use annulus_base::{Timestamp, TxnId};
-use annulus_txn::interface::{Commit, Place, Seen, SeenRange, When};
+use annulus_replica::store::Stamp;
+use annulus_txn::interface::{Commit, Place, RangeCheck, Seen, SeenRange, When};
 
 /// An entry's position in the history.
 pub type EntryId = u64;
@@ -19,6 +20,8 @@ pub enum Call {
     Scan(When),
     /// A commit.
     Commit(Commit),
+    /// Several requests of one client, which are one transaction.
+    Together,
 }
 
 /// What was learned of it.
@@ -32,6 +35,8 @@ pub enum Outcome {
     Read(Vec<Seen>),
     /// The ranges read.
     Scanned(Vec<SeenRange>),
+    /// These versions of keys, and in ranges, at one instant: for [`Call::Together`].
+    Saw(Vec<(Place, Stamp)>, Vec<RangeCheck>),
     /// It committed, as this transaction at this timestamp.
     Committed(TxnId, Timestamp),
 }

@@ -10,6 +10,7 @@ pub mod describe;
 pub mod history;
 pub mod ledger;
 pub mod options;
+pub mod relational;
 pub mod run;
 pub mod scenario;
 pub mod trace;

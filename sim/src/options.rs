@@ -93,6 +93,10 @@ pub struct Options {
     pub partitions: u16,
     /// Whether they belong to namespaces made at run time.
     pub dynamic: bool,
+    /// Whether the clients' transactions are run by `relation/`.
+    pub relational: bool,
+    /// Number of slots of their database.
+    pub slots: u16,
     /// Protocol settings of every node.
     pub settings: Settings,
     /// The network.
@@ -130,6 +134,8 @@ impl Options {
             replication,
             partitions: *rng.pick(&[1, 1, 2, 2, 3, 5]).unwrap_or(&1),
             dynamic: false,
+            relational: false,
+            slots: 1,
             settings: settings(rng),
             network: network(rng, calm),
             disk: DiskOptions { sync: (20, rng.between(100, 5_000)), checkpoint_every: duration(rng, 300, 10_000) },

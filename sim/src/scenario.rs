@@ -55,7 +55,7 @@ impl Scenario {
 }
 
 /// Every scenario.
-pub const ALL: [&Scenario; 7] = [&SWARM, &SKEWED, &REPEATS, &LAGGARDS, &HASTY, &FORGETFUL, &DYNAMIC];
+pub const ALL: [&Scenario; 8] = [&SWARM, &SKEWED, &REPEATS, &LAGGARDS, &HASTY, &FORGETFUL, &DYNAMIC, &RELATIONAL];
 
 /// No bias.
 pub const SWARM: Scenario = Scenario { name: "swarm", about: "no bias", tune: |_, _| {} };
@@ -171,5 +171,19 @@ pub const DYNAMIC: Scenario = Scenario {
         options.dynamic = true;
         options.partitions = rng.between(1, 6) as u16;
         options.network.loss = rng.below(200);
+    },
+};
+
+/// Transactions run by the code of `relation/`.
+pub const RELATIONAL: Scenario = Scenario {
+    name: "relational",
+    about: "transactions of several steps, run by the code of relation/",
+    tune: |options, rng| {
+        options.relational = true;
+        options.dynamic = rng.one_in(2);
+        options.partitions = rng.between(1, 3) as u16;
+        options.slots = *rng.pick(&[1, 1, 2, 4]).unwrap_or(&1);
+        options.work.keys = rng.between(1, 8);
+        options.work.pause = rng.between(1, 50) * MILLISECOND;
     },
 };

@@ -43,8 +43,13 @@ impl Node {
     }
 
     pub async fn client(&self) -> Client {
+        self.client_of("annulus").await
+    }
+
+    /// A client of a database.
+    pub async fn client_of(&self, database: &str) -> Client {
         self.sessions.set(self.sessions.get() + 1);
-        let (id, user, database) = (self.sessions.get(), "me".to_owned(), "annulus".to_owned());
+        let (id, user, database) = (self.sessions.get(), "me".to_owned(), database.to_owned());
         let session = self.server.connect(Startup { id, user, database, settings: Vec::new() }).await.unwrap();
         let mut client = Client { session };
         client.session.news();
@@ -69,6 +74,29 @@ impl Client {
         let told = self.told(sql).await;
         assert!(!told.contains("ERROR"), "{sql}: {told}");
         told
+    }
+
+    /// What `COPY ... FROM STDIN` of some data comes to.
+    pub async fn copy(&mut self, sql: &str, data: &str) -> String {
+        let copied = self.copied(sql, data).await;
+        copied.unwrap_or_else(|error| {
+            self.session.fail();
+            shown(&error)
+        })
+    }
+
+    async fn copied(&mut self, sql: &str, data: &str) -> SqlResult<String> {
+        let statement = self.session.split(sql)?.pop().unwrap();
+        let mut portal = self.session.start(statement).await?;
+        let run = Run { most: 7, last: true };
+        assert!(matches!(self.session.run(&mut portal, run).await?, Step::CopyIn(_)));
+        for piece in data.as_bytes().chunks(1_000) {
+            self.session.copy_in(&mut portal, piece.to_vec().into()).await?;
+        }
+        match self.session.run(&mut portal, run).await? {
+            Step::End(Tag::Text(text)) => Ok(text.into_owned()),
+            other => panic!("{other:?}"),
+        }
     }
 
     fn tell_news(&mut self, lines: &mut Vec<String>) {
@@ -107,6 +135,11 @@ impl Client {
                         };
                         lines.push(row.iter().zip(columns.iter()).map(cell).collect::<Vec<_>>().join("|"));
                     }
+                }
+                Step::CopyOut(_) => continue,
+                Step::CopyData(line) => {
+                    lines.push(String::from_utf8(line.to_vec()).unwrap().trim_end().to_owned());
+                    continue;
                 }
                 Step::End(Tag::Rows(word)) => lines.push(format!("{word} {count}")),
                 Step::End(Tag::Text(text)) => lines.push(text.into_owned()),

@@ -32,6 +32,8 @@ pub(crate) struct Common {
     /// Members that the failure detector suspects. Only a hint.
     pub(crate) dead: BTreeSet<NodeId>,
     pub(crate) clock: Hlc,
+    /// No transaction that replicas have told of has a higher timestamp.
+    pub(crate) voted: Timestamp,
     pub(crate) rng: Rng,
     pub(crate) now: Now,
     pub(crate) sends: Vec<Send>,
@@ -55,6 +57,7 @@ impl Common {
             settings,
             dead: BTreeSet::new(),
             clock: Hlc::default(),
+            voted: Timestamp::ZERO,
             rng: Rng::new(seed),
             now: Now::default(),
             sends: Vec::new(),
@@ -72,6 +75,16 @@ impl Common {
             self.clock = Hlc::default();
         }
         self.clock.tick(self.now)
+    }
+
+    /// A fresh reading for a transaction that begins: above all that replicas have told of, also where the clock
+    /// itself was let go. So a snapshot of it holds whatever was acknowledged before they answered.
+    pub(crate) fn begin(&mut self) -> Timestamp {
+        let reading = self.timestamp();
+        if reading <= self.voted {
+            self.voted = self.voted.next();
+        }
+        reading.max(self.voted)
     }
 
     /// A new try of the transaction that began at `start`.

@@ -167,7 +167,7 @@ impl Member {
     /// A new clock reading, for a transaction that begins.
     pub fn begin(&mut self, now: Now) -> Timestamp {
         self.common.now = now;
-        self.common.timestamp()
+        self.common.begin()
     }
 
     /// Advances by one event. See [`Effects`] for what the driver owes.

@@ -79,8 +79,8 @@ pub(crate) fn too_large(partition: PartitionId) -> TxnError {
     ))
 }
 
-/// Moves this node's clock above what a replica has voted for, so that a snapshot begun after a read of the
-/// newest versions includes all that was acknowledged before. A correct replica is never further ahead than the
+/// Notes what a replica has voted for, so that a snapshot begun after a read of the newest versions includes all
+/// that was acknowledged before. A correct replica is never further ahead than the
 /// two clocks may be together.
 fn catch_up(answer: Answer, common: &mut Common) -> Result<Answer, Refusal> {
     let here = Timestamp::from_micros(common.now.wall);
@@ -88,7 +88,7 @@ fn catch_up(answer: Answer, common: &mut Common) -> Result<Answer, Refusal> {
     if answer.highest.micros() > reach {
         return Err(Refusal::ClockDrift { asked: answer.highest, here });
     }
-    common.clock.observe(answer.highest);
+    common.voted = common.voted.max(answer.highest);
     Ok(answer)
 }
 

@@ -221,6 +221,19 @@ impl Physical {
         Ok(Some(Entry { place: self.place(index, &fields, hashed)?, value, index, keys, exclusive }))
     }
 
+    /// All index entries that a row demands.
+    ///
+    /// # Errors
+    /// What the evaluation of an index expression fails with, and `54000` for a key that is too long.
+    pub fn entries<E: Expressions>(&self, row: &Tuple, expressions: &E) -> SqlResult<Vec<(Place, Bytes)>> {
+        let mut all = Vec::new();
+        for index in 1..self.indexes.len() {
+            let entry = self.entry(index, &row.place, &row.values, expressions)?;
+            all.extend(entry.map(|entry| (entry.place, entry.value)));
+        }
+        Ok(all)
+    }
+
     /// The place that a row takes in a unique secondary index, if nobody else may have it.
     pub(super) fn unique_place<E: Expressions>(
         &self,

@@ -11,7 +11,7 @@ use annulus_check::Verdict as Found;
 use annulus_check::graph::{self, Fate, Order, RangeRead, Txn, Write};
 use annulus_replica::message;
 use annulus_replica::store::Stamp;
-use annulus_txn::interface::{Place, When};
+use annulus_txn::interface::{Place, RangeCheck, When};
 
 use crate::describe::{self, key, time};
 use crate::history::{Call, Entry, EntryId, History, Outcome};
@@ -74,13 +74,14 @@ impl View<'_> {
                     self.range(id, range.partition, &range.range, rows.collect(), &mut txn);
                 }
             }
+            (Call::Together, Outcome::Saw(reads, ranges)) => {
+                reads.iter().for_each(|(place, stamp)| self.read(id, place, *stamp, &mut txn));
+                self.ranges(id, ranges, &mut txn);
+            }
             (Call::Commit(commit), _) => {
                 let by = *self.committed.get(&(id as EntryId))?;
                 commit.reads.iter().for_each(|(place, stamp)| self.read(id, place, *stamp, &mut txn));
-                for range in &commit.ranges {
-                    let rows = range.rows.iter().map(|(key, stamp)| (key, *stamp));
-                    self.range(id, range.partition, &range.range, rows.collect(), &mut txn);
-                }
+                self.ranges(id, &commit.ranges, &mut txn);
                 txn.writes.extend(commit.writes.iter().filter_map(|(place, value)| {
                     let version = *self.ledger.versions.get(place)?.keys().find(|stamp| stamp.txn == by)?;
                     Some(Write { key: place.clone(), version, present: value.is_some() })
@@ -96,6 +97,13 @@ impl View<'_> {
             self.absent(id, place, txn);
         } else {
             txn.reads.push((place.clone(), Some(stamp)));
+        }
+    }
+
+    fn ranges(&self, id: usize, ranges: &[RangeCheck], txn: &mut Txn<Place, Stamp>) {
+        for range in ranges {
+            let rows = range.rows.iter().map(|(key, stamp)| (key, *stamp));
+            self.range(id, range.partition, &range.range, rows.collect(), txn);
         }
     }
 
@@ -183,6 +191,12 @@ fn show(entry: &Entry) -> String {
                 rows.join(" "),
                 outcome_of(outcome)
             )
+        }
+        (Call::Together, Outcome::Saw(reads, ranges)) => {
+            let reads: Vec<_> = reads.iter().map(|(place, stamp)| shown(place, stamp)).collect();
+            let rows = ranges.iter().flat_map(|range| &range.rows);
+            let rows: Vec<_> = rows.map(|(key, stamp)| format!("{}@{}", describe::key(key), time(stamp.ts))).collect();
+            format!("saw {} and in ranges {}", reads.join(" "), rows.join(" "))
         }
         (call, outcome) => format!("{call:?}: {outcome:?}"),
     };

@@ -10,6 +10,7 @@ use annulus_ring::DynamicNamespace;
 use annulus_txn::interface::{Commit, Place, RangeCheck, Seen, SeenRange};
 
 use crate::options::{Options, WorkOptions};
+use crate::relational;
 
 /// The namespace of all simulated data, unless it is in dynamic ones.
 pub const NAMESPACE: NamespaceId = NamespaceId(1);
@@ -126,7 +127,11 @@ impl Layout {
     pub fn new(options: &Options) -> Self {
         let founding = |slot| PartitionId::new(NAMESPACE, slot);
         let partition = |slot| if options.dynamic { dynamic(slot, options.replication) } else { founding(slot) };
-        Self { partitions: (0..options.partitions).map(partition).collect(), keys: options.work.keys }
+        let mut partitions: Vec<_> = (0..options.partitions).map(partition).collect();
+        if options.relational {
+            partitions.extend(relational::home(options.slots, options.replication).partitions());
+        }
+        Self { partitions, keys: options.work.keys }
     }
 
     /// The `number`-th key of a sort.
@@ -263,7 +268,8 @@ impl Plan {
     }
 }
 
-fn check_of(seen: &SeenRange) -> RangeCheck {
+/// What a range held, to be validated.
+pub fn check_of(seen: &SeenRange) -> RangeCheck {
     let rows = seen.rows.iter().map(|(key, seen)| (key.clone(), seen.stamp)).collect();
     RangeCheck { partition: seen.partition, range: seen.range.clone(), rows }
 }

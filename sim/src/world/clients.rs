@@ -7,6 +7,7 @@ use annulus_base::{ErrorClass, Timestamp, TxnId};
 use annulus_txn::interface::{Fate, Seen, SeenRange, TxnError, When};
 use annulus_txn::member::{ClientId, Input, Reply, Request};
 
+use super::jobs::Job;
 use super::{Event, Phase, World};
 use crate::history::{Call, EntryId, Outcome};
 use crate::violation::{Verdict, Violation, wrong};
@@ -55,6 +56,15 @@ pub(super) struct Pending {
     over: bool,
 }
 
+/// What a request is to the history.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// The commit that it is.
+    pub(super) entry: Option<EntryId>,
+    /// The transaction whose outcome it asks for.
+    pub(super) outcome_of: Option<TxnId>,
+}
+
 #[derive(Debug)]
 enum Stage {
     Waiting,
@@ -79,6 +89,8 @@ pub(super) struct Client {
     /// Grows when it dies and another takes its place.
     life: u32,
     task: Option<Task>,
+    /// What it does if it is one that runs `relation/`.
+    pub(super) job: Option<Job>,
 }
 
 impl Client {
@@ -89,12 +101,15 @@ impl Client {
 
     /// What it is doing.
     pub(super) fn describe(&self) -> Option<String> {
+        if let Some(job) = &self.job {
+            return Some(format!("{job:?}"));
+        }
         let Task { plan, node, tries, stage, .. } = self.task.as_ref()?;
         Some(format!("{:?} at n{} {stage:?} try {tries}", plan.kind, node + 1))
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.task.is_none()
+        self.task.is_none() && self.job.is_none()
     }
 }
 
@@ -103,6 +118,9 @@ impl World {
     pub(super) fn client_wakes(&mut self, client: usize, life: u32) -> Verdict {
         if self.clients[client].life != life {
             return Ok(());
+        }
+        if self.options.relational {
+            return self.job_wakes(client);
         }
         if let Some(task) = &self.clients[client].task {
             return match task.stage {
@@ -126,12 +144,12 @@ impl World {
         }
     }
 
-    fn any_node(&mut self) -> usize {
+    pub(super) fn any_node(&mut self) -> usize {
         self.rng.below(self.nodes.len() as u64) as usize
     }
 
     /// A start time that no other transaction has.
-    fn begin_at(&mut self, node: usize) -> Timestamp {
+    pub(super) fn begin_at(&mut self, node: usize) -> Timestamp {
         let mut start = Timestamp::from_micros(self.nodes[node].clock.now(self.time).wall);
         while !self.starts.insert(start) {
             start = start.next();
@@ -177,7 +195,7 @@ impl World {
         Ok(())
     }
 
-    fn snapshot_at(&mut self, node: usize) -> Timestamp {
+    pub(super) fn snapshot_at(&mut self, node: usize) -> Timestamp {
         let clock = Timestamp::from_micros(self.nodes[node].clock.now(self.time).wall);
         let recent = &self.committed[self.committed.len().saturating_sub(8)..];
         let recent: Vec<_> = recent.iter().map(|txn| txn.ts).collect();
@@ -192,20 +210,34 @@ impl World {
 
     fn send_request(&mut self, client: usize, request: Request, asked: Option<TxnId>) {
         let Some(task) = &self.clients[client].task else { return };
-        let id = ClientId(self.next_request);
-        self.next_request += 1;
         let entry = if let Stage::Committing(entry) = task.stage { Some(entry) } else { None };
-        let (node, life) = (task.node, self.clients[client].life);
-        let pending = Pending { client, life, node, incarnation: None, entry, asked, over: false };
-        self.pending.insert(id, pending);
+        let node = task.node;
         let (low, high) = self.options.work.patience;
         let patience = self.rng.between(low, high.max(low));
+        self.post_request(client, node, request, patience, Asked { entry, outcome_of: asked });
+    }
+
+    /// Sends a request to a node; the answer comes as an event.
+    pub(super) fn post_request(
+        &mut self,
+        client: usize,
+        node: usize,
+        request: Request,
+        patience: Micros,
+        asked: Asked,
+    ) -> ClientId {
+        let id = ClientId(self.next_request);
+        self.next_request += 1;
+        let (life, Asked { entry, outcome_of }) = (self.clients[client].life, asked);
+        let pending = Pending { client, life, node, incarnation: None, entry, asked: outcome_of, over: false };
+        self.pending.insert(id, pending);
         self.tell(|| format!("client {client} {id:?} -> {}: {request:?}", self.nodes[node].id));
         let arrives = self.time + self.rng.below(CLIENT_DELAY);
         self.queue.push(arrives, Event::Request(Box::new(Sent { id, request, patience })));
         if self.phase == Phase::Faults && self.rng.below(100) < self.options.work.cancel_odds {
             self.queue.push(arrives + self.rng.below(patience), Event::GiveUp { id });
         }
+        id
     }
 
     pub(super) fn request_arrives(&mut self, sent: Sent) -> Verdict {
@@ -258,6 +290,7 @@ impl World {
             pending.over = true;
             lost.push(*id);
         }
+        self.lose_sessions(node);
         for id in lost {
             let arrives = self.time + self.rng.below(CLIENT_DELAY);
             self.queue.push(arrives, Event::Answer { id, answer: Answer::Disconnected });
@@ -277,27 +310,36 @@ impl World {
 
     /// A client loses its patience (or its life) and cancels.
     pub(super) fn give_up(&mut self, id: ClientId) -> Verdict {
+        let Some(pending) = self.pending.get(&id).filter(|pending| !pending.over) else { return Ok(()) };
+        let (client, life) = (pending.client, pending.life);
+        if self.clients[client].life == life {
+            self.drop_session(client)?;
+            (self.clients[client].task, self.clients[client].job) = (None, None);
+            self.pause(client);
+        }
+        self.cancel(id)
+    }
+
+    /// The answer to a request is not wanted any more.
+    pub(super) fn cancel(&mut self, id: ClientId) -> Verdict {
         let Some(pending) = self.pending.get_mut(&id) else { return Ok(()) };
         if std::mem::replace(&mut pending.over, true) {
             return Ok(());
         }
-        let (client, life, node, arrived) = (pending.client, pending.life, pending.node, pending.incarnation.take());
-        if self.clients[client].life == life {
-            self.clients[client].task = None;
-            self.pause(client);
-        }
+        let (node, arrived) = (pending.node, pending.incarnation.take());
         if arrived.is_some() { self.step(node, Input::Cancel(id)) } else { Ok(()) }
     }
 
     /// A client dies; another takes its place.
     pub(super) fn client_dies(&mut self, client: usize) -> Verdict {
         let id = self.pending.iter().find(|(_, pending)| pending.client == client && !pending.over).map(|(id, _)| *id);
-        self.clients[client] = Client { life: self.clients[client].life + 1, task: None };
+        self.drop_session(client)?;
+        self.clients[client] = Client { life: self.clients[client].life + 1, ..Client::default() };
         self.pause(client);
         id.map_or(Ok(()), |id| self.give_up(id))
     }
 
-    fn pause(&mut self, client: usize) {
+    pub(super) fn pause(&mut self, client: usize) {
         let most = if self.phase < Phase::Final { self.options.work.pause } else { MILLISECOND };
         let (at, life) = (self.time + self.rng.below(most), self.clients[client].life);
         self.queue.push(at, Event::Client { client, life });
@@ -308,6 +350,9 @@ impl World {
         let client = pending.client;
         if self.clients[client].life != pending.life {
             return Ok(());
+        }
+        if self.clients[client].job.is_some() {
+            return self.job_answered(client, id, answer);
         }
         let Some(task) = &mut self.clients[client].task else { return Ok(()) };
         let stage = std::mem::replace(&mut task.stage, Stage::Waiting);
@@ -381,7 +426,7 @@ impl World {
         }
     }
 
-    fn most_tries(&self) -> u32 {
+    pub(super) fn most_tries(&self) -> u32 {
         if self.phase == Phase::Faults { MOST_TRIES } else { MOST_FINAL_TRIES }
     }
 

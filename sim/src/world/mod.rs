@@ -8,6 +8,7 @@ mod clients;
 pub mod clock;
 mod drive;
 mod faults;
+mod jobs;
 pub mod log;
 pub mod network;
 pub mod node;
@@ -22,6 +23,7 @@ use annulus_base::id::TxnRef;
 use annulus_base::rng::Rng;
 use annulus_base::time::{Micros, SECOND};
 use annulus_base::{Epoch, NodeId, Timestamp};
+use annulus_relation::catalog::Home;
 use annulus_replica::message::Message;
 use annulus_ring::{Basis, ClusterId, Namespace, Topology, TopologyError};
 use annulus_txn::member::ClientId;
@@ -29,6 +31,9 @@ use annulus_txn::member::ClientId;
 use crate::history::{EntryId, History};
 use crate::ledger::Ledger;
 use crate::options::Options;
+use crate::relational;
+use crate::relational::tables::Cached;
+use crate::relational::work::Work;
 use crate::trace::Trace;
 use crate::verdict;
 use crate::violation::{Verdict, Violation};
@@ -145,6 +150,11 @@ pub struct World {
     committed: Vec<TxnRef>,
     /// What the first client does in the end.
     script: VecDeque<Plan>,
+    /// The same, if it runs `relation/`.
+    errands: VecDeque<Work>,
+    /// The database of such clients, and what each node has cached of its catalog.
+    home: Home,
+    cached: Vec<Cached>,
     history: History,
     ledger: Ledger,
 }
@@ -184,6 +194,9 @@ impl World {
             commits: BTreeMap::new(),
             committed: Vec::new(),
             script: VecDeque::new(),
+            errands: VecDeque::new(),
+            home: relational::home(options.slots, options.replication),
+            cached: (0..count).map(|_| Cached::default()).collect(),
             history: History::default(),
             ledger: Ledger::default(),
             nodes,

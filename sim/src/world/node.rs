@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use annulus_base::time::Micros;
-use annulus_base::{Incarnation, NodeId};
+use annulus_base::{Incarnation, NodeId, Timestamp};
 use annulus_replica::effects::Effects;
 use annulus_replica::message::Send;
 use annulus_replica::store::StoreResult;
@@ -87,6 +87,12 @@ impl Node {
     #[must_use]
     pub fn member(&self) -> Option<&Member> {
         self.process.as_ref().map(|process| &process.member)
+    }
+
+    /// A clock reading for a transaction that begins here; `None` while the node is down.
+    pub fn begin(&mut self, time: Micros) -> Option<Timestamp> {
+        let now = self.clock.now(time);
+        self.process.as_mut().map(|process| process.member.begin(now))
     }
 
     /// Lets the member take a step. Does nothing while the node is down.

@@ -12,6 +12,7 @@ use super::drive::index;
 use super::{Event, Phase, World};
 use crate::describe;
 use crate::history::{Call, Outcome};
+use crate::relational::work::Work;
 use crate::violation::{Verdict, wrong};
 
 /// How often the state of things is looked at in the end.
@@ -49,10 +50,13 @@ impl World {
         match self.phase {
             Phase::Finishing if idle => {
                 self.phase = Phase::Final;
-                self.script = self.last_script().into();
+                match self.options.relational {
+                    true => self.errands = Work::last(&self.layout).into(),
+                    false => self.script = self.last_script().into(),
+                }
                 self.queue.push(self.time, Event::Client { client: 0, life: self.first_life() });
             }
-            Phase::Final if idle && self.script.is_empty() => self.phase = Phase::Rest,
+            Phase::Final if idle && self.script.is_empty() && self.errands.is_empty() => self.phase = Phase::Rest,
             Phase::Rest if self.unrest().is_empty() => self.phase = Phase::Done,
             _ => {}
         }

@@ -15,6 +15,7 @@ use super::naming::has_constraint;
 use super::schema::plain_name;
 use super::table::Pending;
 use crate::names::{Name, is_not, position_of, undefined};
+use crate::session::rewrite::is_rewritten;
 
 impl Definition<'_> {
     pub(super) fn alter_table(&mut self, alter: &AlterTable) -> SqlResult<&'static str> {
@@ -319,10 +320,7 @@ impl Definition<'_> {
     fn add_table_constraint(&mut self, id: ObjectId, constraint: &TableConstraint) -> SqlResult<()> {
         let mut table = self.current(id)?;
         if let TableConstraint::PrimaryKey(_) = constraint {
-            // A table without rows may still change how rows are identified.
-            self.add_constraint(&mut table, constraint, None, true)?;
-            self.jobs.push(super::Job::Empty { table: id, what: "a primary key".to_owned() });
-            return self.edit.put_table(table);
+            return self.add_primary_key_later(&table, constraint);
         }
         self.add_constraint(&mut table, constraint, None, false)?;
         let referred = self.catalog().table_by_id(id).map(|table| table.referenced_by.clone()).unwrap_or_default();
@@ -332,6 +330,37 @@ impl Definition<'_> {
             }
         }
         self.edit.put_table(table)
+    }
+
+    /// A primary key of a table that may have rows: they are written again once this is known to all.
+    fn add_primary_key_later(&mut self, before: &Table, constraint: &TableConstraint) -> SqlResult<()> {
+        let mut after = before.clone();
+        if !is_rewritten(&after) {
+            self.add_constraint(&mut after, constraint, None, true)?;
+        } else {
+            return Err(SqlError::new(SqlState::OBJECT_IN_USE, "the table is being given a primary key"));
+        }
+        // A parent's row that goes may change rows here, whoever else may not.
+        if self.is_block || !before.foreign_keys.is_empty() {
+            let what = "a primary key, in a transaction block or with foreign keys,".to_owned();
+            self.jobs.push(super::Job::Empty { table: before.id, what });
+            return self.edit.put_table(after);
+        }
+        let keys = after.indexes[0].keys.clone();
+        let columns = keys.iter().filter_map(|key| match key.part {
+            KeyPart::Column(id) => Some(id),
+            KeyPart::Expression(..) => None,
+        });
+        let key = super::PrimaryKey {
+            name: after.indexes[0].name.clone(),
+            columns: columns.collect(),
+            keys,
+            generation: self.new_generation(before.generation),
+        };
+        self.jobs.push(super::Job::Rewrite { table: before.id, key });
+        let mut marked = before.clone();
+        marked.indexes[0].state = super::constraint::filling();
+        self.edit.put_table(marked)
     }
 
     fn drop_constraint(&mut self, id: ObjectId, name: &Ident, if_exists: bool, cascade: bool) -> SqlResult<()> {

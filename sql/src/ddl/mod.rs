@@ -10,6 +10,7 @@ mod alter;
 mod column;
 mod comment;
 mod constraint;
+mod database;
 mod drop;
 mod expression;
 mod foreign;
@@ -24,9 +25,10 @@ mod view;
 use std::rc::Rc;
 use std::sync::Arc;
 
+pub(crate) use database::{administer, database_statement};
 pub(crate) use expression::scope_of;
 
-use annulus_relation::catalog::{Catalog, Edit, ObjectId, Sequence};
+use annulus_relation::catalog::{Catalog, ColumnId, Edit, IndexKey, ObjectId, Sequence};
 use annulus_relation::failure::Outcome;
 use annulus_relation::transaction::Mode;
 use annulus_relation::value::Env;
@@ -56,6 +58,8 @@ pub(crate) struct Definition<'a> {
     pub restarted: Vec<Sequence>,
     /// What is to be done with rows.
     pub jobs: Vec<Job>,
+    /// Whether it is part of a transaction block.
+    pub is_block: bool,
     /// The columns of the statement's query.
     pub planned: Vec<(String, SqlType)>,
     /// A table to be filled with the rows of the statement's query.
@@ -71,13 +75,39 @@ pub(crate) enum Job {
     Validate { table: ObjectId, columns: Vec<u16> },
     /// There must be no rows; what is being added.
     Empty { table: ObjectId, what: String },
+    /// The rows, to which nobody may write, are to be written again with a primary key.
+    Rewrite { table: ObjectId, key: PrimaryKey },
+    /// A table is marked as being written again, but nobody does it.
+    Unmark { table: ObjectId },
+}
+
+/// A primary key that a table with rows is given.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PrimaryKey {
+    pub name: String,
+    pub keys: Vec<IndexKey>,
+    pub columns: Vec<ColumnId>,
+    /// The generation of the rows that have it.
+    pub generation: u32,
 }
 
 impl Job {
+    /// The index that it is about; 0 if none.
+    pub const fn index(&self) -> ObjectId {
+        match self {
+            Self::Fill { index, .. } => *index,
+            _ => 0,
+        }
+    }
+
     /// The table that it is about.
     pub const fn table(&self) -> ObjectId {
         match self {
-            Self::Fill { table, .. } | Self::Validate { table, .. } | Self::Empty { table, .. } => *table,
+            Self::Fill { table, .. }
+            | Self::Validate { table, .. }
+            | Self::Empty { table, .. }
+            | Self::Rewrite { table, .. }
+            | Self::Unmark { table } => *table,
         }
     }
 }
@@ -134,13 +164,14 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
     let env = Arc::clone(&work.active.env);
     let mut definition = Definition {
         edit: Edit::new(&work.active.catalog),
-        path: work.shared.settings().search_path(),
+        path: work.shared.path(),
         env: &env,
         shared: work.shared,
         text: &parsed.whole,
         notices: Vec::new(),
         restarted: Vec::new(),
         jobs: Vec::new(),
+        is_block: work.active.block || work.active.transaction.mode() == Mode::Block,
         planned: planned(work, parsed)?,
         filled: None,
     };

@@ -20,6 +20,7 @@ use crate::names::position_of;
 use crate::parse::{Overriding, Parsed};
 use crate::server::shared::Shared;
 use crate::session::Produced;
+use crate::session::rewrite::check_not_rewritten;
 use crate::statement::{Setting, Work};
 
 /// How many rows are completed and looked up at a time.
@@ -230,6 +231,7 @@ impl Insert {
     /// Runs it.
     pub async fn run<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Produced> {
         work.active.check_writable("INSERT")?;
+        check_not_rewritten(&self.target.table)?;
         let catalogs = Rc::clone(work.catalogs);
         let env = Arc::clone(&work.active.env);
         let shared = Arc::clone(work.shared);

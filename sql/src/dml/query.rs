@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::ast;
 use crate::bind::ParamTypes;
 use crate::query::{Explain, Running, ScanRequest, Statement, Stretch};
 use crate::server::failure::to_sql;
+use crate::server::shared::lock;
 use crate::session::answer::{Column, Tag};
 use crate::session::{Produced, Rows};
 use crate::statement::{Setting, Work};
@@ -56,15 +57,23 @@ impl Query {
         })
     }
 
-    fn begin<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> SqlResult<Running> {
+    async fn begin<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Running> {
+        // Some system tables show what only this thread knows: it is noted while the query is begun.
+        if self.text.contains("pg_database") {
+            let databases = work.server.databases(work.deadline.left()).await?;
+            *lock(&work.shared.databases) = databases.all().to_vec();
+        }
+        if self.text.contains("pg_stat_activity") {
+            *lock(&work.shared.activity) = work.server.clients.activity();
+        }
         let scope = work.shared.scope(&work.active.catalog, &work.active.env);
         let statement = Statement { query: &self.query, text: Some(&self.text), targets: &self.targets };
-        work.server.engine.run(statement, &scope, &self.params, params)
+        Ok(work.server.engine.run(statement, &scope, &self.params, params)?)
     }
 
     /// Runs it for the client.
     pub async fn run<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Produced> {
-        let mut running = self.begin(work, params)?;
+        let mut running = self.begin(work, params).await?;
         // What can go wrong mostly does before the first rows: then the statement can still be tried again.
         let first = next(&mut running, work).await?;
         let tag = Tag::Rows("SELECT");
@@ -94,7 +103,7 @@ impl Query {
         params: &[Value],
         targets: &[(String, SqlType)],
     ) -> Outcome<Vec<Row>> {
-        let running = self.begin(work, params)?;
+        let running = self.begin(work, params).await?;
         let rows = all(running, work).await?;
         let env = Arc::clone(&work.active.env);
         let assign = |(value, (from, (_, to))): (Value, (&Column, &(String, SqlType)))| match from.ty == *to {

@@ -27,8 +27,6 @@ use locking::Locking;
 
 /// How many rows the first round asks for: what short scans find is complete with it.
 const FIRST: u32 = 1_000;
-/// How many rows later rounds ask for.
-const NEXT: u32 = 4_000;
 
 /// A `SELECT` from one table, or from none.
 pub(crate) struct Select {

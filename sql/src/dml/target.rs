@@ -19,9 +19,8 @@ pub(crate) struct Target {
     pub table: Arc<Table>,
     pub physical: Arc<Physical>,
     pub scope: Scope,
-    /// Its name in the statement, and its schema's unless it has an alias.
+    /// Its name in the statement.
     pub name: String,
-    pub schema: Option<String>,
 }
 
 impl Target {
@@ -46,7 +45,7 @@ impl Target {
         let columns = table.columns.iter().map(|column| (column.name.as_str(), &column.ty));
         let scope = Scope::table(schema.as_deref(), Some(&name), columns);
         let physical = Arc::new(Physical::new(*setting.catalog.home(), &table)?);
-        Ok(Self { table, physical, scope, name, schema })
+        Ok(Self { table, physical, scope, name })
     }
 }
 

@@ -320,7 +320,7 @@ fn explain(cursor: &mut Cursor<'_>) -> SqlResult<Statement> {
     }
     let body = Box::new(rest(cursor)?);
     match body.statement {
-        Statement::Sql(_) | Statement::Execute { .. } => Ok(Statement::Explain { analyze, verbose, body }),
+        Statement::Sql(_) => Ok(Statement::Explain { analyze, verbose, body }),
         _ => Err(SqlError::unsupported("EXPLAIN of this statement")),
     }
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use annulus_relation::SqlType;
 
 /// The most literals that a shape has; statements with more have none.
-const MAX_LITERALS: usize = 1_000;
+const MAX_LITERALS: usize = 200;
 
 /// A literal that stood in a statement's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,7 +165,7 @@ fn place<'a>(shape: &mut Shape<'a>, literal: Literal<'a>) -> Option<()> {
     shape.literals.push(literal);
     push(shape, "$");
     let number = shape.literals.len();
-    for unit in [1_000, 100, 10, 1] {
+    for unit in [100, 10, 1] {
         if number >= unit {
             shape.key.push(char::from(b'0' + (number / unit % 10) as u8));
         }

@@ -4,6 +4,7 @@
 //! - Lives on the node's thread; only what queries' threads and functions ask ([`shared::Shared`], sequences) is locked.
 //! - A cached catalog is used as if it were current, because whatever uses it validates what it used.
 
+mod background;
 pub(crate) mod catalogs;
 pub(crate) mod deadline;
 pub(crate) mod failure;

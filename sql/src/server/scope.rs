@@ -68,7 +68,7 @@ impl SystemSource for Shared {
     fn rows(&self, of: Live) -> Vec<Vec<(&'static str, Value)>> {
         match of {
             Live::Settings => self.settings_rows(),
-            Live::Databases => vec![vec![("oid", Value::Oid(5)), ("datname", Value::text(self.database.as_str()))]],
+            Live::Databases => self.database_rows(),
             Live::Roles => role_rows(&self.settings().user()),
             Live::Statements => self.statements.rows(),
             Live::Activity => lock(&self.activity).iter().map(Activity::row).collect(),
@@ -82,6 +82,13 @@ impl SystemSource for Shared {
 }
 
 impl Shared {
+    fn database_rows(&self) -> Vec<Vec<(&'static str, Value)>> {
+        let row = |info: &catalog::DatabaseInfo| {
+            vec![("oid", Value::Oid(info.number)), ("datname", Value::text(info.name.as_str()))]
+        };
+        lock(&self.databases).iter().map(row).collect()
+    }
+
     fn settings_rows(&self) -> Vec<Vec<(&'static str, Value)>> {
         let text = |text: &str| Value::text(text);
         let all = self.settings().all();
@@ -104,7 +111,7 @@ impl Shared {
         let statistics: Arc<dyn Statistics> = Arc::clone(&self.statistics) as _;
         // One lock after the other.
         let user = self.settings().user();
-        let search_path = self.settings().search_path().to_vec();
+        let search_path = self.path().to_vec();
         let env = Arc::new(self.env(self.statement_start()));
         Scope {
             catalog: Arc::new(View(self.catalog())),
@@ -122,7 +129,7 @@ impl Shared {
         let statistics: Arc<dyn Statistics> = Arc::clone(&self.statistics) as _;
         Scope {
             catalog: Arc::new(View(Arc::clone(catalog))),
-            search_path: self.settings().search_path().to_vec(),
+            search_path: self.path().to_vec(),
             system: Arc::clone(self) as _,
             functions: Arc::clone(self) as _,
             statistics,

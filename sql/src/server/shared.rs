@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use annulus_base::id::TxnRef;
-use annulus_relation::catalog::{Catalog, ObjectId};
+use annulus_relation::catalog::{Catalog, DatabaseInfo, ObjectId};
 use annulus_relation::error::SqlState;
 use annulus_relation::value::Env;
 use annulus_relation::{SqlError, SqlResult, Value};
@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     pub sequences: Arc<Sequences>,
     pub statements: Arc<Statements>,
     pub statistics: Arc<Sampled>,
+    /// The databases of the cluster, as told when the statement began.
+    pub databases: Mutex<Vec<DatabaseInfo>>,
     /// The sessions of the node, as told when the statement began.
     pub activity: Mutex<Vec<Activity>>,
     pub node: u32,
@@ -98,6 +100,7 @@ impl Shared {
             statements: Arc::clone(&server.statements),
             statistics: Arc::clone(&server.statistics),
             activity: Mutex::new(Vec::new()),
+            databases: Mutex::new(Vec::new()),
             node: server.config.node,
             statement_start: AtomicI64::new(now()),
             need: Mutex::new(None),
@@ -109,6 +112,11 @@ impl Shared {
 
     pub fn settings(&self) -> MutexGuard<'_, Settings> {
         lock(&self.settings)
+    }
+
+    /// The names of the schemas in which names are looked up. Nothing stays locked.
+    pub fn path(&self) -> Arc<[String]> {
+        self.settings().search_path()
     }
 
     pub fn catalog(&self) -> Arc<Catalog> {

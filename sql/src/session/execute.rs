@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
-use annulus_relation::ops::explain;
 use annulus_relation::transaction::Mode;
 use annulus_relation::{Row, SqlError, SqlResult};
 use annulus_txn::interface::{Database, TxnError};
@@ -112,6 +111,7 @@ impl<D: Database> Session<D> {
         let mut work = Work { server, catalogs, shared, active, deadline, news };
         loop {
             let found = match rows {
+                Rows::Scan(ready, _) | Rows::Query(ready, _) if ready.len() > 0 => Some(ready.collect()),
                 Rows::Ready(ready) => {
                     Some(ready.by_ref().take(STRETCH as usize).collect::<Vec<_>>()).filter(|rows| !rows.is_empty())
                 }
@@ -162,8 +162,8 @@ impl<D: Database> Session<D> {
     async fn within(&mut self, portal: &mut Portal) -> SqlResult<Produced> {
         let deadline = self.deadline();
         if let Some(active) = &mut self.active {
-            if active.used && portal.analyzed.parsed.as_of.is_some() {
-                return Err(SqlError::unsupported("AS OF SYSTEM TIME after another statement of the transaction"));
+            if portal.analyzed.parsed.as_of.is_some() && !matches!(active.transaction.mode(), Mode::AsOf(_)) {
+                return Err(SqlError::unsupported("AS OF SYSTEM TIME in a transaction block"));
             }
             active.used = true;
             let catalog = Arc::clone(&active.catalog);
@@ -197,27 +197,19 @@ impl<D: Database> Session<D> {
                     return Ok(produced);
                 }
                 Ok(produced) => {
-                    let (claims, catalog) = (std::mem::take(&mut active.claims), Arc::clone(&active.catalog));
                     let jobs = std::mem::take(&mut active.jobs);
                     match self.try_commit(active, &deadline).await {
                         Ok(()) => {
                             self.do_jobs(&jobs).await?;
                             return Ok(produced);
                         }
-                        Err(error @ TxnError::Conflict(_)) => {
-                            let found = explain(&self.server.db, &catalog, &claims, deadline.left()).await;
-                            match found.map_err(to_sql)? {
-                                Some(violation) => return Err(violation),
-                                None => error.into(),
-                            }
-                        }
-                        Err(error) => error.into(),
+                        Err(failure) => failure,
                     }
                 }
                 Err(failure) => self.confirmed(failure, active, &deadline).await,
             };
             tries += 1;
-            if !is_retryable(&failure) || deadline.passed() {
+            if !is_retryable(&failure) || deadline.passed() || matches!(mode, Mode::AsOf(_)) {
                 return Err(to_sql(failure));
             }
             if tries % PATIENT == 0 || matches!(&failure, Failure::Txn(error) if is_about_catalog(error)) {

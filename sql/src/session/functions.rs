@@ -20,7 +20,7 @@ impl SystemFunctions for Shared {
     }
 
     fn search_path(&self, implicit: bool) -> Vec<String> {
-        let (catalog, path) = (self.catalog(), self.settings().search_path());
+        let (catalog, path) = (self.catalog(), self.path());
         let exists = |name: &&String| catalog.schema(name).is_some() || name.as_str() == "pg_catalog";
         let named: Vec<String> = path.iter().filter(exists).cloned().collect();
         if implicit && !named.iter().any(|name| name == "pg_catalog") {
@@ -158,7 +158,7 @@ impl Shared {
         match &name.schema {
             Some(schema) => catalog.relation(catalog.schema(schema)?.id, &name.name),
             None => {
-                let path = self.settings().search_path();
+                let path = self.path();
                 catalog.resolve(&path_ids(catalog, &path), &name.name)
             }
         }
@@ -172,7 +172,7 @@ impl Shared {
             (_, _, Some(sequence)) => (sequence.schema, sequence.name.clone()),
             _ => catalog.index_by_id(oid).map(|(table, index)| (table.schema, index.name.clone()))?,
         };
-        let path = self.settings().search_path();
+        let path = self.path();
         let path = path_ids(catalog, &path);
         if catalog.resolve(&path, &name).is_some_and(|found| found.id() == oid) {
             return Some(quote_name(&name));

@@ -46,6 +46,8 @@ impl<D: Database> Jobs<'_, D> {
         let done = match job {
             Job::Fill { table, index } => self.fill(*table, *index).await,
             Job::Validate { table, columns } => self.validate(*table, columns).await,
+            Job::Rewrite { table, key } => self.rewrite(*table, key).await,
+            Job::Unmark { .. } => self.take_back(job).await,
             Job::Empty { .. } => Ok(()),
         };
         match done {
@@ -231,6 +233,12 @@ impl<D: Database> Jobs<'_, D> {
                     table.foreign_keys.retain(|key| key.validated);
                     let declared = table.columns.iter_mut().filter(|column| columns.contains(&column.id));
                     declared.for_each(|column| column.not_null = false);
+                })
+                .await
+            }
+            Job::Rewrite { table, .. } | Job::Unmark { table } => {
+                self.edit(*table, |table| {
+                    table.indexes.first_mut().into_iter().for_each(|primary| primary.state = IndexState::Ready);
                 })
                 .await
             }

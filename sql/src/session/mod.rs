@@ -17,6 +17,7 @@ mod functions;
 pub(crate) mod jobs;
 mod portal;
 mod prepared;
+pub(crate) mod rewrite;
 mod settings;
 #[cfg(test)]
 mod tests;

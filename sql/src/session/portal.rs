@@ -1,5 +1,6 @@
 //! A statement with its parameters, at work or not begun.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Instant;
@@ -23,7 +24,7 @@ pub struct Portal {
     pub(super) began: Option<Instant>,
     pub(super) given: u64,
     /// Whether the client may know its columns already.
-    pub(super) described: bool,
+    pub(super) described: Cell<bool>,
 }
 
 /// How far a portal is.
@@ -89,12 +90,14 @@ impl Produced {
 
 impl Portal {
     pub(crate) fn new(analyzed: Rc<Analyzed>, parameters: Vec<Value>) -> Self {
-        Self { analyzed, parameters, state: State::Fresh, began: None, given: 0, described: false }
+        Self { analyzed, parameters, state: State::Fresh, began: None, given: 0, described: Cell::new(false) }
     }
 
     /// A portal of a prepared statement.
     pub(crate) fn described(analyzed: Rc<Analyzed>, parameters: Vec<Value>) -> Self {
-        Self { described: true, ..Self::new(analyzed, parameters) }
+        let portal = Self::new(analyzed, parameters);
+        portal.described.set(true);
+        portal
     }
 
     pub(crate) fn analyzed(&self) -> &Rc<Analyzed> {
@@ -111,10 +114,11 @@ impl Portal {
         matches!(self.state, State::Done)
     }
 
-    /// Its columns; `None` if it returns no rows. Those of a simple query are known for sure once it has been run for
-    /// the first time: it may have been analyzed again.
+    /// Its columns; `None` if it returns no rows. Who has asked for them is not given other ones. Asked for only after
+    /// the first step, a simple query's may be those of a catalog that was newer than this node knew at first.
     #[must_use]
     pub fn columns(&self) -> Option<Rc<[Column]>> {
+        self.described.set(true);
         self.analyzed.columns.clone()
     }
 }

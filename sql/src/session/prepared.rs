@@ -64,7 +64,7 @@ impl<D: Database> Session<D> {
         catalog: &Arc<annulus_relation::catalog::Catalog>,
     ) -> SqlResult<Rc<Analyzed>> {
         self.shared.use_catalog(catalog);
-        let path = self.shared.settings().search_path();
+        let path = self.shared.path();
         let setting = Setting { shared: &self.shared, catalog, path, env: self.env(), engine: &self.server.engine };
         analyze(parsed, declared, &setting).map(Rc::new)
     }
@@ -113,7 +113,7 @@ impl<D: Database> Session<D> {
             return None;
         }
         let shape = shape(text)?;
-        let analyzed = shapes.get(shape.key(), &self.shared.settings().search_path())?;
+        let analyzed = shapes.get(shape.key(), &self.shared.path())?;
         let parameters = literal_values(&shape.literals, &analyzed.parameters, &self.env())?;
         Some(Portal::new(Rc::clone(analyzed), parameters))
     }
@@ -188,7 +188,7 @@ impl<D: Database> Session<D> {
     /// Analyzes a prepared statement again if the catalog has changed.
     async fn refresh(&mut self, prepared: &Prepared) -> SqlResult<Rc<Analyzed>> {
         let known = Rc::clone(&prepared.analyzed.borrow());
-        let path = self.shared.settings().search_path();
+        let path = self.shared.path();
         let catalog = match &self.active {
             Some(active) => Some(Arc::clone(&active.catalog)),
             None => self.catalogs.cached(),
@@ -246,13 +246,13 @@ impl<D: Database> Session<D> {
         portal: &mut Portal,
         catalog: &Arc<annulus_relation::catalog::Catalog>,
     ) -> SqlResult<()> {
-        let path = self.shared.settings().search_path();
+        let path = self.shared.path();
         if portal.analyzed.fits(Some(catalog), &path) {
             return Ok(());
         }
         let declared: Vec<Option<SqlType>> = portal.analyzed.parameters.iter().cloned().map(Some).collect();
         let found = self.analyze_with(&portal.analyzed.parsed, &declared, catalog)?;
-        if found.columns != portal.analyzed.columns && portal.described {
+        if found.columns != portal.analyzed.columns && portal.described.get() {
             let message = "cached plan must not change result type";
             return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
         }

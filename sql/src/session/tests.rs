@@ -200,3 +200,198 @@ fn shapes_of_statements_are_analyzed_once() {
         assert_eq!(calls.values().sum::<usize>(), 1, "{calls:?}");
     });
 }
+
+#[test]
+fn views_and_tables_of_queries() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int primary key, v int); insert into t values (1, 10), (2, 20)").await;
+        client.ok("create view w (n, double) as select id, v * 2 from t").await;
+        assert_eq!(client.ok("select * from w order by n").await, "1|20\n2|40\nSELECT 2");
+        assert!(client.told("drop table t").await.starts_with("ERROR 2BP01"));
+        assert_eq!(client.ok("create table u as select * from w where double > 20").await, "SELECT 1");
+        assert_eq!(client.ok("select * from u").await, "2|40\nSELECT 1");
+        client.ok("create or replace view w as select id as n, v * 3 as double from t").await;
+        assert_eq!(client.ok("select double from w where n = 1").await, "30\nSELECT 1");
+        let told = client.ok("drop table t cascade").await;
+        assert!(told.contains("NOTICE: drop cascades to view w"), "{told}");
+        assert!(client.told("select * from w").await.starts_with("ERROR 42P01"));
+    });
+}
+
+#[test]
+fn indexes_are_filled_with_the_rows_that_are_there() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int primary key, v int, w text)").await;
+        client.ok("insert into t select i, i % 100, 'w' || i from generate_series(1, 5000) i").await;
+        client.ok("create index on t (v) include (w); create unique index u on t ((lower(w)))").await;
+        let plan = client.ok("explain select * from t where v = 7").await;
+        assert!(plan.contains("Index Scan using t_v_idx"), "{plan}");
+        assert_eq!(client.ok("select count(*) from t where v = 7").await, "50\nSELECT 1");
+        assert!(client.told("insert into t values (0, 0, 'W17')").await.starts_with("ERROR 23505"));
+        assert!(client.told("create unique index on t (v)").await.starts_with("ERROR 23505"));
+        client.ok("insert into t values (0, 0, 'x')").await;
+        client.ok("begin; create index i on t (w); drop index u; commit").await;
+        assert_eq!(client.ok("select id from t where w = 'w17'").await, "17\nSELECT 1");
+        assert!(client.told("alter table t add check (v > 0)").await.starts_with("ERROR 23514"));
+        client.ok("alter table t add constraint c check (v >= 0), alter column w set not null").await;
+        assert!(client.told("insert into t values (-1, -1, 'y')").await.starts_with("ERROR 23514"));
+        assert!(client.told("insert into t values (-1, 1, null)").await.starts_with("ERROR 23502"));
+    });
+}
+
+#[test]
+fn foreign_keys_hold_and_act() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table p (id int primary key); create table c (id int primary key, p int references p on delete cascade)").await;
+        assert!(client.told("insert into c values (1, 1)").await.starts_with("ERROR 23503"));
+        client.ok("insert into p values (1), (2); insert into c values (1, 1), (2, 2)").await;
+        client.ok("delete from p where id = 1").await;
+        assert_eq!(client.ok("select * from c").await, "2|2\nSELECT 1");
+        assert!(client.told("drop table p").await.starts_with("ERROR 2BP01"));
+        assert!(client.told("truncate p").await.starts_with("ERROR 0A000"));
+        client.ok("alter table c drop constraint c_p_fkey; insert into c values (3, 9)").await;
+        assert!(client.told("alter table c add foreign key (p) references p").await.starts_with("ERROR 23503"));
+        client.ok("delete from c where id = 3; alter table c add foreign key (p) references p").await;
+        assert!(client.told("delete from p").await.starts_with("ERROR 23503"));
+        client.ok("truncate p, c; drop table p cascade; insert into c values (5, 5)").await;
+    });
+}
+
+#[test]
+fn rows_are_written_again_for_a_primary_key() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client
+            .ok("create table t (id int not null, v int); insert into t select i, -i from generate_series(1, 5000) i")
+            .await;
+        client.ok("create index on t (v)").await;
+        client.ok("alter table t add primary key (id)").await;
+        let plan = client.ok("explain select * from t where id = 7").await;
+        assert!(plan.contains("Point Read using t_pkey"), "{plan}");
+        assert_eq!(client.ok("select count(*), sum(v) from t").await, "5000|-12502500\nSELECT 1");
+        assert!(client.told("insert into t values (7, 7)").await.starts_with("ERROR 23505"));
+        client.ok("create table u (a int, b int); insert into u values (1, 1), (1, 2)").await;
+        assert!(client.told("alter table u add primary key (a)").await.starts_with("ERROR 23505"));
+        client.ok("insert into u values (3, 3)").await;
+        client.ok("alter table u add primary key (a, b)").await;
+        assert_eq!(client.ok("select count(*) from u").await, "3\nSELECT 1");
+    });
+}
+
+#[test]
+fn data_is_copied_in_and_out() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int primary key, v text, n int default 5)").await;
+        assert_eq!(client.copy("copy t (id, v) from stdin", "1\tone\n2\t\\N\n").await, "COPY 2");
+        assert_eq!(client.ok("copy t to stdout (format csv, header)").await, "id,v,n\n1,one,5\n2,,5\nCOPY 2");
+        assert_eq!(client.ok("copy (select v from t order by id desc) to stdout").await, "\\N\none\nCOPY 2");
+        let told = client.copy("copy t from stdin", "3\tthree\t3\nx\ty\tz\n").await;
+        assert!(told.starts_with("ERROR 22P02") && told.contains("COPY t, line 2"), "{told}");
+        assert!(client.copy("copy t from stdin", "3\n").await.starts_with("ERROR 22P04"));
+        assert!(client.copy("copy t from stdin", "1\tagain\t1\n").await.starts_with("ERROR 23505"));
+        assert_eq!(client.ok("select count(*) from t").await, "2\nSELECT 1");
+        let many: String = (10..6_010).map(|id| format!("{id}\tv\t0\n")).collect();
+        client.ok("begin; truncate t").await;
+        node.db.take_calls();
+        assert_eq!(client.copy("copy t from stdin", &many).await, "COPY 6000");
+        let commits = node.db.take_calls()[&annulus_relation::testing::Call::Commit];
+        assert_eq!(commits, 3, "rows go around the transaction");
+        let mut other = node.client().await;
+        assert_eq!(other.ok("select count(*) from t").await, "2\nSELECT 1");
+        client.ok("commit").await;
+        assert_eq!(other.ok("select count(*) from t").await, "6000\nSELECT 1");
+    });
+}
+
+#[test]
+fn databases_are_apart() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create database d with (slots = 4, replication_factor = 3)").await;
+        assert!(client.told("create database d").await.starts_with("ERROR 42P04"));
+        assert!(client.told("create database e with (slots = 3)").await.starts_with("ERROR 22023"));
+        assert!(client.told("begin; create database e").await.contains("ERROR 25001"));
+        client.ok("rollback; create table t (id int primary key)").await;
+        let mut other = node.client_of("d").await;
+        assert!(other.told("select * from t").await.starts_with("ERROR 42P01"));
+        other.ok("create table t (id int primary key, v int); create index on t (v)").await;
+        other.ok("insert into t select i, i % 3 from generate_series(1, 50) i").await;
+        assert_eq!(other.ok("select count(*) from t where v = 1").await, "17\nSELECT 1");
+        assert_eq!(other.ok("select id from t where id > 40 order by id limit 2").await, "41\n42\nSELECT 2");
+        assert_eq!(client.ok("select datname from pg_database order by 1").await, "annulus\nd\nSELECT 2");
+        client.ok("drop database d").await;
+        assert!(other.told("insert into t values (99)").await.starts_with("ERROR 3D000"));
+    });
+}
+
+#[test]
+fn rows_are_locked_for_others() {
+    run(async |node| {
+        let (mut one, mut other) = (node.client().await, node.client().await);
+        one.ok("create table t (id int primary key, v int); insert into t values (1, 1), (2, 2)").await;
+        one.ok("begin").await;
+        assert_eq!(one.ok("select v from t where id = 1 for update").await, "1\nSELECT 1");
+        other.ok("begin").await;
+        assert!(other.told("select * from t where id = 1 for update nowait").await.starts_with("ERROR 55P03"));
+        other.ok("rollback; begin").await;
+        assert_eq!(other.ok("select id from t for update skip locked").await, "2\nSELECT 1");
+        other.ok("commit").await;
+        one.ok("update t set v = 5 where id = 1; commit").await;
+        assert_eq!(node.db.locks(), 0);
+        assert_eq!(other.ok("select v from t where id = 1 for share").await, "5\nSELECT 1");
+        assert_eq!(node.db.locks(), 0);
+    });
+}
+
+#[test]
+fn an_error_that_others_have_mended_is_not_told() {
+    run(async |node| {
+        let (mut one, mut other) = (node.client().await, node.other().client().await);
+        one.ok("create table t (id int primary key, v int not null)").await;
+        other.ok("insert into t values (1, 1)").await;
+        one.ok("alter table t alter column v drop not null").await;
+        other.ok("insert into t values (2, null)").await;
+        one.ok("alter table t add unique (v)").await;
+        assert!(other.told("insert into t values (3, 1)").await.starts_with("ERROR 23505"));
+        one.ok("alter table t drop constraint t_v_key").await;
+        other.ok("insert into t values (3, 1)").await;
+    });
+}
+
+#[test]
+fn outcomes_and_ids_of_transactions_can_be_asked_for() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int primary key)").await;
+        client.ok("insert into t values (1)").await;
+        let id = client.ok("select annulus.transaction_id()").await;
+        let id = id.lines().next().unwrap();
+        assert_eq!(client.ok(&format!("select annulus.outcome('{id}')")).await, "committed\nSELECT 1");
+        assert!(client.told("select annulus.outcome('nonsense')").await.starts_with("ERROR 22023"));
+        client.ok("begin; insert into t values (2)").await;
+        node.db.inject(
+            annulus_relation::testing::Call::Commit,
+            annulus_relation::testing::Fault::FailsAfter(annulus_txn::interface::TxnError::Unknown),
+        );
+        let told = client.told("commit").await;
+        assert!(told.starts_with("ERROR 40003"), "{told}");
+        assert_eq!(client.ok("select count(*) from t").await, "2\nSELECT 1");
+    });
+}
+
+#[test]
+fn what_ran_is_counted() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int primary key)").await;
+        for id in 0..4 {
+            client.ok(&format!("insert into t values ({id})")).await;
+        }
+        let counted = "select sum(calls), sum(rows) from pg_stat_statements where query like 'insert into t%'";
+        assert_eq!(client.ok(counted).await, "4|4\nSELECT 1");
+    });
+}

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use annulus_base::Timestamp;
+use annulus_relation::catalog::load;
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::Outcome;
-use annulus_relation::transaction::{Done, Mode};
+use annulus_relation::ops::explain;
+use annulus_relation::transaction::{Done, Mode, Transaction};
 use annulus_relation::{SqlError, SqlResult};
-use annulus_txn::interface::{Database, TxnError};
+use annulus_txn::interface::{Database, TxnError, When};
 
 use super::Session;
 use super::active::{Active, Opening};
@@ -47,7 +49,14 @@ impl<D: Database> Session<D> {
         block: bool,
         deadline: &Deadline,
     ) -> Outcome<Active<D>> {
-        let catalog = self.catalogs.current(&self.server.db, deadline.left()).await?;
+        let catalog = match mode {
+            // The past had tables of its own.
+            Mode::AsOf(at) => {
+                let found = load(&self.server.db, self.catalogs.home, When::At(at), deadline.left()).await?;
+                Arc::new(found)
+            }
+            Mode::Statement | Mode::Block => self.catalogs.current(&self.server.db, deadline.left()).await?,
+        };
         let now = now();
         let settings = self.shared.settings();
         let opening = Opening {
@@ -159,11 +168,33 @@ impl<D: Database> Session<D> {
     /// Commits a transaction; settings follow it.
     pub(super) async fn commit(&mut self, active: Active<D>) -> SqlResult<()> {
         let deadline = self.deadline();
-        self.try_commit(active, &deadline).await.map_err(|error| to_sql(error.into()))
+        self.try_commit(active, &deadline).await.map_err(to_sql)
     }
 
-    /// As [`Session::commit`].
-    pub(super) async fn try_commit(&mut self, active: Active<D>, deadline: &Deadline) -> Result<(), TxnError> {
+    /// As [`Session::commit`]. A conflict over a unique key that somebody else has is the violation of its constraint.
+    pub(super) async fn try_commit(&mut self, mut active: Active<D>, deadline: &Deadline) -> Outcome<()> {
+        let (claims, catalog) = (std::mem::take(&mut active.claims), Arc::clone(&active.catalog));
+        match self.end_active(active, deadline).await {
+            Err(error @ TxnError::Conflict(_)) => {
+                let found = explain(&self.server.db, &catalog, &claims, deadline.left()).await?;
+                let Some(violation) = found else { return Err(error.into()) };
+                // The key may be in an index that was dropped meanwhile.
+                let db = self.server.db.clone();
+                let mut now = Transaction::new(db.clone(), Mode::Statement, db.begin());
+                catalog.expect_unchanged(&mut now);
+                match now.validate(deadline.left()).await {
+                    Err(TxnError::Conflict(_)) => {
+                        self.catalogs.outdate();
+                        Err(error.into())
+                    }
+                    _ => Err(violation.into()),
+                }
+            }
+            ended => Ok(ended?),
+        }
+    }
+
+    async fn end_active(&mut self, active: Active<D>, deadline: &Deadline) -> Result<(), TxnError> {
         let (before, defines) = (active.before.clone(), active.defines);
         let writes = active.transaction.has_writes();
         let done = {

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast;
 use super::{Analyzed, Plan, Setting};
 use crate::bind::ParamTypes;
 use crate::copy::{CopyFrom, source};
-use crate::ddl::definition_name;
+use crate::ddl::{database_statement, definition_name};
 use crate::dml::query::Query;
 use crate::dml::{Delete, Insert, InsertQuery, Joined, Projection, Select, Update};
 use crate::parse::{CopyStatement, Parsed, Statement};
@@ -26,6 +26,9 @@ pub(crate) fn analyze(parsed: &Rc<Parsed>, declared: &[Option<SqlType>], setting
         catalog: None,
         path: Arc::clone(&setting.path),
     };
+    if let Some(what) = database_statement(&parsed.statement) {
+        return Ok(plain(Plan::Administer(what), None));
+    }
     match &parsed.statement {
         Statement::Empty => Ok(plain(Plan::Empty, None)),
         Statement::Show(name) => Ok(plain(Plan::Command, Some(shown(name.as_deref())))),

@@ -59,6 +59,8 @@ pub(crate) enum Plan {
     Command,
     /// It changes the catalog.
     Define,
+    /// It is about databases.
+    Administer(&'static str),
     /// There is nothing to do.
     Empty,
     Select(Rc<Select>),

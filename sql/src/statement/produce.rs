@@ -13,7 +13,7 @@ use annulus_txn::interface::{Database, Fate};
 use super::explain::explain;
 use super::{Analyzed, Plan, Setting, Work, analyze};
 use crate::copy::Encoder;
-use crate::ddl::{define, definition_name};
+use crate::ddl::{administer, define, definition_name};
 use crate::parse::Parsed;
 use crate::server::failure::is_retryable;
 use crate::server::shared::Need;
@@ -56,6 +56,7 @@ pub(super) async fn run<D: Database>(
             define(work, parsed, what).await
         }
         Plan::Select(select) => select.run(work, params).await,
+        Plan::Administer(what) => administer(work, &parsed.statement, what).await,
         Plan::Explain(analyzed, how) => explain(work, analyzed, params, *how).await,
         Plan::CopyFrom(copy) => {
             let copy = copy.begin(work)?;
@@ -83,7 +84,7 @@ pub(crate) async fn nested<D: Database>(work: &mut Work<'_, D>, parsed: Rc<Parse
     let setting = Setting {
         shared: work.shared,
         catalog: &work.active.catalog,
-        path: work.shared.settings().search_path(),
+        path: work.shared.path(),
         env: (*work.active.env).clone(),
         engine: &work.server.engine,
     };

@@ -1,0 +1,221 @@
+//! Statements on rows: each reads what it needs, and hands its changes to a [`Writer`].
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use annulus_base::rng::Rng;
+use annulus_relation::Value;
+use annulus_relation::catalog::Catalog;
+use annulus_relation::failure::Outcome;
+use annulus_relation::ops::{Bounds, Checks, Claims, Cursor, Physical, Tuple, Writer, conflicting, read_rows};
+use annulus_relation::transaction::Transaction;
+
+use super::line::SimDatabase;
+use super::tables::{CHILDREN, CODE, DUTY, KIND, NoExpressions, PARENT, PARENTS, around, int, physical, row};
+
+/// Parents with numbers below this.
+const MOST_PARENTS: u64 = 6;
+/// Children with numbers below this.
+const MOST_CHILDREN: u64 = 16;
+/// Rows asked for at once: few, so that scans take several rounds.
+const ROWS: u32 = 4;
+/// The kind of children of which a parent has at most [`MOST_ENROLLED`].
+pub(super) const ENROLLED: i32 = 1;
+/// See [`ENROLLED`].
+pub(super) const MOST_ENROLLED: usize = 2;
+
+/// One statement.
+#[derive(Clone, Debug)]
+pub enum Statement {
+    /// New parents, on duty.
+    InsertParents(Vec<[i32; 2]>),
+    /// A child, never an enrolled one.
+    InsertChild([i32; 3]),
+    /// A parent, or a new code for the one that has the id or the code.
+    Upsert([i32; 2]),
+    /// All codes in a range one higher: each takes the key that another one leaves.
+    ShiftCodes(i32, i32),
+    /// Other kinds, or another parent, for the children of a parent that are not enrolled.
+    ChangeChildren { of: i32, parent: i32, kind: i32 },
+    /// Those between two numbers.
+    DeleteParents(i32, i32),
+    /// Those between two numbers.
+    DeleteChildren(i32, i32),
+    /// Goes off duty if the other one of the pair is on, or back on.
+    Duty { parent: i32, on: bool },
+    /// One more enrolled child, if there are not enough.
+    Enrol { parent: i32, id: i32 },
+    /// Reads a table by an index, between two keys.
+    Read { table: &'static str, index: usize, from: i32, to: i32 },
+}
+
+impl Statement {
+    pub(super) fn random(rng: &mut Rng) -> Self {
+        let parent = rng.below(MOST_PARENTS) as i32;
+        let child = rng.below(MOST_CHILDREN) as i32;
+        let code = rng.below(2 * MOST_PARENTS) as i32;
+        let (from, to) = (code / 2, code / 2 + rng.below(3) as i32);
+        match rng.below(16) {
+            0 | 1 => {
+                let second = ((parent + 1) % MOST_PARENTS as i32, rng.below(2 * MOST_PARENTS) as i32);
+                let both = rng.one_in(3).then_some([second.0, second.1]);
+                Self::InsertParents(std::iter::once([parent, code]).chain(both).collect())
+            }
+            2 | 3 => Self::InsertChild([child, parent, 2 + rng.below(3) as i32]),
+            4 => Self::Upsert([parent, code]),
+            5 => Self::ShiftCodes(from, to),
+            6 => Self::ChangeChildren {
+                of: parent,
+                parent: rng.below(MOST_PARENTS) as i32,
+                kind: 2 + rng.below(3) as i32,
+            },
+            7 => Self::DeleteParents(parent, parent + rng.below(2) as i32),
+            8 => Self::DeleteChildren(child, child + rng.below(3) as i32),
+            9 | 10 => Self::Duty { parent, on: rng.one_in(3) },
+            11 | 12 => Self::Enrol { parent, id: child },
+            _ => Self::read(from, to, rng),
+        }
+    }
+
+    /// A statement that only reads.
+    pub(super) fn read(from: i32, to: i32, rng: &mut Rng) -> Self {
+        let table = *rng.pick(&[PARENTS, CHILDREN]).unwrap_or(&PARENTS);
+        Self::Read { table, index: rng.below(3) as usize, from, to }
+    }
+
+    /// Does it as part of a transaction.
+    pub(super) async fn perform(
+        &self,
+        txn: &mut Transaction<SimDatabase>,
+        catalog: &Catalog,
+        checks: Checks,
+        patience: u64,
+    ) -> Outcome<Claims> {
+        let (Some(parents), Some(children)) = (physical(catalog, PARENTS)?, physical(catalog, CHILDREN)?) else {
+            return Ok(Claims::default());
+        };
+        let mut at = Site { txn, catalog, patience };
+        let mut writer = Writer::new(around(catalog), checks);
+        match self {
+            Self::InsertParents(rows) => {
+                for [id, code] in rows {
+                    writer.insert(parents.table().id, row([*id, *code, 1], &parents), None)?;
+                }
+            }
+            Self::InsertChild(values) => drop(writer.insert(children.table().id, row(*values, &children), None)?),
+            Self::Upsert(values) => at.upsert(&mut writer, &parents, *values).await?,
+            Self::ShiftCodes(from, to) => {
+                for old in at.scan(&parents, 1, *from, *to).await? {
+                    let code = int(&old.values, CODE).unwrap_or(0) + 1;
+                    change(&mut writer, &parents, old, CODE, code)?;
+                }
+            }
+            Self::ChangeChildren { of, parent, kind } => {
+                let old = at.scan(&children, 1, *of, *of).await?;
+                for old in old.into_iter().filter(|old| int(&old.values, KIND) != Some(ENROLLED)) {
+                    let mut new = old.values.clone();
+                    (new[PARENT], new[KIND]) = (Value::Int4(*parent), Value::Int4(*kind));
+                    writer.update(children.table().id, old, new)?;
+                }
+            }
+            Self::DeleteParents(from, to) => {
+                for old in at.scan(&parents, 0, *from, *to).await? {
+                    writer.delete(parents.table().id, old)?;
+                }
+            }
+            Self::DeleteChildren(from, to) => {
+                for old in at.scan(&children, 0, *from, *to).await? {
+                    writer.delete(children.table().id, old)?;
+                }
+            }
+            Self::Duty { parent, on } => at.duty(&mut writer, &parents, *parent, *on).await?,
+            Self::Enrol { parent, id } => {
+                let all = at.scan(&children, 1, *parent, *parent).await?;
+                let enrolled = all.iter().filter(|child| int(&child.values, KIND) == Some(ENROLLED)).count();
+                if enrolled < MOST_ENROLLED {
+                    writer.insert(children.table().id, row([*id, *parent, ENROLLED], &children), None)?;
+                }
+            }
+            Self::Read { table, index, from, to } => {
+                let table = if *table == PARENTS { &parents } else { &children };
+                let last = table.table().indexes.len() - 1;
+                let index = if table.is_readable(*index) { *index } else { last.min(1) };
+                at.scan(table, index, *from, *to).await?;
+            }
+        }
+        writer.finish(at.txn, patience).await
+    }
+}
+
+/// Where a statement works.
+struct Site<'a> {
+    txn: &'a mut Transaction<SimDatabase>,
+    catalog: &'a Catalog,
+    patience: u64,
+}
+
+impl Site<'_> {
+    /// The rows whose key in an index lies between two numbers.
+    async fn scan(&mut self, table: &Arc<Physical>, index: usize, from: i32, to: i32) -> Outcome<Vec<Tuple>> {
+        let bounds = if from == to {
+            Bounds::equal(vec![Value::Int4(from)])
+        } else {
+            let (lower, upper) = (Bound::Included(Value::Int4(from)), Bound::Included(Value::Int4(to)));
+            Bounds { equal: Vec::new(), lower, upper }
+        };
+        let mut cursor = Cursor::new(table, index, &[bounds], None, true)?;
+        let mut all = Vec::new();
+        while let Some(rows) = cursor.next(self.txn, self.catalog, ROWS, self.patience).await? {
+            all.extend(rows);
+        }
+        Ok(all)
+    }
+
+    async fn upsert(
+        &mut self,
+        writer: &mut Writer<'_, NoExpressions>,
+        parents: &Physical,
+        [id, code]: [i32; 2],
+    ) -> Outcome<()> {
+        let new = row([id, code, 1], parents);
+        let (around, rows) = (around(self.catalog), [new.clone()]);
+        let found = conflicting(self.txn, around, parents, &[0, 1], &rows, self.patience).await?;
+        match found.into_iter().next().flatten() {
+            Some(conflict) => change(writer, parents, conflict.row, CODE, code)?,
+            None => drop(writer.insert(parents.table().id, new, None)?),
+        }
+        Ok(())
+    }
+
+    async fn duty(
+        &mut self,
+        writer: &mut Writer<'_, NoExpressions>,
+        parents: &Physical,
+        parent: i32,
+        on: bool,
+    ) -> Outcome<()> {
+        let pair = [parent, parent ^ 1];
+        let places = pair.map(|id| parents.row_place(&[Value::Int4(id)]));
+        let [own, other] = places;
+        let rows = read_rows(self.txn, self.catalog, parents, &[own?, other?], self.patience).await?;
+        let [Some(own), Some(other)] = &rows[..] else { return Ok(()) };
+        if on || int(&other.values, DUTY) == Some(1) {
+            change(writer, parents, own.clone(), DUTY, i32::from(on))?;
+        }
+        Ok(())
+    }
+}
+
+/// Changes one column of a row.
+fn change(
+    writer: &mut Writer<'_, NoExpressions>,
+    table: &Physical,
+    old: Tuple,
+    column: usize,
+    to: i32,
+) -> annulus_relation::SqlResult<()> {
+    let mut new = old.values.clone();
+    new[column] = Value::Int4(to);
+    writer.update(table.table().id, old, new)?;
+    Ok(())
+}

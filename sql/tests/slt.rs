@@ -1,0 +1,162 @@
+//! Scripts of statements with their results (`tests/slt/*.slt`), over a database in memory.
+
+use std::fmt;
+use std::rc::Rc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use annulus_relation::testing::Fake;
+use annulus_relation::value::print;
+use annulus_relation::{SqlError, SqlResult, Value};
+use annulus_sql::server::{Config, NoClients, Server};
+use annulus_sql::session::answer::{Run, Step, Tag};
+use annulus_sql::session::{Session, Startup};
+use sqllogictest::{DB, DBOutput, DefaultColumnType, Runner};
+
+/// An error as scripts see it: its code and message.
+#[derive(Debug)]
+struct Told(SqlError);
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.state(), self.0)
+    }
+}
+
+impl std::error::Error for Told {}
+
+type Output = Result<DBOutput<DefaultColumnType>, Told>;
+
+/// A connection to the thread of a node.
+struct Connection {
+    asked: Sender<(String, Sender<Output>)>,
+}
+
+impl DB for Connection {
+    type Error = Told;
+    type ColumnType = DefaultColumnType;
+
+    fn run(&mut self, sql: &str) -> Output {
+        let (answer, answered) = channel();
+        self.asked.send((sql.to_owned(), answer)).expect("nothing between the script and the node fails");
+        answered.recv().expect("nothing between the script and the node fails")
+    }
+
+    fn error_sql_state(error: &Told) -> Option<String> {
+        Some(error.0.state().to_string())
+    }
+}
+
+/// The thread of a node, which opens a session for each connection that comes in.
+fn node(connections: &Receiver<Receiver<(String, Sender<Output>)>>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("nothing between the script and the node fails");
+    let local = tokio::task::LocalSet::new();
+    let mut open: Vec<(Session<Fake>, Receiver<(String, Sender<Output>)>)> = Vec::new();
+    let server = Server::new(Fake::new(), Config::default(), Rc::new(NoClients))
+        .expect("nothing between the script and the node fails");
+    local.block_on(&runtime, async {
+        let mut sessions = 0;
+        loop {
+            while let Ok(connection) = connections.try_recv() {
+                sessions += 1;
+                let (user, database) = ("me".to_owned(), "annulus".to_owned());
+                let startup = Startup { id: sessions, user, database, settings: Vec::new() };
+                open.push((
+                    server.connect(startup).await.expect("nothing between the script and the node fails"),
+                    connection,
+                ));
+            }
+            for (session, connection) in &mut open {
+                while let Ok((sql, answer)) = connection.try_recv() {
+                    let output = simple(session, &sql).await;
+                    if output.is_err() {
+                        session.fail();
+                    }
+                    let _ = answer.send(output.map_err(Told));
+                }
+            }
+            if sessions > 0 && matches!(connections.try_recv(), Err(std::sync::mpsc::TryRecvError::Disconnected)) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_micros(200)).await;
+        }
+    });
+}
+
+async fn simple(session: &mut Session<Fake>, sql: &str) -> SqlResult<DBOutput<DefaultColumnType>> {
+    let statements = session.split(sql)?;
+    let count = statements.len();
+    let mut output = DBOutput::StatementComplete(0);
+    for (index, statement) in statements.into_iter().enumerate() {
+        let mut portal = session.start(statement).await?;
+        let run = Run { most: 100, last: index + 1 == count };
+        let mut rows = Vec::new();
+        loop {
+            match session.run(&mut portal, run).await? {
+                Step::Rows(more) => {
+                    let (env, columns) = (
+                        session.env(),
+                        session.columns(&portal).expect("nothing between the script and the node fails"),
+                    );
+                    rows.extend(more.into_iter().map(|row| {
+                        let cell = |(value, column): (&Value, &annulus_sql::session::answer::Column)| match value {
+                            Value::Null => "NULL".to_owned(),
+                            value => match print(value, &column.ty, &env).as_str() {
+                                "" => "(empty)".to_owned(),
+                                text => text.replace('\n', "\\n"),
+                            },
+                        };
+                        row.iter().zip(columns.iter()).map(cell).collect::<Vec<_>>()
+                    }));
+                }
+                Step::End(tag) => {
+                    output = match (session.columns(&portal), tag) {
+                        (Some(columns), _) => {
+                            DBOutput::Rows { types: vec![DefaultColumnType::Any; columns.len()], rows }
+                        }
+                        (None, Tag::Text(text)) => {
+                            let count = text.rsplit_once(' ').and_then(|(_, count)| count.parse().ok());
+                            DBOutput::StatementComplete(count.unwrap_or(0))
+                        }
+                        (None, _) => DBOutput::StatementComplete(0),
+                    };
+                    break;
+                }
+                _ => return Err(SqlError::unsupported("COPY in a script")),
+            }
+        }
+    }
+    session.sync().await?;
+    Ok(output)
+}
+
+fn run_script(path: &std::path::Path) {
+    let (connect, connections) = channel();
+    let node = std::thread::spawn(move || node(&connections));
+    let mut runner = Runner::new(|| {
+        let (asked, requests) = channel();
+        let sent = connect.send(requests).map(|()| Connection { asked });
+        async move { Ok(sent.expect("nothing between the script and the node fails")) }
+    });
+    let result = runner.run_file(path);
+    drop(runner);
+    drop(connect);
+    node.join().expect("nothing between the script and the node fails");
+    if let Err(error) = result {
+        panic!("{}", error.display(false));
+    }
+}
+
+#[test]
+fn scripts_come_to_their_results() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt");
+    let mut scripts: Vec<_> = std::fs::read_dir(folder)
+        .expect("nothing between the script and the node fails")
+        .map(|entry| entry.expect("nothing between the script and the node fails").path())
+        .collect();
+    scripts.sort();
+    assert!(!scripts.is_empty());
+    scripts.iter().for_each(|script| run_script(script));
+}
