@@ -17,7 +17,8 @@
 //! | nothing acknowledged is lost | [`durability`] |
 //! | one decision for each transaction | [`agreement`] |
 //!
-//! What clients do to show all that comes from [`workload`].
+//! What clients do to show all that comes from [`workload`]; [`whole`] applies all checkers to a history of unknown
+//! origin, and [`Level`] says what a violation leaves of the promise.
 
 pub mod agreement;
 pub mod bank;
@@ -28,6 +29,7 @@ mod fixture;
 pub mod graph;
 pub mod history;
 mod kind;
+mod level;
 pub mod linearizable;
 pub mod long_fork;
 #[cfg(test)]
@@ -39,7 +41,9 @@ pub mod set;
 pub mod snapshot;
 pub mod state;
 mod verdict;
+pub mod whole;
 pub mod workload;
 pub mod write_skew;
 
+pub use level::Level;
 pub use verdict::{Anomaly, Verdict, Violation};

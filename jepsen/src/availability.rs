@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use annulus_check::history::Outcome;
+use annulus_probe::journal::{Record, Sample};
+use annulus_probe::served::Served;
 
-use crate::journal::{Record, Sample};
 use crate::nemesis::tormentor::Window;
 
 /// A fault that leaves every key a majority and lasts at least this long must see a success. Long enough for locks
@@ -43,23 +44,18 @@ pub struct Worst {
 /// The costs of all faults, in order.
 #[must_use]
 pub fn costs(samples: &[Sample], windows: &[Window], nodes: usize) -> Vec<Cost> {
-    let mut successes: Vec<(u64, usize)> = samples
-        .iter()
-        .filter(|sample| sample.outcome == Outcome::Ok)
-        .map(|sample| (sample.ended, sample.node))
-        .collect();
-    successes.sort_unstable();
-    let end = successes.last().map_or(0, |(at, _)| *at);
+    let served = Served::of(samples);
+    let end = served.end();
     let cost = |at: usize, window: &Window| {
         let quiet_since = at.checked_sub(1).map_or(0, |before| windows[before].healed);
         let next = windows.get(at + 1).map_or(u64::MAX, |next| next.begun);
         Cost {
             window: window.clone(),
-            unavailable: longest_gap(&successes, window.begun, window.ended),
-            recovery: recovery(&successes, window.ended, next, nodes),
-            before: rate(&successes, quiet_since, window.begun),
-            during: rate(&successes, window.begun, window.ended),
-            after: rate(&successes, window.ended, next.min(end).min(window.ended + AFTER)),
+            unavailable: served.longest_gap(window.begun, window.ended).length(),
+            recovery: recovery(&served, window.ended, next, nodes),
+            before: served.rate(quiet_since, window.begun),
+            during: served.rate(window.begun, window.ended),
+            after: served.rate(window.ended, next.min(end).min(window.ended + AFTER)),
         }
     };
     windows.iter().enumerate().map(|(at, window)| cost(at, window)).collect()
@@ -99,31 +95,9 @@ pub fn counts(record: &Record) -> [usize; 4] {
     [of(Outcome::Ok), of(Outcome::Fail), of(Outcome::Unknown), still]
 }
 
-fn within(successes: &[(u64, usize)], from: u64, to: u64) -> &[(u64, usize)] {
-    let first = successes.partition_point(|(at, _)| *at < from);
-    let last = successes.partition_point(|(at, _)| *at < to);
-    &successes[first..last.max(first)]
-}
-
-fn longest_gap(successes: &[(u64, usize)], from: u64, to: u64) -> u64 {
-    let mut last = from;
-    let mut longest = 0;
-    for at in within(successes, from, to).iter().map(|(at, _)| *at).chain([to]) {
-        longest = longest.max(at - last);
-        last = at;
-    }
-    longest
-}
-
-fn recovery(successes: &[(u64, usize)], healing: u64, next: u64, nodes: usize) -> Option<u64> {
-    let first = |node: usize| within(successes, healing, next).iter().find(|(_, by)| *by == node).map(|(at, _)| *at);
-    let all: Option<Vec<u64>> = (0..nodes).map(first).collect();
+fn recovery(served: &Served, healing: u64, next: u64, nodes: usize) -> Option<u64> {
+    let all: Option<Vec<u64>> = (0..nodes).map(|node| served.first_of(node, healing, next)).collect();
     Some(all?.into_iter().max()? - healing)
-}
-
-fn rate(successes: &[(u64, usize)], from: u64, to: u64) -> u64 {
-    let micros = to.saturating_sub(from).max(1);
-    within(successes, from, to).len() as u64 * 1_000_000 / micros
 }
 
 #[cfg(test)]

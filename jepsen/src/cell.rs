@@ -1,23 +1,17 @@
 //! One workload under one nemesis, from a fresh cluster to the checkers' verdicts.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread::{self, sleep};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use annulus_base::rng::Rng;
-use annulus_check::history::{Datum, History, Key};
+use annulus_check::Verdict;
 use annulus_check::workload::Workload;
-use annulus_check::{Verdict, agreement, durability};
+use annulus_probe::Patience;
+use annulus_probe::course::{self, Course};
+use annulus_probe::journal::{Journal, Record};
 
 use crate::Failure;
 use crate::availability::{self, Cost};
-use crate::client::outcomes::Clerk;
-use crate::client::{Client, Job};
 use crate::cluster::Cluster;
-use crate::journal::{Journal, Record};
 use crate::nemesis::Nemesis;
 use crate::nemesis::tormentor::{Window, torment};
 use crate::workload::Kind;
@@ -26,6 +20,8 @@ use crate::workload::Kind;
 const KEYS: u64 = 8;
 /// How long clients go on after the last fault.
 const AFTERWARDS: Duration = Duration::from_secs(3);
+/// How long final reads and questions about lost answers are tried again once everything is healed.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is to be run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,74 +82,31 @@ impl Outcome {
 pub fn run(plan: Plan, cluster: &mut dyn Cluster) -> Result<Outcome, Failure> {
     let mut rng = Rng::new(plan.seed);
     let mut workload = plan.workload.build(KEYS);
-    let addresses = cluster.addresses();
-    let journal = Journal::new(plan.clients + 1);
+    let addresses: Vec<String> = cluster.addresses().iter().map(ToString::to_string).collect();
     let prefix = format!("{}:", plan.workload);
-    let client = |number, rng| Client::new(number, &addresses, &prefix, &journal, rng);
-    setup(&*workload, client(plan.clients, rng.fork()))?;
-
-    let mut clients: Vec<Client<'_>> = (0..plan.clients).map(|number| client(number, rng.fork())).collect();
-    let mut clerk = Clerk::new(&addresses, &journal, rng.fork());
-    let (mut faults, mut work) = (rng.fork(), rng.fork());
+    let patience = Patience::new(PATIENCE);
+    let course = Course {
+        addresses: &addresses,
+        prefix: &prefix,
+        clients: plan.clients,
+        rate: plan.rate,
+        afterwards: AFTERWARDS,
+        patience: &patience,
+    };
+    let journal = Journal::new(Instant::now(), plan.clients + 1);
     let until = journal.now() + plan.length.as_micros() as u64;
-    let healed = AtomicBool::new(false);
-    let windows = thread::scope(|scope| {
-        let asking = scope.spawn(|| clerk.work(&healed));
-        let nemesis = scope.spawn(|| torment(cluster, plan.nemesis, &journal, &mut faults, until));
-        drive(&mut clients, |jobs| {
-            let mut calm = u64::MAX;
-            while journal.now() < calm {
-                if calm == u64::MAX && nemesis.is_finished() {
-                    calm = journal.now() + AFTERWARDS.as_micros() as u64;
-                }
-                // There are clients as long as there can be jobs.
-                let _ = jobs.send(Job::Once(workload.next(&mut work)));
-                sleep(Duration::from_micros(work.below(2_000_000 / plan.rate.max(1))));
-            }
-        });
-        healed.store(true, Ordering::Release);
-        asking.join().expect("who asks for outcomes does not panic");
-        nemesis.join().expect("the nemesis does not panic")
-    })?;
-    journal.note("final reads");
-    drive(&mut clients, |jobs| {
-        for program in workload.closing() {
-            let _ = jobs.send(Job::Insist(program));
-        }
-    });
-    journal.note("outcomes are asked for once more");
-    clerk.audit();
+    let windows = course.run(&mut *workload, &journal, &mut rng, |faults| {
+        let windows = torment(cluster, plan.nemesis, &journal, faults, until);
+        patience.begin();
+        windows
+    })??;
     for node in 0..cluster.shape().nodes {
         if !cluster.is_running(node) {
             journal.anomaly(format!("n{} has ended without any fault", node + 1));
         }
     }
     journal.note("checking");
-    drop((clients, clerk));
     Ok(judge(plan, &*workload, journal.finish(), &windows, cluster))
-}
-
-/// What the workload needs at its start.
-fn setup(workload: &dyn Workload, mut client: Client<'_>) -> Result<(), Failure> {
-    for program in workload.setup() {
-        if !client.once(&program) {
-            return Err(Failure::Setup(format!("{program:?}")));
-        }
-    }
-    Ok(())
-}
-
-/// Lets all clients work on what `feed` gives them, until they have done it all.
-fn drive(clients: &mut [Client<'_>], feed: impl FnOnce(&SyncSender<Job>)) {
-    let (jobs, queue) = sync_channel(1);
-    let queue = &Mutex::new(queue);
-    thread::scope(|scope| {
-        for client in clients {
-            scope.spawn(move || client.work(queue));
-        }
-        feed(&jobs);
-        drop(jobs);
-    });
 }
 
 fn judge(
@@ -163,11 +116,7 @@ fn judge(
     windows: &[Window],
     cluster: &dyn Cluster,
 ) -> Outcome {
-    let mut verdicts = workload.check(&record.history);
-    verdicts.push(("outcomes", agreement::check(&record.observations)));
-    if record.stuck.is_empty() {
-        verdicts.push(("durable", durability::check(&record.history, &last_seen(&record.history))));
-    }
+    let verdicts = course::verdicts(workload, &record);
     let costs = availability::costs(&record.samples, windows, cluster.shape().nodes);
     record.stuck.extend(availability::stuck(&costs));
     let logs: Vec<String> = (0..cluster.shape().nodes).map(|node| cluster.log(node)).collect();
@@ -177,9 +126,4 @@ fn judge(
         }
     }
     Outcome { plan, record, verdicts, costs, logs }
-}
-
-/// What the last executed reads found: those made when everything else had ended.
-fn last_seen(history: &History) -> BTreeMap<Key, Datum> {
-    history.executed().flat_map(|(_, op)| op.found()).map(|(key, found)| (key, found.clone())).collect()
 }

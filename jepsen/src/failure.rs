@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use annulus_probe::course::NotSetUp;
+
 /// Why a cell, or everything, cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -25,8 +27,8 @@ pub enum Failure {
         log: String,
     },
     /// What the workload needs at its start was refused without any fault.
-    #[error("the workload's first transaction failed before any fault: {0}")]
-    Setup(String),
+    #[error("before any fault: {0}")]
+    Setup(#[from] NotSetUp),
     /// This machine or this kind of cluster cannot do that.
     #[error("not possible here: {0}")]
     Unsupported(String),

@@ -1,15 +1,13 @@
 //! Faults against real clusters, and what they must not break: after Jepsen's model.
 //!
 //! A *cell* is one workload under one nemesis: a fresh cluster, clients that record what they ask and what they are
-//! told, faults from a seed, healing, a last look at every key, and the checkers of `annulus-check`.
+//! told (`annulus-probe`), faults from a seed, healing, a last look at every key, and the checkers of `annulus-check`.
 //!
 //! | part | what it does |
 //! | --- | --- |
 //! | [`cluster`] | nodes that can be killed, paused, cut off, starved: processes on loopback, or containers |
 //! | [`nemesis`] | which faults, at whom, when |
 //! | [`workload`] | what clients do: those of `annulus-check`, and some more |
-//! | [`client`] | speaks to the nodes, and says honestly what is known of each answer |
-//! | [`journal`] | the history, and everything else that was observed |
 //! | [`cell`] | runs one workload under one nemesis |
 //! | [`availability`] | how long nobody was served, and how long recovery took |
 //! | [`matrix`] | which cells, in which order |
@@ -17,16 +15,12 @@
 //!
 //! Promises and invariants:
 //! - Which workload meets which nemesis, every program and every fault follow from the seed; the moments do not.
-//! - An operation counts as failed only if the node said so or it was never sent. A lost answer is unknown until
-//!   the cluster tells its outcome, and what it tells is checked as well.
 //! - Everything that was started is stopped at the end, by its own process or container id.
 
 pub mod availability;
 pub mod cell;
-pub mod client;
 pub mod cluster;
 mod failure;
-pub mod journal;
 pub mod matrix;
 pub mod nemesis;
 pub mod options;

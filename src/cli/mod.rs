@@ -1,13 +1,14 @@
-//! The command line: `annulus start | demo | status | health | kv | sql | config | version`.
+//! The command line: `annulus start | demo | status | health | kv | sql | check | config | version`.
 //!
-//! Exit codes: 0 done, 1 failed (the message says why), 2 the command line itself is wrong.
+//! Exit codes: 0 done, 1 failed (the message says why), 2 the command line itself is wrong. `check` has its own.
 
+mod check;
 mod config;
 mod demo;
 mod flags;
 mod health;
 mod http;
-mod kv;
+pub(crate) mod kv;
 mod sql;
 mod start;
 mod status;
@@ -40,6 +41,8 @@ enum Command {
     Kv(kv::Arguments),
     /// Talks to a node's SQL interface: statements, or a shell.
     Sql(sql::Arguments),
+    /// Checks whether a live cluster, or a recorded history, keeps its promises.
+    Check(check::Arguments),
     /// Checks a configuration, or prints the default one.
     Config(config::Arguments),
     /// Prints the program's version.
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Health(arguments) => health::run(&arguments),
         Command::Kv(arguments) => kv::run(&arguments),
         Command::Sql(arguments) => sql::run(&arguments),
+        Command::Check(arguments) => return check::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Version => print(concat!("annulus ", env!("CARGO_PKG_VERSION"), "\n")),
     };

@@ -53,6 +53,17 @@ pub struct Inputs {
     pub flags: Vec<(&'static Setting, String)>,
 }
 
+/// Reads the text of a configuration file, without anything else.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_text(text: &str) -> Result<Loaded, ConfigError> {
+    let mut sources = Sources::defaults();
+    sources.add_toml(std::path::Path::new("annulus.toml"), text);
+    read(sources)
+}
+
 /// Reads the configuration.
 ///
 /// # Errors
@@ -66,7 +77,11 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, ConfigError> {
     }
     sources.add_environment(inputs.environment.iter().cloned());
     sources.add_flags(&inputs.flags);
+    read(sources)
+}
 
+/// What all sources say together.
+fn read(sources: Sources) -> Result<Loaded, ConfigError> {
     let Sources { settings, namespaces, mut problems } = sources;
     let config = Config::read(&settings, &mut problems).map(|mut config| {
         config.namespaces = namespace::all(&config, &namespaces, &mut problems);

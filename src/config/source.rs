@@ -74,7 +74,8 @@ impl Sources {
         }
     }
 
-    fn add_toml(&mut self, path: &Path, text: &str) {
+    /// What a TOML text says that stands at `path`.
+    pub fn add_toml(&mut self, path: &Path, text: &str) {
         let place = |offset| Origin::File(path.to_owned(), line_of(text, offset));
         let table = match DeTable::parse(text) {
             Ok(table) => table.into_inner(),

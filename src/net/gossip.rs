@@ -33,7 +33,7 @@ use super::wire::Envelope;
 
 mod engine;
 mod label;
-mod screen;
+pub(crate) mod screen;
 
 use engine::{DEAD_MEMORY, Engine, Setup};
 use label::Life;

@@ -66,7 +66,7 @@ fn advice(error: &io::Error) -> &'static str {
     if is_full(error) { "free space and try again" } else { "check the disk, then start the node again" }
 }
 
-type Records = BTreeMap<String, Vec<u8>>;
+pub(crate) type Records = BTreeMap<String, Vec<u8>>;
 
 /// The node's records. What [`Meta::put`] returned for is durable.
 pub struct Meta {
@@ -152,7 +152,8 @@ impl Meta {
     }
 }
 
-fn encode(records: &Records) -> Vec<u8> {
+/// The bytes of the file that holds these records.
+pub(crate) fn encode(records: &Records) -> Vec<u8> {
     let mut out = [&MAGIC[..], &VERSION.to_le_bytes(), &[0; 4]].concat();
     for (name, value) in records {
         out.extend_from_slice(&(name.len() as u16).to_le_bytes());
@@ -165,7 +166,8 @@ fn encode(records: &Records) -> Vec<u8> {
     out
 }
 
-fn decode(data: &[u8]) -> Result<Records, &'static str> {
+/// The records in the bytes of their file; what is wrong with it, if something is.
+pub(crate) fn decode(data: &[u8]) -> Result<Records, &'static str> {
     let (mut header, mut rest) = data.split_at_checked(HEADER).ok_or("it is cut off")?;
     if !header.starts_with(MAGIC) {
         return Err("it is not a file of records");

@@ -9,10 +9,12 @@ mod load;
 mod wait;
 
 mod availability;
+mod check;
 mod command_line;
 mod crashes;
 mod demo;
 mod disk;
+mod floods;
 mod hostile;
 mod pages;
 mod redis_tools;

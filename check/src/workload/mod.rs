@@ -34,7 +34,7 @@ use crate::{graph, serializable};
 pub type Program = Vec<Step>;
 
 /// The bound on the search for a linearization of one key.
-const LINEARIZABLE_BUDGET: u64 = 2_000_000;
+pub(crate) const LINEARIZABLE_BUDGET: u64 = 2_000_000;
 
 /// What clients do.
 pub trait Workload {
@@ -127,7 +127,7 @@ impl FromStr for Kind {
 
 /// Strict serializability: by the graph where commit timestamps are known, which is exact and fast; else by
 /// what values alone tell.
-fn strict(history: &History) -> (&'static str, Verdict) {
+pub(crate) fn strict(history: &History) -> (&'static str, Verdict) {
     match graph::check_history(history) {
         Verdict::Undecided(_) => ("serializable", serializable::check(history)),
         verdict => ("graph", verdict),

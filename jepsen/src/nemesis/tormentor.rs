@@ -4,11 +4,11 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use annulus_base::rng::Rng;
+use annulus_probe::journal::Journal;
 
 use super::{Action, Fault, Nemesis};
 use crate::Failure;
 use crate::cluster::{self, Cluster, Node, is_ready};
-use crate::journal::Journal;
 
 /// Rest between two faults, milliseconds.
 const REST: (u64, u64) = (2_000, 4_000);

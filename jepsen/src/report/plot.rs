@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use annulus_check::history::Outcome;
+use annulus_probe::journal::Sample;
 
 use crate::availability::Cost;
-use crate::journal::Sample;
 
 const WIDTH: f64 = 900.0;
 const HEIGHT: f64 = 220.0;

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use annulus_relation::value::{self, CastContext};
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
 
+use super::category::type_name;
 use super::coerce::{is_named_oid, is_oid, is_relabel};
 use super::context::EvalContext;
 use super::expr::{Call, Expr, Test};
@@ -266,7 +267,7 @@ fn name_of(oid: u32, ty: &SqlType, cx: &EvalContext<'_>) -> String {
         return "-".into();
     }
     let builtin = match ty {
-        SqlType::Regtype => SqlType::from_oid(oid).map(|ty| ty.name()),
+        SqlType::Regtype => SqlType::from_oid(oid).map(|ty| type_name(&ty)),
         _ => None,
     };
     builtin.or_else(|| cx.session.object_name(ty, oid)).unwrap_or_else(|| oid.to_string())

@@ -11,7 +11,8 @@ use super::expr::{Call, Expr, Literal, Test};
 const QUOTED: &[&str] = &["position", "substring", "overlay", "ceil", "floor", "extract", "left", "right", "convert"];
 
 impl Expr {
-    /// Text that binds to this expression again; `column` gives the name of a column as SQL text. Times are printed in
+    /// Text that binds to this expression again (with the conversions in it written out, not those that an assignment
+    /// added); `column` gives the name of a column as SQL text. Times are printed in
     /// UTC.
     #[must_use]
     pub fn to_sql(&self, column: &dyn Fn(usize) -> String) -> String {

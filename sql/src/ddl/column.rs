@@ -98,11 +98,9 @@ impl Definition<'_> {
     /// Defaults, identities and generated values of columns that were added.
     pub(super) fn add_defaults(&mut self, table: &mut Table, definitions: &[ColumnDef]) -> SqlResult<()> {
         for definition in definitions {
-            if let Some(default) = self.declared_default(table, definition)? {
-                if let Some(column) = table.columns.iter_mut().find(|column| column.name == definition.name.value) {
-                    column.default = Some(default);
-                }
-            }
+            let Some(default) = self.declared_default(table, definition)? else { continue };
+            let declared = table.columns.iter_mut().find(|column| column.name == definition.name.value);
+            declared.into_iter().for_each(|column| column.default = Some(default.clone()));
         }
         Ok(())
     }

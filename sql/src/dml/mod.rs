@@ -51,7 +51,8 @@ impl<D: Database> Work<'_, D> {
 
     /// Forgets what a statement of its own has read; whether it could.
     pub(crate) fn restart(&mut self) -> bool {
-        let fresh = self.active.transaction.mode() == Mode::Statement && !self.active.transaction.has_writes();
+        let alone = self.active.transaction.mode() == Mode::Statement && !self.active.block;
+        let fresh = alone && !self.active.transaction.has_writes();
         if fresh {
             let start = self.active.transaction.start();
             self.active.transaction = Transaction::new(self.server.db.clone(), Mode::Statement, start);

@@ -53,10 +53,10 @@ impl Statements {
         let all = lock(&self.by_text);
         let millis = |duration: Duration| Value::Float8(duration.as_secs_f64() * 1e3);
         let count = |count: u64| Value::Int8(i64::try_from(count).unwrap_or(i64::MAX));
-        let row = |(text, figures): (&Box<str>, &Figures)| {
+        let row = |text: &str, figures: &Figures| {
             let mean = figures.total.div_f64(figures.calls.max(1) as f64);
             vec![
-                ("query", Value::text(&**text)),
+                ("query", Value::text(text)),
                 ("calls", count(figures.calls)),
                 ("rows", count(figures.rows)),
                 ("total_exec_time", millis(figures.total)),
@@ -65,6 +65,6 @@ impl Statements {
                 ("mean_exec_time", millis(mean)),
             ]
         };
-        all.iter().map(row).collect()
+        all.iter().map(|(text, figures)| row(text, figures)).collect()
     }
 }

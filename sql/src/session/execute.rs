@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
-use annulus_relation::transaction::Mode;
+use annulus_relation::transaction::{Mode, Transaction};
 use annulus_relation::{Row, SqlError, SqlResult};
 use annulus_txn::interface::{Database, TxnError};
 
@@ -165,7 +165,13 @@ impl<D: Database> Session<D> {
             if portal.analyzed.parsed.as_of.is_some() && !matches!(active.transaction.mode(), Mode::AsOf(_)) {
                 return Err(SqlError::unsupported("AS OF SYSTEM TIME in a transaction block"));
             }
-            active.used = true;
+            if !std::mem::replace(&mut active.used, true) && active.block && active.read_only {
+                // All reads are of one instant, so that nothing has to be remembered and validated.
+                let start = active.transaction.start();
+                active.transaction = Transaction::new(self.server.db.clone(), Mode::Statement, start);
+                let all: Vec<_> = active.catalog.home().partitions().collect();
+                active.transaction.pin(&all, deadline.left()).await.map_err(|error| to_sql(error.into()))?;
+            }
             let catalog = Arc::clone(&active.catalog);
             self.renew(portal, &catalog)?;
         }

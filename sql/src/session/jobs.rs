@@ -75,7 +75,7 @@ impl<D: Database> Jobs<'_, D> {
                 (first.unwrap_or_default(), *rows)
             });
             steps += 1;
-            let noted = steps % NOTED == 0;
+            let noted = steps.is_multiple_of(NOTED);
             match self.fill_step(&catalog, descriptor, found, &position, count, noted, &deadline).await {
                 Ok(Progress::Done) => {
                     self.catalogs.outdate();

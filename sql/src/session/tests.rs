@@ -384,6 +384,23 @@ fn outcomes_and_ids_of_transactions_can_be_asked_for() {
 }
 
 #[test]
+fn blocks_that_only_read_see_one_instant_and_read_any_number_of_rows() {
+    run(async |node| {
+        let (mut one, mut other) = (node.client().await, node.client().await);
+        one.ok("create table t (id int primary key, v int)").await;
+        one.ok("insert into t select i, 0 from generate_series(1, 9000) i").await;
+        one.ok("begin read only").await;
+        assert_eq!(one.ok("select count(*) from t where v = 0").await, "9000\nSELECT 1");
+        other.ok("update t set v = 1 where id = 5").await;
+        assert_eq!(one.ok("select v from t where id = 5").await, "0\nSELECT 1");
+        assert_eq!(one.ok("select * from t where id > 1").await.lines().count(), 9_000);
+        assert_eq!(one.ok("select count(*) from t where v = 0").await, "9000\nSELECT 1");
+        one.ok("commit").await;
+        assert_eq!(one.ok("select v from t where id = 5").await, "1\nSELECT 1");
+    });
+}
+
+#[test]
 fn what_ran_is_counted() {
     run(async |node| {
         let mut client = node.client().await;

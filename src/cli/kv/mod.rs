@@ -5,7 +5,7 @@
 mod client;
 mod commands;
 mod print;
-mod reply;
+pub(crate) mod reply;
 mod shell;
 mod words;
 

@@ -224,5 +224,17 @@ fn unpack(rest: &mut &[u8]) -> Checked<Vec<u8>> {
     }
 }
 
+/// A message from outside: through the screen, and what passes through the library's reader.
+///
+/// # Errors
+/// Why it is not listened to.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn try_message(message: &[u8]) -> Checked<()> {
+    let (life, members) = (Life::first(annulus_base::Incarnation(5)), (1..=3).map(NodeId).collect());
+    Screen::new(NodeId(1), life, members, Duration::from_secs(60)).check(Instant::now(), message)?;
+    let read = chitchat::ChitchatMessage::deserialize(&mut &message[..]);
+    read.map(drop).map_err(|error| BadGossip::Malformed(error.to_string()))
+}
+
 #[cfg(test)]
 mod tests;

@@ -44,7 +44,7 @@
 
 mod depot;
 mod error;
-mod group;
+pub(crate) mod group;
 mod pool;
 mod queue;
 mod replay;

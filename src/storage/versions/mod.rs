@@ -10,7 +10,7 @@
 //! Scans and histories jump over versions that do not matter once there are more than a few.
 
 mod cache;
-mod codec;
+pub(crate) mod codec;
 
 #[cfg(test)]
 mod tests;

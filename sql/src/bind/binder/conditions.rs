@@ -26,13 +26,13 @@ impl Binder<'_> {
             E::IsNotDistinctFrom(left, right) => self.distinct(left, right, true),
             E::InList { expr, list, negated } => self.in_list(expr, list, *negated),
             E::Between { expr, negated, low, high } => self.between(expr, *negated, low, high),
-            E::Like { negated, any: false, expr, pattern, escape_char } => {
+            E::Like { negated, any, expr, pattern, escape_char } => {
                 let symbol = if *negated { "!~~" } else { "~~" };
-                self.like(symbol, "like_escape", expr, pattern, escape_char.as_ref())
+                self.like(symbol, *any, expr, pattern, escape_char.as_ref())
             }
-            E::ILike { negated, any: false, expr, pattern, escape_char } => {
+            E::ILike { negated, any, expr, pattern, escape_char } => {
                 let symbol = if *negated { "!~~*" } else { "~~*" };
-                self.like(symbol, "like_escape", expr, pattern, escape_char.as_ref())
+                self.like(symbol, *any, expr, pattern, escape_char.as_ref())
             }
             E::SimilarTo { negated, expr, pattern, escape_char } => {
                 let symbol = if *negated { "!~" } else { "~" };
@@ -151,16 +151,23 @@ impl Binder<'_> {
     fn like(
         &mut self,
         symbol: &str,
-        escape_function: &str,
+        any: bool,
         expr: &ast::Expr,
         pattern: &ast::Expr,
         escape: Option<&ValueWithSpan>,
     ) -> SqlResult<Expr> {
+        if let Some(patterns) = all_argument(pattern) {
+            let (left, right) = (self.node(expr)?, self.node(patterns)?);
+            return self.quantify(symbol, true, left, right, expr);
+        }
         let (left, mut right) = (self.node(expr)?, self.node(pattern)?);
+        if any {
+            return self.quantify(symbol, false, left, right, expr);
+        }
         if let Some(escape) = escape {
             let escape = Node { expr: self.literal(escape)?, span: escape.span };
             let span = right.span;
-            right = Node { expr: self.apply(escape_function, vec![right, escape], span)?, span };
+            right = Node { expr: self.apply("like_escape", vec![right, escape], span)?, span };
         }
         self.apply_operator(symbol, vec![left, right], expr)
     }
@@ -180,5 +187,19 @@ impl Binder<'_> {
         }
         let regex = Node { expr: self.apply("similar_to_escape", args, span)?, span };
         self.apply_operator(symbol, vec![left, regex], expr)
+    }
+}
+
+/// The array of `LIKE ALL (array)`, which the parser takes for a call of a function.
+fn all_argument(pattern: &ast::Expr) -> Option<&ast::Expr> {
+    let ast::Expr::Function(ast::Function { name, args: ast::FunctionArguments::List(list), .. }) = pattern else {
+        return None;
+    };
+    match (name.0.as_slice(), list.args.as_slice()) {
+        ([name], [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(array))]) => {
+            name.as_ident().filter(|name| name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all"))?;
+            Some(array)
+        }
+        _ => None,
     }
 }

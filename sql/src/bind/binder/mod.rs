@@ -26,6 +26,10 @@ use super::scope::Scope;
 /// How deep expressions may nest (chains of `AND` and `OR` count once): evaluation recurses.
 const MAX_DEPTH: usize = 400;
 
+/// How much stack there must be for one more level, and how much is added if there is less.
+const STACK_RESERVE: usize = 128 << 10;
+const STACK_SEGMENT: usize = 1 << 20;
+
 /// What stands in an expression for a part that is not scalar (an aggregate, a subquery): see [`Binder::hook`].
 pub type Hook<'a> = &'a mut dyn FnMut(&ast::Expr) -> SqlResult<Option<Expr>>;
 
@@ -149,7 +153,7 @@ impl<'a> Binder<'a> {
             return Ok(Node { expr: found, span: Span::empty() });
         }
         self.depth += 1;
-        let bound = self.dispatch(expr);
+        let bound = stacker::maybe_grow(STACK_RESERVE, STACK_SEGMENT, || self.dispatch(expr));
         self.depth -= 1;
         Ok(Node { expr: bound?, span: start_of(expr) })
     }
@@ -306,9 +310,20 @@ const fn boolean_like(ty: &SqlType) -> bool {
     matches!(ty, SqlType::Bool | SqlType::Unknown)
 }
 
-/// Where a part's own text begins: PostgreSQL points at the first token.
-fn start_of(expr: &ast::Expr) -> Span {
-    expr.span()
+/// Where a part begins: PostgreSQL points at its leftmost token.
+fn start_of(mut expr: &ast::Expr) -> Span {
+    use ast::Expr as E;
+    loop {
+        expr = match expr {
+            E::BinaryOp { left, .. } | E::AnyOp { left, .. } | E::AllOp { left, .. } => left,
+            E::Nested(inner) | E::IsNull(inner) | E::IsNotNull(inner) | E::IsTrue(inner) | E::IsNotTrue(inner) => inner,
+            E::IsFalse(inner) | E::IsNotFalse(inner) | E::IsUnknown(inner) | E::IsNotUnknown(inner) => inner,
+            E::IsDistinctFrom(left, _) | E::IsNotDistinctFrom(left, _) => left,
+            E::Cast { expr, .. } | E::InList { expr, .. } | E::Between { expr, .. } | E::Like { expr, .. } => expr,
+            E::CompoundFieldAccess { root, .. } => root,
+            other => return other.span(),
+        }
+    }
 }
 
 /// An identifier's name: in lower case unless quoted.

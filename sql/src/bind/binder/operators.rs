@@ -14,11 +14,10 @@ impl Binder<'_> {
                 let node = self.node(arg)?;
                 Ok(Expr::Not(Box::new(self.boolean(node, "NOT")?)))
             }
-            UnaryOperator::Minus => match without_parens(arg) {
-                ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Number(digits, _), .. }) => {
-                    self.number(&format!("-{digits}"))
-                }
-                _ => self.apply_unary("-", arg),
+            UnaryOperator::Minus => match signed_number(arg) {
+                Some((digits, true)) => self.number(digits),
+                Some((digits, false)) => self.number(&format!("-{digits}")),
+                None => self.apply_unary("-", arg),
             },
             other => self.apply_unary(&other.to_string(), arg),
         }
@@ -147,6 +146,17 @@ impl Binder<'_> {
         };
         let nodes = left.iter().chain(right).map(|part| self.node(part)).collect::<SqlResult<Vec<_>>>()?;
         self.apply("overlaps", nodes, datafusion::sql::sqlparser::tokenizer::Span::empty())
+    }
+}
+
+/// A number with signs in front of it is a literal: its digits, and whether it is negative.
+fn signed_number(expr: &ast::Expr) -> Option<(&str, bool)> {
+    match without_parens(expr) {
+        ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Number(digits, _), .. }) => Some((digits, false)),
+        ast::Expr::UnaryOp { op: UnaryOperator::Minus, expr } => {
+            signed_number(expr).map(|(digits, negative)| (digits, !negative))
+        }
+        _ => None,
     }
 }
 

@@ -103,6 +103,6 @@ impl Reader<'_> {
     }
 
     fn finish(self) -> String {
-        format!("{}{}", if self.negative { "-" } else { "" }, self.digits)
+        format!("{}{}", if self.negative { "-" } else { " " }, self.digits)
     }
 }

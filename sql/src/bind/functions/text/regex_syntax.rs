@@ -74,12 +74,10 @@ pub fn translate(pattern: &str, options: Options) -> SqlResult<Translated> {
         rest: pattern.chars().peekable(),
         out: String::new(),
         options,
-        depth: 0,
-        greedy: None,
-        alternatives: false,
+        groups: vec![Group::default()],
+        atom: None,
     };
-    reader.run()?;
-    let greedy = reader.alternatives || reader.greedy.unwrap_or(true);
+    let greedy = reader.run()?.unwrap_or(true);
     Ok(Translated { pattern: reader.out, options, greedy })
 }
 
@@ -109,18 +107,33 @@ struct Reader<'a> {
     rest: std::iter::Peekable<std::str::Chars<'a>>,
     out: String,
     options: Options,
-    /// Open parentheses.
-    depth: usize,
-    /// Whether the first quantifier is greedy.
+    /// The whole, and the groups that are open in it.
+    groups: Vec<Group>,
+    /// Whether the last atom is greedy, as far as it says so.
+    atom: Option<bool>,
+}
+
+/// What decides whether a group, or the whole, prefers long matches: alternatives do, else its first atom that says so.
+#[derive(Default)]
+struct Group {
     greedy: Option<bool>,
-    /// Whether there is a `|` outside of parentheses.
     alternatives: bool,
 }
 
+impl Group {
+    fn preference(&self) -> Option<bool> {
+        if self.alternatives { Some(true) } else { self.greedy }
+    }
+}
+
 impl Reader<'_> {
-    fn run(&mut self) -> SqlResult<()> {
+    /// Translates it all; gives the whole's preference.
+    fn run(&mut self) -> SqlResult<Option<bool>> {
         let mut atom = false;
         while let Some(character) = self.rest.next() {
+            if !matches!(character, '*' | '+' | '?' | '{') {
+                self.settle();
+            }
             atom = match character {
                 '\\' => self.escape()?,
                 '[' => self.brackets()?,
@@ -151,11 +164,23 @@ impl Reader<'_> {
                 }
             };
         }
-        if self.depth > 0 { Err(bad("parentheses () not balanced")) } else { Ok(()) }
+        self.settle();
+        match self.groups.as_slice() {
+            [whole] => Ok(whole.preference()),
+            _ => Err(bad("parentheses () not balanced")),
+        }
+    }
+
+    /// The last atom has no quantifier to come.
+    fn settle(&mut self) {
+        let atom = self.atom.take();
+        if let Some(group) = self.groups.last_mut() {
+            group.greedy = group.greedy.or(atom);
+        }
     }
 
     fn open(&mut self) -> SqlResult<bool> {
-        self.depth += 1;
+        self.groups.push(Group::default());
         if self.rest.peek() != Some(&'?') {
             self.out.push('(');
             return Ok(false);
@@ -164,7 +189,7 @@ impl Reader<'_> {
         match self.rest.next() {
             Some(':') => self.out.push_str("(?:"),
             Some('#') => {
-                self.depth -= 1;
+                self.groups.pop();
                 self.rest.by_ref().find(|c| *c == ')');
             }
             Some('=' | '!' | '<') => return Err(SqlError::unsupported("look-around in regular expressions")),
@@ -174,13 +199,18 @@ impl Reader<'_> {
     }
 
     fn close(&mut self) -> SqlResult<bool> {
-        self.depth = self.depth.checked_sub(1).ok_or_else(|| bad("parentheses () not balanced"))?;
+        if self.groups.len() < 2 {
+            return Err(bad("parentheses () not balanced"));
+        }
+        self.atom = self.groups.pop().and_then(|group| group.preference());
         self.out.push(')');
         Ok(true)
     }
 
     fn alternative(&mut self) -> bool {
-        self.alternatives |= self.depth == 0;
+        if let Some(group) = self.groups.last_mut() {
+            group.alternatives = true;
+        }
         self.out.push('|');
         false
     }
@@ -195,7 +225,10 @@ impl Reader<'_> {
             self.rest.next();
             self.out.push('?');
         }
-        self.greedy.get_or_insert(!lazy);
+        let fixed = quantifier.starts_with('{') && !quantifier.contains(',');
+        if !fixed {
+            self.atom = Some(!lazy);
+        }
         Ok(false)
     }
 

@@ -1,4 +1,4 @@
-//! What was observed while a cell ran: by all clients, the nemesis, and who asks for outcomes.
+//! What was observed while a course ran: by all clients, who asks for outcomes, and who disturbs the cluster.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -50,7 +50,7 @@ pub struct Record {
     pub notes: Vec<String>,
 }
 
-/// One notebook for all threads of a cell.
+/// One notebook for all threads of a course.
 pub struct Journal {
     start: Instant,
     inner: Mutex<Inner>,
@@ -64,9 +64,9 @@ struct Inner {
 }
 
 impl Journal {
-    /// An empty one, for so many clients.
+    /// An empty one, for so many clients; all times are counted from `start`.
     #[must_use]
-    pub fn new(clients: u64) -> Self {
+    pub fn new(start: Instant, clients: u64) -> Self {
         let record = Record {
             history: History::default(),
             samples: Vec::new(),
@@ -77,7 +77,7 @@ impl Journal {
             notes: Vec::new(),
         };
         let inner = Inner { recorder: Recorder::new(clients), record, questions: VecDeque::new(), names: Vec::new() };
-        Self { start: Instant::now(), inner: Mutex::new(inner) }
+        Self { start, inner: Mutex::new(inner) }
     }
 
     /// Microseconds since the start.

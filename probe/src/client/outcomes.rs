@@ -1,6 +1,5 @@
 //! Asking the cluster what became of transactions: turns unknown into known, and compares what it says.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -10,10 +9,9 @@ use annulus_check::agreement::Decision;
 use annulus_check::history::OpId;
 
 use super::resp::Session;
+use crate::Patience;
 use crate::journal::{Journal, Question};
 
-/// How long an outcome may stay unknown once everything is healed.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Pause before a node is asked again.
 const PAUSE: Duration = Duration::from_millis(20);
 /// For how long outcomes are asked for a second time at the end.
@@ -21,7 +19,7 @@ const AUDIT: Duration = Duration::from_secs(5);
 
 /// Asks any node.
 pub struct Clerk<'a> {
-    addresses: &'a [SocketAddr],
+    addresses: &'a [String],
     journal: &'a Journal,
     rng: Rng,
     sessions: Vec<Option<Session>>,
@@ -30,20 +28,18 @@ pub struct Clerk<'a> {
 impl<'a> Clerk<'a> {
     /// One that is not connected yet.
     #[must_use]
-    pub fn new(addresses: &'a [SocketAddr], journal: &'a Journal, rng: Rng) -> Self {
+    pub fn new(addresses: &'a [String], journal: &'a Journal, rng: Rng) -> Self {
         Self { addresses, journal, rng, sessions: addresses.iter().map(|_| None).collect() }
     }
 
-    /// Asks about every lost answer, faults or not, until none is left and `healed` says that no more will come.
-    pub fn work(&mut self, healed: &AtomicBool) {
-        let mut end = None;
+    /// Asks about every lost answer until none is left and `finished` says that no more will come.
+    pub fn work(&mut self, finished: &AtomicBool, patience: &Patience) {
         loop {
-            let is_healed = healed.load(Ordering::Acquire);
+            let is_finished = finished.load(Ordering::Acquire);
             match self.journal.next_question() {
-                None if is_healed => return,
+                None if is_finished => return,
                 Some(question) if !self.settle(&question) => {
-                    // Patience begins with healing.
-                    if is_healed && Instant::now() > *end.get_or_insert_with(|| Instant::now() + PATIENCE) {
+                    if is_finished && patience.is_over() {
                         let names = question.doubt.names.join(" ");
                         self.journal.lost_progress(format!("the outcome of {names} cannot be learned"));
                     } else {
@@ -77,7 +73,7 @@ impl<'a> Clerk<'a> {
     /// What a random node says; nothing if it was forgotten.
     fn ask(&mut self, op: OpId, name: &str) -> Result<Option<Decision>, String> {
         let node = self.rng.below(self.addresses.len() as u64) as usize;
-        let session = self.sessions[node].take().map_or_else(|| Session::connect(self.addresses[node]), Ok);
+        let session = self.sessions[node].take().map_or_else(|| Session::connect(&self.addresses[node]), Ok);
         let mut session = session.map_err(|error| error.to_string())?;
         let told = session.outcome(name);
         if session.is_usable() {
@@ -97,13 +93,13 @@ impl<'a> Clerk<'a> {
     }
 
     /// Asks for outcomes once more, in random order, known ones included: they must not have changed.
-    pub fn audit(&mut self) {
+    pub fn audit(&mut self, patience: &Patience) {
         let mut names = self.journal.names();
         self.rng.shuffle(&mut names);
         let begun = Instant::now();
         for (op, name) in names {
             while let Err(why) = self.ask(op, &name) {
-                if begun.elapsed() > PATIENCE {
+                if patience.is_over() {
                     return self.journal.lost_progress(format!("the outcome of {name} cannot be learned: {why}"));
                 }
                 sleep(PAUSE);

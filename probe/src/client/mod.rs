@@ -6,22 +6,20 @@
 pub mod outcomes;
 pub mod resp;
 
-use std::net::SocketAddr;
 use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use annulus_base::rng::Rng;
 use annulus_check::agreement::Decision;
 use annulus_check::history::Step;
 use annulus_check::workload::Program;
 
+use crate::Patience;
 use crate::journal::Journal;
 use resp::{Session, Style};
 
-/// How long a transaction that must succeed is tried, once everything is healed.
-const INSIST: Duration = Duration::from_secs(60);
 /// Pause before another try, or after a node could not be reached.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -30,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub enum Job {
     /// Try it once.
     Once(Program),
-    /// Everything is healed: it must succeed within a minute.
+    /// It must succeed while there is patience.
     Insist(Program),
 }
 
@@ -70,8 +68,8 @@ pub struct Doubt {
 pub struct Client<'a> {
     /// From 0.
     pub number: u64,
-    /// Where the nodes are.
-    pub addresses: &'a [SocketAddr],
+    /// Where the nodes are, each as HOST:PORT.
+    pub addresses: &'a [String],
     /// Before every key.
     pub prefix: &'a str,
     /// Where everything is written down.
@@ -85,31 +83,30 @@ pub struct Client<'a> {
 impl<'a> Client<'a> {
     /// A client that is not connected yet.
     #[must_use]
-    pub fn new(number: u64, addresses: &'a [SocketAddr], prefix: &'a str, journal: &'a Journal, rng: Rng) -> Self {
+    pub fn new(number: u64, addresses: &'a [String], prefix: &'a str, journal: &'a Journal, rng: Rng) -> Self {
         let sessions = addresses.iter().map(|_| None).collect();
         Self { number, addresses, prefix, journal, rng, sessions, tokens: 0 }
     }
 
     /// Works until there are no more jobs.
-    pub fn work(&mut self, jobs: &Mutex<Receiver<Job>>) {
+    pub fn work(&mut self, jobs: &Mutex<Receiver<Job>>, patience: &Patience) {
         loop {
             let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
             match job {
                 Ok(Job::Once(program)) => {
                     self.once(&program);
                 }
-                Ok(Job::Insist(program)) => self.insist(&program),
+                Ok(Job::Insist(program)) => self.insist(&program, patience),
                 Err(_) => return,
             }
         }
     }
 
-    fn insist(&mut self, program: &[Step]) {
-        let end = Instant::now() + INSIST;
+    fn insist(&mut self, program: &[Step], patience: &Patience) {
         while !self.once(program) {
-            if Instant::now() > end {
+            if patience.is_over() {
                 let keys: Vec<_> = program.iter().map(|step| format!("{}{}", self.prefix, step.key())).collect();
-                return self.journal.lost_progress(format!("no answer about {} for {INSIST:?}", keys.join(" ")));
+                return self.journal.lost_progress(format!("no answer about {} to the end", keys.join(" ")));
             }
             sleep(PAUSE);
         }
@@ -157,7 +154,7 @@ impl<'a> Client<'a> {
     }
 
     fn session(&mut self, node: usize) -> Option<Session> {
-        self.sessions[node].take().or_else(|| Session::connect(self.addresses[node]).ok())
+        self.sessions[node].take().or_else(|| Session::connect(&self.addresses[node]).ok())
     }
 
     /// Half of the changes carry a token.

@@ -1,0 +1,163 @@
+//! One workload, from its setup to the checkers' verdicts, while somebody disturbs the cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{self, sleep};
+use std::time::Duration;
+
+use annulus_base::rng::Rng;
+use annulus_check::history::{Datum, History, Key, Step};
+use annulus_check::workload::{Program, Workload};
+use annulus_check::{Verdict, agreement, durability};
+
+use crate::Patience;
+use crate::client::outcomes::Clerk;
+use crate::client::resp::{self, Session};
+use crate::client::{Client, Job};
+use crate::journal::{Journal, Record};
+
+/// Keys removed by one command.
+const SWEPT_AT_ONCE: usize = 100;
+/// Pause before another try to remove them.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The workload's first transactions were not executed, or not for certain.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the workload's first transaction was not executed: {0:?}")]
+pub struct NotSetUp(pub Program);
+
+/// Who works where, and how hard.
+#[derive(Clone, Copy, Debug)]
+pub struct Course<'a> {
+    /// Where the nodes are, each as HOST:PORT.
+    pub addresses: &'a [String],
+    /// Before every key.
+    pub prefix: &'a str,
+    /// Clients.
+    pub clients: u64,
+    /// Transactions in a second at most, all clients together.
+    pub rate: u64,
+    /// How long clients go on after the last disturbance.
+    pub afterwards: Duration,
+    /// How long final reads and questions about lost answers are tried again.
+    pub patience: &'a Patience,
+}
+
+impl Course<'_> {
+    /// Sets the workload up, works until `disturb` has returned and a while longer, learns what became of lost
+    /// answers, and reads all keys at the end. Patience is not begun here unless `disturb` or somebody else does.
+    ///
+    /// # Errors
+    /// If it could not be set up; then nothing else has happened.
+    pub fn run<T: Send>(
+        &self,
+        workload: &mut dyn Workload,
+        journal: &Journal,
+        rng: &mut Rng,
+        disturb: impl FnOnce(&mut Rng) -> T + Send,
+    ) -> Result<T, NotSetUp> {
+        let client = |number, rng| Client::new(number, self.addresses, self.prefix, journal, rng);
+        setup(workload, client(self.clients, rng.fork()))?;
+        let mut clients: Vec<Client<'_>> = (0..self.clients).map(|number| client(number, rng.fork())).collect();
+        let mut clerk = Clerk::new(self.addresses, journal, rng.fork());
+        let (mut faults, mut work) = (rng.fork(), rng.fork());
+        let finished = AtomicBool::new(false);
+        let disturbed = thread::scope(|scope| {
+            let asking = scope.spawn(|| clerk.work(&finished, self.patience));
+            let disturbing = scope.spawn(|| disturb(&mut faults));
+            self.drive(&mut clients, |jobs| {
+                let mut end = u64::MAX;
+                while journal.now() < end {
+                    if end == u64::MAX && disturbing.is_finished() {
+                        end = journal.now() + self.afterwards.as_micros() as u64;
+                    }
+                    // There are clients as long as there can be jobs.
+                    let _ = jobs.send(Job::Once(workload.next(&mut work)));
+                    sleep(Duration::from_micros(work.below(2_000_000 / self.rate.max(1))));
+                }
+            });
+            finished.store(true, Ordering::Release);
+            asking.join().expect("who asks for outcomes does not panic");
+            disturbing.join().expect("who disturbs the cluster does not panic")
+        });
+        journal.note("final reads");
+        self.drive(&mut clients, |jobs| self.read_all(workload, journal, jobs));
+        journal.note("outcomes are asked for once more");
+        clerk.audit(self.patience);
+        Ok(disturbed)
+    }
+
+    /// Lets all clients work on what `feed` gives them, until they have done it all.
+    fn drive(&self, clients: &mut [Client<'_>], feed: impl FnOnce(&SyncSender<Job>)) {
+        let (jobs, queue) = sync_channel(1);
+        let queue = &Mutex::new(queue);
+        thread::scope(|scope| {
+            for client in clients {
+                scope.spawn(move || client.work(queue, self.patience));
+            }
+            feed(&jobs);
+            drop(jobs);
+        });
+    }
+
+    fn read_all(&self, workload: &dyn Workload, journal: &Journal, jobs: &SyncSender<Job>) {
+        let programs = workload.closing();
+        let count = programs.len();
+        for (at, program) in programs.into_iter().enumerate() {
+            if self.patience.is_over() {
+                return journal.lost_progress(format!("{} final reads were given up", count - at));
+            }
+            let _ = jobs.send(Job::Insist(program));
+        }
+    }
+
+    /// Removes every key that the history is about. How many may still be there.
+    #[must_use]
+    pub fn sweep(&self, history: &History) -> usize {
+        let keys: BTreeSet<Key> = history.ops.iter().flat_map(|op| &op.steps).map(Step::key).collect();
+        let mut names: Vec<String> = keys.into_iter().map(|key| resp::name(self.prefix, key)).collect();
+        for address in self.addresses.iter().cycle() {
+            let mut session = Session::connect(address).ok();
+            while let (Some(session), false) = (&mut session, names.is_empty()) {
+                let rest = names.len().saturating_sub(SWEPT_AT_ONCE);
+                if session.remove(&names[rest..]).is_err() {
+                    break;
+                }
+                names.truncate(rest);
+            }
+            if names.is_empty() || self.patience.is_over() {
+                break;
+            }
+            sleep(PAUSE);
+        }
+        names.len()
+    }
+}
+
+/// What the workload needs at its start.
+fn setup(workload: &dyn Workload, mut client: Client<'_>) -> Result<(), NotSetUp> {
+    workload
+        .setup()
+        .into_iter()
+        .try_for_each(|program| if client.once(&program) { Ok(()) } else { Err(NotSetUp(program)) })
+}
+
+/// What all checkers say of a course that has been run.
+#[must_use]
+pub fn verdicts(workload: &dyn Workload, record: &Record) -> Vec<(&'static str, Verdict)> {
+    let mut verdicts = workload.check(&record.history);
+    verdicts.push(("outcomes", agreement::check(&record.observations)));
+    if record.stuck.is_empty() {
+        verdicts.push(("durable", durability::check(&record.history, &last_seen(&record.history))));
+    } else {
+        verdicts.push(("durable", Verdict::Undecided(record.stuck.join("\n"))));
+    }
+    verdicts
+}
+
+/// What the last executed reads found: those made when everything else had ended.
+fn last_seen(history: &History) -> BTreeMap<Key, Datum> {
+    history.executed().flat_map(|(_, op)| op.found()).map(|(key, found)| (key, found.clone())).collect()
+}
