@@ -140,7 +140,7 @@ impl<D: Database> Session for SqlSession<D> {
     }
 
     async fn copy_in(&mut self, portal: &mut Portal, data: Bytes) -> SqlResult<()> {
-        self.0.copy_in(portal, &data).await
+        self.0.copy_in(portal, data).await
     }
 
     async fn sync(&mut self) -> SqlResult<()> {

@@ -235,11 +235,6 @@ impl Cluster {
         self.nodes.iter().map(|node| node.kv).collect()
     }
 
-    /// The SQL ports.
-    pub fn sql_ports(&self) -> Vec<u16> {
-        self.nodes.iter().map(|node| node.sql).collect()
-    }
-
     /// Stops all nodes in order, all at once.
     pub fn stop(&mut self) {
         self.nodes.iter().for_each(|node| node.signal(Signal::TERM));

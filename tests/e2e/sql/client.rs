@@ -1,6 +1,6 @@
 //! A client over tokio-postgres.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{Error, NoTls, SimpleQueryMessage};
@@ -57,22 +57,6 @@ impl Sql {
         match self.ask(sql) {
             Ok(rows) => panic!("{sql} must be refused: {rows:?}"),
             Err(error) => told(&error),
-        }
-    }
-
-    /// Does something again and again as long as it meets `40001`.
-    ///
-    /// # Panics
-    /// If it fails otherwise, or takes longer than `patience`.
-    pub fn again<T>(&self, patience: Duration, work: impl Fn(&Self) -> Result<T, Error>) -> T {
-        let deadline = Instant::now() + patience;
-        loop {
-            match work(self) {
-                Ok(done) => return done,
-                Err(error) if code(&error) == "40001" => drop(self.ask("ROLLBACK")),
-                Err(error) => panic!("{}", told(&error)),
-            }
-            assert!(Instant::now() < deadline, "conflicts for {patience:?}");
         }
     }
 }

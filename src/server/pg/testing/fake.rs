@@ -18,8 +18,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::server::pg::session::{
-    Column, CopyShape, Description, News, Run, Session, Sessions, Severity, Shield, Startup, Status, Step, Tag,
-    Timeouts,
+    Column, Description, News, Run, Session, Sessions, Shield, Startup, Status, Step, Tag, Timeouts,
 };
 
 /// What all sessions share.
