@@ -11,6 +11,7 @@ use annulus_ring::MAX_NAME_LEN;
 
 const PEER_ADDRESS: &str = "peer_address";
 const KV_ADDRESS: &str = "kv_address";
+const SQL_ADDRESS: &str = "sql_address";
 const HTTP_ADDRESS: &str = "http_address";
 const INCARNATION: &str = "incarnation";
 const ZONE: &str = "zone";
@@ -39,6 +40,8 @@ pub struct Facts {
     pub peer_address: Option<String>,
     /// Where key-value clients reach it.
     pub kv_address: Option<String>,
+    /// Where SQL clients reach it.
+    pub sql_address: Option<String>,
     /// Where HTTP clients reach it.
     pub http_address: Option<String>,
     /// Where it stands.
@@ -79,6 +82,7 @@ impl Facts {
             (INCARNATION, Some(self.incarnation.0.to_string())),
             (PEER_ADDRESS, text(&self.peer_address)),
             (KV_ADDRESS, text(&self.kv_address)),
+            (SQL_ADDRESS, text(&self.sql_address)),
             (HTTP_ADDRESS, text(&self.http_address)),
             (ZONE, text(&self.zone)),
             (EPOCH, self.epoch.map(|epoch| epoch.0.to_string())),
@@ -102,6 +106,7 @@ impl Facts {
                 INCARNATION => fill(&mut incarnation, INCARNATION, number(text)),
                 PEER_ADDRESS => fill(&mut facts.peer_address, PEER_ADDRESS, short(text)),
                 KV_ADDRESS => fill(&mut facts.kv_address, KV_ADDRESS, short(text)),
+                SQL_ADDRESS => fill(&mut facts.sql_address, SQL_ADDRESS, short(text)),
                 HTTP_ADDRESS => fill(&mut facts.http_address, HTTP_ADDRESS, short(text)),
                 ZONE => fill(&mut facts.zone, ZONE, short(text)),
                 EPOCH => fill(&mut facts.epoch, EPOCH, number(text).map(Epoch)),
@@ -135,6 +140,7 @@ impl Facts {
         let replace = |old: &mut Option<String>, new: Option<String>| *old = new.or(old.take());
         replace(&mut self.peer_address, arrived.peer_address);
         replace(&mut self.kv_address, arrived.kv_address);
+        replace(&mut self.sql_address, arrived.sql_address);
         replace(&mut self.http_address, arrived.http_address);
         replace(&mut self.zone, arrived.zone);
         replace(&mut self.version, arrived.version);
@@ -184,6 +190,7 @@ mod tests {
             incarnation: Incarnation(3),
             peer_address: Some("10.0.0.1:7001".into()),
             kv_address: Some("10.0.0.1:6379".into()),
+            sql_address: Some("10.0.0.1:5432".into()),
             http_address: Some("10.0.0.1:8080".into()),
             zone: Some("eu-1".into()),
             epoch: Some(Epoch(7)),

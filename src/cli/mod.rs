@@ -1,4 +1,4 @@
-//! The command line: `annulus start | demo | status | health | kv | check | config | version`.
+//! The command line: `annulus start | demo | status | health | kv | sql | check | config | version`.
 //!
 //! Exit codes: 0 done, 1 failed (the message says why), 2 the command line itself is wrong. `check` has its own.
 
@@ -9,6 +9,7 @@ mod flags;
 mod health;
 mod http;
 pub(crate) mod kv;
+mod sql;
 mod start;
 mod status;
 
@@ -38,6 +39,8 @@ enum Command {
     Health(health::Arguments),
     /// Talks to a node's key-value interface: one command, or a shell.
     Kv(kv::Arguments),
+    /// Talks to a node's SQL interface: statements, or a shell.
+    Sql(sql::Arguments),
     /// Checks whether a live cluster, or a recorded history, keeps its promises.
     Check(check::Arguments),
     /// Checks a configuration, or prints the default one.
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Status(arguments) => status::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::Kv(arguments) => kv::run(&arguments),
+        Command::Sql(arguments) => sql::run(&arguments),
         Command::Check(arguments) => return check::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Version => print(concat!("annulus ", env!("CARGO_PKG_VERSION"), "\n")),

@@ -69,7 +69,7 @@ fn render(status: &Status) -> String {
 
 fn members_table(members: &[MemberStatus]) -> Vec<Vec<String>> {
     let unknown = || "-".to_owned();
-    let head = ["member", "name", "zone", "share", "up", "heard", "lag", "version", "peer", "kv", "http"];
+    let head = ["member", "name", "zone", "share", "up", "heard", "lag", "version", "peer", "kv", "sql", "http"];
     let row = |member: &MemberStatus| {
         let address = |of: &str| member.addresses.get(of).cloned().unwrap_or_else(unknown);
         vec![
@@ -83,6 +83,7 @@ fn members_table(members: &[MemberStatus]) -> Vec<Vec<String>> {
             member.version.clone().unwrap_or_else(unknown),
             address("peer"),
             address("kv"),
+            address("sql"),
             address("http"),
         ]
     };
@@ -146,7 +147,7 @@ mod tests {
             "cluster    not formed yet, epoch 0, 1 of 2 members up",
             "undecided  1 transactions",
             "log        3 MiB, 0 records unsynced, checkpoint none yet",
-            "n2      node2  default  33.34 %  NO   -      -    -        -     127.0.0.1:2  -",
+            "n2      node2  default  33.34 %  NO   -      -    -        -     127.0.0.1:2  -    -",
             "a-1-1-1                1m 1s",
         ] {
             assert!(text.contains(expected), "'{expected}' is missing in\n{text}");

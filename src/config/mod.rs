@@ -110,6 +110,12 @@ impl Config {
         self.advertise_kv.clone().unwrap_or_else(|| self.listen_kv.into())
     }
 
+    /// The address that SQL clients are told.
+    #[must_use]
+    pub fn sql_address(&self) -> HostPort {
+        self.advertise_sql.clone().unwrap_or_else(|| self.listen_sql.into())
+    }
+
     /// The address that HTTP clients are told.
     #[must_use]
     pub fn http_address(&self) -> HostPort {

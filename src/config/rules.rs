@@ -22,6 +22,7 @@ pub(super) fn check(config: &Config, given: &BTreeMap<&'static str, Given>, prob
     let listeners = [
         ("listen_peer", config.listen_peer, "advertise_peer", &config.advertise_peer),
         ("listen_kv", config.listen_kv, "advertise_kv", &config.advertise_kv),
+        ("listen_sql", config.listen_sql, "advertise_sql", &config.advertise_sql),
         ("listen_http", config.listen_http, "advertise_http", &config.advertise_http),
     ];
     for (listen, address, advertise, advertised) in listeners {

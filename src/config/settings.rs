@@ -128,12 +128,16 @@ settings! {
         listen_peer: SocketAddr = "127.0.0.1:7400";
         /// Where key-value clients connect. The port is Redis' own, so that every Redis client finds it without options.
         listen_kv: SocketAddr = "127.0.0.1:6379";
+        /// Where SQL clients connect. The port is PostgreSQL's own, so that every PostgreSQL client finds it without options.
+        listen_sql: SocketAddr = "127.0.0.1:5432";
         /// Where health, metrics and status are served over HTTP.
         listen_http: SocketAddr = "127.0.0.1:7480";
         /// The address that peers are told to connect to. Empty: `listen_peer`.
         advertise_peer: Option<HostPort> = "";
         /// The address that key-value clients are told. Empty: `listen_kv`.
         advertise_kv: Option<HostPort> = "";
+        /// The address that SQL clients are told. Empty: `listen_sql`.
+        advertise_sql: Option<HostPort> = "";
         /// The address that HTTP clients are told. Empty: `listen_http`.
         advertise_http: Option<HostPort> = "";
         /// Allows listening on addresses that other machines reach, although connections are neither encrypted nor
@@ -181,6 +185,8 @@ settings! {
         /// Most key-value clients connected at once; more are refused with an error. Fewer where the system's limit on
         /// open files leaves no room for so many.
         max_clients: Number<1, 1000000> = "10000";
+        /// Most SQL clients connected at once; more are refused with an error.
+        max_sql_clients: Number<1, 100000> = "1000";
         /// Most memory for one client's unfinished request, queued transaction and unsent replies. What would take more
         /// is refused with an error.
         max_client_memory: Size = "128 MiB";

@@ -9,6 +9,7 @@ mod database;
 mod driver;
 mod housekeeping;
 mod open_files;
+mod sql;
 mod startup;
 mod status;
 
@@ -18,6 +19,7 @@ pub use startup::run;
 
 use std::path::PathBuf;
 
+use annulus_relation::SqlError;
 use annulus_replica::store::StoreError;
 use annulus_ring::TopologyError;
 
@@ -73,6 +75,9 @@ pub enum NodeError {
         /// What to do about it, if the failure does not say so.
         advice: &'static str,
     },
+    /// Queries cannot be run.
+    #[error("the threads of queries cannot be started: {0}")]
+    Sql(#[from] SqlError),
     /// Gossip cannot start.
     #[error(transparent)]
     Gossip(#[from] GossipError),

@@ -6,9 +6,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// that there is no room for them, and the log, the peers and HTTP have some.
 const OWN: u64 = 1500;
 
-/// Makes room for that many connections of clients, and says for how many there is room.
-pub fn make_room(clients: usize) -> usize {
-    let needed = clients as u64 + OWN;
+/// Makes room for that many connections of clients, and says for how many there is room beside the `others`.
+pub fn make_room(clients: usize, others: usize) -> usize {
+    let own = OWN + others as u64;
+    let needed = clients as u64 + own;
     let limit = getrlimit(Resource::Nofile);
     let raised = limit.maximum.map_or(needed, |most| most.min(needed));
     let mut allowed = limit.current.unwrap_or(needed);
@@ -16,7 +17,7 @@ pub fn make_room(clients: usize) -> usize {
     if allowed < raised && setrlimit(Resource::Nofile, Rlimit { current: Some(raised), ..limit }).is_ok() {
         allowed = raised;
     }
-    let room = room(allowed, clients);
+    let room = room(allowed, own, clients);
     if room < clients {
         tracing::warn!(
             open_files = allowed,
@@ -28,8 +29,8 @@ pub fn make_room(clients: usize) -> usize {
 }
 
 /// How many of the allowed files clients may take: never more than half where there are few.
-fn room(allowed: u64, clients: usize) -> usize {
-    let free = allowed - OWN.min(allowed / 2);
+fn room(allowed: u64, own: u64, clients: usize) -> usize {
+    let free = allowed - own.min(allowed / 2);
     usize::try_from(free).map_or(clients, |free| free.min(clients))
 }
 
@@ -39,8 +40,8 @@ mod tests {
 
     #[test]
     fn clients_never_take_the_nodes_own_files() {
-        assert_eq!(room(20_000, 10_000), 10_000);
-        assert_eq!(room(5_000, 10_000), 3_500);
-        assert_eq!(room(1_024, 10_000), 512);
+        assert_eq!(room(20_000, OWN, 10_000), 10_000);
+        assert_eq!(room(5_000, OWN, 10_000), 3_500);
+        assert_eq!(room(1_024, OWN, 10_000), 512);
     }
 }

@@ -10,6 +10,7 @@ use annulus_base::{Incarnation, NodeId};
 use annulus_gossip::facts::Facts;
 use annulus_ring::Topology;
 use annulus_ring::bootstrap::Saved;
+use annulus_txn::interface::Database;
 use annulus_txn::member::Member;
 use tokio::net::TcpListener;
 use tokio::task::spawn_local;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::clock::{Clock, wall};
 use super::database::NodeDatabase;
 use super::driver::{Driver, SyncState};
+use super::sql::SqlSessions;
 use super::status::{Phase, Reporter};
 use super::{NodeError, counted, housekeeping, open_files};
 use crate::config::{Config, Setting, listen};
@@ -27,7 +29,7 @@ use crate::net::gossip::{Change, Gossip, GossipConfig};
 use crate::net::handshake;
 use crate::net::peers::{Limits, Peers, PeersConfig};
 use crate::server::http::status::StatusHandle;
-use crate::server::{http, resp};
+use crate::server::{http, pg, resp};
 use crate::storage::checkpoint::Checkpoints;
 use crate::storage::data_dir::DataDir;
 use crate::storage::disk;
@@ -52,6 +54,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), NodeErro
     let meta = Arc::new(Meta::open(Arc::new(data.meta()?), data.has_data()?)?);
     let peer_port = open_port("listen_peer", config.listen_peer).await?;
     let kv_port = open_port("listen_kv", config.listen_kv).await?;
+    let sql_port = open_port("listen_sql", config.listen_sql).await?;
     let http_port = open_port("listen_http", config.listen_http).await?;
 
     let metrics = Rc::new(Metrics::new());
@@ -93,13 +96,17 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), NodeErro
     spawn_local(reporter.clone().measure());
 
     let database = NodeDatabase::new(driver.clone(), Arc::clone(&topology), Rc::clone(&metrics));
+    let sql_server = Rc::new(sql_server(&config, node, database.clone(), Rc::clone(&metrics))?);
     let server = Rc::new(resp::Server::new(database, &topology, resp_config(&config), Rc::new(wall), metrics));
     reporter.attach(&driver, &gossip, Arc::clone(&topology), engine, Rc::clone(&server));
     spawn_local(resp::sweeper::sweep(Rc::clone(&server), heads(&topology, &gossip, node), stop.clone()));
-    tracing::info!(%node, %incarnation, epoch = %topology.epoch(), kv = %config.kv_address(), "serving");
+    tracing::info!(%node, %incarnation, epoch = %topology.epoch(), kv = %config.kv_address(), sql = %config.sql_address(), "serving");
+    let served = async {
+        tokio::try_join!(resp::serve(kv_port, server, stop.clone()), pg::serve(sql_port, sql_server, stop.clone()))
+    };
     tokio::select! {
-        served = resp::serve(kv_port, server, stop.clone()) => {
-            served.map_err(|source| NodeError::System { what: "the key-value port cannot be served", source })?;
+        served = served => {
+            served.map_err(|source| NodeError::System { what: "clients' ports cannot be served", source })?;
         }
         // Nothing at work will ever be answered: connections are cut, so that nobody waits.
         () = driver.failed() => {}
@@ -215,6 +222,7 @@ async fn start_gossip(
         incarnation,
         peer_address: Some(config.peer_address().to_string()),
         kv_address: Some(config.kv_address().to_string()),
+        sql_address: Some(config.sql_address().to_string()),
         http_address: Some(config.http_address().to_string()),
         zone: Some(config.zone.to_string()),
         epoch: Some(topology.epoch()),
@@ -244,11 +252,31 @@ fn engine_kind(config: &Config) -> EngineKind {
 fn resp_config(config: &Config) -> resp::Config {
     let chosen = resp::Config {
         request_timeout: config.request_timeout,
-        max_clients: open_files::make_room(config.max_clients.count()),
+        max_clients: open_files::make_room(config.max_clients.count(), config.max_sql_clients.count()),
         drain_timeout: config.drain_timeout,
         ..resp::Config::default()
     };
     chosen.with_client_memory(usize::try_from(config.max_client_memory.0).unwrap_or(usize::MAX))
+}
+
+/// The PostgreSQL server, over the SQL layer.
+fn sql_server<D: Database>(
+    config: &Config,
+    node: NodeId,
+    database: D,
+    metrics: Rc<Metrics>,
+) -> Result<pg::Server<SqlSessions<D>>, NodeError> {
+    let secret = blake3::hash(&random_nonce().to_be_bytes());
+    let clients = Rc::new(pg::clients::Clients::new(*secret.as_bytes()));
+    let settings = annulus_sql::server::Config { node: node.0, ..annulus_sql::server::Config::default() };
+    let sessions = SqlSessions::new(database, settings, Rc::clone(&clients))?;
+    let limits = pg::Config {
+        max_clients: config.max_sql_clients.count(),
+        drain_timeout: config.drain_timeout,
+        ..pg::Config::default()
+    };
+    let limits = limits.with_client_memory(usize::try_from(config.max_client_memory.0).unwrap_or(usize::MAX));
+    Ok(pg::Server::new(sessions, clients, limits, Rc::new(wall), metrics))
 }
 
 /// Tells for each partition whether this node looks after it: the first living replica does.

@@ -197,6 +197,7 @@ impl Reporter {
         let addresses = [
             ("peer", Some(member.peer_address.clone())),
             ("kv", facts.and_then(|facts| facts.kv_address.clone())),
+            ("sql", facts.and_then(|facts| facts.sql_address.clone())),
             ("http", facts.and_then(|facts| facts.http_address.clone())),
         ];
         MemberStatus {

@@ -29,6 +29,7 @@ pub struct Node {
     pub dir: PathBuf,
     pub peer: u16,
     pub kv: u16,
+    pub sql: u16,
     pub http: u16,
     log: PathBuf,
     flags: Vec<String>,
@@ -38,13 +39,14 @@ pub struct Node {
 impl Node {
     /// A node that has not been started yet, on free ports.
     pub fn new(dir: &Path, name: &str, flags: &[&str]) -> Self {
-        let [peer, kv, http] = ports::free();
+        let [peer, kv, sql, http] = ports::free();
         Self {
             name: name.to_owned(),
             dir: dir.join(name),
             log: dir.join(format!("{name}.log")),
             peer,
             kv,
+            sql,
             http,
             flags: FLAGS.iter().chain(flags).map(|flag| (*flag).to_owned()).collect(),
             process: None,
@@ -56,7 +58,7 @@ impl Node {
         let mut all = vec!["start".to_owned(), "--stop-with-parent".to_owned()];
         all.push(format!("--data-dir={}", self.dir.display()));
         all.push(format!("--node-name={}", self.name));
-        for (flag, port) in [("peer", self.peer), ("kv", self.kv), ("http", self.http)] {
+        for (flag, port) in [("peer", self.peer), ("kv", self.kv), ("sql", self.sql), ("http", self.http)] {
             all.push(format!("--listen-{flag}=127.0.0.1:{port}"));
         }
         all.extend(self.flags.iter().cloned());

@@ -47,7 +47,7 @@ fn garbage_on_every_port_gets_an_error_and_hurts_nobody() {
     let mut rng = Rng::new(1);
     for _ in 0..30 {
         let garbage: Vec<u8> = (0..rng.between(1, 20_000)).map(|_| rng.bits() as u8).collect();
-        for port in [node.peer, node.kv, node.http] {
+        for port in [node.peer, node.kv, node.sql, node.http] {
             say(port, &garbage);
             say(node.peer, &[b"ANNULUS\n\0\0\x01\0", garbage.as_slice()].concat());
         }

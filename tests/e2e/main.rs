@@ -19,4 +19,5 @@ mod hostile;
 mod pages;
 mod redis_tools;
 mod rolling;
+mod sql;
 mod startup;

@@ -28,7 +28,9 @@ fn what_cannot_work_is_refused_with_the_way_out() {
     let dir = tempfile::tempdir().expect("a directory");
     let join = starts(dir.path(), &["--join=127.0.0.1:7400"]);
     assert!(join.contains("joining a running cluster is not possible yet"), "{join}");
-    for listener in ["--listen-peer=0.0.0.0:1", "--listen-kv=192.168.1.1:1", "--listen-http=[::]:1"] {
+    for listener in
+        ["--listen-peer=0.0.0.0:1", "--listen-kv=192.168.1.1:1", "--listen-sql=[::]:1", "--listen-http=[::]:1"]
+    {
         let open = starts(dir.path(), &[listener]);
         assert!(open.contains("--insecure") && open.contains("transport security comes later"), "{open}");
     }
@@ -51,12 +53,13 @@ fn a_single_node_works_and_keeps_its_place_to_itself() {
     intruder.spawn();
     assert_eq!(intruder.wait_end(PATIENCE).code(), Some(1));
     assert!(intruder.log().contains("is in use by process"), "{}", intruder.log());
-    for (n, flag) in ["listen-peer", "listen-kv", "listen-http"].into_iter().enumerate() {
+    for (n, flag) in ["listen-peer", "listen-kv", "listen-sql", "listen-http"].into_iter().enumerate() {
         let mut late = Node::new(cluster.dir.path(), &format!("late{n}"), &[]);
         let taken = &cluster.nodes[0];
         match n {
             0 => late.peer = taken.peer,
             1 => late.kv = taken.kv,
+            2 => late.sql = taken.sql,
             _ => late.http = taken.http,
         }
         late.spawn();

@@ -16,23 +16,24 @@ pub async fn start(dir: &Path, program: Option<&Path>) -> Result<Peer, Failure> 
         let remedy = "cargo build --release --package annulus";
         return Err(Failure::Missing { program: program.display().to_string(), remedy });
     }
-    let ports = free_ports::<9>()?;
-    let (nodes, _) = ports.as_chunks::<3>();
+    let ports = free_ports::<12>()?;
+    let (nodes, _) = ports.as_chunks::<4>();
     let members: Vec<String> = nodes.iter().map(|[peer, ..]| peer.to_string()).collect();
     let mut servers = Vec::new();
-    for (number, [peer, kv, http]) in nodes.iter().enumerate() {
+    for (number, [peer, kv, sql, http]) in nodes.iter().enumerate() {
         let name = format!("node{}", number + 1);
         let mut command = bound_to_us(&program);
         command.arg("start").arg(format!("--data-dir={}", dir.join(&name).display())).args([
             format!("--node-name={name}"),
             format!("--listen-peer={peer}"),
             format!("--listen-kv={kv}"),
+            format!("--listen-sql={sql}"),
             format!("--listen-http={http}"),
             format!("--initial-members={}", members.join(",")),
         ]);
         servers.push(Server::start(&name, dir, command, Signal::TERM)?);
     }
-    let addresses: Vec<SocketAddr> = nodes.iter().map(|[_, kv, _]| *kv).collect();
+    let addresses: Vec<SocketAddr> = nodes.iter().map(|[_, kv, ..]| *kv).collect();
     let ready = async || {
         for address in &addresses {
             resp::Client::connect(*address, false).await?.put(0, "").await?;

@@ -24,10 +24,11 @@ const HTTP: u16 = 7480;
 /// The first three numbers of all addresses: others than in the files, so that a user's own cluster is left alone.
 const NET: [u8; 3] = [172, 29, 77];
 /// What the files leave open, besides the number of replicas. Hosts' ports are others than a user's, too.
-const SETTINGS: [(&str, &str); 5] = [
+const SETTINGS: [(&str, &str); 6] = [
     ("ANNULUS_NAME", PROJECT),
     ("ANNULUS_NET", "172.29.77"),
     ("ANNULUS_KV_PORTS", "2700"),
+    ("ANNULUS_SQL_PORTS", "2720"),
     ("ANNULUS_HTTP_PORTS", "2710"),
     ("ANNULUS_REQUEST_TIMEOUT", "2 s"),
 ];

@@ -209,12 +209,12 @@ impl Cluster for Local {
 
 impl Process {
     fn new(program: &Path, disk: &Path, logs: &Path) -> Self {
-        let [public, private, kv, http] = ports::free();
+        let [public, private, kv, sql, http] = ports::free();
         let name = disk.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut arguments = vec!["start".to_owned(), "--stop-with-parent".to_owned(), format!("--node-name={name}")];
         arguments.push(format!("--data-dir={}", disk.join("data").display()));
         arguments.push(format!("--advertise-peer=127.0.0.1:{public}"));
-        for (flag, port) in [("peer", private), ("kv", kv), ("http", http)] {
+        for (flag, port) in [("peer", private), ("kv", kv), ("sql", sql), ("http", http)] {
             arguments.push(format!("--listen-{flag}=127.0.0.1:{port}"));
         }
         arguments.extend(FLAGS.map(str::to_owned));

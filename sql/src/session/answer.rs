@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use annulus_relation::{Row, SqlError, SqlType};
@@ -67,8 +68,10 @@ impl Column {
 }
 
 /// What is known about a prepared statement.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Description {
+    /// Its text.
+    pub text: Arc<str>,
     /// The types of its parameters, in order.
     pub parameters: Vec<SqlType>,
     /// Its columns; `None` if it returns no rows.

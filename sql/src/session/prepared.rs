@@ -14,6 +14,9 @@ use crate::parse::{Parsed, parse, shape};
 use crate::server::failure::to_sql;
 use crate::statement::{Analyzed, Setting, analyze, literal_values};
 
+/// What a prepared statement takes beside its text, about.
+const OVERHEAD: usize = 4096;
+
 /// A statement that can be run several times.
 pub(super) struct Prepared {
     parsed: Rc<Parsed>,
@@ -22,8 +25,9 @@ pub(super) struct Prepared {
     description: Rc<Description>,
 }
 
-fn describe(analyzed: &Analyzed) -> Rc<Description> {
-    Rc::new(Description { parameters: analyzed.parameters.clone(), columns: analyzed.columns.clone() })
+fn describe(text: &Arc<str>, analyzed: &Analyzed) -> Rc<Description> {
+    let text = Arc::clone(text);
+    Rc::new(Description { text, parameters: analyzed.parameters.clone(), columns: analyzed.columns.clone() })
 }
 
 impl<D: Database> Session<D> {
@@ -155,7 +159,7 @@ impl<D: Database> Session<D> {
         }
         self.check_failed(&parsed)?;
         let analyzed = self.analyze(&parsed, &declared).await?;
-        let description = describe(&analyzed);
+        let description = describe(&parsed.text, &analyzed);
         let prepared = Prepared { parsed, declared, analyzed: RefCell::new(analyzed), description };
         self.prepared.insert(name.to_owned(), Rc::new(prepared));
         Ok(())
@@ -200,6 +204,13 @@ impl<D: Database> Session<D> {
         }
         *prepared.analyzed.borrow_mut() = Rc::clone(&found);
         Ok(found)
+    }
+
+    /// About how many bytes its prepared statements hold.
+    #[must_use]
+    pub fn holds(&self) -> usize {
+        self.prepared.len() * OVERHEAD
+            + self.prepared.values().map(|prepared| prepared.parsed.text.len()).sum::<usize>()
     }
 
     /// Forgets a prepared statement, if there is one.

@@ -22,6 +22,8 @@ pub struct NodePlan {
     pub peer: u16,
     /// For key-value clients.
     pub kv: u16,
+    /// For SQL clients.
+    pub sql: u16,
     /// For HTTP.
     pub http: u16,
 }
@@ -128,7 +130,8 @@ impl Plan {
 
     /// Checks that nobody listens on its ports.
     fn check_ports(&self, dir: &Path) -> Result<(), PlanError> {
-        let ports = self.nodes.iter().flat_map(|node| [node.peer, node.kv, node.http].map(|port| (node, port)));
+        let ports =
+            self.nodes.iter().flat_map(|node| [node.peer, node.kv, node.sql, node.http].map(|port| (node, port)));
         for (node, port) in ports {
             if !is_free(port) {
                 return Err(PlanError::Taken { path: dir.to_owned(), node: node.name.clone(), port });
@@ -138,15 +141,16 @@ impl Plan {
     }
 
     fn make(nodes: usize, engine: Engine) -> io::Result<Self> {
-        let ports = free_ports(3 * nodes)?;
-        let (triples, _) = ports.as_chunks::<3>();
-        let node = |(n, [peer, kv, http]): (usize, &[u16; 3])| NodePlan {
+        let ports = free_ports(4 * nodes)?;
+        let (fours, _) = ports.as_chunks::<4>();
+        let node = |(n, [peer, kv, sql, http]): (usize, &[u16; 4])| NodePlan {
             name: format!("node{}", n + 1),
             peer: *peer,
             kv: *kv,
+            sql: *sql,
             http: *http,
         };
-        Ok(Self { engine: engine.print(), nodes: triples.iter().enumerate().map(node).collect() })
+        Ok(Self { engine: engine.print(), nodes: fours.iter().enumerate().map(node).collect() })
     }
 
     /// Where a node writes its log lines.
@@ -164,6 +168,7 @@ impl Plan {
             ("node-name", node.name.clone()),
             ("listen-peer", local(node.peer)),
             ("listen-kv", local(node.kv)),
+            ("listen-sql", local(node.sql)),
             ("listen-http", local(node.http)),
             ("initial-members", members.join(",")),
             ("engine", self.engine.clone()),
@@ -178,19 +183,25 @@ impl Plan {
         let (first, last) = (&self.nodes[0], &self.nodes[self.nodes.len() - 1]);
         let mut out = String::from("\nThe cluster is ready. Any node answers for any key:\n\n");
         for (node, process) in self.nodes.iter().zip(processes) {
-            let NodePlan { name, kv, http, .. } = node;
-            let _ = writeln!(out, "  {name}  redis-cli -p {kv}   http://127.0.0.1:{http}/status   process {process}");
+            let NodePlan { name, kv, sql, http, .. } = node;
+            let _ = writeln!(
+                out,
+                "  {name}  psql -h 127.0.0.1 -p {sql} -U annulus annulus   redis-cli -p {kv}   \
+                 http://127.0.0.1:{http}/status   process {process}"
+            );
         }
         let after = if kept { "kept for the next run" } else { "removed at the end; --dir DIR keeps it" };
         let _ = write!(
             out,
             "\nTry:\n  redis-cli -p {} SET greeting hello\n  redis-cli -p {} GET greeting\n  \
-             annulus status --http 127.0.0.1:{}\n  annulus kv --addr 127.0.0.1:{}\n\n\
+             annulus status --http 127.0.0.1:{}\n  annulus kv --addr 127.0.0.1:{}\n  \
+             annulus sql --addr 127.0.0.1:{}\n\n\
              Engine {}, data and logs in {} ({after}).\nCtrl-C stops the cluster.\n",
             first.kv,
             last.kv,
             first.http,
             first.kv,
+            first.sql,
             self.engine,
             dir.display(),
         );
@@ -241,8 +252,9 @@ mod tests {
     #[test]
     fn ports_differ_and_everybody_gets_the_same_members() {
         let plan = Plan::make(5, Engine::Fjall).unwrap();
-        let ports: std::collections::BTreeSet<u16> = plan.nodes.iter().flat_map(|n| [n.peer, n.kv, n.http]).collect();
-        assert_eq!(ports.len(), 15);
+        let ports: std::collections::BTreeSet<u16> =
+            plan.nodes.iter().flat_map(|n| [n.peer, n.kv, n.sql, n.http]).collect();
+        assert_eq!(ports.len(), 20);
         assert!(ports.iter().all(|port| *port < 32_768), "outgoing connections may take {ports:?}");
         let members =
             |n: usize| plan.arguments(Path::new("/d"), &plan.nodes[n]).into_iter().find(|a| a.contains("initial"));
@@ -256,6 +268,7 @@ mod tests {
         let text = plan.welcome(Path::new("/d"), false, &[10, 11, 12]);
         for node in &plan.nodes {
             assert!(text.contains(&format!("redis-cli -p {} ", node.kv)), "{text}");
+            assert!(text.contains(&format!("psql -h 127.0.0.1 -p {} ", node.sql)), "{text}");
         }
     }
 }

@@ -81,7 +81,7 @@ pub struct MemberStatus {
     pub incarnation: Option<u32>,
     /// Its program's version, if known.
     pub version: Option<String>,
-    /// Where it is reached, by what for: `peer`, `kv`, `http`.
+    /// Where it is reached, by what for: `peer`, `kv`, `sql`, `http`.
     pub addresses: BTreeMap<String, String>,
 }
 

@@ -35,6 +35,8 @@ pub struct Connection<S: Session> {
     /// Where the session stood after the last statement.
     pub(super) status: Status,
     messages: usize,
+    /// About how many bytes the session's prepared statements hold.
+    prepared: usize,
 }
 
 /// Whether the connection goes on.
@@ -55,6 +57,7 @@ impl<S: Session> Connection<S> {
             in_sequence: false,
             status: Status::Idle,
             messages: 0,
+            prepared: 0,
         }
     }
 
@@ -112,6 +115,7 @@ impl<S: Session> Connection<S> {
             return Ok(Next::GoesOn);
         }
         let begun = Clock::now();
+        let prepares = matches!(frame.kind, b'Q' | b'P' | b'C');
         let (extended, alone) = (EXTENDED.contains(&frame.kind), matches!(frame.kind, b'Q' | b'F'));
         self.in_sequence |= extended;
         let result = match understand(frame) {
@@ -126,6 +130,9 @@ impl<S: Session> Connection<S> {
                 self.skipping = extended;
             }
             Err(end) => return Err(end),
+        }
+        if prepares {
+            self.prepared = self.session.holds();
         }
         if alone {
             self.wire.shared.metrics.sql.duration.record(begun.elapsed());
@@ -188,9 +195,10 @@ impl<S: Session> Connection<S> {
     pub(super) fn tell_news(&mut self) {
         for news in self.session.news() {
             match news {
-                News::Notice(severity, notice) => backend::report(&mut self.wire.output, severity, &notice),
+                News::Notice(notice) => backend::report(&mut self.wire.output, Severity::Notice, &notice),
+                News::Warning(warning) => backend::report(&mut self.wire.output, Severity::Warning, &warning),
                 News::Parameter(name, value) => {
-                    backend::parameter(&mut self.wire.output, &name, &value);
+                    backend::parameter(&mut self.wire.output, name, &value);
                     if name == "application_name" {
                         self.wire.client.application.replace(value);
                     }
@@ -240,7 +248,7 @@ impl<S: Session> Connection<S> {
     /// Tells the node how much this connection holds, and ends it where that, or all together, is too much.
     fn account(&mut self) -> Result<(), Failure> {
         self.wire.trim();
-        let holds = self.wire.input.len() + self.wire.unsent() + self.portals.holds() + self.session.holds();
+        let holds = self.wire.input.len() + self.wire.unsent() + self.portals.holds() + self.prepared;
         let shared = &self.wire.shared;
         let before = self.wire.client.holds.replace(holds);
         let all = (shared.buffered.get() + holds).saturating_sub(before);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
@@ -17,7 +18,7 @@ pub struct Portal<P> {
     /// The session's part of it.
     pub inner: P,
     /// The statement's text.
-    pub sql: Rc<str>,
+    pub sql: Arc<str>,
     /// Its columns; `None` if it returns no rows.
     pub columns: Option<Rc<[Column]>>,
     /// The formats of its columns.

@@ -42,12 +42,12 @@ impl<S: Session> Connection<S> {
                         return Ok(());
                     }
                 }
-                Step::CopyIn(shape) => {
-                    backend::copy(&mut self.wire.output, false, shape);
+                Step::CopyIn(columns) => {
+                    backend::copy(&mut self.wire.output, false, columns);
                     self.receive(portal, watch).await?;
                 }
-                Step::CopyOut(shape) => {
-                    backend::copy(&mut self.wire.output, true, shape);
+                Step::CopyOut(columns) => {
+                    backend::copy(&mut self.wire.output, true, columns);
                     copying = true;
                 }
                 Step::CopyData(data) => {

@@ -9,13 +9,11 @@
 //! simple query, or those between two Syncs. It ends with [`Session::sync`], or before that with a statement that was
 //! run as the last one ([`Run::last`]); a session may retry a transaction that consists of one such statement.
 
-use std::borrow::Cow;
-use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use annulus_relation::value::Env;
-use annulus_relation::{Row, SqlError, SqlResult, SqlType, Value};
+use annulus_relation::{SqlResult, Value};
+pub use annulus_sql::session::answer::{Column, Description, News, Run, Shield, Status, Step, Tag, Timeouts};
 use bytes::Bytes;
 
 use super::clients::Client;
@@ -46,41 +44,6 @@ pub struct Startup {
     pub client: Rc<Client>,
 }
 
-/// Up while what is at work must not be dropped.
-pub type Shield = Rc<Cell<bool>>;
-
-/// Where a session stands; what clients see with every ReadyForQuery.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Status {
-    /// Not in a transaction block.
-    #[default]
-    Idle,
-    /// In a transaction block.
-    Block,
-    /// In a transaction block that has failed: it can only be rolled back.
-    Failed,
-}
-
-/// How long things may take, as set in the session.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Timeouts {
-    /// `statement_timeout`
-    pub statement: Option<Duration>,
-    /// `idle_session_timeout`
-    pub idle: Option<Duration>,
-    /// `idle_in_transaction_session_timeout`
-    pub idle_in_transaction: Option<Duration>,
-}
-
-/// What a client is told beside its answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
-    /// A notice or a warning.
-    Notice(Severity, SqlError),
-    /// A reported setting has a new value.
-    Parameter(Cow<'static, str>, String),
-}
-
 /// How serious a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
@@ -92,78 +55,6 @@ pub enum Severity {
     Warning,
     /// Something good to know.
     Notice,
-    /// What was asked for.
-    Info,
-    /// What helps to find errors.
-    Debug,
-}
-
-/// One column of a result.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Column {
-    /// Its name.
-    pub name: String,
-    /// Its type.
-    pub ty: SqlType,
-    /// The object number of the table it comes from; 0: from none.
-    pub table: u32,
-    /// Its number in that table; 0: from none.
-    pub attribute: i16,
-}
-
-/// What is known about a prepared statement.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Description {
-    /// Its text.
-    pub sql: Rc<str>,
-    /// The types of its parameters, in order.
-    pub parameters: Vec<SqlType>,
-    /// Its columns; `None` if it returns no rows.
-    pub columns: Option<Rc<[Column]>>,
-}
-
-/// How far a portal is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
-    /// At most so many rows, at least one.
-    pub most: usize,
-    /// No further statement of the implicit transaction follows.
-    pub last: bool,
-}
-
-/// What running a portal has come to.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Step {
-    /// Rows, and there may be more. Their memory is bounded by the session.
-    Rows(Vec<Row>),
-    /// `COPY ... FROM STDIN`: the client sends data. Running it again says that all of it has come.
-    CopyIn(CopyShape),
-    /// `COPY ... TO STDOUT`: data follows, as [`Step::CopyData`].
-    CopyOut(CopyShape),
-    /// One piece of data for the client: a line, or a tuple in the binary format.
-    CopyData(Bytes),
-    /// It is done.
-    End(Tag),
-}
-
-/// What the data of a `COPY` looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CopyShape {
-    /// Binary, not text.
-    pub binary: bool,
-    /// How many columns there are.
-    pub columns: u16,
-}
-
-/// What a statement that is done is called.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tag {
-    /// The word, and the number of rows that the client was given.
-    Rows(&'static str),
-    /// As it is.
-    Text(Cow<'static, str>),
-    /// There was no statement.
-    Empty,
 }
 
 /// A session: settings, prepared statements, a transaction. Dropping it rolls its transaction back and frees its locks.

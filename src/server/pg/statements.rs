@@ -1,6 +1,6 @@
 //! What messages do: simple queries, and the parts of the extended protocol.
 
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant as Clock;
 
 use annulus_relation::SqlError;
@@ -26,7 +26,7 @@ impl<S: Session> Connection<S> {
             backend::signal(&mut self.wire.output, Signal::EmptyQuery);
         }
         let count = statements.len();
-        let sql: Rc<str> = sql.into();
+        let sql: Arc<str> = sql.into();
         for (place, statement) in statements.into_iter().enumerate() {
             self.wire.shared.metrics.sql.statements.increment(1);
             let watch = self.watch();
@@ -36,7 +36,7 @@ impl<S: Session> Connection<S> {
                 backend::columns(&mut self.wire.output, columns, std::iter::repeat(Format::Text));
             }
             let formats = vec![Format::Text; columns.as_ref().map_or(0, |columns| columns.len())];
-            let sql = Rc::clone(&sql);
+            let sql = Arc::clone(&sql);
             let mut portal = Portal { inner, sql, columns, formats, ended: None, holds: 0 };
             self.drive(&mut portal, usize::MAX, place + 1 == count, &watch).await?;
             self.end_portals();
@@ -69,7 +69,7 @@ impl<S: Session> Connection<S> {
         let Bind { portal: name, statement, formats, parameters, results } = bind;
         let watch = self.watch();
         let description = self.wire.attend(self.session.describe(&statement), &watch).await??;
-        self.begin(&description.sql);
+        self.begin(&description.text);
         let (given, wanted) = (parameters.len(), description.parameters.len());
         let formats = spread(&formats, given, |formats| {
             format!("bind message has {formats} parameter formats but {given} parameters")
@@ -92,7 +92,7 @@ impl<S: Session> Connection<S> {
             format!("bind message has {formats} result formats but query has {count} columns")
         })?;
         let holds = parameters.iter().flatten().map(bytes::Bytes::len).sum();
-        let portal = Portal { inner, sql: Rc::clone(&description.sql), columns, formats, ended: None, holds };
+        let portal = Portal { inner, sql: Arc::clone(&description.text), columns, formats, ended: None, holds };
         self.portals.add(name, portal, self.wire.shared.config.max_client_memory / 2)?;
         self.tell_news();
         backend::signal(&mut self.wire.output, Signal::BindComplete);

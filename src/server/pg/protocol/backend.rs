@@ -3,7 +3,7 @@
 use annulus_relation::{SqlError, SqlType};
 
 use super::Format;
-use crate::server::pg::session::{Column, CopyShape, Severity, Status};
+use crate::server::pg::session::{Column, Severity, Status};
 
 /// Writes one message: its kind, its length, what `body` writes.
 pub fn message(out: &mut Vec<u8>, kind: u8, body: impl FnOnce(&mut Vec<u8>)) {
@@ -111,8 +111,6 @@ pub fn report(out: &mut Vec<u8>, severity: Severity, error: &SqlError) {
         Severity::Error => (b'E', "ERROR"),
         Severity::Warning => (b'N', "WARNING"),
         Severity::Notice => (b'N', "NOTICE"),
-        Severity::Info => (b'N', "INFO"),
-        Severity::Debug => (b'N', "DEBUG"),
     };
     let report = error.report();
     let position = report.position.map(|position| position.to_string());
@@ -162,13 +160,12 @@ pub fn columns(out: &mut Vec<u8>, columns: &[Column], formats: impl Iterator<Ite
     });
 }
 
-/// Data is copied from or to the client from now on.
-pub fn copy(out: &mut Vec<u8>, towards_client: bool, shape: CopyShape) {
-    let format = if shape.binary { Format::Binary } else { Format::Text };
+/// Data of so many columns is copied from or to the client from now on, as text.
+pub fn copy(out: &mut Vec<u8>, towards_client: bool, columns: u16) {
     message(out, if towards_client { b'H' } else { b'G' }, |out| {
-        out.push(format as u8);
-        count(out, usize::from(shape.columns));
-        (0..shape.columns).for_each(|_| out.extend_from_slice(&(format as u16).to_be_bytes()));
+        out.push(Format::Text as u8);
+        count(out, usize::from(columns));
+        (0..columns).for_each(|_| out.extend_from_slice(&(Format::Text as u16).to_be_bytes()));
     });
 }
 

@@ -18,8 +18,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::server::pg::session::{
-    Column, CopyShape, Description, News, Run, Session, Sessions, Severity, Shield, Startup, Status, Step, Tag,
-    Timeouts,
+    Column, Description, News, Run, Session, Sessions, Shield, Startup, Status, Step, Tag, Timeouts,
 };
 
 /// What all sessions share.
@@ -53,8 +52,8 @@ impl Sessions for Fake {
             _ => {}
         }
         self.0.open.set(self.0.open.get() + 1);
-        let mut news = vec![News::Parameter("server_version".into(), "15.0".to_owned())];
-        let settings = startup.settings.into_iter().map(|(name, value)| News::Parameter(name.into(), value));
+        let mut news = vec![News::Parameter("server_version", "15.0".to_owned())];
+        let settings = startup.settings.into_iter().map(|(name, value)| News::Parameter(name.leak(), value));
         news.extend(settings);
         Ok(FakeSession {
             world: Rc::clone(&self.0),
@@ -183,7 +182,7 @@ impl Session for FakeSession {
     }
 
     fn holds(&self) -> usize {
-        self.prepared.values().map(|description| description.sql.len()).sum()
+        self.prepared.values().map(|description| description.text.len()).sum()
     }
 
     fn shield(&self) -> Shield {
@@ -215,7 +214,7 @@ impl Session for FakeSession {
         let count = count.parse().unwrap_or(0);
         let parameters: Vec<SqlType> = (0..count).map(|place| ty(types.get(place).copied().unwrap_or(0))).collect();
         let columns = columns_of(word, count);
-        self.prepared.insert(name.to_owned(), Rc::new(Description { sql: word.into(), parameters, columns }));
+        self.prepared.insert(name.to_owned(), Rc::new(Description { text: word.into(), parameters, columns }));
         Ok(())
     }
 
@@ -233,7 +232,7 @@ impl Session for FakeSession {
 
     async fn bind(&mut self, statement: &str, parameters: Vec<Value>) -> SqlResult<FakePortal> {
         let description = self.describe(statement).await?;
-        self.portal(&description.sql, parameters)
+        self.portal(&description.text, parameters)
     }
 
     fn columns(&self, portal: &FakePortal) -> Option<Rc<[Column]>> {
@@ -292,11 +291,11 @@ impl Session for FakeSession {
             "slow-commit" => self.slow_commit().await,
             "fail" => Err(SqlError::new(SqlState::UNIQUE_VIOLATION, "it failed").table("public", "t").constraint("c")),
             "notice" => {
-                self.news.push(News::Notice(Severity::Notice, SqlError::new(SqlState("00000"), "look out")));
+                self.news.push(News::Notice(SqlError::new(SqlState("00000"), "look out")));
                 done("NOTICE")
             }
             "name" => {
-                self.news.push(News::Parameter("application_name".into(), word(1).to_owned()));
+                self.news.push(News::Parameter("application_name", word(1).to_owned()));
                 done("SET")
             }
             "timeout" => {
@@ -313,7 +312,7 @@ impl Session for FakeSession {
             }
             "copy-in" if portal.given == 0 => {
                 portal.given = 1;
-                Ok(Step::CopyIn(CopyShape { binary: false, columns: 2 }))
+                Ok(Step::CopyIn(2))
             }
             "copy-in" => {
                 let data = String::from_utf8_lossy(&portal.data).into_owned();
@@ -324,7 +323,7 @@ impl Session for FakeSession {
             "copy-out" => {
                 portal.given += 1;
                 Ok(match portal.given {
-                    1 => Step::CopyOut(CopyShape { binary: false, columns: 1 }),
+                    1 => Step::CopyOut(1),
                     2 | 3 => Step::CopyData(Bytes::from(format!("line {}\n", portal.given))),
                     _ => Step::End(Tag::Text("COPY 2".into())),
                 })

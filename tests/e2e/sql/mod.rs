@@ -1,0 +1,7 @@
+//! SQL: real clusters, PostgreSQL's drivers and tools.
+
+mod client;
+mod shell;
+mod statements;
+mod tools;
+mod transactions;
