@@ -25,10 +25,12 @@ impl fmt::Display for Told {
 impl std::error::Error for Told {}
 
 type Output = Result<DBOutput<DefaultColumnType>, Told>;
+/// A statement, and where its answer goes.
+type Question = (String, Sender<Output>);
 
 /// A connection to the thread of a node.
 struct Connection {
-    asked: Sender<(String, Sender<Output>)>,
+    asked: Sender<Question>,
 }
 
 impl DB for Connection {
@@ -47,13 +49,13 @@ impl DB for Connection {
 }
 
 /// The thread of a node, which opens a session for each connection that comes in.
-fn node(connections: &Receiver<Receiver<(String, Sender<Output>)>>) {
+fn node(connections: &Receiver<Receiver<Question>>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .expect("nothing between the script and the node fails");
     let local = tokio::task::LocalSet::new();
-    let mut open: Vec<(Session<Fake>, Receiver<(String, Sender<Output>)>)> = Vec::new();
+    let mut open: Vec<(Session<Fake>, Receiver<Question>)> = Vec::new();
     let server = Server::new(Fake::new(), Config::default(), Rc::new(NoClients))
         .expect("nothing between the script and the node fails");
     local.block_on(&runtime, async {

@@ -27,7 +27,7 @@ pub(super) fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules: Vec<_> = rules.into_iter().filter(|rule| !NEEDLESS.contains(&rule.name())).collect();
     // Filters stand at the scans by then, so that it is known how many rows each one gives.
     let after = rules.iter().position(|rule| rule.name() == "push_down_filter").map_or(rules.len(), |place| place + 1);
-    rules.insert(after, Arc::new(join_order::JoinOrder::default()));
+    rules.insert(after, Arc::new(join_order::JoinOrder));
     rules
 }
 

@@ -307,7 +307,7 @@ impl Translator<'_> {
     fn grouping_places(&self, function: &ast::Function, grouping: &Grouping) -> SqlResult<Vec<usize>> {
         let place = |expr: &&ast::Expr| grouping.keys.iter().position(|key| key == without_parens(expr));
         let args = arguments(function)?;
-        let places: Option<Vec<usize>> = args.iter().map(|arg| arg.as_ref().and_then(|expr| place(&expr))).collect();
+        let places: Option<Vec<usize>> = args.iter().map(|arg| arg.as_ref().and_then(&place)).collect();
         places.ok_or_else(|| {
             let message = "arguments to GROUPING must be grouping expressions of the associated query level";
             SqlError::new(SqlState::GROUPING_ERROR, message)

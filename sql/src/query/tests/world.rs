@@ -16,8 +16,8 @@ use datafusion::sql::sqlparser::parser::Parser;
 use crate::bind::{NoSession, ParamTypes, sql_type};
 use crate::query::arrow::key;
 use crate::query::{
-    Catalog, Explain, KeyRange, Live, QueryEngine, Relation, Running, ScanRequest, Scope, Statement, Statistics,
-    Stretch, SystemSource,
+    Catalog, KeyRange, Live, QueryEngine, Relation, Running, ScanRequest, Scope, Statement, Statistics, Stretch,
+    SystemSource,
 };
 
 /// How many rows a stretch has at most: few, so that scans go on several times.
@@ -225,15 +225,6 @@ impl World {
         self.on(&QueryEngine::new(2, 64 << 20)?, sql, |engine, statement, scope| {
             engine.run(statement, scope, params, values)
         })
-    }
-
-    /// The plan of a query.
-    pub fn explain(&self, sql: &str, analyze: bool) -> SqlResult<String> {
-        let how = Explain { analyze, verbose: false };
-        let (_, rows) = self.on(&QueryEngine::new(2, 64 << 20)?, sql, |engine, statement, scope| {
-            engine.explain(statement, scope, &ParamTypes::new(), &[], how)
-        })?;
-        Ok(rows.into_iter().flatten().collect::<Vec<_>>().join("\n"))
     }
 
     /// Runs a query on an engine.

@@ -307,11 +307,8 @@ impl Writer<'_> {
 
     fn number_character(&mut self, part: &Part) {
         match self.number.get(self.at) {
-            Some(b'.') => {
-                if !self.point_is_last() || self.template.fill {
-                    self.out.push('.');
-                }
-            }
+            Some(b'.') if self.point_is_last() && !self.template.fill => {}
+            Some(b'.') => self.out.push('.'),
             _ if self.last.is_some_and(|last| self.at > last) && *part != Part::Zero => {}
             _ if self.is_blank_zero() => {
                 if !self.template.fill {
