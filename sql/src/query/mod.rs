@@ -5,7 +5,7 @@
 //!
 //! Promises and invariants:
 //! - Results are PostgreSQL's: names, types, NULLs, coercions, overflow. What DataFusion would compute differently it
-//!   does not compute ([`scalar`], [`aggregate`]). What is not supported is refused, never answered wrongly.
+//!   does not compute (`scalar`, `aggregate`). What is not supported is refused, never answered wrongly.
 //! - Results stream, and everything between storage and the client is bounded. What a query keeps in memory is accounted
 //!   for in one pool; over its limit it spills to disk, or fails alone with `53200`.
 //! - A query that nobody waits for any longer stops: [`Running`] dropped cancels it.

@@ -1,7 +1,7 @@
 //! What the sessions of one node share.
 //!
 //! Promises and invariants:
-//! - Lives on the node's thread; only what queries' threads and functions ask ([`shared::Shared`], sequences) is locked.
+//! - Lives on the node's thread; only what queries' threads and functions ask (`shared::Shared`, sequences) is locked.
 //! - A cached catalog is used as if it were current, because whatever uses it validates what it used.
 
 mod background;

@@ -1,11 +1,11 @@
 //! The system's tables: `pg_catalog` and `information_schema`, made from the catalog whenever they are read.
 //!
 //! Promises and invariants:
-//! - Every table and view of PostgreSQL 15's catalog that its tools look at exists with its columns ([`columns`]); those
+//! - Every table and view of PostgreSQL 15's catalog that its tools look at exists with its columns (`columns`); those
 //!   about things that this database has not are empty.
 //! - A table shows the catalog as of the query's start: one consistent state.
 //! - Numbers of objects are those of their descriptors; constraints, defaults and other parts without a number of
-//!   their own get one that follows from their name ([`part_oid`]) and has its highest bit set.
+//!   their own get one that follows from their name (`part_oid`) and has its highest bit set.
 
 mod columns;
 mod definitions;
