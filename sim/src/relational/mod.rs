@@ -1,7 +1,7 @@
 //! Clients whose transactions are run by the code of `relation/`, as a server runs them: as futures on the
 //! node that they talk to.
 //!
-//! - [`line`] is the database that this code is given: it asks the world, which asks the node.
+//! - [`mod@line`] is the database that this code is given: it asks the world, which asks the node.
 //! - [`work`] is what clients do: statements on the rows of [`tables`], changes of the schema meanwhile, and
 //!   transactions below the level of rows.
 //! - `audit` looks whether all that is stored belongs together, at any instant.

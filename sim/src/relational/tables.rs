@@ -1,7 +1,7 @@
 //! The tables of simulated sessions, and how a session gets at them.
 //!
 //! `parents (id, code unique, duty)` and `children (id, parent references parents, kind)`, all integers. What their
-//! rows must always keep, besides what the schema says, is told by [`super::audit`].
+//! rows must always keep, besides what the schema says, is told by `audit`.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -5,7 +5,7 @@
 //!   Statements of one simple query, and those between two Syncs, are one transaction, as in PostgreSQL.
 //! - A statement ends at once when its client goes or somebody cancels it, and its transaction is rolled back; only
 //!   a commit under way is waited for, since nobody would know its outcome ([`session::Shield`]).
-//! - No client can make the node panic, hang or balloon ([`protocol`], [`wire`], [`config`]).
+//! - No client can make the node panic, hang or balloon ([`protocol`], `wire`, [`config`]).
 //! - Nothing here knows SQL: sessions do ([`session`]).
 //!
 //! The way of a message: `wire` reads bytes, [`protocol`] makes a message of them, `connection` tells whether it is
