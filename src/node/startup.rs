@@ -272,7 +272,7 @@ fn sql_server<D: Database>(
     let settings = annulus_sql::server::Config { node: node.0, ..annulus_sql::server::Config::default() };
     let sessions = SqlSessions::new(database, settings, Rc::clone(&clients))?;
     let (background, stop) = (sessions.background(), stop.clone());
-    spawn_local(async move { drop(stop.run_until_cancelled(background).await) });
+    spawn_local(async move { stop.run_until_cancelled(background).await });
     let limits = pg::Config {
         max_clients: config.max_sql_clients.count(),
         drain_timeout: config.drain_timeout,
