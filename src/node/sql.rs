@@ -29,6 +29,11 @@ impl<D: Database> SqlSessions<D> {
     pub fn new(database: D, config: Config, clients: Rc<Clients>) -> SqlResult<Self> {
         Server::new(database, config, Rc::new(Connections(clients))).map(Self)
     }
+
+    /// Goes on with what sessions left unfinished (indexes to fill, data of dropped tables), until it is dropped.
+    pub fn background(&self) -> impl Future<Output = ()> + use<D> {
+        Rc::clone(&self.0).run_background()
+    }
 }
 
 /// The list of connections, as statements use it.

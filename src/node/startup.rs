@@ -96,7 +96,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), NodeErro
     spawn_local(reporter.clone().measure());
 
     let database = NodeDatabase::new(driver.clone(), Arc::clone(&topology), Rc::clone(&metrics));
-    let sql_server = Rc::new(sql_server(&config, node, database.clone(), Rc::clone(&metrics))?);
+    let sql_server = Rc::new(sql_server(&config, node, database.clone(), Rc::clone(&metrics), &stop)?);
     let server = Rc::new(resp::Server::new(database, &topology, resp_config(&config), Rc::new(wall), metrics));
     reporter.attach(&driver, &gossip, Arc::clone(&topology), engine, Rc::clone(&server));
     spawn_local(resp::sweeper::sweep(Rc::clone(&server), heads(&topology, &gossip, node), stop.clone()));
@@ -265,11 +265,14 @@ fn sql_server<D: Database>(
     node: NodeId,
     database: D,
     metrics: Rc<Metrics>,
+    stop: &CancellationToken,
 ) -> Result<pg::Server<SqlSessions<D>>, NodeError> {
     let secret = blake3::hash(&random_nonce().to_be_bytes());
     let clients = Rc::new(pg::clients::Clients::new(*secret.as_bytes()));
     let settings = annulus_sql::server::Config { node: node.0, ..annulus_sql::server::Config::default() };
     let sessions = SqlSessions::new(database, settings, Rc::clone(&clients))?;
+    let (background, stop) = (sessions.background(), stop.clone());
+    spawn_local(async move { stop.run_until_cancelled(background).await });
     let limits = pg::Config {
         max_clients: config.max_sql_clients.count(),
         drain_timeout: config.drain_timeout,
