@@ -216,7 +216,7 @@ mod tests {
             let parsed = Facts::parse(pairs.iter().map(|(key, text)| (*key, text.as_str())));
             assert_eq!(parsed, Ok((facts, Vec::new())));
         }
-        assert_eq!(full().to_pairs().len(), 10);
+        assert_eq!(full().to_pairs().len(), 11);
     }
 
     #[test]
