@@ -13,8 +13,6 @@ pub mod codec;
 pub mod error;
 pub mod failure;
 pub mod ops;
-#[cfg(any(test, feature = "testing"))]
-pub mod testing;
 pub mod transaction;
 pub mod value;
 

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use annulus_relation::testing::Fake;
 use annulus_relation::value::print;
 use annulus_relation::{SqlError, SqlResult, Value};
+use annulus_txn::testing::Fake;
 
 use crate::server::{Config, NoClients, Server};
 use crate::session::answer::{News, Run, Step, Tag};

@@ -22,3 +22,5 @@ mod recoveries;
 mod recovery;
 mod repairer;
 mod sets;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

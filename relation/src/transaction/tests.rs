@@ -1,8 +1,8 @@
 use annulus_base::NamespaceId;
 
 use super::*;
-use crate::testing::{Call, Fake, Fault, both, run};
 use annulus_txn::interface::TxnError;
+use annulus_txn::testing::{Call, Fake, Fault, both, run};
 
 const PATIENCE: u64 = 1_000_000;
 

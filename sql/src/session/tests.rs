@@ -298,7 +298,7 @@ fn data_is_copied_in_and_out() {
         client.ok("begin; truncate t").await;
         node.db.take_calls();
         assert_eq!(client.copy("copy t from stdin", &many).await, "COPY 6000");
-        let commits = node.db.take_calls()[&annulus_relation::testing::Call::Commit];
+        let commits = node.db.take_calls()[&annulus_txn::testing::Call::Commit];
         assert_eq!(commits, 3, "rows go around the transaction");
         let mut other = node.client().await;
         assert_eq!(other.ok("select count(*) from t").await, "2\nSELECT 1");
@@ -374,8 +374,8 @@ fn outcomes_and_ids_of_transactions_can_be_asked_for() {
         assert!(client.told("select annulus.outcome('nonsense')").await.starts_with("ERROR 22023"));
         client.ok("begin; insert into t values (2)").await;
         node.db.inject(
-            annulus_relation::testing::Call::Commit,
-            annulus_relation::testing::Fault::FailsAfter(annulus_txn::interface::TxnError::Unknown),
+            annulus_txn::testing::Call::Commit,
+            annulus_txn::testing::Fault::FailsAfter(annulus_txn::interface::TxnError::Unknown),
         );
         let told = client.told("commit").await;
         assert!(told.starts_with("ERROR 40003"), "{told}");

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::super::home::kind_and_number;
 use super::super::record;
 use super::*;
-use crate::testing::{Call, Fault};
+use annulus_txn::testing::{Call, Fault};
 
 /// A statement that uses the table in the third partition, with a catalog that it has cached.
 fn uses(fake: &Fake, catalog: &Catalog, table: ObjectId) -> Outcome<()> {

@@ -9,9 +9,9 @@ use annulus_txn::interface::{Database, TxnError, When};
 
 use super::*;
 use crate::failure::{Failure, Outcome};
-use crate::testing::{Fake, run};
 use crate::transaction::{Mode, Transaction};
 use crate::value::SqlType;
+use annulus_txn::testing::{Fake, run};
 
 /// A database of four partitions.
 fn home() -> Home {

@@ -4,8 +4,8 @@ use annulus_base::time::SECOND;
 
 use super::world::*;
 use crate::ops::{Conflicting, conflicting};
-use crate::testing::run;
 use crate::value::{Row, Value};
+use annulus_txn::testing::run;
 
 fn world() -> World {
     let t = with_index(table(20_000, "t", &["id", "a"]), "t_a_key", &["a"], true);

@@ -6,8 +6,8 @@ use super::world::*;
 use crate::catalog::{Action, IndexState, Table};
 use crate::failure::Outcome;
 use crate::ops::{Checks, Position, Validation, fill, validate};
-use crate::testing::run;
 use crate::value::Value;
+use annulus_txn::testing::run;
 
 /// A table with rows, and then a second index that is still empty.
 fn filling(unique: bool, rows: i32) -> World {

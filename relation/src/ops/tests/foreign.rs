@@ -5,8 +5,8 @@ use annulus_base::time::SECOND;
 use super::world::*;
 use crate::catalog::{Action, Default, Table};
 use crate::ops::{Bounds, Checks};
-use crate::testing::run;
 use crate::value::{SqlType, Value};
+use annulus_txn::testing::run;
 
 /// Parents 1 to 3; children 10 and 11 of 1, and 12 of nobody.
 fn family(on_delete: Action, on_update: Action, child: impl FnOnce(Table) -> Table) -> World {
@@ -48,7 +48,7 @@ fn a_child_needs_its_parent() {
     // A change of another column asks for nothing.
     world.fake.take_calls();
     world.update("c", |row| Some(vec![row[0].clone(), row[1].clone(), Value::Int4(1)])).unwrap();
-    assert!(!world.fake.take_calls().contains_key(&crate::testing::Call::Read));
+    assert!(!world.fake.take_calls().contains_key(&annulus_txn::testing::Call::Read));
     assert_eq!(world.ints("c"), [[10, 1, 1], [11, 1, 1], [12, -99, 1], [13, 2, 1]]);
 }
 

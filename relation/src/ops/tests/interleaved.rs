@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use super::world::*;
 use crate::catalog::Action;
 use crate::ops::{Bounds, Checks};
-use crate::testing::{Fake, run};
 use crate::transaction::Transaction;
 use crate::value::{Row, Value};
+use annulus_txn::testing::{Fake, run};
 
 /// What one of the transactions does next.
 #[derive(Clone, Copy, Debug)]

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::world::*;
 use crate::ops::{Bounds, read_rows};
-use crate::testing::{Call, run};
 use crate::value::{Row, Value, compare};
+use annulus_txn::testing::{Call, run};
 
 fn world() -> World {
     let mut t = table(20_000, "t", &["id", "a", "b", "c"]);
@@ -145,7 +145,7 @@ fn an_entry_whose_row_is_gone_is_never_passed_over() {
     let place = world.physical("t").row_place(&ints(&[5])).unwrap();
     world.fake.write(place, None);
     let physical = world.physical("t");
-    let read = |mut transaction: crate::transaction::Transaction<crate::testing::Fake>| {
+    let read = |mut transaction: crate::transaction::Transaction<annulus_txn::testing::Fake>| {
         let bounds = [Bounds::equal(ints(&[95]))];
         let mut cursor = crate::ops::Cursor::new(&physical, 3, &bounds, None, false).unwrap();
         run(cursor.next(&mut transaction, &world.catalog, 10, SECOND))
@@ -170,7 +170,7 @@ fn rows_that_are_too_large_together_are_read_one_after_the_other() {
     let physical = world.physical("t");
     let places = [1, 2, 3].map(|id| physical.row_place(&ints(&[id])).unwrap());
     let too_large = annulus_txn::interface::TxnError::Limit("too large".to_owned());
-    world.fake.inject(Call::Read, crate::testing::Fault::Fails(too_large));
+    world.fake.inject(Call::Read, annulus_txn::testing::Fault::Fails(too_large));
     world.fake.take_calls();
     let rows = run(read_rows(&mut world.begin(), &world.catalog, &physical, &places, SECOND)).unwrap();
     assert_eq!(rows.iter().flatten().map(|row| row.values[0].clone()).collect::<Vec<_>>(), ints(&[1, 2, 3]));

@@ -15,9 +15,9 @@ use crate::catalog::{
 use crate::error::{SqlError, SqlResult};
 use crate::failure::{Failure, Outcome};
 use crate::ops::{Bounds, Checks, Claims, Cursor, Expressions, Physical, RowId, Surroundings, Tuple, Writer};
-use crate::testing::{Fake, run};
 use crate::transaction::{Mode, Transaction};
 use crate::value::{Row, SqlType, Value};
+use annulus_txn::testing::{Fake, run};
 
 /// Evaluates `column`, a number, `lower column`, and `column > number` (or `<`, `=`, `+`).
 pub(super) struct Simple;

@@ -5,8 +5,8 @@ use annulus_base::time::SECOND;
 use super::world::*;
 use crate::catalog::Default;
 use crate::ops::{Checks, explain};
-use crate::testing::{Call, run};
 use crate::value::{SqlType, Value};
+use annulus_txn::testing::{Call, run};
 
 fn indexed() -> crate::catalog::Table {
     with_index(with_index(table(20_000, "t", &["id", "a", "b"]), "t_a_key", &["a"], true), "t_b", &["-b", "a"], false)

@@ -17,10 +17,10 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use crate::interface::{Commit, Committed, Database, Fate, Place, Seen, SeenRange, TxnError, When};
 use annulus_base::id::TxnRef;
 use annulus_base::time::Micros;
 use annulus_base::{KeyRange, PartitionId, Timestamp, TxnId};
-use annulus_txn::interface::{Commit, Committed, Database, Fate, Place, Seen, SeenRange, TxnError, When};
 use bytes::Bytes;
 
 use state::State;
@@ -110,8 +110,14 @@ impl Fake {
         self.state.borrow_mut().write(&[(place, value)]);
     }
 
-    /// What is to happen before and after the answer.
-    fn enter(&self, call: Call) -> Result<Option<After>, TxnError> {
+    /// Lets others run, as every call of a real database does; then what is to happen before and after the answer.
+    async fn enter(&self, call: Call) -> Result<Option<After>, TxnError> {
+        let mut waited = false;
+        poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
         let fault = {
             let script = &mut *self.script.borrow_mut();
             *script.calls.entry(call).or_default() += 1;
@@ -154,7 +160,7 @@ impl Database for Fake {
     }
 
     async fn read(&self, keys: Vec<Place>, when: When, _: Micros) -> Result<Vec<Seen>, TxnError> {
-        self.enter(Call::Read)?;
+        self.enter(Call::Read).await?;
         Ok(self.state.borrow_mut().read(&keys, when))
     }
 
@@ -164,7 +170,7 @@ impl Database for Fake {
         when: When,
         _: Micros,
     ) -> Result<Vec<SeenRange>, TxnError> {
-        self.enter(Call::Scan)?;
+        self.enter(Call::Scan).await?;
         Ok(self.state.borrow_mut().scan(ranges, when))
     }
 
@@ -175,7 +181,7 @@ impl Database for Fake {
         nowait: bool,
         patience: Micros,
     ) -> Result<(TxnId, Vec<Seen>), TxnError> {
-        self.enter(Call::Lock)?;
+        self.enter(Call::Lock).await?;
         let own = self.state.borrow_mut().new_id(start);
         self.wait(if nowait { 0 } else { patience }, |state| state.lock(own, &keys)).await
     }
@@ -191,7 +197,7 @@ impl Database for Fake {
         commit: Commit,
         patience: Micros,
     ) -> Result<Committed, TxnError> {
-        let after = self.enter(Call::Commit)?;
+        let after = self.enter(Call::Commit).await?;
         let committed = self.wait(patience, |state| state.commit(start, locked, &commit)).await?;
         match after {
             None => Ok(committed),
@@ -200,7 +206,7 @@ impl Database for Fake {
     }
 
     async fn outcome(&self, txn: TxnRef, _: Micros) -> Result<Fate, TxnError> {
-        self.enter(Call::Outcome)?;
+        self.enter(Call::Outcome).await?;
         Ok(self.state.borrow().fate(&txn))
     }
 }

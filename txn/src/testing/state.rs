@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::interface::{Commit, Committed, Fate, Place, RangeCheck, Seen, SeenRange, TxnError, When};
 use annulus_base::id::TxnRef;
 use annulus_base::limits::{MAX_TXN_BYTES, MAX_TXN_KEYS, MAX_VALUE_LEN};
 use annulus_base::{Incarnation, Key, KeyRange, NodeId, PartitionId, Timestamp, TxnId};
 use annulus_replica::message::Holder;
 use annulus_replica::store::Stamp;
-use annulus_txn::interface::{Commit, Committed, Fate, Place, RangeCheck, Seen, SeenRange, TxnError, When};
 use bytes::Bytes;
 
 /// A version: its stamp and its value.

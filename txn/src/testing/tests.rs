@@ -3,7 +3,7 @@
 use annulus_base::Key;
 use annulus_base::time::SECOND;
 
-use annulus_txn::interface::RangeCheck;
+use crate::interface::RangeCheck;
 
 use super::*;
 
