@@ -102,12 +102,10 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), NodeErro
     spawn_local(resp::sweeper::sweep(Rc::clone(&server), heads(&topology, &gossip, node), stop.clone()));
     tracing::info!(%node, %incarnation, epoch = %topology.epoch(), kv = %config.kv_address(), sql = %config.sql_address(), "serving");
     let served = async {
-        tokio::try_join!(resp::serve(kv_port, server, stop.clone()), pg::serve(sql_port, sql_server, stop.clone()))
+        tokio::join!(resp::serve(kv_port, server, stop.clone()), pg::serve(sql_port, sql_server, stop.clone()))
     };
     tokio::select! {
-        served = served => {
-            served.map_err(|source| NodeError::System { what: "clients' ports cannot be served", source })?;
-        }
+        _ = served => {}
         // Nothing at work will ever be answered: connections are cut, so that nobody waits.
         () = driver.failed() => {}
     }

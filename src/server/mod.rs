@@ -1,5 +1,6 @@
 //! What clients talk to.
 
+mod accept;
 pub mod http;
 pub mod pg;
 pub mod resp;

@@ -35,7 +35,6 @@ mod testing;
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
-use std::time::Duration;
 
 use annulus_relation::SqlError;
 use annulus_relation::error::SqlState;
@@ -55,14 +54,8 @@ use session::{Sessions, Severity};
 use shared::{Shared, WallClock};
 use wire::Wire;
 
+use super::accept::{accept, turn_away};
 use crate::metrics::Metrics;
-
-/// How long to wait before connections are accepted again after that failed.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long somebody for whom there is no room may take to introduce itself and read why.
-const FAREWELL: Duration = Duration::from_secs(1);
-/// Most of them at once; above it, connections are closed without a word.
-const MOST_REFUSED: usize = 256;
 
 /// A node's PostgreSQL server.
 pub struct Server<S> {
@@ -83,34 +76,9 @@ impl<S: Sessions> Server<S> {
 
 /// Serves clients until `shutdown` is cancelled; then lets statements at work finish, at most for
 /// [`Config::drain_timeout`]. Must run inside of a `LocalSet`.
-///
-/// # Errors
-/// The listener has no address.
-pub async fn serve<S: Sessions>(
-    listener: TcpListener,
-    server: Rc<Server<S>>,
-    shutdown: CancellationToken,
-) -> io::Result<()> {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => break,
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => receive(&server, stream, &mut connections, &shutdown),
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted; trying again soon");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-        }
-    }
-    drop(listener);
-    let drained = async { while connections.join_next().await.is_some() {} };
-    let _ = timeout(server.shared.config.drain_timeout, drained).await;
-    connections.shutdown().await;
-    Ok(())
+pub async fn serve<S: Sessions>(listener: TcpListener, server: Rc<Server<S>>, shutdown: CancellationToken) {
+    let receive = |stream, connections: &mut JoinSet<()>| receive(&server, stream, connections, &shutdown);
+    accept(listener, &shutdown, server.shared.config.drain_timeout, receive).await;
 }
 
 /// Serves an accepted socket, or says that there is no room for it.
@@ -126,10 +94,8 @@ fn receive<S: Sessions>(
     let _ = stream.set_nodelay(true);
     if shared.clients.count() >= shared.config.max_clients {
         shared.metrics.sql.refused.increment(1);
-        if connections.len() < shared.config.max_clients + MOST_REFUSED {
-            let clients = Rc::clone(&shared.clients);
-            connections.spawn_local(async move { drop(timeout(FAREWELL, refuse(stream, &clients)).await) });
-        }
+        let clients = Rc::clone(&shared.clients);
+        turn_away(connections, shared.config.max_clients, async move { drop(refuse(stream, &clients).await) });
     } else if let Ok(peer) = stream.peer_addr() {
         let guest = Guest::new(shared, shared.clients.add(peer, (shared.wall)()));
         let (server, shutdown) = (Rc::clone(server), shutdown.clone());

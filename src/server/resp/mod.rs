@@ -59,28 +59,20 @@ mod testing;
 
 use std::io;
 use std::rc::Rc;
-use std::time::Duration;
 
 use annulus_ring::Topology;
 use annulus_txn::interface::Database;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
 use connection::Connection;
 use shared::{Shared, WallClock};
 
+use super::accept::{accept, turn_away};
 use crate::metrics::Metrics;
-
-/// How long to wait before connections are accepted again after that failed.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long somebody for whom there is no room may take to read why.
-const FAREWELL: Duration = Duration::from_secs(1);
-/// Most of them at once; above it, connections are closed without a word.
-const MOST_REFUSED: usize = 256;
 
 /// A node's key-value server.
 pub struct Server<D> {
@@ -102,34 +94,9 @@ impl<D: Database> Server<D> {
 
 /// Serves clients until `shutdown` is cancelled; then lets commands at work finish, at most for
 /// [`Config::drain_timeout`]. Must run inside of a `LocalSet`.
-///
-/// # Errors
-/// The listener has no address.
-pub async fn serve<D: Database>(
-    listener: TcpListener,
-    server: Rc<Server<D>>,
-    shutdown: CancellationToken,
-) -> io::Result<()> {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => break,
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => receive(&server, stream, &mut connections, &shutdown),
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted; trying again soon");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-        }
-    }
-    drop(listener);
-    let drained = async { while connections.join_next().await.is_some() {} };
-    let _ = timeout(server.shared.config.drain_timeout, drained).await;
-    connections.shutdown().await;
-    Ok(())
+pub async fn serve<D: Database>(listener: TcpListener, server: Rc<Server<D>>, shutdown: CancellationToken) {
+    let receive = |stream, connections: &mut JoinSet<()>| receive(&server, stream, connections, &shutdown);
+    accept(listener, &shutdown, server.shared.config.drain_timeout, receive).await;
 }
 
 /// Serves an accepted socket, or says that there is no room for it.
@@ -143,9 +110,7 @@ fn receive<D: Database>(
     shared.stats.connections.add(1);
     if shared.clients.count() >= shared.config.max_clients {
         shared.stats.rejected.add(1);
-        if connections.len() < shared.config.max_clients + MOST_REFUSED {
-            connections.spawn_local(async { drop(timeout(FAREWELL, refuse(stream)).await) });
-        }
+        turn_away(connections, shared.config.max_clients, refuse(stream));
     } else if let Some(connection) = admit(server, stream) {
         let shutdown = shutdown.clone();
         // How a connection ends concerns nobody else.
