@@ -2,15 +2,16 @@
 
 use std::fmt;
 use std::rc::Rc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 
-use annulus_relation::testing::Fake;
 use annulus_relation::value::print;
 use annulus_relation::{SqlError, SqlResult, Value};
 use annulus_sql::server::{Config, NoClients, Server};
 use annulus_sql::session::answer::{Run, Step, Tag};
 use annulus_sql::session::{Session, Startup};
+use annulus_txn::testing::Fake;
 use sqllogictest::{DB, DBOutput, DefaultColumnType, Runner};
+use tokio::sync::mpsc;
 
 /// An error as scripts see it: its code and message.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ type Question = (String, Sender<Output>);
 
 /// A connection to the thread of a node.
 struct Connection {
-    asked: Sender<Question>,
+    asked: mpsc::Sender<Question>,
 }
 
 impl DB for Connection {
@@ -39,8 +40,8 @@ impl DB for Connection {
 
     fn run(&mut self, sql: &str) -> Output {
         let (answer, answered) = channel();
-        self.asked.send((sql.to_owned(), answer)).expect("nothing between the script and the node fails");
-        answered.recv().expect("nothing between the script and the node fails")
+        self.asked.blocking_send((sql.to_owned(), answer)).expect("the node is there");
+        answered.recv().expect("the node answers")
     }
 
     fn error_sql_state(error: &Told) -> Option<String> {
@@ -49,42 +50,29 @@ impl DB for Connection {
 }
 
 /// The thread of a node, which opens a session for each connection that comes in.
-fn node(connections: &Receiver<Receiver<Question>>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .expect("nothing between the script and the node fails");
-    let local = tokio::task::LocalSet::new();
-    let mut open: Vec<(Session<Fake>, Receiver<Question>)> = Vec::new();
-    let server = Server::new(Fake::new(), Config::default(), Rc::new(NoClients))
-        .expect("nothing between the script and the node fails");
-    local.block_on(&runtime, async {
-        let mut sessions = 0;
-        loop {
-            while let Ok(connection) = connections.try_recv() {
-                sessions += 1;
-                let (user, database) = ("me".to_owned(), "annulus".to_owned());
-                let startup = Startup { id: sessions, user, database, settings: Vec::new() };
-                open.push((
-                    server.connect(startup).await.expect("nothing between the script and the node fails"),
-                    connection,
-                ));
-            }
-            for (session, connection) in &mut open {
-                while let Ok((sql, answer)) = connection.try_recv() {
-                    let output = simple(session, &sql).await;
-                    if output.is_err() {
-                        session.fail();
-                    }
-                    let _ = answer.send(output.map_err(Told));
+fn node(connections: mpsc::Receiver<mpsc::Receiver<Question>>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    tokio::task::LocalSet::new().block_on(&runtime, serve(connections));
+}
+
+async fn serve(mut connections: mpsc::Receiver<mpsc::Receiver<Question>>) {
+    let server = Server::new(Fake::new(), Config::default(), Rc::new(NoClients)).expect("a server");
+    let mut sessions = 0;
+    while let Some(mut questions) = connections.recv().await {
+        sessions += 1;
+        let (user, database) = ("me".to_owned(), "annulus".to_owned());
+        let startup = Startup { id: sessions, user, database, settings: Vec::new() };
+        let mut session = server.connect(startup).await.expect("a session");
+        tokio::task::spawn_local(async move {
+            while let Some((sql, answer)) = questions.recv().await {
+                let output = simple(&mut session, &sql).await;
+                if output.is_err() {
+                    session.fail();
                 }
+                let _ = answer.send(output.map_err(Told));
             }
-            if sessions > 0 && matches!(connections.try_recv(), Err(std::sync::mpsc::TryRecvError::Disconnected)) {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_micros(200)).await;
-        }
-    });
+        });
+    }
 }
 
 async fn simple(session: &mut Session<Fake>, sql: &str) -> SqlResult<DBOutput<DefaultColumnType>> {
@@ -98,10 +86,7 @@ async fn simple(session: &mut Session<Fake>, sql: &str) -> SqlResult<DBOutput<De
         loop {
             match session.run(&mut portal, run).await? {
                 Step::Rows(more) => {
-                    let (env, columns) = (
-                        session.env(),
-                        session.columns(&portal).expect("nothing between the script and the node fails"),
-                    );
+                    let (env, columns) = (session.env(), session.columns(&portal).expect("rows have columns"));
                     rows.extend(more.into_iter().map(|row| {
                         let cell = |(value, column): (&Value, &annulus_sql::session::answer::Column)| match value {
                             Value::Null => "NULL".to_owned(),
@@ -135,17 +120,17 @@ async fn simple(session: &mut Session<Fake>, sql: &str) -> SqlResult<DBOutput<De
 }
 
 fn run_script(path: &std::path::Path) {
-    let (connect, connections) = channel();
-    let node = std::thread::spawn(move || node(&connections));
+    let (connect, connections) = mpsc::channel(1);
+    let node = std::thread::spawn(move || node(connections));
     let mut runner = Runner::new(|| {
-        let (asked, requests) = channel();
-        let sent = connect.send(requests).map(|()| Connection { asked });
-        async move { Ok(sent.expect("nothing between the script and the node fails")) }
+        let (asked, questions) = mpsc::channel(1);
+        connect.blocking_send(questions).expect("the node is there");
+        async move { Ok(Connection { asked }) }
     });
     let result = runner.run_file(path);
     drop(runner);
     drop(connect);
-    node.join().expect("nothing between the script and the node fails");
+    node.join().expect("the node ends well");
     if let Err(error) = result {
         panic!("{}", error.display(false));
     }
@@ -155,8 +140,8 @@ fn run_script(path: &std::path::Path) {
 fn scripts_come_to_their_results() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt");
     let mut scripts: Vec<_> = std::fs::read_dir(folder)
-        .expect("nothing between the script and the node fails")
-        .map(|entry| entry.expect("nothing between the script and the node fails").path())
+        .expect("the folder of scripts")
+        .map(|entry| entry.expect("an entry of the folder").path())
         .collect();
     scripts.sort();
     assert!(!scripts.is_empty());

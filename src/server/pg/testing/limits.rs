@@ -89,7 +89,7 @@ fn a_large_result_is_made_as_fast_as_it_is_read() {
         let mut before = 0;
         while fixture.world.rows.get() > before {
             before = fixture.world.rows.get();
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            fixture.settle().await;
         }
         assert!(before < 2_000_000, "{before} rows were made for a client that reads none");
         let answers = client.until_ready().await;
@@ -111,13 +111,12 @@ fn slow_clients_are_disconnected() {
         deaf.send(&query("endless")).await;
         fixture.wait_for(|fixture| fixture.world.rows.get() > 0).await;
         fixture.wait_for(|fixture| fixture.world.open.get() == 0).await;
+        let mut quiet = fixture.client().await;
         // One that does not end what it began.
         let mut dumb = fixture.client().await;
         dumb.send(b"Q\0\0\0\x10half").await;
         assert_eq!(dumb.next().await, None);
-        // One that says nothing is left alone.
-        let mut quiet = fixture.client().await;
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        // One that has said nothing for as long is left alone.
         assert_eq!(quiet.query("rows 0").await, "T n:23:0, C SELECT 0, Z I");
     });
 }

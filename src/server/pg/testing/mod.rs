@@ -43,6 +43,11 @@ impl Fixture {
         tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("the condition does not come true");
     }
 
+    /// Waits until all that has come in was looked at: a client that came after it has its answer.
+    pub async fn settle(&self) {
+        self.client().await.query("rows 0").await;
+    }
+
     /// A client that was greeted.
     pub async fn client(&self) -> Client {
         Client::connect(self.port).await
