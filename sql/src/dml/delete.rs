@@ -21,7 +21,7 @@ use crate::statement::{Setting, Work};
 
 /// A `DELETE` from one table.
 pub(crate) struct Delete {
-    source: Source,
+    pub source: Source,
     pub returning: Option<Projection>,
 }
 
@@ -49,21 +49,6 @@ impl Delete {
         let source = Source::new(target, delete.selection.as_ref(), parsed, setting, params)?;
         let returning = returning(delete.returning.as_deref(), &source.target, parsed, setting, params)?;
         Ok(Some(Self { source, returning }))
-    }
-
-    /// Whether it finds its row by the whole primary key.
-    pub fn is_point(&self) -> bool {
-        self.source.access.is_point(&self.source.target.physical)
-    }
-
-    /// The table's name.
-    pub fn table(&self) -> &str {
-        &self.source.target.table.name
-    }
-
-    /// How its rows are found.
-    pub fn source(&self) -> Vec<String> {
-        self.source.describe()
     }
 
     /// Runs it.

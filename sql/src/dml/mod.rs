@@ -77,11 +77,16 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// Whether it finds its row by the whole primary key.
+    pub fn is_point(&self) -> bool {
+        self.access.is_point(&self.target.physical)
+    }
+
     /// How its rows are found, in words.
-    fn describe(&self) -> Vec<String> {
+    pub fn describe(&self) -> Vec<String> {
         let table = &self.target.table;
         let index = table.indexes.get(self.access.index).map_or("", |index| index.name.as_str());
-        let first = match (self.access.is_everything(), self.access.is_point(&self.target.physical)) {
+        let first = match (self.access.is_everything(), self.is_point()) {
             (true, _) => format!("Seq Scan on {}", table.name),
             (_, true) => format!("Point Read using {index} on {}", table.name),
             _ => format!("Index Scan using {index} on {}", table.name),

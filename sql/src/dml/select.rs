@@ -80,7 +80,7 @@ impl Select {
 
     /// Whether it finds at most one row.
     pub fn is_point(&self) -> bool {
-        self.source.as_ref().is_some_and(|source| source.access.is_point(&source.target.physical))
+        self.source.as_ref().is_some_and(Source::is_point)
     }
 
     /// How its rows are found, in words.

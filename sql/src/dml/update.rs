@@ -122,7 +122,7 @@ pub(crate) fn check_assigned(column: &annulus_relation::catalog::Column) -> SqlR
 
 /// An `UPDATE` of one table.
 pub(crate) struct Update {
-    source: Source,
+    pub source: Source,
     assignments: Assignments,
     pub returning: Option<Projection>,
 }
@@ -145,21 +145,6 @@ impl Update {
         let source = Source::new(target, update.selection.as_ref(), parsed, setting, params)?;
         let returning = returning(update.returning.as_deref(), &source.target, parsed, setting, params)?;
         Ok(Some(Self { source, assignments, returning }))
-    }
-
-    /// Whether it finds its row by the whole primary key.
-    pub fn is_point(&self) -> bool {
-        self.source.access.is_point(&self.source.target.physical)
-    }
-
-    /// The table's name.
-    pub fn table(&self) -> &str {
-        &self.source.target.table.name
-    }
-
-    /// How its rows are found.
-    pub fn source(&self) -> Vec<String> {
-        self.source.describe()
     }
 
     /// Runs it.

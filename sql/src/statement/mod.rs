@@ -82,8 +82,8 @@ impl Plan {
         match self {
             Self::Insert(_) => true,
             Self::Select(select) => select.is_point(),
-            Self::Update(update) => update.is_point(),
-            Self::Delete(delete) => delete.is_point(),
+            Self::Update(update) => update.source.is_point(),
+            Self::Delete(delete) => delete.source.is_point(),
             _ => false,
         }
     }
