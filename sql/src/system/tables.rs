@@ -54,6 +54,11 @@ impl Table {
         self.shape.columns.iter().map(|column| (column.name, column.ty.clone(), column.vector))
     }
 
+    /// Its number.
+    pub(crate) const fn oid(&self) -> u32 {
+        self.shape.oid
+    }
+
     /// Its rows.
     pub(crate) fn rows(&self, scope: &Scope) -> Vec<Row> {
         let rows = self.rows.map(|make| make(scope)).unwrap_or_default();

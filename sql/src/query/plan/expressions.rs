@@ -67,6 +67,9 @@ impl Translator<'_> {
             if let Some((_, stands)) = site.parts.iter().find(|(part, _)| part == node) {
                 return Ok(Some(stands.clone()));
             }
+            if let Some((row, field)) = as_field(node) {
+                return field_of(site.rel, row, field);
+            }
             let Some(idents) = as_name(node) else { return Ok(None) };
             let at = |error: SqlError| {
                 let start = idents.first().map(|ident| ident.span.start);
@@ -132,6 +135,32 @@ impl Translator<'_> {
             false => Ok(None),
         }
     }
+}
+
+/// A name and the field of it that an expression is: `(name).field`.
+pub(super) fn as_field(expr: &ast::Expr) -> Option<(&ast::Expr, &ast::Ident)> {
+    match expr {
+        ast::Expr::CompoundFieldAccess { root, access_chain } => match access_chain.as_slice() {
+            [ast::AccessExpr::Dot(ast::Expr::Identifier(field))] => Some((without_parens(root), field)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The field of a column that stands for a whole row.
+fn field_of(rel: &Rel, row: &ast::Expr, field: &ast::Ident) -> SqlResult<Option<bind::Expr>> {
+    let Some(name) = as_name(row).and_then(<[_]>::last).map(folded) else { return Ok(None) };
+    let Some(column) = rel.columns.iter().find(|column| column.name == name && !column.fields.is_empty()) else {
+        return Ok(None);
+    };
+    let wanted = folded(field);
+    let found = column.fields.iter().find(|(known, _)| *known == wanted);
+    let number = found.and_then(|(_, field)| rel.columns.iter().position(|column| column.field == *field));
+    number.map(|number| Some(bound(rel, number))).ok_or_else(|| {
+        let message = format!("column \"{wanted}\" not found in data type record");
+        SqlError::new(SqlState::UNDEFINED_COLUMN, message)
+    })
 }
 
 /// The column of a relation, as a bound expression.

@@ -10,7 +10,7 @@ use datafusion::common::{Column, JoinType, NullHandling, UnnestOptions};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 use datafusion::sql::sqlparser::ast::{self, FunctionArg, FunctionArgExpr, JoinConstraint};
 
-use super::expressions::{Parts, Site, Wish, bound};
+use super::expressions::{Parts, Site, Wish, as_field, bound};
 use super::join::Kind;
 use super::subquery::find_parts;
 use super::titles::title;
@@ -236,10 +236,16 @@ impl Translator<'_> {
         stands: &mut Parts,
         before: Option<&Rel>,
     ) -> SqlResult<()> {
+        let mut found: Vec<ast::Expr> = Vec::new();
+        for part in exprs.iter().flat_map(|expr| find_parts(expr, &|part| is_rows(row_of(part)))) {
+            if !found.contains(&part) && !stands.iter().any(|(known, _)| *known == part) {
+                found.push(part);
+            }
+        }
         let mut calls: Vec<ast::Expr> = Vec::new();
-        for call in exprs.iter().flat_map(|expr| find_parts(expr, &is_rows)) {
-            if !calls.contains(&call) && !stands.iter().any(|(known, _)| *known == call) {
-                calls.push(call);
+        for call in found.iter().map(row_of) {
+            if !calls.contains(call) {
+                calls.push(call.clone());
             }
         }
         if calls.is_empty() {
@@ -255,19 +261,48 @@ impl Translator<'_> {
                 bounds.push(self.bind(site, arg, Wish::Open)?);
             }
             let (function, args) = self.rows_function(&name, bounds)?;
-            if function.columns.len() != 1 {
-                return Err(SqlError::unsupported(format!("the rows of {name} as values")).hint("Call it in FROM."));
-            }
             functions.push((function, args));
         }
+        let columns: Vec<Vec<String>> =
+            functions.iter().map(|(f, _)| f.columns.iter().map(|(name, _)| name.clone()).collect()).collect();
         let (unfolded, numbers) = self.unfolded(rel.clone(), functions, false, false)?;
         *rel = unfolded;
         rel.single = false;
-        for (call, number) in calls.into_iter().zip(numbers) {
-            stands.push((call, bound(rel, number)));
+        let mut numbers = numbers.into_iter();
+        for (call, names) in calls.into_iter().zip(columns) {
+            let numbers: Vec<usize> = numbers.by_ref().take(names.len()).collect();
+            for part in found.iter().filter(|part| *row_of(part) == call) {
+                let number = match (as_field(part), numbers.as_slice()) {
+                    (Some((_, field)), _) => {
+                        let field = folded(field);
+                        let place = names.iter().position(|name| *name == field).ok_or_else(|| {
+                            let message = format!("column \"{field}\" not found in data type record");
+                            SqlError::new(SqlState::UNDEFINED_COLUMN, message)
+                        })?;
+                        numbers[place]
+                    }
+                    (None, [only]) => *only,
+                    (None, _) => self.row(rel, &names, &numbers)?,
+                };
+                stands.push((part.clone(), bound(rel, number)));
+            }
         }
         Ok(())
     }
+
+    /// A column that stands for a whole row.
+    fn row(&mut self, rel: &mut Rel, names: &[String], numbers: &[usize]) -> SqlResult<usize> {
+        let nothing = datafusion::logical_expr::lit(datafusion::common::ScalarValue::Utf8View(None));
+        let number = self.extend(rel, vec![(nothing, SqlType::Text, true)])?[0];
+        let field = |(name, number): (&String, &usize)| (name.clone(), rel.columns[*number].field.clone());
+        rel.columns[number].fields = names.iter().zip(numbers).map(field).collect();
+        Ok(number)
+    }
+}
+
+/// What an expression is a field of, or itself.
+fn row_of(expr: &ast::Expr) -> &ast::Expr {
+    as_field(expr).map_or(expr, |(row, _)| row)
 }
 
 fn is_true(expr: &ast::Expr) -> bool {

@@ -90,6 +90,7 @@ impl Translator<'_> {
                 source: None,
                 primary: 0,
                 vector: false,
+                fields: Vec::new(),
             });
         }
         let place = |number: &usize| numbers.iter().position(|known| known == number).unwrap_or_default();

@@ -179,14 +179,17 @@ impl Translator<'_> {
         }
         let mut names = alias.columns.iter();
         for column in &mut rel.columns {
-            if column.seen == Seen::Always {
-                column.table = Some(table.clone());
-                column.schema = None;
-                if let Some(name) = names.next() {
-                    column.name = folded(&name.name);
+            match column.seen {
+                Seen::Always | Seen::Named => {
+                    column.table = Some(table.clone());
+                    column.schema = None;
                 }
-            } else {
-                column.seen = Seen::Never;
+                Seen::Qualified | Seen::Never => column.seen = Seen::Never,
+            }
+            if column.seen == Seen::Always
+                && let Some(name) = names.next()
+            {
+                column.name = folded(&name.name);
             }
         }
         Ok(rel)

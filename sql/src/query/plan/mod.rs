@@ -65,6 +65,8 @@ struct Col {
     primary: usize,
     /// Whether it is an array of the system's whose text has no braces.
     vector: bool,
+    /// The names of its fields and what they are called in the plan, if it stands for a whole row.
+    fields: Vec<(String, Column)>,
 }
 
 /// Who sees a column.
@@ -74,6 +76,8 @@ enum Seen {
     Always,
     /// Names with their table only: one of those merged by `USING`.
     Qualified,
+    /// Names, but not `*`: a hidden column of PostgreSQL's.
+    Named,
     /// Nobody: it was put there by the translation.
     Never,
 }
@@ -160,10 +164,15 @@ struct Translator<'q> {
     missed: std::cell::Cell<bool>,
     /// How deep subqueries and views are nested.
     depth: usize,
+    /// How many parts were translated.
+    work: usize,
 }
 
-/// How deep subqueries and views may nest: translation recurses, and each level of correlation doubles its work.
+/// How deep subqueries and views may nest: translation recurses.
 const MAX_DEPTH: usize = 48;
+/// How many parts a query may consist of once views and common table expressions are put in: each level of
+/// correlation doubles the work, and so does each use of a common table expression that is used twice.
+const MAX_WORK: usize = 5000;
 
 /// Translates a query.
 pub(super) fn translate(
@@ -185,9 +194,13 @@ pub(super) fn translate(
         mode: names::Mode::Given(None),
         missed: std::cell::Cell::new(false),
         depth: 0,
+        work: 0,
     };
     let mut rel = translator.whole_query(statement.query, statement.targets)?;
     translator.vectors_as_text(&mut rel)?;
+    if rel.visible().any(|column| !column.fields.is_empty()) {
+        return Err(annulus_relation::SqlError::unsupported("a row as a value"));
+    }
     let plan = translator.only_visible(&rel)?;
     let columns = rel.visible().map(|column| (column.name.clone(), column.ty.clone())).collect();
     Ok(Translated { plan, columns, params: translator.params })
@@ -214,6 +227,7 @@ impl Translator<'_> {
             source: None,
             primary: 0,
             vector: false,
+            fields: Vec::new(),
         };
         (expr.alias(field), column)
     }
@@ -268,6 +282,11 @@ impl Translator<'_> {
             return Err(error.hint(format!("They may nest {MAX_DEPTH} deep.")));
         }
         self.depth += 1;
+        self.work += 1;
+        if self.work > MAX_WORK {
+            let error = SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "the query is too complex");
+            return Err(error.hint("Use fewer nested subqueries, views and common table expressions."));
+        }
         let result = work(self);
         self.depth -= 1;
         result

@@ -53,7 +53,7 @@ pub(super) enum Found {
 /// The number of the column that a name means.
 fn find(columns: &[Col], parts: &[&str]) -> SqlResult<Option<usize>> {
     let matches = |column: &Col| match parts {
-        [name] => column.seen == Seen::Always && column.name == *name,
+        [name] => matches!(column.seen, Seen::Always | Seen::Named) && column.name == *name,
         [table, name] => column.seen != Seen::Never && column.name == *name && column.table.as_deref() == Some(*table),
         [schema, table, name] => {
             column.seen != Seen::Never

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use annulus_relation::catalog::{ColumnId, ConstraintKind, Index, IndexKey, KeyPart, Sequence, Table, View};
 use annulus_relation::value::CastContext;
-use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
+use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
 use datafusion::catalog::TableProvider;
 use datafusion::common::{Column, TableReference};
 use datafusion::datasource::provider_as_source;
@@ -108,6 +108,7 @@ impl Translator<'_> {
             source: None,
             primary: 0,
             vector: false,
+            fields: Vec::new(),
         });
         Ok(Rel::new(plan, columns.collect()))
     }
@@ -127,10 +128,21 @@ impl Translator<'_> {
     }
 
     fn system_table(&mut self, schema: &str, name: &str, table: &'static system::Table) -> SqlResult<Rel> {
-        let columns = table.columns().map(|(name, ty, _)| (name.to_owned(), ty, true)).collect();
+        let mut columns: Vec<_> = table.columns().map(|(name, ty, _)| (name.to_owned(), ty, true)).collect();
+        columns.push(("tableoid".to_owned(), SqlType::Oid, false));
         let scope = self.scope.clone();
-        let source: RowSource = Arc::new(move || Ok(Box::new(table.rows(&scope).into_iter().map(Ok))));
+        let hidden = Value::Oid(table.oid());
+        let source: RowSource = Arc::new(move || {
+            let hidden = hidden.clone();
+            Ok(Box::new(table.rows(&scope).into_iter().map(move |mut row| {
+                row.push(hidden.clone());
+                Ok(row)
+            })))
+        });
         let mut rel = self.rows(schema, name, columns, source)?;
+        if let Some(last) = rel.columns.last_mut() {
+            last.seen = Seen::Named;
+        }
         for (column, (.., vector)) in rel.columns.iter_mut().zip(table.columns()) {
             column.vector = vector;
         }
@@ -145,7 +157,6 @@ impl Translator<'_> {
         let start = sequence.start;
         let id = sequence.id;
         let rows: RowSource = Arc::new(move || {
-            use annulus_relation::Value;
             let (last, called) = system.sequence(id).unwrap_or((start, false));
             let row = vec![Value::Int8(last), Value::Int8(0), Value::Bool(called)];
             Ok(Box::new(std::iter::once(Ok(row))))

@@ -256,7 +256,8 @@ impl Translator<'_> {
                     }
                     _ => false,
                 };
-                let columns: Vec<&Col> = rel.columns.iter().filter(|c| c.seen != Seen::Never).filter(of).collect();
+                let columns: Vec<&Col> =
+                    rel.columns.iter().filter(|c| !matches!(c.seen, Seen::Named | Seen::Never)).filter(of).collect();
                 if columns.is_empty() {
                     let message = format!("missing FROM-clause entry for table \"{}\"", names.join("."));
                     return Err(SqlError::new(SqlState::UNDEFINED_TABLE, message).at(self.position(name)));
@@ -330,7 +331,10 @@ impl Translator<'_> {
             let nullable = nullable && value.as_const().is_none_or(annulus_relation::Value::is_null);
             let lowered = self.lower(&rel, &value)?;
             let (expr, mut column) = self.computed(&item.name, value.ty().clone(), nullable, lowered);
-            column.vector = value.as_column().is_some_and(|number| rel.columns[number].vector);
+            if let Some(number) = value.as_column() {
+                column.vector = rel.columns[number].vector;
+                column.fields.clone_from(&rel.columns[number].fields);
+            }
             if place >= output.shown {
                 column.seen = Seen::Never;
             } else if rel.equated && rel.single {
@@ -339,6 +343,7 @@ impl Translator<'_> {
             exprs.push(expr);
             result.columns.push(column);
         }
+        self.keep_fields(&rel, &mut result, &mut exprs);
         for (name, number) in &rel.outer {
             let old = &rel.columns[*number];
             let (expr, column) = self.computed(&old.name, old.ty.clone(), old.nullable, old.expr());
@@ -350,6 +355,20 @@ impl Translator<'_> {
         result.empty = (!empty.is_empty()).then_some(empty);
         result.plan = built(rel.builder().project(exprs).and_then(LogicalPlanBuilder::build))?;
         self.arrange(result, output, select, limits)
+    }
+
+    /// Keeps the fields of those output columns that stand for whole rows.
+    fn keep_fields(&mut self, rel: &Rel, result: &mut Rel, exprs: &mut Vec<Expr>) {
+        for place in 0..result.columns.len() {
+            for number in 0..result.columns[place].fields.len() {
+                let field = result.columns[place].fields[number].1.clone();
+                let Some(old) = rel.columns.iter().find(|column| column.field == field) else { continue };
+                let (expr, column) = self.computed("", old.ty.clone(), old.nullable, old.expr());
+                result.columns[place].fields[number].1 = column.field.clone();
+                exprs.push(expr);
+                result.columns.push(column.hidden());
+            }
+        }
     }
 
     fn arrange(&mut self, rel: Rel, output: Output, select: &ast::Select, limits: Limits) -> SqlResult<Rel> {

@@ -36,6 +36,7 @@ const KNOWN: &[&str] = &[
     "jsonb_each_text",
     "pg_get_keywords",
     "_pg_expandarray",
+    "pg_partition_ancestors",
     "pg_options_to_table",
     "aclexplode",
 ];
@@ -97,6 +98,8 @@ pub(super) fn find(name: &str, types: &[SqlType]) -> Option<RowsFunction> {
                 ("baredesc", SqlType::Text),
             ],
         ),
+        // There are no partitioned tables.
+        "pg_partition_ancestors" => function(vec![SqlType::Regclass], &[("relid", SqlType::Regclass)]),
         "pg_options_to_table" => function(
             vec![SqlType::Array(Box::new(SqlType::Text))],
             &[("option_name", SqlType::Text), ("option_value", SqlType::Text)],
@@ -126,7 +129,9 @@ impl RowsFunction {
             "generate_subscripts" => Ok(subscripts(args)),
             "unnest" => Ok(unnest(args)),
             "_pg_expandarray" => Ok(expanded(args)),
-            "pg_get_keywords" | "aclexplode" | "pg_options_to_table" => Ok(Box::new(std::iter::empty())),
+            "pg_get_keywords" | "pg_partition_ancestors" | "aclexplode" | "pg_options_to_table" => {
+                Ok(Box::new(std::iter::empty()))
+            }
             name => texts::rows(name, args, &self.columns, env),
         }
     }

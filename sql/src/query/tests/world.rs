@@ -13,11 +13,12 @@ use datafusion::sql::sqlparser::ast::{self, ColumnOption, Statement as Ast, Tabl
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::tools::Answers;
 use crate::bind::{NoSession, ParamTypes, sql_type};
 use crate::query::arrow::key;
 use crate::query::{
-    Catalog, KeyRange, Live, QueryEngine, Relation, Running, ScanRequest, Scope, Statement, Statistics, Stretch,
-    SystemSource,
+    Catalog, Explain, KeyRange, Live, QueryEngine, Relation, Running, ScanRequest, Scope, Statement, Statistics,
+    Stretch, SystemSource,
 };
 
 /// How many rows a stretch has at most: few, so that scans go on several times.
@@ -170,7 +171,20 @@ impl World {
         self.relations.insert(name, Relation::Table(Arc::new(table)));
     }
 
-    fn table(&self, name: &str) -> Arc<Table> {
+    /// Changes a table.
+    pub fn change(&mut self, name: &str, change: impl FnOnce(&mut Table)) {
+        let mut table = Table::clone(&self.table(name));
+        change(&mut table);
+        self.add(Relation::Table(Arc::new(table)));
+    }
+
+    /// Adds a relation.
+    pub fn add(&mut self, relation: Relation) {
+        self.relations.insert(relation.name().to_owned(), relation);
+    }
+
+    /// A table.
+    pub fn table(&self, name: &str) -> Arc<Table> {
         match self.relations.get(name) {
             Some(Relation::Table(table)) => Arc::clone(table),
             other => panic!("{name}: {other:?}"),
@@ -199,7 +213,7 @@ impl World {
             next: 0,
             scanned: Arc::clone(&self.scanned),
         });
-        Scope {
+        let scope = Scope {
             catalog: copy.clone(),
             search_path: vec!["public".into()],
             system: copy.clone(),
@@ -207,7 +221,8 @@ impl World {
             statistics: copy,
             env: Arc::new(Env::default()),
             database: "db".into(),
-        }
+        };
+        Scope { functions: Arc::new(Answers(scope.clone())), ..scope }
     }
 
     /// The results of a query: its column names and its rows as text.
@@ -225,6 +240,15 @@ impl World {
         self.on(&QueryEngine::new(2, 64 << 20)?, sql, |engine, statement, scope| {
             engine.run(statement, scope, params, values)
         })
+    }
+
+    /// The plan of a query.
+    pub fn explain(&self, sql: &str, analyze: bool) -> SqlResult<String> {
+        let how = Explain { analyze, verbose: false };
+        let (_, rows) = self.on(&QueryEngine::new(2, 64 << 20)?, sql, |engine, statement, scope| {
+            engine.explain(statement, scope, &ParamTypes::new(), &[], how)
+        })?;
+        Ok(rows.into_iter().flatten().collect::<Vec<_>>().join("\n"))
     }
 
     /// Runs a query on an engine.

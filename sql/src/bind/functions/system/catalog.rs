@@ -33,6 +33,7 @@ pub(in super::super) const TABLE: &[Entry] = &[
     entry("pg_get_viewdef(oid,bool) text", asked).stable(),
     entry("pg_get_viewdef(oid,int4) text", asked).stable(),
     entry("pg_get_ruledef(oid) text", asked).stable(),
+    entry("pg_get_ruledef(oid,bool) text", asked).stable(),
     entry("pg_get_triggerdef(oid) text", asked).stable(),
     entry("pg_get_triggerdef(oid,bool) text", asked).stable(),
     entry("pg_get_functiondef(oid) text", asked).stable(),
