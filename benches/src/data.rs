@@ -15,6 +15,14 @@ pub const ACCOUNTS: u32 = 10_000;
 pub const HOT_ACCOUNTS: u32 = 10;
 /// What each holds at the start.
 pub const BALANCE: i64 = 1_000;
+/// How many rows the table for ranges and aggregates has.
+pub const ROWS: u32 = 100_000;
+/// The sum of all rows' [`amount`]s.
+pub const AMOUNTS: i64 = (ROWS / 1_000) as i64 * 499_500;
+/// How many successive rows a range has.
+pub const RANGE: u32 = 100;
+/// Length of the text in each of those rows, in bytes.
+const PAD_LENGTH: usize = 64;
 /// Records written by one request while filling. etcd allows 128 operations in a transaction.
 const BATCH: u32 = 100;
 /// How often a batch is tried.
@@ -32,20 +40,29 @@ pub fn account(number: u32) -> String {
     format!("a{number:08}")
 }
 
+/// The amount in a row: they differ, and their sum is known.
+pub const fn amount(row: u32) -> i32 {
+    (row % 1_000) as i32
+}
+
 /// A printable value that does not compress to nothing.
 pub fn value(rng: &mut Rng) -> String {
+    text(rng, VALUE_LENGTH)
+}
+
+fn text(rng: &mut Rng, length: usize) -> String {
     const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
-    let mut text = String::with_capacity(VALUE_LENGTH);
-    while text.len() < VALUE_LENGTH {
+    let mut text = String::with_capacity(length);
+    while text.len() < length {
         let bits = rng.bits();
         // Ten letters of six bits each.
         let letters = (0..10).map(|place| char::from(LETTERS[(bits >> (6 * place)) as usize % 64]));
-        text.extend(letters.take(VALUE_LENGTH - text.len()));
+        text.extend(letters.take(length - text.len()));
     }
     text
 }
 
-/// Writes all keys and accounts.
+/// Writes all keys and accounts, and the rows where there are tables.
 ///
 /// # Errors
 /// The first write that failed.
@@ -54,6 +71,14 @@ pub async fn fill(peer: &Peer) -> Result<(), Refusal> {
     let mut client = peer.endpoint(0).connect().await?;
     for first in (0..ACCOUNTS).step_by(BATCH as usize) {
         client.load_accounts(first..(first + BATCH).min(ACCOUNTS)).await?;
+    }
+    if peer.kind.has_tables() {
+        let mut rng = Rng::new(0);
+        for first in (0..ROWS).step_by(BATCH as usize) {
+            let rows =
+                (first..first + BATCH).map(|row| format!("({row},{},'{}')", amount(row), text(&mut rng, PAD_LENGTH)));
+            client.load_rows(&rows.collect::<Vec<_>>().join(",")).await?;
+        }
     }
     client.loaded().await
 }
@@ -95,6 +120,11 @@ async fn fill_share(endpoint: Endpoint, filler: u32, keys: u32) -> Result<(), Re
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_amounts_add_up() {
+        assert_eq!((0..ROWS).map(|row| i64::from(amount(row))).sum::<i64>(), AMOUNTS);
+    }
 
     #[test]
     fn values_have_the_length_and_differ() {

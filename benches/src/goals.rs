@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::floor::Floor;
-use crate::options::Workload::{self, Get, Hot, Put, Transfer};
-use crate::peer::Kind::{self, Annulus, Etcd, Postgres};
+use crate::peer::Kind::{self, Annulus, AnnulusSql, Etcd, Galera, Postgres};
 use crate::report::{Results, short};
 use crate::round::Figures;
+use crate::suite::Workload::{self, Aggregate, Get, Hot, Put, Transfer};
 
 /// Clients at which processor time is compared.
 const MANY: u16 = 64;
@@ -18,6 +18,10 @@ const COLLAPSE: f64 = 0.8;
 const FLOOR_RATIO: f64 = 1.5;
 /// Share of etcd's processor time that a get may cost.
 const GET_SHARE: f64 = 0.2;
+/// Share of Galera's processor time that a put or a transfer through SQL may cost.
+const GALERA_SHARE: f64 = 0.5;
+/// Most processor time of a get through SQL, in milliseconds.
+const SQL_GET: f64 = 0.06;
 /// Slowest p99 of hot transfers, in milliseconds.
 const HOT_P99: f64 = 100.0;
 
@@ -80,6 +84,18 @@ fn measured(results: &Results) -> Vec<Goal> {
         ),
         below("hot transfers, p99 ms at 64 clients:", cell(Annulus, Hot, MANY).map(|f| f.p99_ms), Some(HOT_P99)),
     ];
+    for (workload, name) in [(Put, "put"), (Transfer, "transfer")] {
+        let ours = || cpu(AnnulusSql, workload);
+        let what = |bound: &str| format!("SQL {name}, processor ms at 64 clients, {bound} being the bound:");
+        goals.push(below(&what("half of Galera's"), ours(), cpu(Galera, workload).map(|cpu| cpu * GALERA_SHARE)));
+        goals.push(below(&what("PostgreSQL's"), ours(), cpu(Postgres, workload)));
+    }
+    goals.push(below("SQL get, processor ms at 64 clients:", cpu(AnnulusSql, Get), Some(SQL_GET)));
+    goals.push(below(
+        "SQL aggregate over 100 000 rows, processor ms at 64 clients, PostgreSQL's being the bound:",
+        cpu(AnnulusSql, Aggregate),
+        cpu(Postgres, Aggregate),
+    ));
     // Redis loses acknowledged writes when its primary does: it is no measure here.
     for (kind, clients) in [Etcd, Postgres].into_iter().flat_map(|kind| [FEWER, MANY].map(|clients| (kind, clients))) {
         let what = format!("hot transfers/s at {clients} clients, {}'s being the bound:", kind.name());

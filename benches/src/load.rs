@@ -12,9 +12,9 @@ use tokio::time::sleep;
 
 use crate::client::{Client, Refusal};
 use crate::cost::{self, Cost};
-use crate::data::{ACCOUNTS, HOT_ACCOUNTS, KEYS, VALUE_LENGTH, value};
-use crate::options::Workload;
+use crate::data::{ACCOUNTS, HOT_ACCOUNTS, KEYS, RANGE, ROWS, VALUE_LENGTH, value};
 use crate::peer::{Endpoint, Peer};
+use crate::suite::Workload;
 
 /// How long unanswered operations are waited for at the end.
 const LAST_ANSWER: Duration = Duration::from_secs(10);
@@ -201,8 +201,14 @@ impl Worker {
             Workload::Get => self.get().await,
             Workload::Mixed if self.rng.below(2) == 0 => self.put().await,
             Workload::Mixed => self.get().await,
+            Workload::Update => self.update().await,
             Workload::Transfer => self.transfer(ACCOUNTS).await,
             Workload::Hot => self.transfer(HOT_ACCOUNTS).await,
+            Workload::Range => {
+                let first = self.below(ROWS - RANGE);
+                self.client.range(first).await
+            }
+            Workload::Aggregate => self.client.aggregate().await,
         }
     }
 
@@ -214,6 +220,12 @@ impl Worker {
         let key = self.below(KEYS);
         let value = value(&mut self.rng);
         self.client.put(key, &value).await
+    }
+
+    async fn update(&mut self) -> Result<(), Refusal> {
+        let key = self.below(KEYS);
+        let value = value(&mut self.rng);
+        self.client.update(key, &value).await
     }
 
     async fn get(&mut self) -> Result<(), Refusal> {

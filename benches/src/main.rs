@@ -5,6 +5,7 @@
 //! peers, so that a drift of the machine hits all of them; a round that other processes disturbed is left out where
 //! there are others. Linux only: costs are read from `/proc`.
 
+mod account;
 mod client;
 mod cost;
 mod data;
@@ -19,6 +20,7 @@ mod report;
 mod round;
 mod run;
 mod server;
+mod suite;
 
 use std::process::ExitCode;
 
@@ -27,6 +29,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use failure::Failure;
 use options::{Arguments, Command};
+use suite::Suite;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -45,7 +48,8 @@ async fn until_signalled(arguments: Arguments) -> Result<(), Failure> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let work = async {
         match &arguments.command {
-            None => run::compare(&arguments.options).await,
+            None => run::compare(&arguments.options, Suite::KeyValue).await,
+            Some(Command::Sql(options)) => run::compare(options, Suite::Sql).await,
             Some(Command::Memory(options)) => memory::measure(options).await,
         }
     };

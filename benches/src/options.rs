@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 use crate::peer::Kind;
+use crate::suite::{Suite, Workload};
 
 /// Measures Annulus against other replicated databases on this machine.
 #[derive(Debug, Parser)]
@@ -22,6 +23,8 @@ pub struct Arguments {
 /// Other measurements.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// The comparison of SQL databases: the same statements, prepared, over each one's protocol.
+    Sql(Options),
     /// Loads keys of 100 B into Annulus and prints the memory of each node before and after.
     Memory(MemoryOptions),
 }
@@ -29,12 +32,12 @@ pub enum Command {
 /// How the comparison is made.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
-    /// Which databases; those that are not installed are skipped.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Kind::value_variants().to_vec())]
-    pub peers: Vec<Kind>,
-    /// Which workloads.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Workload::value_variants().to_vec())]
-    pub workloads: Vec<Workload>,
+    /// Which databases, instead of all of the comparison; those that are not installed are skipped.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    peers: Vec<Kind>,
+    /// Which workloads, instead of all of the comparison; those that a database has no means for are left out.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    workloads: Vec<Workload>,
     /// How many clients at once.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64], value_parser = clap::value_parser!(u16).range(1..=250))]
     pub clients: Vec<u16>,
@@ -59,6 +62,16 @@ pub struct Options {
 }
 
 impl Options {
+    /// The databases that are compared.
+    pub fn peers(&self, suite: Suite) -> &[Kind] {
+        if self.peers.is_empty() { suite.peers() } else { &self.peers }
+    }
+
+    /// The workloads they are compared with.
+    pub fn workloads(&self, suite: Suite) -> &[Workload] {
+        if self.workloads.is_empty() { suite.workloads() } else { &self.workloads }
+    }
+
     /// Length of one round of one cell.
     pub fn length(&self) -> Duration {
         self.secs.unwrap_or(Duration::from_secs(if self.quick { 1 } else { 2 }))
@@ -93,39 +106,6 @@ pub struct Place {
     pub annulus: Option<PathBuf>,
 }
 
-/// What one operation is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum Workload {
-    /// Write one random key of those that exist.
-    Put,
-    /// Read one random key, linearizably.
-    Get,
-    /// Put or get, each with probability 1/2.
-    Mixed,
-    /// Move money between two of all accounts in a transaction, tried again until it commits.
-    Transfer,
-    /// The same between ten accounts.
-    Hot,
-}
-
-impl Workload {
-    /// Its name in tables.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Put => "put",
-            Self::Get => "get",
-            Self::Mixed => "mixed",
-            Self::Transfer => "transfer",
-            Self::Hot => "hot",
-        }
-    }
-
-    /// Whether it moves money.
-    pub const fn transfers(self) -> bool {
-        matches!(self, Self::Transfer | Self::Hot)
-    }
-}
-
 fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     if (0.1..=600.0).contains(&seconds) {
@@ -149,8 +129,9 @@ mod tests {
         assert_eq!((full.length(), full.rounds()), (Duration::from_secs(2), 3));
         let quick = options(&["--quick", "--rounds=4", "--peers=redis,annulus"]);
         assert_eq!((quick.length(), quick.rounds()), (Duration::from_secs(1), 4));
-        assert_eq!(quick.peers, [Kind::Redis, Kind::Annulus]);
-        assert_eq!(quick.workloads.len(), 5);
+        assert_eq!(quick.peers(Suite::Sql), [Kind::Redis, Kind::Annulus]);
+        assert_eq!(quick.workloads(Suite::KeyValue).len(), 5);
+        assert_eq!(full.peers(Suite::Sql), Suite::Sql.peers());
     }
 
     #[test]

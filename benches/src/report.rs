@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use crate::floor::Floor;
-use crate::options::Workload;
 use crate::peer::Kind;
 use crate::round::{Round, Summary, median};
+use crate::suite::Workload;
 
 /// Everything that was measured.
 #[derive(Default)]

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::load::Measured;
-use crate::options::Workload;
 use crate::peer::Kind;
+use crate::suite::Workload;
 
 /// Above this many cores used by others a round is disturbed.
 const DISTURBED: f64 = 0.25;

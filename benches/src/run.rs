@@ -12,10 +12,11 @@ use tempfile::TempDir;
 
 use crate::failure::Failure;
 use crate::floor::Floor;
-use crate::options::{Options, Place, Workload};
+use crate::options::{Options, Place};
 use crate::peer::{Kind, Peer};
 use crate::report::{Results, progress};
 use crate::round::Round;
+use crate::suite::{Suite, Workload};
 use crate::{data, goals, load};
 
 /// Load before each round that is not measured.
@@ -27,22 +28,22 @@ const FIRST_WARM_UP: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// If a peer fails or loses updates, or if the results cannot be written.
-pub async fn compare(options: &Options) -> Result<(), Failure> {
+pub async fn compare(options: &Options, suite: Suite) -> Result<(), Failure> {
     let mut json = options.json.as_deref().map(Lines::open).transpose()?;
     let dir = data_folder(&options.place)?;
-    let mut peers = start_all(options, dir.path()).await?;
+    let mut peers = start_all(options, suite, dir.path()).await?;
     let mut results = Results::default();
-    for workload in &options.workloads {
+    for workload in options.workloads(suite) {
         for clients in &options.clients {
             for number in 0..options.rounds() {
-                if (*workload, *clients) == (Workload::Put, 1) {
+                if (suite, *workload, *clients) == (Suite::KeyValue, Workload::Put, 1) {
                     let floor = floor(dir.path()).await?;
                     json.as_mut().map_or(Ok(()), |lines| lines.add(&floor))?;
                     results.floors.push(floor);
                 }
                 // Nobody always follows the same neighbour.
                 peers.rotate_left(1);
-                for peer in &mut peers {
+                for peer in peers.iter_mut().filter(|peer| peer.kind.can(*workload)) {
                     let round = measure(peer, options, *workload, *clients, number).await?;
                     eprintln!("{}", progress(&round));
                     json.as_mut().map_or(Ok(()), |lines| lines.add(&round))?;
@@ -92,9 +93,9 @@ impl Lines {
     }
 }
 
-async fn start_all(options: &Options, dir: &Path) -> Result<Vec<Peer>, Failure> {
+async fn start_all(options: &Options, suite: Suite, dir: &Path) -> Result<Vec<Peer>, Failure> {
     let mut peers = Vec::new();
-    for kind in &options.peers {
+    for kind in options.peers(suite) {
         match start_filled(*kind, options, dir).await {
             Ok(peer) => peers.push(peer),
             Err(missing @ Failure::Missing { .. }) => println!("{} SKIPPED: {missing}", kind.name()),

@@ -1,6 +1,7 @@
 //! One client connection to a peer. The peers' protocols differ, the operations do not.
 
 pub mod etcd;
+pub mod mysql;
 pub mod postgres;
 pub mod resp;
 
@@ -38,6 +39,8 @@ pub enum Client {
     Etcd(etcd::Client),
     /// PostgreSQL's protocol.
     Postgres(Box<postgres::Client>),
+    /// MariaDB's protocol.
+    Mysql(Box<mysql::Client>),
 }
 
 /// Calls a method of whatever client it is.
@@ -47,6 +50,18 @@ macro_rules! each {
             Client::Resp($name) => $call.await,
             Client::Etcd($name) => $call.await,
             Client::Postgres($name) => $call.await,
+            Client::Mysql($name) => $call.await,
+        }
+    };
+}
+
+/// The same for what only a database with tables has.
+macro_rules! with_tables {
+    ($client:expr, $name:ident => $call:expr) => {
+        match $client {
+            Client::Postgres($name) => $call.await,
+            Client::Mysql($name) => $call.await,
+            Client::Resp(_) | Client::Etcd(_) => Refusal::failed("it has no tables"),
         }
     };
 }
@@ -66,8 +81,29 @@ impl Client {
     pub async fn loaded(&mut self) -> Result<(), Refusal> {
         match self {
             Self::Postgres(client) => client.loaded().await,
+            Self::Mysql(client) => client.loaded().await,
             Self::Resp(_) | Self::Etcd(_) => Ok(()),
         }
+    }
+
+    /// Inserts rows `(id, amount, pad)` into the table of [`crate::data::ROWS`], written as SQL's `VALUES`.
+    pub async fn load_rows(&mut self, rows: &str) -> Result<(), Refusal> {
+        with_tables!(self, client => client.load_rows(rows))
+    }
+
+    /// Changes the value of one key that must exist, durably.
+    pub async fn update(&mut self, key: u32, value: &str) -> Result<(), Refusal> {
+        with_tables!(self, client => client.update(key, value))
+    }
+
+    /// Reads [`crate::data::RANGE`] successive rows, in order.
+    pub async fn range(&mut self, first: u32) -> Result<(), Refusal> {
+        with_tables!(self, client => client.range(first))
+    }
+
+    /// Counts the rows and adds up their amounts, which must be right.
+    pub async fn aggregate(&mut self) -> Result<(), Refusal> {
+        with_tables!(self, client => client.aggregate())
     }
 
     /// Writes one key, durably.

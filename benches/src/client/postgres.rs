@@ -10,11 +10,12 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, NoTls, Statement};
 
 use super::Refusal;
-use crate::data::{ACCOUNTS, BALANCE};
+use crate::data::{ACCOUNTS, AMOUNTS, BALANCE, RANGE, ROWS};
 
 /// The tables of the data set.
 pub const TABLES: &str = "CREATE TABLE kv (k BIGINT PRIMARY KEY, v TEXT NOT NULL);
-     CREATE TABLE accounts (id BIGINT PRIMARY KEY, balance BIGINT NOT NULL)";
+     CREATE TABLE accounts (id BIGINT PRIMARY KEY, balance BIGINT NOT NULL);
+     CREATE TABLE rows100k (id BIGINT PRIMARY KEY, amount INT NOT NULL, pad TEXT NOT NULL)";
 
 /// A connection to a database with [`TABLES`].
 pub struct Client {
@@ -22,7 +23,10 @@ pub struct Client {
     put: Statement,
     get: Statement,
     balances: Statement,
+    balance: Statement,
     update: Statement,
+    range: Statement,
+    aggregate: Statement,
 }
 
 impl From<tokio_postgres::Error> for Refusal {
@@ -36,10 +40,10 @@ impl From<tokio_postgres::Error> for Refusal {
     }
 }
 
-/// A plain connection to the database `postgres`.
-pub async fn connect(address: SocketAddr) -> Result<tokio_postgres::Client, Refusal> {
+/// A plain connection to a database.
+pub async fn connect(address: SocketAddr, database: &str) -> Result<tokio_postgres::Client, Refusal> {
     let mut config = Config::new();
-    config.host(address.ip().to_string()).port(address.port()).user("bench").dbname("postgres");
+    config.host(address.ip().to_string()).port(address.port()).user("bench").dbname(database);
     let (client, connection) = config.connect(NoTls).await?;
     // It ends with its client; its errors are seen there.
     tokio::spawn(connection);
@@ -48,14 +52,19 @@ pub async fn connect(address: SocketAddr) -> Result<tokio_postgres::Client, Refu
 
 impl Client {
     /// Connects and prepares the statements.
-    pub async fn connect(address: SocketAddr) -> Result<Self, Refusal> {
-        let connection = connect(address).await?;
+    pub async fn connect(address: SocketAddr, database: &str) -> Result<Self, Refusal> {
+        let connection = connect(address, database).await?;
         let put = "INSERT INTO kv (k, v) VALUES ($1, $2) ON CONFLICT (k) DO UPDATE SET v = EXCLUDED.v";
         Ok(Self {
             put: connection.prepare(put).await?,
             get: connection.prepare("SELECT v FROM kv WHERE k = $1").await?,
             balances: connection.prepare("SELECT id, balance FROM accounts WHERE id IN ($1, $2)").await?,
-            update: connection.prepare("UPDATE accounts SET balance = $2 WHERE id = $1").await?,
+            balance: connection.prepare("UPDATE accounts SET balance = $2 WHERE id = $1").await?,
+            update: connection.prepare("UPDATE kv SET v = $2 WHERE k = $1").await?,
+            range: connection
+                .prepare("SELECT id, amount, pad FROM rows100k WHERE id BETWEEN $1 AND $2 ORDER BY id")
+                .await?,
+            aggregate: connection.prepare("SELECT count(*), sum(amount) FROM rows100k").await?,
             connection,
         })
     }
@@ -72,6 +81,11 @@ impl Client {
         Ok(self.connection.batch_execute(&format!("INSERT INTO accounts VALUES {}", rows.join(","))).await?)
     }
 
+    /// See [`super::Client::load_rows`].
+    pub async fn load_rows(&mut self, rows: &str) -> Result<(), Refusal> {
+        Ok(self.connection.batch_execute(&format!("INSERT INTO rows100k VALUES {rows}")).await?)
+    }
+
     /// Gives the planner its statistics: without them it scans tables, whose locks make transactions fail.
     pub async fn loaded(&mut self) -> Result<(), Refusal> {
         Ok(self.connection.batch_execute("VACUUM ANALYZE").await?)
@@ -86,6 +100,28 @@ impl Client {
     pub async fn get(&mut self, key: u32) -> Result<usize, Refusal> {
         let row = self.connection.query_one(&self.get, &[&i64::from(key)]).await?;
         Ok(row.try_get::<_, &str>(0)?.len())
+    }
+
+    /// See [`super::Client::update`].
+    pub async fn update(&mut self, key: u32, value: &str) -> Result<(), Refusal> {
+        self.write_one(&self.update, &[&i64::from(key), &value]).await
+    }
+
+    /// See [`super::Client::range`].
+    pub async fn range(&mut self, first: u32) -> Result<(), Refusal> {
+        let (first, last) = (i64::from(first), i64::from(first + RANGE - 1));
+        let rows = self.connection.query(&self.range, &[&first, &last]).await?;
+        let ids = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i64>, _>>()?;
+        if ids.into_iter().eq(first..=last) { Ok(()) } else { Refusal::failed(format!("rows from {first} are wrong")) }
+    }
+
+    /// See [`super::Client::aggregate`].
+    pub async fn aggregate(&mut self) -> Result<(), Refusal> {
+        let row = self.connection.query_one(&self.aggregate, &[]).await?;
+        match (row.try_get::<_, i64>(0)?, row.try_get::<_, i64>(1)?) {
+            (count, sum) if (count, sum) == (ROWS.into(), AMOUNTS) => Ok(()),
+            found => Refusal::failed(format!("the aggregate is {found:?}")),
+        }
     }
 
     /// See [`super::Client::transfer`].
@@ -112,7 +148,7 @@ impl Client {
         balances.sort_unstable();
         for (account, balance) in balances {
             let change = if account == from { -amount } else { amount };
-            self.write_one(&self.update, &[&account, &(balance + change)]).await?;
+            self.write_one(&self.balance, &[&account, &(balance + change)]).await?;
         }
         Ok(self.connection.batch_execute("COMMIT").await?)
     }

@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 
 use super::{Kind, Peer};
-use crate::client::{Refusal, resp};
+use crate::client::{Refusal, postgres, resp};
 use crate::failure::Failure;
 use crate::server::{Server, bound_to_us, free_ports, until_ready};
 
-pub async fn start(dir: &Path, program: Option<&Path>) -> Result<Peer, Failure> {
+/// The database that every cluster has.
+pub const DATABASE: &str = "annulus";
+
+/// Starts them for clients of the key-value protocol or, with empty tables, of SQL.
+pub async fn start(kind: Kind, dir: &Path, program: Option<&Path>) -> Result<Peer, Failure> {
     let program = program.map_or_else(built_beside, |path| Ok(path.to_owned()))?;
     if !program.is_file() {
         let remedy = "cargo build --release --package annulus";
@@ -33,15 +37,24 @@ pub async fn start(dir: &Path, program: Option<&Path>) -> Result<Peer, Failure> 
         ]);
         servers.push(Server::start(&name, dir, command, Signal::TERM)?);
     }
-    let addresses: Vec<SocketAddr> = nodes.iter().map(|[_, kv, ..]| *kv).collect();
     let ready = async || {
-        for address in &addresses {
+        for [_, address, ..] in nodes {
             resp::Client::connect(*address, false).await?.put(0, "").await?;
         }
         Ok::<(), Refusal>(())
     };
-    until_ready("annulus", &mut servers, ready).await?;
-    Ok(Peer { kind: Kind::Annulus, servers, addresses })
+    until_ready(kind.name(), &mut servers, ready).await?;
+    let addresses: Vec<SocketAddr> =
+        nodes.iter().map(|[_, kv, sql, _]| if kind.has_tables() { *sql } else { *kv }).collect();
+    if kind.has_tables() {
+        let created = create_tables(addresses[0]).await;
+        created.map_err(|refusal| Failure::Client { name: kind.name(), refusal })?;
+    }
+    Ok(Peer { kind, servers, addresses })
+}
+
+async fn create_tables(address: SocketAddr) -> Result<(), Refusal> {
+    Ok(postgres::connect(address, DATABASE).await?.batch_execute(postgres::TABLES).await?)
 }
 
 /// The node in the folder of this program.

@@ -2,6 +2,7 @@
 
 mod annulus;
 mod etcd;
+mod galera;
 mod postgres;
 mod redis;
 
@@ -12,19 +13,24 @@ use std::path::Path;
 use clap::ValueEnum;
 
 use crate::client::{Client, Refusal};
-use crate::client::{etcd as etcd_client, postgres as postgres_client, resp};
+use crate::client::{etcd as etcd_client, mysql, postgres as postgres_client, resp};
 use crate::data;
 use crate::failure::Failure;
 use crate::options::Place;
 use crate::server::Server;
+use crate::suite::Workload;
 
 /// Which database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Kind {
-    /// Three nodes of ours; clients on all.
+    /// Three nodes of ours, as a key-value store; clients on all.
     Annulus,
+    /// Three nodes of ours, through SQL; clients on all.
+    AnnulusSql,
     /// Three etcd members; clients on all, quorum reads.
     Etcd,
+    /// A Galera cluster of three MariaDB servers; clients on all, which read what was committed anywhere.
+    Galera,
     /// PostgreSQL with two synchronous standbys, of which one must have flushed a commit.
     Postgres,
     /// Redis with two replicas, of which one must have received a write.
@@ -36,10 +42,22 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Annulus => "annulus",
+            Self::AnnulusSql => "annulus-sql",
             Self::Etcd => "etcd",
+            Self::Galera => "galera",
             Self::Postgres => "postgres",
             Self::Redis => "redis",
         }
+    }
+
+    /// Whether its clients speak SQL.
+    pub const fn has_tables(self) -> bool {
+        matches!(self, Self::AnnulusSql | Self::Galera | Self::Postgres)
+    }
+
+    /// Whether a workload can be run with it.
+    pub const fn can(self, workload: Workload) -> bool {
+        self.has_tables() || !workload.needs_tables()
     }
 }
 
@@ -61,7 +79,8 @@ impl Peer {
         let dir = dir.join(kind.name());
         fs::create_dir_all(&dir)?;
         match kind {
-            Kind::Annulus => annulus::start(&dir, place.annulus.as_deref()).await,
+            Kind::Annulus | Kind::AnnulusSql => annulus::start(kind, &dir, place.annulus.as_deref()).await,
+            Kind::Galera => galera::start(&dir).await,
             Kind::Etcd => etcd::start(&dir).await,
             Kind::Postgres => postgres::start(&dir).await,
             Kind::Redis => redis::start(&dir).await,
@@ -128,7 +147,13 @@ impl Endpoint {
         Ok(match self.kind {
             Kind::Annulus => Client::Resp(resp::Client::connect(address, false).await?),
             Kind::Etcd => Client::Etcd(etcd_client::Client::connect(address).await?),
-            Kind::Postgres => Client::Postgres(Box::new(postgres_client::Client::connect(address).await?)),
+            Kind::AnnulusSql => {
+                Client::Postgres(Box::new(postgres_client::Client::connect(address, annulus::DATABASE).await?))
+            }
+            Kind::Postgres => {
+                Client::Postgres(Box::new(postgres_client::Client::connect(address, postgres::DATABASE).await?))
+            }
+            Kind::Galera => Client::Mysql(Box::new(mysql::Client::connect(address).await?)),
             Kind::Redis => Client::Resp(resp::Client::connect(address, true).await?),
         })
     }

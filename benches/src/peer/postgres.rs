@@ -12,14 +12,18 @@ use std::process::Command;
 use rustix::process::Signal;
 
 use super::{Kind, Peer};
+use crate::account::account_of;
 use crate::client::{Refusal, postgres};
 use crate::failure::Failure;
 use crate::server::{Server, bound_to_us, free_ports, until_ready};
 
 /// Where Debian keeps the programs of each version.
 const VERSIONS: &str = "/usr/lib/postgresql";
+const REMEDY: &str = "apt-get install postgresql";
 /// The user that Debian's package makes.
 const USER: &str = "postgres";
+/// The database that a new server has.
+pub const DATABASE: &str = "postgres";
 const STANDBYS: [&str; 2] = ["s1", "s2"];
 
 pub async fn start(dir: &Path) -> Result<Peer, Failure> {
@@ -33,7 +37,7 @@ pub async fn start(dir: &Path) -> Result<Peer, Failure> {
     configure(&dir.join("p"), primary)?;
     let mut servers = vec![programs.start("p", dir)?];
     let ready = async || {
-        postgres::connect(primary).await?.batch_execute(postgres::TABLES).await?;
+        postgres::connect(primary, DATABASE).await?.batch_execute(postgres::TABLES).await?;
         Ok::<(), Refusal>(())
     };
     until_ready("postgres", &mut servers, ready).await?;
@@ -56,7 +60,7 @@ pub async fn start(dir: &Path) -> Result<Peer, Failure> {
 
 /// Makes commits wait for a standby, once both follow.
 async fn wait_for_standbys(primary: SocketAddr) -> Result<(), Refusal> {
-    let client = postgres::connect(primary).await?;
+    let client = postgres::connect(primary, DATABASE).await?;
     let query = "SELECT count(*) FILTER (WHERE state = 'streaming'), count(*) FILTER (WHERE sync_state = 'quorum') \
                  FROM pg_stat_replication";
     let row = client.query_one(query, &[]).await?;
@@ -96,14 +100,13 @@ impl Programs {
         let version = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
         let folders = fs::read_dir(VERSIONS).into_iter().flatten().flatten().map(|entry| entry.path());
         let newest = folders.filter(|path| path.join("bin/postgres").is_file()).max_by_key(version);
-        let folder = newest.map(|path| path.join("bin")).ok_or_else(|| Failure::Missing {
-            program: "postgresql".to_owned(),
-            remedy: "apt-get install postgresql",
-        })?;
+        let folder = newest
+            .map(|path| path.join("bin"))
+            .ok_or_else(|| Failure::Missing { program: "postgresql".to_owned(), remedy: REMEDY })?;
         // Whoever made the folder runs this program.
         let as_user = fs::metadata(dir)?.uid() == 0;
         if as_user {
-            let (user, group) = account_of(USER)?;
+            let (user, group) = account_of(USER, REMEDY)?;
             chown(dir, Some(user), Some(group))?;
         }
         Ok(Self { folder, as_user })
@@ -137,14 +140,4 @@ impl Programs {
         let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         Err(Failure::Helper { program: program.to_owned(), how: output.status.to_string(), output: text })
     }
-}
-
-/// User and group number.
-fn account_of(name: &str) -> Result<(u32, u32), Failure> {
-    let table = fs::read_to_string("/etc/passwd")?;
-    let find = || {
-        let mut fields = table.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?.split(':').skip(1);
-        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-    };
-    find().ok_or_else(|| Failure::Missing { program: format!("user {name}"), remedy: "apt-get install postgresql" })
 }
