@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use annulus_relation::value::print;
 use annulus_relation::{SqlError, SqlResult, Value};
 use annulus_txn::testing::Fake;
 
@@ -131,7 +130,7 @@ impl Client {
                         assert_eq!(row.len(), columns.len());
                         let cell = |(value, column): (&Value, &crate::session::answer::Column)| match value {
                             Value::Null => "NULL".to_owned(),
-                            value => print(value, &column.ty, &env),
+                            value => self.session.print(value, &column.ty, &env),
                         };
                         lines.push(row.iter().zip(columns.iter()).map(cell).collect::<Vec<_>>().join("|"));
                     }

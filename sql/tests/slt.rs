@@ -4,7 +4,6 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::mpsc::{Sender, channel};
 
-use annulus_relation::value::print;
 use annulus_relation::{SqlError, SqlResult, Value};
 use annulus_sql::server::{Config, NoClients, Server};
 use annulus_sql::session::answer::{Run, Step, Tag};
@@ -90,7 +89,7 @@ async fn simple(session: &mut Session<Fake>, sql: &str) -> SqlResult<DBOutput<De
                     rows.extend(more.into_iter().map(|row| {
                         let cell = |(value, column): (&Value, &annulus_sql::session::answer::Column)| match value {
                             Value::Null => "NULL".to_owned(),
-                            value => match print(value, &column.ty, &env).as_str() {
+                            value => match session.print(value, &column.ty, &env).as_str() {
                                 "" => "(empty)".to_owned(),
                                 text => text.replace('\n', "\\n"),
                             },

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use annulus_relation::value::Env;
-use annulus_relation::{SqlResult, Value};
+use annulus_relation::{SqlResult, SqlType, Value};
 use annulus_sql::server::{Activity, Config, Server};
 use annulus_sql::session::{self as sql, Portal, Script};
 use annulus_txn::interface::Database;
@@ -98,6 +98,14 @@ impl<D: Database> Session for SqlSession<D> {
 
     fn env(&self) -> Env {
         self.0.env()
+    }
+
+    fn print(&self, value: &Value, ty: &SqlType, env: &Env) -> String {
+        self.0.print(value, ty, env)
+    }
+
+    fn read(&self, text: &str, ty: &SqlType, env: &Env) -> SqlResult<Value> {
+        self.0.read(text, ty, env)
     }
 
     fn timeouts(&self) -> Timeouts {

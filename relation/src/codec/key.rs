@@ -54,6 +54,7 @@ impl From<&IndexKey> for KeyOrder {
 pub fn is_keyable(ty: &SqlType) -> bool {
     match ty {
         SqlType::Json | SqlType::Jsonb | SqlType::Unknown | SqlType::Void => false,
+        SqlType::Int2Vector | SqlType::OidVector => false,
         SqlType::Array(element) => is_keyable(element),
         _ => true,
     }
@@ -104,7 +105,7 @@ fn is_of_type(value: &Value, ty: &SqlType) -> bool {
         Value::Json(_) => *ty == SqlType::Json,
         Value::Jsonb(_) => *ty == SqlType::Jsonb,
         Value::Array(elements) => {
-            matches!(ty, SqlType::Array(element) if elements.iter().all(|value| is_of_type(value, element)))
+            ty.element().is_some_and(|element| elements.iter().all(|value| is_of_type(value, element)))
         }
         Value::Oid(_) => {
             matches!(ty, SqlType::Oid | SqlType::Regclass | SqlType::Regtype | SqlType::Regproc | SqlType::Regnamespace)
@@ -221,6 +222,7 @@ fn take_value<'a>(input: &'a [u8], ty: &SqlType) -> Option<(Value, &'a [u8])> {
         SqlType::Bytea => take_field(input).map(|(bytes, rest)| (Value::Bytea(Bytes::from(bytes)), rest)),
         SqlType::Array(element) => take_array(input, element),
         SqlType::Json | SqlType::Jsonb | SqlType::Unknown | SqlType::Void => None,
+        SqlType::Int2Vector | SqlType::OidVector => None,
     }
 }
 

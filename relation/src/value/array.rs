@@ -142,6 +142,21 @@ impl Scanner<'_> {
     }
 }
 
+/// A vector of the system catalog's from text: its elements between spaces.
+///
+/// # Errors
+///
+/// Those of its elements.
+pub fn parse_vector(text: &str, element: &SqlType, env: &Env) -> SqlResult<Vec<Value>> {
+    text.split_whitespace().map(|item| parse(item, element, env)).collect()
+}
+
+/// The text of a vector.
+#[must_use]
+pub fn print_vector(values: &[Value], env: &Env) -> String {
+    values.iter().map(|value| print(value, &SqlType::Oid, env)).collect::<Vec<_>>().join(" ")
+}
+
 /// The text of an array.
 #[must_use]
 pub fn print_array(values: &[Value], element: &SqlType, env: &Env) -> String {

@@ -59,7 +59,7 @@ fn encode_array(values: &[Value], ty: &SqlType, out: &mut Vec<u8>) -> SqlResult<
         return Ok(());
     }
     out.extend_from_slice(&(values.len() as u32).to_be_bytes());
-    out.extend_from_slice(&1u32.to_be_bytes());
+    out.extend_from_slice(&u32::from(!ty.is_vector()).to_be_bytes());
     for value in values {
         let start = out.len();
         out.extend_from_slice(&(-1i32).to_be_bytes());
@@ -107,7 +107,9 @@ pub fn decode_binary(bytes: &[u8], ty: &SqlType) -> SqlResult<Value> {
             [version, ..] => return Err(invalid_binary(format_args!("unsupported jsonb version number {version}"))),
             [] => return Err(invalid_binary("no data left in message")),
         },
-        SqlType::Array(element) => Value::Array(decode_array(bytes, element)?),
+        SqlType::Array(element) => Value::Array(decode_array(bytes, element, 1)?),
+        SqlType::Int2Vector => Value::Array(decode_array(bytes, &SqlType::Int2, 0)?),
+        SqlType::OidVector => Value::Array(decode_array(bytes, &SqlType::Oid, 0)?),
         SqlType::Oid | SqlType::Regclass | SqlType::Regtype | SqlType::Regproc | SqlType::Regnamespace => {
             Value::Oid(u32::from_be_bytes(fixed(bytes)?))
         }
@@ -145,7 +147,8 @@ fn interval(bytes: [u8; 16]) -> Interval {
     Interval { micros: (bits >> 64) as i64, days: (bits >> 32) as i32, months: bits as i32 }
 }
 
-fn decode_array(bytes: &[u8], element: &SqlType) -> SqlResult<Arc<[Value]>> {
+/// An array whose first element has the number given.
+fn decode_array(bytes: &[u8], element: &SqlType, first: i32) -> SqlResult<Arc<[Value]>> {
     let mut rest = bytes;
     let dimensions = take_word(&mut rest)?;
     let flags = take_word(&mut rest)?;
@@ -161,8 +164,8 @@ fn decode_array(bytes: &[u8], element: &SqlType) -> SqlResult<Arc<[Value]>> {
         return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
     }
     let count = if dimensions == 0 { 0 } else { take_word(&mut rest)? };
-    if dimensions == 1 && take_word(&mut rest)? != 1 {
-        return Err(SqlError::unsupported("an array whose lower bound is not 1"));
+    if dimensions == 1 && take_word(&mut rest)? != first {
+        return Err(SqlError::unsupported(format_args!("an array whose lower bound is not {first}")));
     }
     let mut values = Vec::new();
     for _ in 0..count {

@@ -43,6 +43,8 @@ pub fn parse(text: &str, ty: &SqlType, env: &Env) -> SqlResult<Value> {
         }
         SqlType::Jsonb => json::Json::parse(text)?.into_value(),
         SqlType::Array(element) => Value::Array(array::parse_array(text, element, env)?.into()),
+        SqlType::Int2Vector => Value::Array(array::parse_vector(text, &SqlType::Int2, env)?.into()),
+        SqlType::OidVector => Value::Array(array::parse_vector(text, &SqlType::Oid, env)?.into()),
         SqlType::Void => return Err(SqlError::unsupported("a value of type void")),
     })
 }
@@ -97,6 +99,7 @@ pub fn print(value: &Value, ty: &SqlType, env: &Env) -> String {
         Value::Timestamp(local) => datetime::print_timestamp(*local),
         Value::Timestamptz(instant) => datetime::print_timestamptz(*instant, &env.zone),
         Value::Interval(interval) => datetime::print_interval(interval),
+        Value::Array(values) if ty.is_vector() => array::print_vector(values, env),
         Value::Array(values) => array::print_array(values, ty.element().unwrap_or(ty), env),
     }
 }

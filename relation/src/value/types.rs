@@ -59,6 +59,10 @@ pub enum SqlType {
     Regproc,
     /// `regnamespace`
     Regnamespace,
+    /// `int2vector`: an array in the system catalog that begins at 0 and whose text has no braces
+    Int2Vector,
+    /// `oidvector`: the same of `oid`
+    OidVector,
     /// A literal or parameter whose type its surroundings have not decided; its value is text.
     Unknown,
     /// What a function returns that returns nothing.
@@ -77,10 +81,12 @@ impl SqlType {
             Self::Name => ("name", 19, 1003, 64, 'S'),
             Self::Int8 => ("int8", 20, 1016, 8, 'N'),
             Self::Int2 => ("int2", 21, 1005, 2, 'N'),
+            Self::Int2Vector => ("int2vector", 22, 1006, -1, 'A'),
             Self::Int4 => ("int4", 23, 1007, 4, 'N'),
             Self::Regproc => ("regproc", 24, 1008, 4, 'N'),
             Self::Text => ("text", 25, 1009, -1, 'S'),
             Self::Oid => ("oid", 26, 1028, 4, 'N'),
+            Self::OidVector => ("oidvector", 30, 1013, -1, 'A'),
             Self::Json => ("json", 114, 199, -1, 'U'),
             Self::Float4 => ("float4", 700, 1021, 4, 'N'),
             Self::Float8 => ("float8", 701, 1022, 8, 'N'),
@@ -106,8 +112,8 @@ impl SqlType {
         }
     }
 
-    /// Every type that is no array, without modifiers.
-    pub const SCALARS: [Self; 28] = [
+    /// Every type that is no array of any type, without modifiers.
+    pub const SCALARS: [Self; 30] = [
         Self::Bool,
         Self::Bytea,
         Self::InternalChar,
@@ -136,6 +142,8 @@ impl SqlType {
         Self::Uuid,
         Self::Jsonb,
         Self::Regnamespace,
+        Self::Int2Vector,
+        Self::OidVector,
     ];
 
     /// Its object identifier.
@@ -220,8 +228,16 @@ impl SqlType {
     pub fn element(&self) -> Option<&Self> {
         match self {
             Self::Array(element) => Some(element),
+            Self::Int2Vector => Some(&Self::Int2),
+            Self::OidVector => Some(&Self::Oid),
             _ => None,
         }
+    }
+
+    /// Whether it is an array of the system catalog's own kind: it begins at 0, and its text has no braces.
+    #[must_use]
+    pub const fn is_vector(&self) -> bool {
+        matches!(self, Self::Int2Vector | Self::OidVector)
     }
 
     /// How many bytes the protocol says that its values have; -1 if they vary.

@@ -31,7 +31,7 @@ pub enum Category {
 #[must_use]
 pub const fn category(ty: &SqlType) -> Category {
     match ty {
-        SqlType::Array(_) => Category::Array,
+        SqlType::Array(_) | SqlType::Int2Vector | SqlType::OidVector => Category::Array,
         SqlType::Bool => Category::Boolean,
         SqlType::Date | SqlType::Time | SqlType::Timestamp | SqlType::Timestamptz => Category::DateTime,
         SqlType::Interval => Category::Timespan,

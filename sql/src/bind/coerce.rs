@@ -28,6 +28,7 @@ pub(super) fn implicit(from: &SqlType, to: &SqlType) -> bool {
         (T::Date, T::Timestamp | T::Timestamptz) | (T::Timestamp, T::Timestamptz) => true,
         (T::Time, T::Interval) => true,
         (T::Array(from), T::Array(to)) => implicit(from, to),
+        (T::Int2Vector | T::OidVector, T::Array(to)) => from.element().is_some_and(|from| implicit(from, to)),
         _ => false,
     }
 }
@@ -50,6 +51,7 @@ pub(super) fn is_relabel(from: &SqlType, to: &SqlType) -> bool {
         (T::Text | T::Varchar(_), T::Text | T::Varchar(None)) => true,
         (T::Numeric(_), T::Numeric(None)) => true,
         (T::Array(from), T::Array(to)) => is_relabel(from, to),
+        (T::Int2Vector | T::OidVector, T::Array(to)) => from.element() == Some(&**to),
         (from, to) => from == to,
     }
 }
@@ -130,7 +132,7 @@ fn undecided(expr: Expr, to: &SqlType, context: CastContext, params: &mut ParamT
 }
 
 /// Whether values of the type are written as names of objects, which only the catalog knows.
-fn holds_names(ty: &SqlType) -> bool {
+pub(super) fn holds_names(ty: &SqlType) -> bool {
     match ty {
         SqlType::Array(element) => holds_names(element),
         ty => is_named_oid(ty),

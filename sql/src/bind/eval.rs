@@ -5,11 +5,11 @@ use std::cmp::Ordering;
 use annulus_relation::value::{self, CastContext};
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
 
-use super::category::type_name;
-use super::coerce::{is_named_oid, is_oid, is_relabel};
+use super::coerce::{holds_names, is_named_oid, is_oid, is_relabel};
 use super::context::EvalContext;
 use super::expr::{Call, Expr, Test};
 use super::functions::compare;
+use super::objects::{name_of, object, print_value};
 use super::registry::{Function, Site};
 
 /// What an expression is evaluated over.
@@ -242,6 +242,10 @@ fn convert(value: Value, from: &SqlType, to: &SqlType, explicit: bool, cx: &Eval
             let name = Value::text(name_of(oid, from, cx));
             value::cast(name, &SqlType::Text, to, CastContext::Explicit, cx.env)
         }
+        (value @ Value::Array(_), from, to) if holds_names(from) => {
+            let text = Value::text(print_value(&value, from, cx));
+            value::cast(text, &SqlType::Text, to, CastContext::Explicit, cx.env)
+        }
         (value, from, to) => {
             let context = if explicit { CastContext::Explicit } else { CastContext::Assignment };
             value::cast(value, from, to, context, cx.env)
@@ -251,47 +255,4 @@ fn convert(value: Value, from: &SqlType, to: &SqlType, explicit: bool, cx: &Eval
 
 const fn is_integer(ty: &SqlType) -> bool {
     matches!(ty, SqlType::Int2 | SqlType::Int4 | SqlType::Int8)
-}
-
-/// The value as text for a client: as [`value::print`], with names where the type says so.
-#[must_use]
-pub fn print_value(value: &Value, ty: &SqlType, cx: &EvalContext<'_>) -> String {
-    match value {
-        Value::Oid(oid) if is_named_oid(ty) => name_of(*oid, ty, cx),
-        value => value::print(value, ty, cx.env),
-    }
-}
-
-fn name_of(oid: u32, ty: &SqlType, cx: &EvalContext<'_>) -> String {
-    if oid == 0 {
-        return "-".into();
-    }
-    let builtin = match ty {
-        SqlType::Regtype => SqlType::from_oid(oid).map(|ty| type_name(&ty)),
-        _ => None,
-    };
-    builtin.or_else(|| cx.session.object_name(ty, oid)).unwrap_or_else(|| oid.to_string())
-}
-
-/// The object that a name of an object means.
-pub(super) fn object(name: &str, ty: &SqlType, cx: &EvalContext<'_>) -> SqlResult<Value> {
-    let name = name.trim();
-    if name == "-" {
-        return Ok(Value::Oid(0));
-    }
-    if let Ok(oid) = name.parse() {
-        return Ok(Value::Oid(oid));
-    }
-    if *ty == SqlType::Regtype {
-        return Ok(Value::Oid(SqlType::parse_name(name)?.oid()));
-    }
-    let missing = || {
-        let (state, what) = match ty {
-            SqlType::Regclass => (SqlState::UNDEFINED_TABLE, "relation"),
-            SqlType::Regnamespace => (SqlState::INVALID_SCHEMA_NAME, "schema"),
-            _ => (SqlState::UNDEFINED_FUNCTION, "function"),
-        };
-        SqlError::new(state, format!("{what} \"{name}\" does not exist"))
-    };
-    cx.session.object(ty, name)?.map(Value::Oid).ok_or_else(missing)
 }

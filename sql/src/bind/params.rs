@@ -44,6 +44,12 @@ impl ParamTypes {
         self.types.is_empty()
     }
 
+    /// Whether there is one whose type nothing has decided yet.
+    #[must_use]
+    pub fn any_open(&self) -> bool {
+        self.types.iter().any(Option::is_none)
+    }
+
     /// All types, once everything is bound; `42P18` if one stayed open.
     pub fn finish(&self) -> SqlResult<Vec<SqlType>> {
         let open = |index: usize| {

@@ -206,6 +206,8 @@ fn simple(name: &str) -> Option<SqlType> {
         "oid" => SqlType::Oid,
         "regclass" => SqlType::Regclass,
         "regtype" => SqlType::Regtype,
+        "int2vector" => SqlType::Int2Vector,
+        "oidvector" => SqlType::OidVector,
         "void" => SqlType::Void,
         _ => return None,
     })

@@ -93,10 +93,9 @@ impl Candidate {
         for (slot, ty) in self.slots.iter().zip(types).filter(|(_, ty)| **ty != SqlType::Unknown) {
             let ty = match (slot, ty) {
                 (Slot::Element, ty) => ty,
-                (Slot::NonArray, SqlType::Array(_)) => return None,
+                (Slot::NonArray, ty) if ty.element().is_some() => return None,
                 (Slot::NonArray, ty) => ty,
-                (Slot::Array, SqlType::Array(element)) => element,
-                (Slot::Array, _) => return None,
+                (Slot::Array, ty) => ty.element()?,
                 _ => continue,
             };
             match &element {
@@ -116,8 +115,7 @@ impl Candidate {
             asked |= matches!(slot, Slot::Compatible | Slot::CompatibleArray);
             match (slot, ty) {
                 (Slot::Compatible, ty) => found.push(ty),
-                (Slot::CompatibleArray, SqlType::Array(element)) => found.push(element),
-                (Slot::CompatibleArray, ty) if *ty != SqlType::Unknown => return None,
+                (Slot::CompatibleArray, ty) if *ty != SqlType::Unknown => found.push(ty.element()?),
                 _ => {}
             }
         }

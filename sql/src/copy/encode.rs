@@ -1,9 +1,9 @@
 //! From rows to `COPY` data.
 
 use annulus_relation::Value;
-use annulus_relation::value::{Env, print};
 use bytes::Bytes;
 
+use crate::bind::{EvalContext, print_value};
 use crate::parse::{CopyOptions, Format};
 use crate::session::answer::Column;
 
@@ -38,10 +38,10 @@ impl Encoder {
     }
 
     /// A row's line.
-    pub fn line(&self, row: &[Value], env: &Env) -> Bytes {
+    pub fn line(&self, row: &[Value], cx: &EvalContext<'_>) -> Bytes {
         let mut line = Vec::new();
         for (index, (value, column)) in row.iter().zip(&self.columns).enumerate() {
-            let text = (!value.is_null()).then(|| print(value, &column.ty, env));
+            let text = (!value.is_null()).then(|| print_value(value, &column.ty, cx));
             self.field(&mut line, index, text.as_deref());
         }
         self.end(line)

@@ -1,5 +1,6 @@
 use super::decode::{Decoder, Fields};
 use super::encode::Encoder;
+use crate::bind::EvalContext;
 use crate::parse::{CopyOptions, Statement, parse};
 use crate::session::answer::Column;
 use annulus_relation::value::Env;
@@ -63,7 +64,9 @@ fn what_is_printed_is_read_again() {
     ];
     for text in ["", "csv", "csv delimiter ';' null 'none'"] {
         let encoder = Encoder::new(&options(text), columns.clone());
-        let data: Vec<u8> = rows.iter().flat_map(|row| encoder.line(row, &Env::default())).collect();
+        let env = Env::default();
+        let cx = EvalContext::constant(&env);
+        let data: Vec<u8> = rows.iter().flat_map(|row| encoder.line(row, &cx)).collect();
         let found = records(text, std::str::from_utf8(&data).unwrap());
         let expected: Vec<Fields> = rows
             .iter()

@@ -33,6 +33,10 @@ impl Definition<'_> {
             let (RenameTableNameKind::To(to) | RenameTableNameKind::As(to)) = table_name;
             return self.rename(id, &plain_name(to)?.value);
         }
+        if alter.operations.iter().all(|operation| matches!(operation, AlterTableOperation::OwnerTo { .. })) {
+            // There are no owners yet; views and sequences have as many.
+            return Ok("ALTER TABLE");
+        }
         if !matches!(found, Relation::Table(_)) {
             return Err(is_not(&name, found, "a table"));
         }

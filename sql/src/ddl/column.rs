@@ -4,7 +4,8 @@ use annulus_relation::catalog::{Column, Default, Identity, Sequence, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType};
 use datafusion::sql::sqlparser::ast::{
-    ColumnDef, ColumnOption, DataType, GeneratedAs, GeneratedExpressionMode, Ident, SequenceOptions, TableConstraint,
+    ColumnDef, ColumnOption, DataType, GeneratedAs, GeneratedExpressionMode, Ident, ObjectName, SequenceOptions,
+    TableConstraint,
 };
 
 use super::Definition;
@@ -182,12 +183,28 @@ impl Definition<'_> {
         Ok(Default::Identity(kind, sequence.id))
     }
 
+    /// The name that `SEQUENCE NAME` gives, which is one in the table's schema.
+    fn given_sequence_name(&self, table: &Table, given: &ObjectName) -> SqlResult<String> {
+        let name = self.name(given)?;
+        if name.schema.is_some() && self.names().target(&name)? != table.schema {
+            let message = "sequence must be in same schema as table it is linked to";
+            return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message));
+        }
+        self.check_free(table.schema, &name)?;
+        Ok(name.name)
+    }
+
     /// A sequence that belongs to a column.
     fn owned_sequence(&mut self, table: &Table, column: &Column, options: &[SequenceOption]) -> SqlResult<Sequence> {
-        let mut taken: Vec<String> = table.indexes.iter().map(|index| index.name.clone()).collect();
-        taken.push(table.name.clone());
-        let parts = (table.name.as_str(), column.name.as_str(), "seq");
-        let name = free_relation_name(self.catalog(), table.schema, &taken, parts);
+        let name = match self.sequence_name.take() {
+            Some(given) => self.given_sequence_name(table, given)?,
+            None => {
+                let mut taken: Vec<String> = table.indexes.iter().map(|index| index.name.clone()).collect();
+                taken.push(table.name.clone());
+                let parts = (table.name.as_str(), column.name.as_str(), "seq");
+                free_relation_name(self.catalog(), table.schema, &taken, parts)
+            }
+        };
         let id = self.edit.new_id()?;
         let mut sequence = crate::sequence::new(id, table.schema, name, column.ty.clone(), options)?;
         sequence.owner = Some((table.id, column.id));

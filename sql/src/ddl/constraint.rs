@@ -5,7 +5,8 @@ use annulus_relation::codec::is_keyable;
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use datafusion::sql::sqlparser::ast::{
-    CheckConstraint, ConstraintCharacteristics, Expr, Ident, IndexColumn, NullsDistinctOption, TableConstraint,
+    CheckConstraint, ConstraintCharacteristics, DeferrableInitial, Expr, Ident, IndexColumn, NullsDistinctOption,
+    TableConstraint,
 };
 
 use super::Definition;
@@ -25,11 +26,11 @@ impl Definition<'_> {
     ) -> SqlResult<()> {
         match constraint {
             TableConstraint::PrimaryKey(key) => {
-                immediate(key.characteristics.as_ref())?;
+                self.note_deferrable(key.characteristics.as_ref());
                 self.add_primary_key(table, key.name.as_ref(), &key.columns, fresh)
             }
             TableConstraint::Unique(unique) => {
-                immediate(unique.characteristics.as_ref())?;
+                self.note_deferrable(unique.characteristics.as_ref());
                 if unique.nulls_distinct == NullsDistinctOption::NotDistinct {
                     return Err(SqlError::unsupported("NULLS NOT DISTINCT"));
                 }
@@ -37,10 +38,18 @@ impl Definition<'_> {
             }
             TableConstraint::Check(check) => self.add_check(table, check, column, fresh),
             TableConstraint::ForeignKey(key) => {
-                immediate(key.characteristics.as_ref())?;
+                self.note_deferrable(key.characteristics.as_ref());
                 self.add_foreign_key(table, key, fresh)
             }
             other => Err(SqlError::unsupported(format!("the constraint {other}"))),
+        }
+    }
+
+    /// Constraints are checked at the end of each statement, which is stricter than what `DEFERRABLE` asks for.
+    fn note_deferrable(&mut self, characteristics: Option<&ConstraintCharacteristics>) {
+        let Some(given) = characteristics else { return };
+        if given.deferrable == Some(true) || given.initially == Some(DeferrableInitial::Deferred) {
+            self.notice("DEFERRABLE has no effect: constraints are checked at the end of each statement");
         }
     }
 
@@ -151,14 +160,6 @@ impl Definition<'_> {
 /// An index that is to be filled from its beginning.
 pub(super) const fn filling() -> IndexState {
     IndexState::Filling { done: Vec::new(), rows: 0 }
-}
-
-/// `DEFERRABLE` constraints are checked at the end of each statement all the same, which clients may not expect.
-fn immediate(characteristics: Option<&ConstraintCharacteristics>) -> SqlResult<()> {
-    match characteristics.and_then(|characteristics| characteristics.deferrable) {
-        Some(true) => Err(SqlError::unsupported("a DEFERRABLE constraint")),
-        _ => Ok(()),
-    }
 }
 
 fn joined(columns: &[IndexColumn]) -> String {

@@ -91,6 +91,11 @@ pub(super) fn nextval(schema: &str, sequence: &str) -> String {
     format!("nextval('{}'::regclass)", name.replace('\'', "''"))
 }
 
+/// The name of the sequence that a stored default takes its values from.
+pub(crate) fn sequence_in(default: &str) -> Option<String> {
+    sequence_argument(&crate::parse::parse_expression(default).ok()?)
+}
+
 /// The name in `nextval('name')`, or `nextval('name'::regclass)`.
 pub(super) fn sequence_argument(expression: &ast::Expr) -> Option<String> {
     let ast::Expr::Function(function) = expression else { return None };

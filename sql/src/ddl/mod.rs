@@ -26,7 +26,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 pub(crate) use database::{administer, database_statement};
-pub(crate) use expression::scope_of;
+pub(crate) use expression::{scope_of, sequence_in};
 
 use annulus_relation::catalog::{Catalog, ColumnId, Edit, IndexKey, ObjectId, Sequence};
 use annulus_relation::failure::Outcome;
@@ -60,6 +60,8 @@ pub(crate) struct Definition<'a> {
     pub jobs: Vec<Job>,
     /// Whether it is part of a transaction block.
     pub is_block: bool,
+    /// What the sequence of an identity column is to be called.
+    pub sequence_name: Option<&'a ast::ObjectName>,
     /// The columns of the statement's query.
     pub planned: Vec<(String, SqlType)>,
     /// A table to be filled with the rows of the statement's query.
@@ -172,6 +174,7 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
         restarted: Vec::new(),
         jobs: Vec::new(),
         is_block: work.active.block || work.active.transaction.mode() == Mode::Block,
+        sequence_name: parsed.sequence_name.as_ref(),
         planned: planned(work, parsed)?,
         filled: None,
     };

@@ -3,7 +3,7 @@
 use annulus_relation::error::SqlState;
 use annulus_relation::{Row, SqlError, SqlResult, Value};
 use datafusion::sql::sqlparser::ast::{
-    Expr as Ast, FunctionArguments, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
+    AccessExpr, Expr as Ast, FunctionArguments, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
 };
 
 use super::target::Target;
@@ -100,7 +100,13 @@ fn named(expr: &Ast) -> Option<String> {
         Ast::CompoundIdentifier(parts) => parts.last()?.value.clone(),
         Ast::Nested(inner) => return named(inner),
         Ast::Collate { expr, .. } => return named(expr),
-        Ast::CompoundFieldAccess { root, .. } => return named(root),
+        Ast::CompoundFieldAccess { root, access_chain } => {
+            let field = access_chain.iter().rev().find_map(|access| match access {
+                AccessExpr::Dot(Ast::Identifier(ident)) => Some(ident.value.clone()),
+                _ => None,
+            });
+            return field.or_else(|| named(root));
+        }
         Ast::Function(function) => match &function.args {
             FunctionArguments::Subquery(_) => function.name.0.last()?.as_ident()?.value.clone(),
             _ => function.name.0.last()?.as_ident()?.value.clone(),

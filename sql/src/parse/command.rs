@@ -153,8 +153,8 @@ fn set(cursor: &mut Cursor<'_>) -> SqlResult<Statement> {
     if cursor.take_all(&["session", "characteristics", "as", "transaction"]) {
         return Ok(Statement::SetCharacteristics(some_modes(cursor)?));
     }
-    if cursor.take_all(&["constraints"]) {
-        return Ok(refused(cursor, "SET CONSTRAINTS"));
+    if cursor.take("constraints") {
+        return constraints(cursor);
     }
     let local = cursor.take("local");
     if !local {
@@ -178,6 +178,20 @@ fn set(cursor: &mut Cursor<'_>) -> SqlResult<Statement> {
     }
     let value = set_value(cursor)?;
     Ok(Statement::Set { local, name, value })
+}
+
+/// `SET CONSTRAINTS`: whatever is set, they are checked at the end of each statement.
+fn constraints(cursor: &mut Cursor<'_>) -> SqlResult<Statement> {
+    if !cursor.take("all") {
+        cursor.name()?;
+        while cursor.take_token(&Token::Comma) {
+            cursor.name()?;
+        }
+    }
+    if !cursor.take("deferred") {
+        cursor.expect("immediate")?;
+    }
+    Ok(Statement::Maintenance("SET CONSTRAINTS"))
 }
 
 /// The value after `SET TIME ZONE` and the like, which have no equals sign.

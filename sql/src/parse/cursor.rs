@@ -44,6 +44,11 @@ impl<'a> Cursor<'a> {
         self.rest().first().and_then(|token| u32::try_from(token.span.start.column).ok())
     }
 
+    /// Goes on at a token of that number.
+    pub fn skip_to(&mut self, at: usize) {
+        self.at = at;
+    }
+
     pub fn skip(&mut self) {
         self.at += 1;
     }
@@ -55,7 +60,10 @@ impl<'a> Cursor<'a> {
 
     /// PostgreSQL's error about the next token.
     pub fn error(&self) -> SqlError {
-        self.source.error_at(self.rest().first())
+        match self.rest() {
+            [] => self.source.error_behind(self.tokens),
+            [next, ..] => self.source.error_at(Some(next)),
+        }
     }
 
     pub fn end(&self) -> SqlResult<()> {
@@ -195,7 +203,7 @@ impl<'a> Cursor<'a> {
         let dialect = PostgreSqlDialect {};
         let mut parser =
             Parser::new(&dialect).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(self.rest().to_vec());
-        let found = read(&mut parser).map_err(|error| error_of(self.source, &parser, &error))?;
+        let found = read(&mut parser).map_err(|error| error_of(self.source, self.tokens, &parser, &error))?;
         let left = parser.peek_token();
         let taken = match left.token {
             Token::EOF => self.rest().len(),

@@ -7,6 +7,7 @@
 //! - Whatever is sent, parsing ends with statements or an error: texts, nesting and chains of operators are bounded.
 //! - What sqlparser knows is its tree; statements about sessions, databases and bulk data are [`Statement`]'s own.
 
+mod clauses;
 mod command;
 mod copy;
 mod cursor;
@@ -25,8 +26,9 @@ use annulus_relation::{SqlError, SqlResult};
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use clauses::{simplify_locks, take_as_of, take_overriding, take_sequence_name};
 use cursor::Cursor;
 pub use shape::{Literal, Shape, shape};
 pub(crate) use source::MAX_IDENTIFIER;
@@ -56,6 +58,8 @@ pub struct Parsed {
     pub as_of: Option<ast::Expr>,
     /// `OVERRIDING ... VALUE` of an `INSERT`.
     pub overriding: Option<Overriding>,
+    /// `SEQUENCE NAME` of an identity column: what its sequence is called.
+    pub sequence_name: Option<ast::ObjectName>,
 }
 
 impl Parsed {
@@ -63,7 +67,7 @@ impl Parsed {
     #[must_use]
     pub fn empty(text: &str) -> Self {
         let (statement, text): (_, Arc<str>) = (Statement::Empty, text.into());
-        Self { statement, whole: Arc::clone(&text), text, as_of: None, overriding: None }
+        Self { statement, whole: Arc::clone(&text), text, as_of: None, overriding: None, sequence_name: None }
     }
 }
 
@@ -111,19 +115,20 @@ fn parse_one(source: &Source<'_>, tokens: &[TokenWithSpan]) -> SqlResult<Parsed>
     let whole = Arc::clone(&source.whole);
     if let Some(statement) = command::parse(&mut cursor)? {
         cursor.end()?;
-        return Ok(Parsed { statement, text, whole, as_of: None, overriding: None });
+        return Ok(Parsed { statement, text, whole, as_of: None, overriding: None, sequence_name: None });
     }
-    let (tokens, as_of) = take_as_of(source, tokens)?;
-    let (tokens, overriding) = take_overriding(tokens);
-    let statement = Statement::Sql(Box::new(parse_sql(source, simplify_locks(tokens))?));
-    Ok(Parsed { statement, text, whole, as_of, overriding })
+    let (kept, as_of) = take_as_of(source, tokens)?;
+    let (kept, overriding) = take_overriding(kept);
+    let (kept, sequence_name) = take_sequence_name(source, kept)?;
+    let statement = Statement::Sql(Box::new(parse_sql(source, tokens, simplify_locks(kept))?));
+    Ok(Parsed { statement, text, whole, as_of, overriding, sequence_name })
 }
 
-/// A statement that sqlparser knows.
-fn parse_sql(source: &Source<'_>, tokens: Vec<TokenWithSpan>) -> SqlResult<ast::Statement> {
+/// A statement that sqlparser knows: its tokens as they were written, and those of them that it is shown.
+fn parse_sql(source: &Source<'_>, tokens: &[TokenWithSpan], shown: Vec<TokenWithSpan>) -> SqlResult<ast::Statement> {
     let dialect = PostgreSqlDialect {};
-    let mut parser = Parser::new(&dialect).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
-    let statement = parser.parse_statement().map_err(|error| error_of(source, &parser, &error))?;
+    let mut parser = Parser::new(&dialect).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(shown);
+    let statement = parser.parse_statement().map_err(|error| error_of(source, tokens, &parser, &error))?;
     let left = parser.peek_token();
     match left.token {
         Token::EOF => Ok(statement),
@@ -131,8 +136,8 @@ fn parse_sql(source: &Source<'_>, tokens: Vec<TokenWithSpan>) -> SqlResult<ast::
     }
 }
 
-/// PostgreSQL's words for sqlparser's error.
-fn error_of(source: &Source<'_>, parser: &Parser<'_>, error: &ParserError) -> SqlError {
+/// PostgreSQL's words for sqlparser's error about a statement of these tokens.
+fn error_of(source: &Source<'_>, tokens: &[TokenWithSpan], parser: &Parser<'_>, error: &ParserError) -> SqlError {
     let message = match error {
         ParserError::RecursionLimitExceeded => {
             return SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
@@ -143,51 +148,10 @@ fn error_of(source: &Source<'_>, parser: &Parser<'_>, error: &ParserError) -> Sq
     let column = message.rsplit_once("Column: ").and_then(|(_, digits)| digits.trim().parse::<u64>().ok());
     match column {
         Some(column) => source.error_at(source.token_at(column)),
-        None if message.contains("found: EOF") => source.error_at(None),
-        None => source.error_at(Some(&parser.peek_token())),
+        None if message.contains("found: EOF") => source.error_behind(tokens),
+        None => match parser.peek_token() {
+            TokenWithSpan { token: Token::EOF, .. } => source.error_behind(tokens),
+            token => source.error_at(Some(&token)),
+        },
     }
-}
-
-fn is_word(token: Option<&TokenWithSpan>, word: &str) -> bool {
-    matches!(token.map(|token| &token.token), Some(Token::Word(Word { value, quote_style: None, .. })) if value == word)
-}
-
-fn find_words(tokens: &[TokenWithSpan], words: &[&str]) -> Option<usize> {
-    (0..tokens.len()).find(|at| words.iter().enumerate().all(|(ahead, word)| is_word(tokens.get(at + ahead), word)))
-}
-
-/// Takes `AS OF SYSTEM TIME expression` out of a query: sqlparser does not know it.
-fn take_as_of(source: &Source<'_>, tokens: &[TokenWithSpan]) -> SqlResult<(Vec<TokenWithSpan>, Option<ast::Expr>)> {
-    let words = ["as", "of", "system", "time"];
-    let Some(at) = find_words(tokens, &words) else { return Ok((tokens.to_vec(), None)) };
-    let mut cursor = Cursor::new(source, &tokens[at + words.len()..]);
-    let time = cursor.expression()?;
-    let left = [&tokens[..at], cursor.rest()].concat();
-    if let Some(again) = find_words(&left, &words) {
-        return Err(SqlError::new(SqlState::SYNTAX_ERROR, "AS OF SYSTEM TIME can be given only once")
-            .at(u32::try_from(left[again].span.start.column).ok()));
-    }
-    Ok((left, Some(time)))
-}
-
-/// Takes `OVERRIDING {SYSTEM | USER} VALUE` out of an `INSERT`.
-fn take_overriding(mut tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, Option<Overriding>) {
-    for (kind, overriding) in [("system", Overriding::System), ("user", Overriding::User)] {
-        if let Some(at) = find_words(&tokens, &["overriding", kind, "value"]) {
-            tokens.drain(at..at + 3);
-            return (tokens, Some(overriding));
-        }
-    }
-    (tokens, None)
-}
-
-/// `FOR NO KEY UPDATE` and `FOR KEY SHARE` lock what the stronger `FOR UPDATE` and `FOR SHARE` do.
-fn simplify_locks(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    while let Some(at) = find_words(&tokens, &["for", "no", "key", "update"]) {
-        tokens.drain(at + 1..at + 3);
-    }
-    while let Some(at) = find_words(&tokens, &["for", "key", "share"]) {
-        tokens.remove(at + 1);
-    }
-    tokens
 }

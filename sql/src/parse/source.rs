@@ -76,6 +76,11 @@ impl<'a> Source<'a> {
         &self.text[self.bytes(from, to)]
     }
 
+    /// PostgreSQL's error about a statement that ends too early: it is about the semicolon, if there is one.
+    pub fn error_behind(&self, tokens: &[TokenWithSpan]) -> SqlError {
+        self.error_at(tokens.last().and_then(|last| self.token_at(last.span.end.column)))
+    }
+
     /// PostgreSQL's error about a token that should not be there; `None`: the text ended too early.
     pub fn error_at(&self, token: Option<&TokenWithSpan>) -> SqlError {
         match token {
@@ -91,7 +96,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The token that begins at a position.
+    /// The first token that begins at a position, or behind it.
     pub fn token_at(&self, position: u64) -> Option<&TokenWithSpan> {
         let index = self.tokens.partition_point(|token| token.span.start.column < position);
         self.tokens.get(index)

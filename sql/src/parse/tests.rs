@@ -32,6 +32,11 @@ fn syntax_errors_have_postgresqls_words_and_places() {
         ("begin isolation level weird", "syntax error at or near \"weird\"", 23),
         ("commit 7", "syntax error at or near \"7\"", 8),
         ("set x", "syntax error at end of input", 6),
+        ("set x;", "syntax error at or near \";\"", 6),
+        ("select 1 +; select 2", "syntax error at or near \";\"", 11),
+        ("select (1 ;", "syntax error at or near \";\"", 11),
+        ("select 1; select (1 ", "syntax error at end of input", 21),
+        ("select 1 as of system time;", "syntax error at or near \";\"", 27),
         ("copy t from stdin with (format csv", "syntax error at end of input", 35),
     ];
     for (text, message, position) in cases {

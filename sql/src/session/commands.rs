@@ -5,11 +5,12 @@ use std::rc::Rc;
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::Database;
-use datafusion::sql::sqlparser::ast::{DataType, Expr};
+use datafusion::sql::sqlparser::ast::{DataType, Expr, ObjectName};
 
 use super::answer::Tag;
 use super::{Portal, Produced, Session};
 use crate::bind::{Binder, EvalContext, ParamTypes, Scope, sql_type};
+use crate::names::{Names, name_of};
 use crate::parse::{Discard, Isolation, Modes, Parsed, SetValue, Statement};
 
 impl<D: Database> Session<D> {
@@ -33,11 +34,25 @@ impl<D: Database> Session<D> {
                 self.deallocate(name.as_deref())?;
                 Tag::word(if name.is_some() { "DEALLOCATE" } else { "DEALLOCATE ALL" })
             }
+            Statement::Lock(tables) => self.lock(tables)?,
             Statement::Maintenance(tag) => Tag::word(tag),
             Statement::Refused(what) => return Err(SqlError::unsupported(what)),
             _ => return Ok(None),
         };
         Ok(Some(Produced::tag(tag)))
+    }
+
+    /// `LOCK TABLE`: names are checked. Nobody is kept out, but whatever others do meanwhile, a transaction that commits
+    /// is as if it had been alone.
+    fn lock(&self, tables: &[ObjectName]) -> SqlResult<Tag> {
+        let Some(active) = self.active.as_ref().filter(|active| active.block) else {
+            let message = "LOCK TABLE can only be used in transaction blocks";
+            return Err(SqlError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, message));
+        };
+        let (path, database) = (self.shared.path(), &self.shared.database);
+        let names = Names { catalog: &active.catalog, path: &path, database };
+        tables.iter().try_for_each(|table| names.get(&name_of(table, database)?).map(drop))?;
+        Ok(Tag::word("LOCK TABLE"))
     }
 
     fn set_transaction(&mut self, modes: Modes) -> SqlResult<Tag> {

@@ -1,5 +1,7 @@
 //! `COPY` as portals run it.
 
+use std::sync::Arc;
+
 use annulus_relation::SqlResult;
 use annulus_txn::interface::Database;
 use bytes::Bytes;
@@ -8,6 +10,7 @@ use super::answer::{Run, Step, Tag};
 use super::execute::ended;
 use super::portal::{Rows, State};
 use super::{Portal, Session};
+use crate::bind::EvalContext;
 use crate::server::failure::to_sql;
 use crate::statement::Work;
 
@@ -37,10 +40,11 @@ impl<D: Database> Session<D> {
                     return Ok(Step::CopyOut(out.encoder.columns()));
                 }
                 if out.lines.is_empty() {
-                    let env = self.env();
+                    let (env, shared) = (self.env(), Arc::clone(&self.shared));
                     let rows = self.more(&mut out.rows).await?;
                     out.count += rows.len() as u64;
-                    out.lines.extend(rows.iter().map(|row| out.encoder.line(row, &env)));
+                    let cx = EvalContext::new(&env, &*shared);
+                    out.lines.extend(rows.iter().map(|row| out.encoder.line(row, &cx)));
                 }
                 if let Some(line) = out.lines.pop_front() {
                     return Ok(Step::CopyData(line));

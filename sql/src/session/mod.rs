@@ -29,7 +29,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use annulus_relation::value::Env;
-use annulus_relation::{SqlError, SqlResult};
+use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::Database;
 
 pub(crate) use active::Active;
@@ -39,6 +39,7 @@ pub(crate) use portal::{CopyOut, Produced, Rows};
 use prepared::Prepared;
 pub use settings::{SERVER_VERSION, Settings};
 
+use crate::bind::{EvalContext, print_value, read_value};
 use crate::server::Server;
 use crate::server::catalogs::Catalogs;
 use crate::server::shared::{Shared, now};
@@ -102,6 +103,20 @@ impl<D: Database> Session<D> {
     #[must_use]
     pub fn env(&self) -> Env {
         self.shared.env(self.active.as_ref().map_or_else(now, |active| active.now))
+    }
+
+    /// A value as text for the client; names of objects are those of the catalog that the session sees.
+    #[must_use]
+    pub fn print(&self, value: &Value, ty: &SqlType, env: &Env) -> String {
+        print_value(value, ty, &EvalContext::new(env, &*self.shared))
+    }
+
+    /// A value from the client's text.
+    ///
+    /// # Errors
+    /// It is none of its type.
+    pub fn read(&self, text: &str, ty: &SqlType, env: &Env) -> SqlResult<Value> {
+        read_value(text, ty, &EvalContext::new(env, &*self.shared))
     }
 
     /// How long things may take.

@@ -1,3 +1,5 @@
+mod described;
+
 use crate::testing::run;
 
 #[test]

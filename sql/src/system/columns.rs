@@ -10,8 +10,6 @@ pub(super) struct Column {
     pub name: &'static str,
     pub ty: SqlType,
     pub not_null: bool,
-    /// Whether PostgreSQL has an array of another kind there, whose text has no braces.
-    pub vector: bool,
 }
 
 /// A table or view.
@@ -24,9 +22,6 @@ pub(super) struct Shape {
     pub oid: u32,
     pub columns: Vec<Column>,
 }
-
-/// Columns that PostgreSQL keeps as `int2vector` or `oidvector`.
-const VECTORS: &[&str] = &["indkey", "indcollation", "indclass", "indoption", "proargtypes", "tgattr"];
 
 static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
     let lines = include_str!("columns.txt").lines().filter(|line| !line.starts_with('#'));
@@ -49,7 +44,7 @@ fn shape(line: &'static str) -> Option<Shape> {
 fn column(text: &'static str) -> Option<Column> {
     let (name, ty) = text.split_once(' ')?;
     let (ty, not_null) = ty.strip_suffix('!').map_or((ty, false), |ty| (ty, true));
-    Some(Column { name, ty: ty_named(ty)?, not_null, vector: VECTORS.contains(&name) })
+    Some(Column { name, ty: ty_named(ty)?, not_null })
 }
 
 /// A type by its name in the catalog.
@@ -75,6 +70,8 @@ fn ty_named(name: &str) -> Option<SqlType> {
         "oid" => SqlType::Oid,
         "regproc" => SqlType::Regproc,
         "regtype" => SqlType::Regtype,
+        "int2vector" => SqlType::Int2Vector,
+        "oidvector" => SqlType::OidVector,
         _ => return None,
     })
 }
@@ -93,7 +90,7 @@ impl Column {
             SqlType::Float4 => Value::Float4(0.0),
             SqlType::Float8 => Value::Float8(0.0),
             SqlType::Oid | SqlType::Regproc | SqlType::Regtype => Value::Oid(0),
-            SqlType::Array(_) => Value::Array([].into()),
+            SqlType::Array(_) | SqlType::Int2Vector | SqlType::OidVector => Value::Array([].into()),
             _ => Value::text(""),
         }
     }

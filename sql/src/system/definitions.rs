@@ -65,12 +65,20 @@ fn closes_at_end(text: &str) -> bool {
     false
 }
 
+/// An expression as people read it: without the parentheses around it. (PostgreSQL leaves out more of them.)
+pub(crate) fn pretty(sql: &str) -> &str {
+    match sql.strip_prefix('(') {
+        Some(inner) if closes_at_end(sql) => &inner[..inner.len() - 1],
+        _ => sql,
+    }
+}
+
 fn in_parentheses(sql: &str) -> String {
     if sql.starts_with('(') && closes_at_end(sql) { sql.to_owned() } else { format!("({sql})") }
 }
 
 /// `CREATE INDEX`
-pub(super) fn index(schema: &str, table: &Table, index: &Index) -> String {
+pub(super) fn index(schema: &str, table: &Table, index: &Index, is_pretty: bool) -> String {
     let unique = if index.unique { "UNIQUE " } else { "" };
     let keys = index.keys.iter().enumerate().map(|(place, key)| {
         let order = match (key.descending, key.nulls_first) {
@@ -86,7 +94,11 @@ pub(super) fn index(schema: &str, table: &Table, index: &Index) -> String {
         [] => String::new(),
         ids => format!(" INCLUDE ({})", names(table, ids)),
     };
-    let predicate = index.predicate.as_ref().map(|sql| format!(" WHERE {}", in_parentheses(sql))).unwrap_or_default();
+    let predicate = index.predicate.as_ref().map(|sql| match is_pretty {
+        true => format!(" WHERE {}", pretty(sql)),
+        false => format!(" WHERE {}", in_parentheses(sql)),
+    });
+    let predicate = predicate.unwrap_or_default();
     format!(
         "CREATE {unique}INDEX {} ON {}.{} USING btree ({keys}){include}{predicate}",
         quote_name(&index.name),
@@ -98,7 +110,7 @@ pub(super) fn index(schema: &str, table: &Table, index: &Index) -> String {
 /// `PRIMARY KEY (...)` or `UNIQUE (...)`
 pub(super) fn key(table: &Table, index: &Index) -> String {
     let kind = if index.constraint == Some(ConstraintKind::PrimaryKey) { "PRIMARY KEY" } else { "UNIQUE" };
-    let keys: Vec<ColumnId> = super::relations::column_keys(index).collect();
+    let keys: Vec<ColumnId> = super::constraints::column_keys(index).collect();
     let include = match index.include.as_slice() {
         [] => String::new(),
         ids => format!(" INCLUDE ({})", names(table, ids)),
@@ -107,9 +119,12 @@ pub(super) fn key(table: &Table, index: &Index) -> String {
 }
 
 /// `CHECK (...)`
-pub(super) fn check(check: &Check) -> String {
+pub(super) fn check(check: &Check, is_pretty: bool) -> String {
     let valid = if check.validated { "" } else { " NOT VALID" };
-    format!("CHECK ({}){valid}", in_parentheses(&check.expression))
+    match is_pretty {
+        true => format!("CHECK ({}){valid}", pretty(&check.expression)),
+        false => format!("CHECK ({}){valid}", in_parentheses(&check.expression)),
+    }
 }
 
 /// `FOREIGN KEY (...) REFERENCES ...`
@@ -145,6 +160,8 @@ mod tests {
         assert_eq!(in_parentheses("a > 1"), "(a > 1)");
         assert_eq!(in_parentheses("(a > 1)"), "(a > 1)");
         assert_eq!(in_parentheses("(a) > (1)"), "((a) > (1))");
+        assert_eq!(pretty("((a) > (1))"), "(a) > (1)");
+        assert_eq!(pretty("(a) > (1)"), "(a) > (1)");
         assert!(is_call("lower(name)"));
         assert!(!is_call("lower(a) || lower(b)"));
         assert!(!is_call("a + 1"));

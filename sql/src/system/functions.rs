@@ -8,10 +8,11 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::columns::shapes;
-use super::relations::{all_sequences, all_views, constraint_oid, seen, tables, text};
+use super::constraints::constraint_oid;
+use super::relations::{all_sequences, all_views, seen, tables, text};
 use super::types::ARRAY_IN;
 use super::views::schema_name;
-use super::{PG_CATALOG, definitions, live};
+use super::{PG_CATALOG, definitions, live, types};
 use crate::bind::quote_name;
 use crate::query::{Relation, Scope};
 
@@ -45,7 +46,7 @@ impl SystemCatalog<'_> {
             })),
             "shobj_description" => of(None),
             "pg_get_indexdef" => of(oid.and_then(|oid| self.index_definition(oid, args))),
-            "pg_get_constraintdef" => of(oid.and_then(|oid| self.constraint_definition(oid))),
+            "pg_get_constraintdef" => of(oid.and_then(|oid| self.constraint_definition(oid, args))),
             "pg_get_viewdef" => of(oid.and_then(|oid| {
                 all_views(self.0).iter().find(|view| view.id == oid).map(|view| definitions::view(view))
             })),
@@ -62,6 +63,7 @@ impl SystemCatalog<'_> {
             "pg_get_userbyid" => Some(Ok(oid.map_or(Value::Null, |oid| {
                 live::role_name(self.0, oid).unwrap_or_else(|| text(format!("unknown (OID={oid})")))
             }))),
+            "acldefault" => Some(Ok(self.default_privileges(args))),
             "pg_relation_size"
             | "pg_total_relation_size"
             | "pg_table_size"
@@ -107,6 +109,7 @@ impl SystemCatalog<'_> {
                 let name = schema_name(self.0, oid);
                 self.namespace(&name).map(|_| quote_name(&name))
             }
+            SqlType::Regtype => types::catalog_name(oid).map(str::to_owned),
             SqlType::Regproc if oid == ARRAY_IN => Some("array_in".to_owned()),
             _ => None,
         }
@@ -185,11 +188,11 @@ impl SystemCatalog<'_> {
             Some(Value::Int4(place)) if *place > 0 => {
                 definitions::key_part(&table, &index, usize::try_from(place - 1).ok()?)
             }
-            _ => Some(definitions::index(&schema_name(self.0, table.schema), &table, &index)),
+            _ => Some(definitions::index(&schema_name(self.0, table.schema), &table, &index, is_pretty(args))),
         }
     }
 
-    fn constraint_definition(&self, oid: u32) -> Option<String> {
+    fn constraint_definition(&self, oid: u32, args: &[Value]) -> Option<String> {
         let all = tables(self.0);
         for table in &all {
             let is = |name: &str| constraint_oid(table, name) == oid;
@@ -197,7 +200,7 @@ impl SystemCatalog<'_> {
                 return Some(definitions::key(table, index));
             }
             if let Some(check) = table.checks.iter().find(|check| is(&check.name)) {
-                return Some(definitions::check(check));
+                return Some(definitions::check(check, is_pretty(args)));
             }
             if let Some(key) = table.foreign_keys.iter().find(|key| is(&key.name)) {
                 let parent = all.iter().find(|parent| parent.id == key.parent)?;
@@ -206,6 +209,29 @@ impl SystemCatalog<'_> {
             }
         }
         None
+    }
+
+    /// The privileges that an object has whose own say nothing: all of them are its owner's.
+    fn default_privileges(&self, args: &[Value]) -> Value {
+        let [Value::Text(kind), Value::Oid(owner)] = args else { return Value::Null };
+        let (public, own) = match &**kind {
+            "r" => ("", "arwdDxt"),
+            "s" => ("", "rwU"),
+            "n" => ("", "UC"),
+            "d" => ("Tc", "CTc"),
+            "f" => ("X", "X"),
+            "l" | "T" => ("U", "U"),
+            "L" => ("", "rw"),
+            "t" => ("", "C"),
+            "F" | "S" => ("", "U"),
+            _ => return Value::Array([].into()),
+        };
+        let owner = match live::role_name(self.0, *owner) {
+            Some(Value::Text(name)) => quote_name(&name),
+            _ => owner.to_string(),
+        };
+        let public = (!public.is_empty()).then(|| text(format!("={public}/{owner}")));
+        Value::Array(public.into_iter().chain([text(format!("{owner}={own}/{owner}"))]).collect())
     }
 
     /// The sequence that a column's values come from.
@@ -227,6 +253,11 @@ impl SystemCatalog<'_> {
             text(format!("{schema}.{}", quote_name(&sequence.name)))
         }))
     }
+}
+
+/// Whether the last argument asks for a form that is good to read.
+fn is_pretty(args: &[Value]) -> bool {
+    args.last() == Some(&Value::Bool(true))
 }
 
 /// The parts of a name in a string, as `regclass` takes it: folded unless quoted.

@@ -8,7 +8,8 @@ use annulus_relation::catalog::{
 use annulus_relation::value::Env;
 use annulus_relation::{SqlType, Value};
 
-use super::relations::{all_sequences, all_views, column_keys, seen, tables, text};
+use super::constraints::{column_keys, referred};
+use super::relations::{all_sequences, all_views, number, seen, tables, text};
 use super::tables::Fields;
 use super::types::type_name;
 use super::views::schema_name;
@@ -35,10 +36,6 @@ pub(super) fn maker(name: &str) -> Option<fn(&Scope) -> Vec<Fields>> {
 
 fn database(scope: &Scope) -> Value {
     text(&scope.database)
-}
-
-fn number(value: usize) -> Value {
-    Value::Int4(i32::try_from(value).unwrap_or(i32::MAX))
 }
 
 fn catalog_name(scope: &Scope) -> Vec<Fields> {
@@ -85,7 +82,7 @@ fn table_rows(scope: &Scope) -> Vec<Fields> {
 /// The type's name as the standard has it.
 fn data_type(ty: &SqlType) -> String {
     match ty {
-        SqlType::Array(_) => "ARRAY".to_owned(),
+        SqlType::Array(_) | SqlType::Int2Vector | SqlType::OidVector => "ARRAY".to_owned(),
         SqlType::Varchar(_) => "character varying".to_owned(),
         SqlType::Char(_) => "character".to_owned(),
         SqlType::Numeric(_) => "numeric".to_owned(),
@@ -273,14 +270,6 @@ fn key_columns(scope: &Scope) -> Vec<Fields> {
         }
     }
     rows
-}
-
-/// The key of a table that consists of some columns.
-fn referred<'t>(parent: &'t Table, columns: &[ColumnId]) -> Option<&'t Index> {
-    seen(parent).find(|index| {
-        let keys: Vec<ColumnId> = column_keys(index).collect();
-        index.unique && keys.len() == columns.len() && keys.iter().all(|id| columns.contains(id))
-    })
 }
 
 fn references(scope: &Scope) -> Vec<Fields> {

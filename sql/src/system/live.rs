@@ -5,9 +5,9 @@
 
 use annulus_relation::Value;
 
-use super::OWNER;
 use super::relations::text;
 use super::tables::Fields;
+use super::{DATABASE_OWNER, OWNER};
 use crate::query::{Live, Scope};
 
 /// What fills a table, if it is one of these.
@@ -94,6 +94,13 @@ fn roles(scope: &Scope) -> Vec<Fields> {
         owner.push(("rolconnlimit", Value::Int4(-1)));
         rows.push(owner);
     }
+    // It has no privileges of its own: its member is the owner of the database.
+    rows.push(vec![
+        ("oid", Value::Oid(DATABASE_OWNER)),
+        ("rolname", text("pg_database_owner")),
+        ("rolinherit", Value::Bool(true)),
+        ("rolconnlimit", Value::Int4(-1)),
+    ]);
     rows
 }
 

@@ -8,7 +8,9 @@
 //!   their own get one that follows from their name (`part_oid`) and has its highest bit set.
 
 mod columns;
+mod constraints;
 mod definitions;
+mod dependencies;
 mod functions;
 mod information;
 mod live;
@@ -20,6 +22,7 @@ mod views;
 
 use annulus_relation::catalog::ObjectId;
 
+pub(crate) use definitions::pretty;
 pub use functions::SystemCatalog;
 pub(crate) use tables::{Table, table};
 pub(crate) use types::type_name;
@@ -28,7 +31,9 @@ pub(crate) use types::type_name;
 pub(crate) const PG_CATALOG: u32 = 11;
 /// The schema `information_schema`.
 pub(crate) const INFORMATION_SCHEMA: u32 = 13_377;
-/// The role that owns everything.
+/// Who owns the schema `public`: whoever owns the database.
+pub(crate) const DATABASE_OWNER: u32 = 6171;
+/// The role that owns everything else.
 pub(crate) const OWNER: u32 = 10;
 
 /// The number of a part of an object (a constraint, a default) that has none of its own.

@@ -1,17 +1,16 @@
-//! Schemas, tables, columns, indexes, constraints, sequences and what is said about them.
+//! Schemas, tables, columns and sequences.
 
 use std::sync::Arc;
 
 use annulus_relation::catalog::{
-    Action, Check, ColumnId, ConstraintKind, Default as ColumnDefault, ForeignKey, Identity, Index, IndexState,
-    KeyPart, Sequence, Table, View,
+    ColumnId, Default as ColumnDefault, Identity, Index, KeyPart, PUBLIC, Sequence, Table, View,
 };
 use annulus_relation::{SqlType, Value};
 
 use super::columns::shapes;
 use super::tables::Fields;
 use super::types::{self, Storage};
-use super::{INFORMATION_SCHEMA, OWNER, PG_CATALOG, definitions, part_oid};
+use super::{DATABASE_OWNER, INFORMATION_SCHEMA, OWNER, PG_CATALOG, part_oid};
 use crate::query::{Relation, Scope};
 
 /// What fills a table, if it is one of these.
@@ -21,11 +20,7 @@ pub(super) fn maker(name: &str) -> Option<fn(&Scope) -> Vec<Fields>> {
         "pg_class" => classes,
         "pg_attribute" => attributes,
         "pg_attrdef" => defaults,
-        "pg_index" => indexes,
-        "pg_constraint" => constraints,
         "pg_sequence" => sequences,
-        "pg_description" => descriptions,
-        "pg_depend" => dependencies,
         _ => return None,
     })
 }
@@ -34,7 +29,7 @@ pub(super) fn text(value: impl AsRef<str>) -> Value {
     Value::text(value.as_ref())
 }
 
-fn number(value: usize) -> Value {
+pub(super) fn number(value: usize) -> Value {
     Value::Int4(i32::try_from(value).unwrap_or(i32::MAX))
 }
 
@@ -55,7 +50,8 @@ fn namespaces(scope: &Scope) -> Vec<Fields> {
     let own = scope.catalog.schemas().into_iter().map(|schema| (schema.id, schema.name.clone()));
     let system = [(PG_CATALOG, "pg_catalog".to_owned()), (INFORMATION_SCHEMA, "information_schema".to_owned())];
     let row = |(oid, name): (u32, String)| {
-        vec![("oid", Value::Oid(oid)), ("nspname", text(name)), ("nspowner", Value::Oid(OWNER))]
+        let owner = if oid == PUBLIC { DATABASE_OWNER } else { OWNER };
+        vec![("oid", Value::Oid(oid)), ("nspname", text(name)), ("nspowner", Value::Oid(owner))]
     };
     system.into_iter().chain(own).map(row).collect()
 }
@@ -97,7 +93,7 @@ fn classes(scope: &Scope) -> Vec<Fields> {
 
 fn table_classes(scope: &Scope, table: &Table, rows: &mut Vec<Fields>) {
     let known = scope.statistics.rows(table.id).map_or(-1, |rows| i64::try_from(rows).unwrap_or(i64::MAX));
-    let mut row = class(table.id, &table.name, table.schema, "r", table.columns.len());
+    let mut row = class(table.id, &table.name, table.schema, "r", usize::from(table.next_column) - 1);
     row.extend([
         ("relam", Value::Oid(2)),
         ("relfilenode", Value::Oid(table.id)),
@@ -167,6 +163,26 @@ fn attributes(scope: &Scope) -> Vec<Fields> {
     rows
 }
 
+/// The numbers of columns that a table had: tools demand that those of `pg_attribute` have no gaps.
+fn dropped(table: &Table) -> impl Iterator<Item = ColumnId> + '_ {
+    (1..table.next_column).filter(|id| table.columns.iter().all(|column| column.id != *id))
+}
+
+fn dropped_attribute(table: &Table, id: ColumnId) -> Fields {
+    vec![
+        ("attrelid", Value::Oid(table.id)),
+        ("attname", text(format!("........pg.dropped.{id}........"))),
+        ("attlen", Value::Int4(-1)),
+        ("attnum", Value::Int4(id.into())),
+        ("attcacheoff", Value::Int4(-1)),
+        ("atttypmod", Value::Int4(-1)),
+        ("attalign", text("i")),
+        ("attstorage", text("p")),
+        ("attisdropped", Value::Bool(true)),
+        ("attislocal", Value::Bool(true)),
+    ]
+}
+
 fn table_attributes(table: &Table, rows: &mut Vec<Fields>) {
     for column in &table.columns {
         let mut row = attribute(table.id, column.id.into(), &column.name, &column.ty);
@@ -184,6 +200,7 @@ fn table_attributes(table: &Table, rows: &mut Vec<Fields>) {
         }
         rows.push(row);
     }
+    rows.extend(dropped(table).map(|id| dropped_attribute(table, id)));
     for index in seen(table) {
         let included = index.include.iter().map(|id| KeyPart::Column(*id));
         let parts = index.keys.iter().map(|key| key.part.clone()).chain(included);
@@ -202,13 +219,18 @@ fn table_attributes(table: &Table, rows: &mut Vec<Fields>) {
     }
 }
 
+/// The number of a column's default.
+pub(super) fn default_oid(table: &Table, column: ColumnId) -> u32 {
+    part_oid(table.id, &format!("default {column}"))
+}
+
 fn defaults(scope: &Scope) -> Vec<Fields> {
     let mut rows = Vec::new();
     for table in tables(scope) {
         for column in &table.columns {
             if let Some(ColumnDefault::Expression(sql) | ColumnDefault::Generated(sql)) = &column.default {
                 rows.push(vec![
-                    ("oid", Value::Oid(part_oid(table.id, &format!("default {}", column.id)))),
+                    ("oid", Value::Oid(default_oid(&table, column.id))),
                     ("adrelid", Value::Oid(table.id)),
                     ("adnum", Value::Int4(column.id.into())),
                     ("adbin", text(sql)),
@@ -217,151 +239,6 @@ fn defaults(scope: &Scope) -> Vec<Fields> {
         }
     }
     rows
-}
-
-fn small(values: impl Iterator<Item = i16>) -> Value {
-    Value::Array(values.map(Value::Int2).collect())
-}
-
-/// A column's number as `conkey` and `indkey` have it.
-fn place(id: ColumnId) -> i16 {
-    i16::try_from(id).unwrap_or(i16::MAX)
-}
-
-fn indexes(scope: &Scope) -> Vec<Fields> {
-    tables(scope)
-        .iter()
-        .flat_map(|table| seen(table).map(|index| index_row(table, index)).collect::<Vec<_>>())
-        .collect()
-}
-
-fn index_row(table: &Table, index: &Index) -> Fields {
-    let key = |part: &KeyPart| match part {
-        KeyPart::Column(id) => place(*id),
-        KeyPart::Expression(..) => 0,
-    };
-    let expressions: Vec<&str> = index
-        .keys
-        .iter()
-        .filter_map(|key| match &key.part {
-            KeyPart::Expression(sql, _) => Some(sql.as_str()),
-            KeyPart::Column(_) => None,
-        })
-        .collect();
-    let keys = index.keys.iter().map(|part| key(&part.part)).chain(index.include.iter().map(|id| place(*id)));
-    let options = index.keys.iter().map(|key| i16::from(key.descending) | i16::from(key.nulls_first) << 1);
-    let nothing = |_: &_| Value::Oid(0);
-    let collation = |part: &KeyPart| match part {
-        KeyPart::Column(id) => {
-            let column = table.columns.iter().find(|column| column.id == *id);
-            column.map_or(0, |column| types::storage(&column.ty).collation)
-        }
-        KeyPart::Expression(_, ty) => types::storage(ty).collation,
-    };
-    let ready = matches!(index.state, IndexState::Ready);
-    let mut row = vec![
-        ("indexrelid", Value::Oid(index.id)),
-        ("indrelid", Value::Oid(table.id)),
-        ("indnatts", number(index.keys.len() + index.include.len())),
-        ("indnkeyatts", number(index.keys.len())),
-        ("indisunique", Value::Bool(index.unique)),
-        ("indisprimary", Value::Bool(index.constraint == Some(ConstraintKind::PrimaryKey))),
-        ("indimmediate", Value::Bool(true)),
-        ("indisvalid", Value::Bool(ready)),
-        ("indisready", Value::Bool(true)),
-        ("indislive", Value::Bool(true)),
-        ("indkey", small(keys)),
-        ("indcollation", Value::Array(index.keys.iter().map(|key| Value::Oid(collation(&key.part))).collect())),
-        ("indclass", Value::Array(index.keys.iter().map(nothing).collect())),
-        ("indoption", small(options)),
-    ];
-    if !expressions.is_empty() {
-        row.push(("indexprs", text(expressions.join(", "))));
-    }
-    row.extend(index.predicate.as_ref().map(|predicate| ("indpred", text(predicate))));
-    row
-}
-
-/// The number of a constraint.
-pub(super) fn constraint_oid(table: &Table, name: &str) -> u32 {
-    part_oid(table.id, &format!("constraint {name}"))
-}
-
-fn constraint(table: &Table, name: &str, kind: &'static str, validated: bool) -> Fields {
-    vec![
-        ("oid", Value::Oid(constraint_oid(table, name))),
-        ("conname", text(name)),
-        ("connamespace", Value::Oid(table.schema)),
-        ("contype", text(kind)),
-        ("convalidated", Value::Bool(validated)),
-        ("conrelid", Value::Oid(table.id)),
-        ("conislocal", Value::Bool(true)),
-        ("connoinherit", Value::Bool(kind != "c")),
-    ]
-}
-
-fn constraints(scope: &Scope) -> Vec<Fields> {
-    let mut rows = Vec::new();
-    let all = tables(scope);
-    for table in &all {
-        for index in seen(table) {
-            let kind = match index.constraint {
-                Some(ConstraintKind::PrimaryKey) => "p",
-                Some(ConstraintKind::Unique) => "u",
-                None => continue,
-            };
-            let mut row = constraint(table, &index.name, kind, true);
-            row.push(("conindid", Value::Oid(index.id)));
-            row.push(("conkey", small(column_keys(index).map(place))));
-            rows.push(row);
-        }
-        rows.extend(table.checks.iter().map(|check| check_row(table, check)));
-        for key in &table.foreign_keys {
-            let parent = all.iter().find(|parent| parent.id == key.parent);
-            rows.push(foreign_row(table, key, parent.map(AsRef::as_ref)));
-        }
-    }
-    rows
-}
-
-/// The columns among an index's keys.
-pub(super) fn column_keys(index: &Index) -> impl Iterator<Item = ColumnId> + '_ {
-    index.keys.iter().filter_map(|key| match key.part {
-        KeyPart::Column(id) => Some(id),
-        KeyPart::Expression(..) => None,
-    })
-}
-
-fn check_row(table: &Table, check: &Check) -> Fields {
-    let mut row = constraint(table, &check.name, "c", check.validated);
-    let used = definitions::columns_of(table, &check.expression);
-    row.push(("conkey", small(used.into_iter().map(place))));
-    row.push(("conbin", text(&check.expression)));
-    row
-}
-
-fn foreign_row(table: &Table, key: &ForeignKey, parent: Option<&Table>) -> Fields {
-    let action = |action: Action| match action {
-        Action::NoAction => "a",
-        Action::Restrict => "r",
-        Action::Cascade => "c",
-        Action::SetNull => "n",
-        Action::SetDefault => "d",
-    };
-    let target = parent.and_then(|parent| {
-        seen(parent).find(|index| index.unique && column_keys(index).eq(key.parent_columns.iter().copied()))
-    });
-    let mut row = constraint(table, &key.name, "f", key.validated);
-    row.extend([
-        ("conindid", Value::Oid(target.map_or(0, |index| index.id))),
-        ("confrelid", Value::Oid(key.parent)),
-        ("confupdtype", text(action(key.on_update))),
-        ("confdeltype", text(action(key.on_delete))),
-        ("confmatchtype", text("s")),
-        ("conkey", small(key.columns.iter().map(|id| place(*id)))),
-        ("confkey", small(key.parent_columns.iter().map(|id| place(*id)))),
-    ]);
-    row
 }
 
 pub(super) fn all_sequences(scope: &Scope) -> Vec<Arc<Sequence>> {
@@ -394,58 +271,4 @@ fn sequences(scope: &Scope) -> Vec<Fields> {
         ]
     };
     all_sequences(scope).into_iter().map(row).collect()
-}
-
-/// `pg_class` as a class of described objects.
-pub(super) const CLASS: u32 = 1259;
-const NAMESPACE: u32 = 2615;
-
-fn descriptions(scope: &Scope) -> Vec<Fields> {
-    let mut rows = Vec::new();
-    let mut add = |object: u32, class: u32, column: i32, comment: &Option<String>| {
-        if let Some(comment) = comment {
-            rows.push(vec![
-                ("objoid", Value::Oid(object)),
-                ("classoid", Value::Oid(class)),
-                ("objsubid", Value::Int4(column)),
-                ("description", text(comment)),
-            ]);
-        }
-    };
-    for schema in scope.catalog.schemas() {
-        add(schema.id, NAMESPACE, 0, &schema.comment);
-    }
-    for relation in scope.catalog.relations() {
-        match relation {
-            Relation::Table(table) => {
-                add(table.id, CLASS, 0, &table.comment);
-                table.columns.iter().for_each(|column| add(table.id, CLASS, column.id.into(), &column.comment));
-                table.indexes.iter().for_each(|index| add(index.id, CLASS, 0, &index.comment));
-            }
-            Relation::View(view) => add(view.id, CLASS, 0, &view.comment),
-            Relation::Sequence(sequence) => add(sequence.id, CLASS, 0, &sequence.comment),
-        }
-    }
-    rows
-}
-
-fn dependencies(scope: &Scope) -> Vec<Fields> {
-    let mut rows = Vec::new();
-    let all = tables(scope);
-    for sequence in all_sequences(scope) {
-        let Some((owner, column)) = sequence.owner else { continue };
-        let table = all.iter().find(|table| table.id == owner);
-        let identity = table
-            .and_then(|table| table.columns.iter().find(|c| c.id == column))
-            .is_some_and(|column| matches!(column.default, Some(ColumnDefault::Identity(..))));
-        rows.push(vec![
-            ("classid", Value::Oid(CLASS)),
-            ("objid", Value::Oid(sequence.id)),
-            ("refclassid", Value::Oid(CLASS)),
-            ("refobjid", Value::Oid(owner)),
-            ("refobjsubid", Value::Int4(column.into())),
-            ("deptype", text(if identity { "i" } else { "a" })),
-        ]);
-    }
-    rows
 }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use annulus_relation::{Row, SqlType, Value};
 
 use super::columns::{Shape, shapes};
-use super::{information, live, relations, statics, types, views};
+use super::{constraints, dependencies, information, live, relations, statics, types, views};
 use crate::query::Scope;
 
 /// Values of some of a row's columns, by name; the others have their defaults.
@@ -41,6 +41,8 @@ fn maker(schema: &str, name: &str) -> Option<Maker> {
     match schema {
         "information_schema" => information::maker(name),
         _ => relations::maker(name)
+            .or_else(|| constraints::maker(name))
+            .or_else(|| dependencies::maker(name))
             .or_else(|| statics::maker(name))
             .or_else(|| types::maker(name))
             .or_else(|| views::maker(name))
@@ -49,9 +51,9 @@ fn maker(schema: &str, name: &str) -> Option<Maker> {
 }
 
 impl Table {
-    /// Its columns: names, types, and whether their text has no braces where that of an array has.
-    pub(crate) fn columns(&self) -> impl Iterator<Item = (&'static str, SqlType, bool)> + '_ {
-        self.shape.columns.iter().map(|column| (column.name, column.ty.clone(), column.vector))
+    /// Its columns: names and types.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (&'static str, SqlType)> + '_ {
+        self.shape.columns.iter().map(|column| (column.name, column.ty.clone()))
     }
 
     /// Its number.

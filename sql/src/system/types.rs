@@ -70,6 +70,11 @@ pub(crate) fn type_name(ty: &SqlType) -> String {
     find(ty.oid()).map_or_else(|| ty.name(), |ty| ty.get("typname").to_owned())
 }
 
+/// The name of a type of that number, whether it is supported or not.
+pub(super) fn catalog_name(oid: u32) -> Option<&'static str> {
+    find(oid).map(|ty| ty.get("typname"))
+}
+
 /// How PostgreSQL would store values of a type.
 pub(super) fn storage(ty: &SqlType) -> Storage {
     let Some(ty) = find(ty.oid()) else {

@@ -62,7 +62,7 @@ fn indexes(scope: &Scope) -> Vec<Fields> {
                 ("schemaname", text(&schema)),
                 ("tablename", text(&table.name)),
                 ("indexname", text(&index.name)),
-                ("indexdef", text(definitions::index(&schema, &table, index))),
+                ("indexdef", text(definitions::index(&schema, &table, index, false))),
             ]);
         }
     }

@@ -74,7 +74,7 @@ impl<S: Session> Connection<S> {
         let env = self.session.env();
         let columns = portal.columns.as_deref().unwrap_or_default();
         for row in rows {
-            write_row(&mut self.wire.output, row, columns, &portal.formats, &env)?;
+            write_row(&mut self.wire.output, row, columns, &portal.formats, &self.session, &env)?;
             self.wire.make_room().await?;
         }
         Ok(())

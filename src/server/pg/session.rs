@@ -11,8 +11,8 @@
 
 use std::rc::Rc;
 
-use annulus_relation::value::Env;
-use annulus_relation::{SqlResult, Value};
+use annulus_relation::value::{self, Env};
+use annulus_relation::{SqlResult, SqlType, Value};
 pub use annulus_sql::session::answer::{Column, Description, News, Run, Shield, Status, Step, Tag, Timeouts};
 use bytes::Bytes;
 
@@ -73,6 +73,19 @@ pub trait Session: 'static {
 
     /// What the text of values depends on.
     fn env(&self) -> Env;
+
+    /// A value as text for the client.
+    fn print(&self, value: &Value, ty: &SqlType, env: &Env) -> String {
+        value::print(value, ty, env)
+    }
+
+    /// A value from the client's text.
+    ///
+    /// # Errors
+    /// It is none of its type.
+    fn read(&self, text: &str, ty: &SqlType, env: &Env) -> SqlResult<Value> {
+        value::parse(text, ty, env)
+    }
 
     /// How long things may take.
     fn timeouts(&self) -> Timeouts;

@@ -83,7 +83,7 @@ impl<S: Session> Connection<S> {
         let env = self.session.env();
         let mut values = Vec::with_capacity(given);
         for ((value, ty), format) in parameters.iter().zip(&description.parameters).zip(formats) {
-            values.push(read(value.as_ref(), ty, format, &env)?);
+            values.push(read(value.as_ref(), ty, format, &self.session, &env)?);
         }
         let inner = self.wire.attend(self.session.bind(&statement, values), &watch).await??;
         let columns = self.session.columns(&inner);

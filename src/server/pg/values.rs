@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::protocol::Format;
 use super::protocol::backend::{message, sized};
 use super::protocol::fields::utf8;
-use super::session::Column;
+use super::session::{Column, Session};
 
 /// A format per value, out of none (all text), one for all, or one for each.
 ///
@@ -27,10 +27,16 @@ pub fn spread(formats: &[Format], count: usize, what: impl FnOnce(usize) -> Stri
 ///
 /// # Errors
 /// It is none of its type.
-pub fn read(parameter: Option<&Bytes>, ty: &SqlType, format: Format, env: &Env) -> SqlResult<Value> {
+pub fn read(
+    parameter: Option<&Bytes>,
+    ty: &SqlType,
+    format: Format,
+    session: &impl Session,
+    env: &Env,
+) -> SqlResult<Value> {
     let Some(bytes) = parameter else { return Ok(Value::Null) };
     match format {
-        Format::Text => value::parse(utf8(bytes)?, ty, env),
+        Format::Text => session.read(utf8(bytes)?, ty, env),
         Format::Binary => value::decode_binary(bytes, ty),
     }
 }
@@ -39,7 +45,14 @@ pub fn read(parameter: Option<&Bytes>, ty: &SqlType, format: Format, env: &Env) 
 ///
 /// # Errors
 /// A value has no binary form.
-pub fn write_row(out: &mut Vec<u8>, row: &[Value], columns: &[Column], formats: &[Format], env: &Env) -> SqlResult<()> {
+pub fn write_row(
+    out: &mut Vec<u8>,
+    row: &[Value],
+    columns: &[Column],
+    formats: &[Format],
+    session: &impl Session,
+    env: &Env,
+) -> SqlResult<()> {
     let start = out.len();
     let mut result = Ok(());
     message(out, b'D', |out| {
@@ -48,7 +61,7 @@ pub fn write_row(out: &mut Vec<u8>, row: &[Value], columns: &[Column], formats: 
             match value {
                 Value::Null => out.extend_from_slice(&(-1_i32).to_be_bytes()),
                 value => sized(out, false, |out| {
-                    if let Err(error) = write(out, value, &column.ty, *format, env) {
+                    if let Err(error) = write(out, value, &column.ty, *format, session, env) {
                         result = Err(error);
                     }
                 }),
@@ -62,12 +75,19 @@ pub fn write_row(out: &mut Vec<u8>, row: &[Value], columns: &[Column], formats: 
 }
 
 /// Writes one value; the common ones without a detour.
-fn write(out: &mut Vec<u8>, value: &Value, ty: &SqlType, format: Format, env: &Env) -> SqlResult<()> {
+fn write(
+    out: &mut Vec<u8>,
+    value: &Value,
+    ty: &SqlType,
+    format: Format,
+    session: &impl Session,
+    env: &Env,
+) -> SqlResult<()> {
     match (value, format) {
         (Value::Int4(number), Format::Text) => out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes()),
         (Value::Int8(number), Format::Text) => out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes()),
         (Value::Text(text), Format::Text) => out.extend_from_slice(text.as_bytes()),
-        (value, Format::Text) => out.extend_from_slice(value::print(value, ty, env).as_bytes()),
+        (value, Format::Text) => out.extend_from_slice(session.print(value, ty, env).as_bytes()),
         (value, Format::Binary) => return value::encode_binary(value, ty, out),
     }
     Ok(())

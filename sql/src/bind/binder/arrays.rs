@@ -52,13 +52,21 @@ impl Binder<'_> {
     }
 
     pub(super) fn access(&mut self, root: &ast::Expr, chain: &[AccessExpr]) -> SqlResult<Expr> {
-        let Node { mut expr, span } = self.node(root)?;
+        let (name, chain) = name_before(root, chain);
+        let Node { mut expr, span } = self.node(name.as_ref().unwrap_or(root))?;
         for access in chain {
             let AccessExpr::Subscript(subscript) = access else {
                 return Err(SqlError::unsupported("a field of a row"));
             };
             expr = match (subscript, expr.ty().clone()) {
-                (subscript, SqlType::Array(element)) => self.subscript(expr, *element, subscript)?,
+                (subscript, SqlType::Array(element)) => self.subscript(expr, *element, subscript, false)?,
+                (subscript, ty) if ty.is_vector() => {
+                    let element = ty.element().cloned().unwrap_or(SqlType::Unknown);
+                    let array = element.clone().array();
+                    let array = self.convert(Node { expr, span }, &array, CastContext::Implicit)?;
+                    self.subscript(array, element, subscript, true)?
+                }
+                (Subscript::Index { index }, SqlType::Name) => self.letter(Node { expr, span }, index)?,
                 (Subscript::Index { index }, SqlType::Jsonb) => {
                     let key = self.node(index)?;
                     let key = self.convert(key, &SqlType::Text, CastContext::Assignment)?;
@@ -75,16 +83,18 @@ impl Binder<'_> {
         Ok(expr)
     }
 
-    fn subscript(&mut self, array: Expr, element: SqlType, subscript: &Subscript) -> SqlResult<Expr> {
+    /// An element or a part of an array, whose first element has the number 1, or 0.
+    fn subscript(&mut self, array: Expr, element: SqlType, subscript: &Subscript, from_zero: bool) -> SqlResult<Expr> {
         let array = Box::new(array);
         match subscript {
             Subscript::Index { index } => {
-                let index = Box::new(self.index(index)?);
+                let index = Box::new(self.index(index, from_zero)?);
                 Ok(Expr::Element { array, index, ty: element })
             }
             Subscript::Slice { lower_bound, upper_bound, stride: None } => {
-                let mut bound =
-                    |bound: &Option<ast::Expr>| bound.as_ref().map(|bound| self.index(bound).map(Box::new)).transpose();
+                let mut bound = |bound: &Option<ast::Expr>| {
+                    bound.as_ref().map(|bound| self.index(bound, from_zero).map(Box::new)).transpose()
+                };
                 let (low, high) = (bound(lower_bound)?, bound(upper_bound)?);
                 Ok(Expr::Slice { array, low, high })
             }
@@ -92,10 +102,46 @@ impl Binder<'_> {
         }
     }
 
-    fn index(&mut self, index: &ast::Expr) -> SqlResult<Expr> {
+    /// The letter of a `name`, as the system's tools ask for it: the first one has the number 0.
+    fn letter(&mut self, name: Node, index: &ast::Expr) -> SqlResult<Expr> {
+        let span = name.span;
+        let index = Node { expr: self.index(index, true)?, span };
+        let one = Node { expr: Expr::literal(Value::Int4(1), SqlType::Int4), span };
+        let letter = self.apply("substr", vec![name, index, one], span)?;
+        self.convert(Node { expr: letter, span }, &SqlType::InternalChar, CastContext::Explicit)
+    }
+
+    /// The number of an element, counted from 1; it is written counted from 0 where arrays begin so.
+    fn index(&mut self, index: &ast::Expr, from_zero: bool) -> SqlResult<Expr> {
         let node = self.node(index)?;
-        let at = self.at(node.span);
-        self.try_convert(node, &SqlType::Int4, CastContext::Assignment)?
-            .ok_or_else(|| SqlError::new(SqlState::DATATYPE_MISMATCH, "array subscript must have type integer").at(at))
+        let span = node.span;
+        let at = self.at(span);
+        let number = self.try_convert(node, &SqlType::Int4, CastContext::Assignment)?.ok_or_else(|| {
+            SqlError::new(SqlState::DATATYPE_MISMATCH, "array subscript must have type integer").at(at)
+        })?;
+        if !from_zero {
+            return Ok(number);
+        }
+        let one = Node { expr: Expr::literal(Value::Int4(1), SqlType::Int4), span };
+        self.apply("+", vec![Node { expr: number, span }, one], span)
+    }
+}
+
+/// The qualified name that stands before the subscripts of `table.column[1]`, if one does: the parser takes its parts
+/// for fields.
+fn name_before<'c>(root: &ast::Expr, chain: &'c [AccessExpr]) -> (Option<ast::Expr>, &'c [AccessExpr]) {
+    let mut parts = match root {
+        ast::Expr::Identifier(name) => vec![name.clone()],
+        ast::Expr::CompoundIdentifier(names) => names.clone(),
+        _ => return (None, chain),
+    };
+    let mut rest = chain;
+    while let [AccessExpr::Dot(ast::Expr::Identifier(name)), after @ ..] = rest {
+        parts.push(name.clone());
+        rest = after;
+    }
+    match rest.len() == chain.len() {
+        true => (None, chain),
+        false => (Some(ast::Expr::CompoundIdentifier(parts)), rest),
     }
 }

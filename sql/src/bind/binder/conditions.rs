@@ -125,7 +125,7 @@ impl Binder<'_> {
             return Err(self.node(right).err().unwrap_or_else(|| SqlError::unsupported("this subquery")));
         }
         let (left, right) = (self.node(left)?, self.node(right)?);
-        if !matches!(right.ty(), SqlType::Array(_) | SqlType::Unknown) {
+        if right.ty().element().is_none() && *right.ty() != SqlType::Unknown {
             let message = "op ANY/ALL (array) requires array on right side";
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(self.at_operator(at)));
         }

@@ -20,7 +20,11 @@ pub(super) const TABLE: &[Entry] = &[
     entry("array_positions(anycompatiblearray,anycompatible) int4[]", positions).lenient(),
     entry("array_length(anyarray,int4) int4", length),
     entry("array_lower(anyarray,int4) int4", lower),
+    entry("array_lower(int2vector,int4) int4", vector_lower),
+    entry("array_lower(oidvector,int4) int4", vector_lower),
     entry("array_upper(anyarray,int4) int4", length),
+    entry("array_upper(int2vector,int4) int4", vector_upper),
+    entry("array_upper(oidvector,int4) int4", vector_upper),
     entry("array_ndims(anyarray) int4", dimensions),
     entry("cardinality(anyarray) int4", cardinality),
     entry("trim_array(anyarray,int4) anyarray", trim),
@@ -123,6 +127,15 @@ fn length(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
 
 fn lower(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
     of_dimension(args, |_| Ok(Value::Int4(1)))
+}
+
+/// The system's vectors begin at 0.
+fn vector_lower(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
+    of_dimension(args, |_| Ok(Value::Int4(0)))
+}
+
+fn vector_upper(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
+    of_dimension(args, |length| count(length - 1))
 }
 
 fn dimensions(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {

@@ -297,10 +297,7 @@ fn json(value: &Value, ty: &SqlType) -> String {
             }
         }
         Value::Array(elements) => {
-            let element = match ty {
-                SqlType::Array(element) => element,
-                _ => ty,
-            };
+            let element = ty.element().unwrap_or(ty);
             let parts: Vec<String> = elements.iter().map(|value| json(value, element)).collect();
             format!("[{}]", parts.join(","))
         }

@@ -52,9 +52,13 @@ pub(super) fn data_type(ty: &SqlType) -> DataType {
         | SqlType::Jsonb
         | SqlType::Unknown
         | SqlType::Void => DataType::Utf8View,
-        SqlType::Bytea | SqlType::Uuid | SqlType::Numeric(_) | SqlType::Interval | SqlType::Array(_) => {
-            DataType::BinaryView
-        }
+        SqlType::Bytea
+        | SqlType::Uuid
+        | SqlType::Numeric(_)
+        | SqlType::Interval
+        | SqlType::Array(_)
+        | SqlType::Int2Vector
+        | SqlType::OidVector => DataType::BinaryView,
     }
 }
 
@@ -74,6 +78,7 @@ pub(super) fn comparison(ty: &SqlType) -> Result<Comparison, SqlError> {
     match ty {
         SqlType::Float4 | SqlType::Float8 => Ok(Comparison::Float),
         SqlType::Numeric(_) | SqlType::Interval | SqlType::Jsonb => Ok(Comparison::Key),
+        SqlType::Int2Vector | SqlType::OidVector => Ok(Comparison::Key),
         SqlType::Array(element) => comparison(element).map(|_| Comparison::Key),
         SqlType::Json => {
             Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, "could not identify an equality operator for type json"))

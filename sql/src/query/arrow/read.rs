@@ -8,9 +8,10 @@ use datafusion::arrow::array::types::{Float32Type, Float64Type, Int16Type, Int32
 use datafusion::arrow::array::{
     Array, ArrayRef, BinaryViewArray, BooleanArray, PrimitiveArray, RecordBatch, StringViewArray,
 };
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 
-use super::payload;
+use super::{data_type, payload};
 
 /// Reads one array's values.
 pub(in crate::query) struct Reader<'a> {
@@ -53,9 +54,7 @@ impl<'a> Reader<'a> {
             }
             SqlType::Float4 => any.downcast_ref().map(Typed::Float4),
             SqlType::Float8 => any.downcast_ref().map(Typed::Float8),
-            SqlType::Bytea | SqlType::Uuid | SqlType::Numeric(_) | SqlType::Interval | SqlType::Array(_) => {
-                any.downcast_ref().map(Typed::Bytes)
-            }
+            ty if data_type(ty) == DataType::BinaryView => any.downcast_ref().map(Typed::Bytes),
             _ => any.downcast_ref().map(Typed::Text),
         };
         typed.map(|array| Self { ty, array }).ok_or_else(|| mismatch(ty, array))

@@ -65,6 +65,10 @@ impl Facts {
             if *binary.op() == Operator::And {
                 self.learn(table, binary.left());
                 self.learn(table, binary.right());
+            } else if *binary.op() == Operator::Or {
+                if let Some((place, values)) = alternatives(table, binary) {
+                    self.one_of(place, values);
+                }
             } else if let Some((place, value)) = column_and_value(table, binary.left(), binary.right()) {
                 self.compare(place, *binary.op(), value);
             } else if let Some((place, value)) = column_and_value(table, binary.right(), binary.left())
@@ -73,11 +77,8 @@ impl Facts {
                 self.compare(place, op, value);
             }
         } else if let Some(list) = filter.downcast_ref::<InListExpr>() {
-            let values = list.list().iter().map(|item| column_and_value(table, list.expr(), item));
-            if let (false, Some(values)) = (list.negated(), values.collect::<Option<Vec<_>>>())
-                && let Some((place, _)) = values.first()
-            {
-                self.one_of(*place, values.iter().map(|(_, value)| value.clone()).filter(|v| !v.is_null()).collect());
+            if let Some((place, values)) = listed(table, list) {
+                self.one_of(place, values);
             }
         } else if let Some(null) = filter.downcast_ref::<IsNullExpr>()
             && let Some((place, _)) = column(table, null.arg())
@@ -205,6 +206,38 @@ pub(super) fn covers(table: &Table, index: &Index, wanted: &[usize]) -> bool {
         let included = table.columns.get(*place).is_some_and(|column| index.include.contains(&column.id));
         included || keys.contains(place) || primary.contains(place)
     })
+}
+
+/// The column that a list is about, and what it may be.
+fn listed(table: &Table, list: &InListExpr) -> Option<(usize, Vec<Value>)> {
+    let values = list.list().iter().map(|item| column_and_value(table, list.expr(), item));
+    let values = values.collect::<Option<Vec<_>>>().filter(|_| !list.negated())?;
+    let place = values.first()?.0;
+    Some((place, values.into_iter().map(|(_, value)| value).filter(|value| !value.is_null()).collect()))
+}
+
+/// The column of which alternatives say what it may be: DataFusion writes short lists so.
+fn alternatives(table: &Table, either: &BinaryExpr) -> Option<(usize, Vec<Value>)> {
+    let side = |side: &Arc<dyn PhysicalExpr>| {
+        let expr = side.as_ref() as &dyn std::any::Any;
+        if let Some(list) = expr.downcast_ref::<InListExpr>() {
+            return listed(table, list);
+        }
+        let binary = expr.downcast_ref::<BinaryExpr>()?;
+        match binary.op() {
+            Operator::Or => alternatives(table, binary),
+            Operator::Eq => {
+                let found = column_and_value(table, binary.left(), binary.right());
+                let (place, value) = found.or_else(|| column_and_value(table, binary.right(), binary.left()))?;
+                // No comparison with NULL is true.
+                Some((place, if value.is_null() { Vec::new() } else { vec![value] }))
+            }
+            _ => None,
+        }
+    };
+    let ((place, mut values), (other, more)) = (side(either.left())?, side(either.right())?);
+    values.extend(more);
+    (place == other).then_some((place, values))
 }
 
 /// A column of a type whose arrays compare as its values do.

@@ -89,7 +89,6 @@ impl Translator<'_> {
                 seen: Seen::Never,
                 source: None,
                 primary: 0,
-                vector: false,
                 fields: Vec::new(),
             });
         }

@@ -63,8 +63,6 @@ struct Col {
     source: Option<usize>,
     /// Of how many columns the primary key consists that it is part of; 0 if it is not.
     primary: usize,
-    /// Whether it is an array of the system's whose text has no braces.
-    vector: bool,
     /// The names of its fields and what they are called in the plan, if it stands for a whole row.
     fields: Vec<(String, Column)>,
 }
@@ -162,6 +160,8 @@ struct Translator<'q> {
     mode: names::Mode,
     /// Whether an outer column was named that was not at hand.
     missed: std::cell::Cell<bool>,
+    /// Whether parameters that nothing decides stay so for now: the other side of a set operation may decide them.
+    open: bool,
     /// How deep subqueries and views are nested.
     depth: usize,
     /// How many parts were translated.
@@ -193,11 +193,11 @@ pub(super) fn translate(
         levels: Vec::new(),
         mode: names::Mode::Given(None),
         missed: std::cell::Cell::new(false),
+        open: false,
         depth: 0,
         work: 0,
     };
-    let mut rel = translator.whole_query(statement.query, statement.targets)?;
-    translator.vectors_as_text(&mut rel)?;
+    let rel = translator.whole_query(statement.query, statement.targets)?;
     if rel.visible().any(|column| !column.fields.is_empty()) {
         return Err(annulus_relation::SqlError::unsupported("a row as a value"));
     }
@@ -226,7 +226,6 @@ impl Translator<'_> {
             seen: Seen::Always,
             source: None,
             primary: 0,
-            vector: false,
             fields: Vec::new(),
         };
         (expr.alias(field), column)
@@ -253,20 +252,6 @@ impl Translator<'_> {
         }
         rel.plan = built(rel.builder().project(projected).and_then(LogicalPlanBuilder::build))?;
         Ok(numbers)
-    }
-
-    /// Gives those arrays of the system's whose text has no braces as that text: its tools read them so.
-    fn vectors_as_text(&mut self, rel: &mut Rel) -> SqlResult<()> {
-        for number in 0..rel.columns.len() {
-            let column = rel.columns[number].clone();
-            if column.vector && column.seen == Seen::Always {
-                let text = scalar_vector(column.expr(), &column.ty, &self.context)?;
-                let new = self.extend(rel, vec![(text, SqlType::Text, true)])?[0];
-                rel.columns[number].field = rel.columns[new].field.clone();
-                rel.columns[number].ty = SqlType::Text;
-            }
-        }
-        Ok(())
     }
 
     /// The plan of a relation's visible columns only.
@@ -304,30 +289,4 @@ fn parts(name: &ast::ObjectName) -> SqlResult<Vec<String>> {
         part.as_ident().map(folded).ok_or_else(|| annulus_relation::SqlError::unsupported(format!("the name {name}")))
     };
     name.0.iter().map(part).collect()
-}
-
-/// The text of an array without braces.
-fn scalar_vector(array: Expr, ty: &SqlType, context: &Arc<Context>) -> SqlResult<Expr> {
-    let ident = |name: &str| ast::Expr::Identifier(ast::Ident::new(name));
-    let arg = |expr| ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr));
-    let separator = ast::Expr::value(ast::Value::SingleQuotedString(" ".into()));
-    let list = ast::FunctionArgumentList {
-        duplicate_treatment: None,
-        args: vec![arg(ident("v")), arg(separator)],
-        clauses: Vec::new(),
-    };
-    let call = ast::Expr::Function(ast::Function {
-        name: ast::ObjectName::from(vec![ast::Ident::new("array_to_string")]),
-        uses_odbc_syntax: false,
-        parameters: ast::FunctionArguments::None,
-        args: ast::FunctionArguments::List(list),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    });
-    let scope = bind::Scope::table(None, None, [("v", ty)]);
-    let bound = bind::Binder::new(&scope, &mut ParamTypes::new(), &context.env).bind(&call)?;
-    let columns = |_: usize| (array.clone(), ty.clone());
-    super::scalar::Lowering { columns: &columns, context }.expr(&bound)
 }

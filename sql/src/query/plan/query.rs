@@ -21,8 +21,10 @@ impl Translator<'_> {
         if !query.locks.is_empty() {
             return Err(SqlError::unsupported("FOR UPDATE or FOR SHARE in a subquery"));
         }
-        let rel = self.query_as(query, &[])?;
-        self.decided(rel)
+        let open = std::mem::replace(&mut self.open, false);
+        let rel = self.query_as(query, &[]);
+        self.open = open;
+        self.decided(rel?)
     }
 
     /// The relation with text for what nothing decided.

@@ -107,7 +107,6 @@ impl Translator<'_> {
             seen: Seen::Always,
             source: None,
             primary: 0,
-            vector: false,
             fields: Vec::new(),
         });
         Ok(Rel::new(plan, columns.collect()))
@@ -128,7 +127,7 @@ impl Translator<'_> {
     }
 
     fn system_table(&mut self, schema: &str, name: &str, table: &'static system::Table) -> SqlResult<Rel> {
-        let mut columns: Vec<_> = table.columns().map(|(name, ty, _)| (name.to_owned(), ty, true)).collect();
+        let mut columns: Vec<_> = table.columns().map(|(name, ty)| (name.to_owned(), ty, true)).collect();
         columns.push(("tableoid".to_owned(), SqlType::Oid, false));
         let scope = self.scope.clone();
         let hidden = Value::Oid(table.oid());
@@ -142,9 +141,6 @@ impl Translator<'_> {
         let mut rel = self.rows(schema, name, columns, source)?;
         if let Some(last) = rel.columns.last_mut() {
             last.seen = Seen::Named;
-        }
-        for (column, (.., vector)) in rel.columns.iter_mut().zip(table.columns()) {
-            column.vector = vector;
         }
         Ok(rel)
     }

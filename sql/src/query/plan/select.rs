@@ -326,13 +326,14 @@ impl Translator<'_> {
                 && let Some(ty) = wanted.get(place)
             {
                 value = self.coerce(value, ty, CastContext::Assignment)?;
+            } else if *value.ty() == SqlType::Unknown && !self.open && matches!(value, bind::Expr::Param { .. }) {
+                value = self.coerce(value, &SqlType::Text, CastContext::Implicit)?;
             }
             let nullable = value.as_column().is_none_or(|number| rel.columns[number].nullable);
             let nullable = nullable && value.as_const().is_none_or(annulus_relation::Value::is_null);
             let lowered = self.lower(&rel, &value)?;
             let (expr, mut column) = self.computed(&item.name, value.ty().clone(), nullable, lowered);
             if let Some(number) = value.as_column() {
-                column.vector = rel.columns[number].vector;
                 column.fields.clone_from(&rel.columns[number].fields);
             }
             if place >= output.shown {

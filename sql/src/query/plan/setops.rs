@@ -31,13 +31,16 @@ impl Translator<'_> {
             SetOperator::Intersect => "INTERSECT",
             SetOperator::Except | SetOperator::Minus => "EXCEPT",
         };
-        let (mut one, mut two) = (self.branch(left, &[])?, self.branch(right, &[])?);
+        let open = std::mem::replace(&mut self.open, true);
+        let branches = self.branch(left, &[]).and_then(|one| Ok((one, self.branch(right, &[])?)));
+        self.open = open;
+        let (mut one, mut two) = branches?;
         let types = common_types(&one, &two, wanted, name)?;
-        // Literals take the type that the other side gives them.
-        if is_open(&one, &types) {
+        // Literals and parameters take the type that the other side gives them.
+        if self.is_open(&one, &types) {
             one = self.branch(left, &types)?;
         }
-        if is_open(&two, &types) {
+        if self.is_open(&two, &types) {
             two = self.branch(right, &types)?;
         }
         let (one, two) = (self.aligned(one, &types)?, self.aligned(two, &types)?);
@@ -49,6 +52,12 @@ impl Translator<'_> {
             SetOperator::Intersect => self.matched(one, two, all, JoinType::LeftSemi),
             SetOperator::Except | SetOperator::Minus => self.matched(one, two, all, JoinType::LeftAnti),
         }
+    }
+
+    /// Whether a column is a literal that shall become something else than text, or a parameter that nothing decided.
+    fn is_open(&self, rel: &Rel, types: &[SqlType]) -> bool {
+        let any = self.params.any_open();
+        rel.visible().zip(types).any(|(column, ty)| column.ty == SqlType::Unknown && (any || *ty != SqlType::Text))
     }
 
     fn branch(&mut self, body: &SetExpr, wanted: &[SqlType]) -> SqlResult<Rel> {
@@ -152,9 +161,4 @@ fn common_types(one: &Rel, two: &Rel, wanted: &[SqlType], name: &str) -> SqlResu
         bind::common_type([&one.ty, &two.ty], name)
     };
     one.visible().zip(two.visible()).enumerate().map(common).collect()
-}
-
-/// Whether a column is a literal that shall become something else than text.
-fn is_open(rel: &Rel, types: &[SqlType]) -> bool {
-    rel.visible().zip(types).any(|(column, ty)| column.ty == SqlType::Unknown && *ty != SqlType::Text)
 }

@@ -1,5 +1,6 @@
 //! Functions that give rows.
 
+mod keywords;
 mod series;
 mod texts;
 
@@ -60,19 +61,18 @@ pub(super) fn find(name: &str, types: &[SqlType]) -> Option<RowsFunction> {
             function(params, &[(name, ty)])
         }
         "generate_subscripts" => match types {
-            [SqlType::Array(_), _] => function(vec![types[0].clone(), SqlType::Int4], &[(name, SqlType::Int4)]),
+            [array, _] if array.element().is_some() => {
+                function(vec![array.clone(), SqlType::Int4], &[(name, SqlType::Int4)])
+            }
             _ => None,
         },
         "unnest" => {
-            let element = |ty: &SqlType| match ty {
-                SqlType::Array(element) => Some(("unnest", (**element).clone())),
-                _ => None,
-            };
+            let element = |ty: &SqlType| ty.element().map(|element| ("unnest", element.clone()));
             let columns = types.iter().map(element).collect::<Option<Vec<_>>>()?;
             (!columns.is_empty()).then(|| function(types.to_vec(), &columns)).flatten()
         }
         "_pg_expandarray" => match types {
-            [SqlType::Array(element)] => function(types.to_vec(), &[("x", (**element).clone()), ("n", SqlType::Int4)]),
+            [array] => function(types.to_vec(), &[("x", array.element()?.clone()), ("n", SqlType::Int4)]),
             _ => None,
         },
         "regexp_split_to_table" | "string_to_table" => {
@@ -126,12 +126,11 @@ impl RowsFunction {
         }
         match self.name {
             "generate_series" => series::rows(args, &self.params[0], env),
-            "generate_subscripts" => Ok(subscripts(args)),
+            "generate_subscripts" => Ok(subscripts(args, i32::from(!self.params[0].is_vector()))),
             "unnest" => Ok(unnest(args)),
             "_pg_expandarray" => Ok(expanded(args)),
-            "pg_get_keywords" | "pg_partition_ancestors" | "aclexplode" | "pg_options_to_table" => {
-                Ok(Box::new(std::iter::empty()))
-            }
+            "pg_get_keywords" => Ok(keywords::rows()),
+            "pg_partition_ancestors" | "aclexplode" | "pg_options_to_table" => Ok(Box::new(std::iter::empty())),
             name => texts::rows(name, args, &self.columns, env),
         }
     }
@@ -169,10 +168,11 @@ fn expanded(args: &[Value]) -> Rows {
     )
 }
 
-fn subscripts(args: &[Value]) -> Rows {
+/// The numbers of an array's elements, the first of which is given.
+fn subscripts(args: &[Value], first: i32) -> Rows {
     let count = match args[1] {
         Value::Int4(1) => i32::try_from(elements(&args[0]).len()).unwrap_or(i32::MAX),
         _ => 0,
     };
-    Box::new((1..=count).map(|number| Ok(vec![Value::Int4(number)])))
+    Box::new((0..count).map(move |place| Ok(vec![Value::Int4(place + first)])))
 }

@@ -182,6 +182,7 @@ fn is_same_array(from: &SqlType, to: &SqlType) -> bool {
         | (SqlType::Char(_), SqlType::Char(0)) => true,
         (SqlType::Numeric(_), SqlType::Numeric(None)) => true,
         (SqlType::Array(from), SqlType::Array(to)) => is_same_array(from, to) && !matches!(**from, SqlType::Char(_)),
+        (SqlType::Int2Vector | SqlType::OidVector, SqlType::Array(to)) => from.element() == Some(&**to),
         (from, to) => is_oid(from) && is_oid(to),
     }
 }

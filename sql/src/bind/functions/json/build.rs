@@ -3,7 +3,7 @@
 use annulus_relation::value::json::{self, Json};
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
 
-use super::super::super::eval::print_value;
+use super::super::super::objects::print_value;
 use super::super::super::registry::{Entry, Site, entry};
 use super::super::args::{check_length, texts};
 use super::wrong;
@@ -68,7 +68,7 @@ fn key(site: &Site<'_>, args: &[Value], index: usize) -> SqlResult<String> {
         });
     }
     match site.arg(index) {
-        SqlType::Array(_) | SqlType::Json | SqlType::Jsonb => {
+        SqlType::Array(_) | SqlType::Int2Vector | SqlType::OidVector | SqlType::Json | SqlType::Jsonb => {
             Err(wrong("key value must be scalar, not array, composite, or json"))
         }
         ty => Ok(print_value(&args[index], ty, site.cx)),

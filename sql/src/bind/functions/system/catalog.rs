@@ -2,9 +2,9 @@
 
 use annulus_relation::{SqlResult, SqlType, Value};
 
-use super::super::super::eval;
+use super::super::super::objects;
 use super::super::super::registry::{Entry, Site, entry};
-use super::super::args::{int4, integer, numeric, oid, string, text};
+use super::super::args::{boolean, int4, integer, numeric, oid, string, text};
 use super::session::asked;
 
 pub(in super::super) const TABLE: &[Entry] = &[
@@ -24,7 +24,11 @@ pub(in super::super) const TABLE: &[Entry] = &[
     entry("col_description(oid,int4) text", asked).stable(),
     entry("shobj_description(oid,name) text", asked).stable(),
     entry("pg_get_expr(text,oid) text", |_, a| Ok(a[0].clone())).stable(),
-    entry("pg_get_expr(text,oid,bool) text", |_, a| Ok(a[0].clone())).stable(),
+    entry("pg_get_expr(text,oid,bool) text", |_, a| match boolean(a, 2)? {
+        true => string(crate::system::pretty(text(a, 0)?)),
+        false => Ok(a[0].clone()),
+    })
+    .stable(),
     entry("pg_get_indexdef(oid) text", asked).stable(),
     entry("pg_get_indexdef(oid,int4,bool) text", asked).stable(),
     entry("pg_get_constraintdef(oid) text", asked).stable(),
@@ -45,6 +49,7 @@ pub(in super::super) const TABLE: &[Entry] = &[
     entry("pg_get_statisticsobjdef_columns(oid) text", asked).stable(),
     entry("pg_get_serial_sequence(text,text) text", asked).stable(),
     entry("pg_get_userbyid(oid) name", asked).stable(),
+    entry("acldefault(char,oid) text[]", asked).stable(),
     entry("pg_relation_size(regclass) int8", asked).volatile(),
     entry("pg_relation_size(regclass,text) int8", asked).volatile(),
     entry("pg_total_relation_size(regclass) int8", asked).volatile(),
@@ -110,7 +115,7 @@ fn format_type(site: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
 
 /// The object of a name, or NULL if there is none.
 fn object(site: &Site<'_>, ty: &SqlType, args: &[Value]) -> SqlResult<Value> {
-    match eval::object(text(args, 0)?, ty, site.cx) {
+    match objects::object(text(args, 0)?, ty, site.cx) {
         Err(error) if matches!(error.state().0, "42P01" | "42704" | "3F000" | "42883") => Ok(Value::Null),
         other => other,
     }

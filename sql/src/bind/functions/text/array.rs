@@ -2,7 +2,7 @@
 
 use annulus_relation::{SqlResult, SqlType, Value};
 
-use super::super::super::eval::print_value;
+use super::super::super::objects::print_value;
 use super::super::super::registry::{Entry, Site, entry};
 use super::super::args::{array, check_length, string, text};
 

@@ -2,7 +2,8 @@
 
 use annulus_relation::{SqlResult, SqlType, Value};
 
-use super::super::super::eval::{cast, print_value};
+use super::super::super::eval::cast;
+use super::super::super::objects::print_value;
 use super::super::super::registry::{Entry, Site, entry};
 use super::super::args::{check_length, string, text};
 

@@ -1,0 +1,74 @@
+//! Clauses that sqlparser does not know: they are taken out of a statement's tokens before it sees them.
+
+use annulus_relation::error::SqlState;
+use annulus_relation::{SqlError, SqlResult};
+use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
+
+use super::Overriding;
+use super::cursor::Cursor;
+use super::source::Source;
+
+fn is_word(token: Option<&TokenWithSpan>, word: &str) -> bool {
+    matches!(token.map(|token| &token.token), Some(Token::Word(Word { value, quote_style: None, .. })) if value == word)
+}
+
+fn find_words(tokens: &[TokenWithSpan], words: &[&str]) -> Option<usize> {
+    (0..tokens.len()).find(|at| words.iter().enumerate().all(|(ahead, word)| is_word(tokens.get(at + ahead), word)))
+}
+
+/// Takes `AS OF SYSTEM TIME expression` out of a query: sqlparser does not know it.
+pub(super) fn take_as_of(
+    source: &Source<'_>,
+    tokens: &[TokenWithSpan],
+) -> SqlResult<(Vec<TokenWithSpan>, Option<ast::Expr>)> {
+    let words = ["as", "of", "system", "time"];
+    let Some(at) = find_words(tokens, &words) else { return Ok((tokens.to_vec(), None)) };
+    let mut cursor = Cursor::new(source, tokens);
+    cursor.skip_to(at + words.len());
+    let time = cursor.expression()?;
+    let left = [&tokens[..at], cursor.rest()].concat();
+    if let Some(again) = find_words(&left, &words) {
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, "AS OF SYSTEM TIME can be given only once")
+            .at(u32::try_from(left[again].span.start.column).ok()));
+    }
+    Ok((left, Some(time)))
+}
+
+/// Takes `OVERRIDING {SYSTEM | USER} VALUE` out of an `INSERT`.
+pub(super) fn take_overriding(mut tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, Option<Overriding>) {
+    for (kind, overriding) in [("system", Overriding::System), ("user", Overriding::User)] {
+        if let Some(at) = find_words(&tokens, &["overriding", kind, "value"]) {
+            tokens.drain(at..at + 3);
+            return (tokens, Some(overriding));
+        }
+    }
+    (tokens, None)
+}
+
+/// `FOR NO KEY UPDATE` and `FOR KEY SHARE` lock what the stronger `FOR UPDATE` and `FOR SHARE` do.
+pub(super) fn simplify_locks(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    while let Some(at) = find_words(&tokens, &["for", "no", "key", "update"]) {
+        tokens.drain(at + 1..at + 3);
+    }
+    while let Some(at) = find_words(&tokens, &["for", "key", "share"]) {
+        tokens.remove(at + 1);
+    }
+    tokens
+}
+
+/// Takes `SEQUENCE NAME name` out of the options of an identity column.
+pub(super) fn take_sequence_name(
+    source: &Source<'_>,
+    mut tokens: Vec<TokenWithSpan>,
+) -> SqlResult<(Vec<TokenWithSpan>, Option<ast::ObjectName>)> {
+    let is_table = ["alter", "create"].iter().any(|word| is_word(tokens.first(), word));
+    let words = ["sequence", "name"];
+    let Some(at) = find_words(&tokens, &words).filter(|_| is_table) else { return Ok((tokens, None)) };
+    let mut cursor = Cursor::new(source, &tokens);
+    cursor.skip_to(at + words.len());
+    let name = cursor.name()?;
+    let rest = tokens.len() - cursor.rest().len();
+    tokens.drain(at..rest);
+    Ok((tokens, Some(name)))
+}

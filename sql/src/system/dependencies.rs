@@ -1,0 +1,128 @@
+//! What depends on what, and what is said about objects.
+
+use annulus_relation::Value;
+use annulus_relation::catalog::{Default as ColumnDefault, Sequence, Table, View};
+
+use super::functions::SystemCatalog;
+use super::part_oid;
+use super::relations::{all_sequences, all_views, default_oid, tables, text};
+use super::tables::Fields;
+use crate::ddl::sequence_in;
+use crate::query::{Relation, Scope};
+
+/// What fills a table, if it is one of these.
+pub(super) fn maker(name: &str) -> Option<fn(&Scope) -> Vec<Fields>> {
+    Some(match name {
+        "pg_depend" => dependencies,
+        "pg_description" => descriptions,
+        "pg_rewrite" => rules,
+        _ => return None,
+    })
+}
+
+/// Tables of the system as classes of objects.
+const CLASS: u32 = 1259;
+const NAMESPACE: u32 = 2615;
+const DEFAULT: u32 = 2604;
+const RULE: u32 = 2618;
+
+fn descriptions(scope: &Scope) -> Vec<Fields> {
+    let mut rows = Vec::new();
+    let mut add = |object: u32, class: u32, column: i32, comment: &Option<String>| {
+        if let Some(comment) = comment {
+            rows.push(vec![
+                ("objoid", Value::Oid(object)),
+                ("classoid", Value::Oid(class)),
+                ("objsubid", Value::Int4(column)),
+                ("description", text(comment)),
+            ]);
+        }
+    };
+    for schema in scope.catalog.schemas() {
+        add(schema.id, NAMESPACE, 0, &schema.comment);
+    }
+    for relation in scope.catalog.relations() {
+        match relation {
+            Relation::Table(table) => {
+                add(table.id, CLASS, 0, &table.comment);
+                table.columns.iter().for_each(|column| add(table.id, CLASS, column.id.into(), &column.comment));
+                table.indexes.iter().for_each(|index| add(index.id, CLASS, 0, &index.comment));
+            }
+            Relation::View(view) => add(view.id, CLASS, 0, &view.comment),
+            Relation::Sequence(sequence) => add(sequence.id, CLASS, 0, &sequence.comment),
+        }
+    }
+    rows
+}
+
+/// An object, or a column of it, and its class.
+struct Object(u32, u32, i32);
+
+/// `a`: goes with the other; `i`: is a part of it; `n`: cannot be without it.
+fn dependency(of: &Object, on: &Object, kind: &'static str) -> Fields {
+    vec![
+        ("classid", Value::Oid(of.0)),
+        ("objid", Value::Oid(of.1)),
+        ("objsubid", Value::Int4(of.2)),
+        ("refclassid", Value::Oid(on.0)),
+        ("refobjid", Value::Oid(on.1)),
+        ("refobjsubid", Value::Int4(on.2)),
+        ("deptype", text(kind)),
+    ]
+}
+
+fn dependencies(scope: &Scope) -> Vec<Fields> {
+    let mut rows = Vec::new();
+    let all = tables(scope);
+    for sequence in all_sequences(scope) {
+        rows.extend(ownership(&sequence, &all));
+    }
+    for table in &all {
+        for column in &table.columns {
+            let Some(ColumnDefault::Expression(sql)) = &column.default else { continue };
+            let default = Object(DEFAULT, default_oid(table, column.id), 0);
+            rows.push(dependency(&default, &Object(CLASS, table.id, column.id.into()), "a"));
+            if let Some(sequence) = sequence_in(sql)
+                && let Ok(Some(oid)) = SystemCatalog(scope).object(&annulus_relation::SqlType::Regclass, &sequence)
+            {
+                rows.push(dependency(&default, &Object(CLASS, oid, 0), "n"));
+            }
+        }
+    }
+    for view in all_views(scope) {
+        let (rule, own) = (Object(RULE, rule_oid(&view), 0), Object(CLASS, view.id, 0));
+        rows.push(dependency(&rule, &own, "i"));
+        rows.extend(view.reads.iter().map(|read| dependency(&rule, &Object(CLASS, *read, 0), "n")));
+    }
+    rows
+}
+
+/// A sequence and the column that it belongs to.
+fn ownership(sequence: &Sequence, tables: &[std::sync::Arc<Table>]) -> Option<Fields> {
+    let (owner, column) = sequence.owner?;
+    let table = tables.iter().find(|table| table.id == owner);
+    let identity = table
+        .and_then(|table| table.columns.iter().find(|known| known.id == column))
+        .is_some_and(|column| matches!(column.default, Some(ColumnDefault::Identity(..))));
+    let own = Object(CLASS, sequence.id, 0);
+    Some(dependency(&own, &Object(CLASS, owner, column.into()), if identity { "i" } else { "a" }))
+}
+
+fn rule_oid(view: &View) -> u32 {
+    part_oid(view.id, "rule")
+}
+
+/// The rules that make views.
+fn rules(scope: &Scope) -> Vec<Fields> {
+    let row = |view: std::sync::Arc<View>| {
+        vec![
+            ("oid", Value::Oid(rule_oid(&view))),
+            ("rulename", text("_RETURN")),
+            ("ev_class", Value::Oid(view.id)),
+            ("ev_type", text("1")),
+            ("ev_enabled", text("O")),
+            ("is_instead", Value::Bool(true)),
+        ]
+    };
+    all_views(scope).into_iter().map(row).collect()
+}
