@@ -7,11 +7,11 @@ use std::time::Duration;
 use annulus_base::PartitionId;
 use annulus_txn::interface::{Place, TxnError};
 
+use super::fake::{Call, Fake, Fault};
 use super::{Fixture, with_server};
 use crate::server::resp::Config;
 use crate::server::resp::keyspace::{generation_place, stored_key};
 use crate::server::resp::value::Value;
-use annulus_txn::testing::{Call, Fake, Fault};
 
 /// Where a key of database 0 is, before any flush.
 fn place(fixture: &Fixture, key: &str) -> Place {

@@ -7,11 +7,11 @@ use annulus_base::TxnId;
 use annulus_base::rng::Rng;
 use annulus_txn::interface::{Database, Place, TxnError};
 
+use super::fake::{Call, Fault};
 use super::wire::Client;
 use super::{Fixture, with_server};
 use crate::server::resp::Config;
 use crate::server::resp::keyspace::stored_key;
-use annulus_txn::testing::{Call, Fault};
 
 /// Holds up everybody who writes a key.
 async fn hold(fixture: &Fixture, key: &str) -> (TxnId, Vec<Place>) {

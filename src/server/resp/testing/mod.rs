@@ -1,5 +1,6 @@
 //! Tests of the key-value server over real sockets, with a database in memory behind it.
 
+mod fake;
 mod faults;
 mod limits;
 mod line;
@@ -18,13 +19,13 @@ use std::time::Duration;
 use annulus_base::time::{MILLISECOND, Micros};
 use annulus_base::{Epoch, NamespaceId, NodeId};
 use annulus_ring::{Basis, ClusterId, Member, Namespace, Topology, TopologyRecord};
-use annulus_txn::testing::Fake;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Config, Server, serve};
 use crate::metrics::Metrics;
+use fake::Fake;
 use wire::Client;
 
 /// A server on a free port, its database and its clock.

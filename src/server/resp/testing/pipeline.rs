@@ -1,9 +1,9 @@
 //! Commands sent without waiting for answers.
 
+use super::fake::{Call, Fault};
 use super::{Config, with_server};
 use annulus_base::{NamespaceId, PartitionId};
 use annulus_txn::interface::TxnError;
-use annulus_txn::testing::{Call, Fault};
 
 /// Sends commands in one piece, so that they arrive together.
 async fn ask_all(client: &mut super::wire::Client, commands: &[&str]) -> Vec<String> {

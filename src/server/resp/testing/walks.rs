@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use annulus_base::rng::Rng;
 use annulus_txn::interface::TxnError;
 
+use super::fake::{Call, Fault};
 use super::transcripts::flood;
 use super::wire::{Client, Shown};
 use super::{Fixture, with_server};
 use crate::server::resp::Config;
 use crate::server::resp::sweeper::Sweeper;
-use annulus_txn::testing::{Call, Fault};
 
 /// One step of a scan: the next cursor and the keys.
 async fn step(client: &mut Client, cursor: &str, count: &str) -> (String, Vec<String>) {
