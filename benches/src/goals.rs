@@ -52,7 +52,8 @@ pub fn markdown(results: &Results) -> String {
 
 fn measured(results: &Results) -> Vec<Goal> {
     let cell = |kind: Kind, workload: Workload, clients: u16| -> Option<Figures> {
-        Some(results.cell(kind, workload, clients)?.figures)
+        // Where no operation succeeded there is nothing to compare.
+        Some(results.cell(kind, workload, clients)?.figures).filter(|figures| figures.ops_per_s > 0.0)
     };
     let cpu = |kind, workload| Some(cell(kind, workload, MANY)?.server_cpu_ms_per_op);
     let below = |what: &str, value: Option<f64>, bound: Option<f64>| {
@@ -110,7 +111,7 @@ mod tests {
     use crate::round::Round;
 
     fn round(peer: Kind, workload: Workload, cpu: f64) -> Round {
-        let figures = Figures { server_cpu_ms_per_op: cpu, ..Figures::default() };
+        let figures = Figures { server_cpu_ms_per_op: cpu, ops_per_s: 1.0, ..Figures::default() };
         Round { peer, workload, clients: MANY, secs: 1.0, figures, disturbed: false, last_error: None }
     }
 
