@@ -3,7 +3,7 @@
 use annulus_relation::catalog::{Catalog, ObjectId, Relation, Schema, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
-use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
+use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
 
 /// The name of something, perhaps with its schema.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,7 @@
 //! The parser's type names as types.
 
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
-use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, IntervalFields, TimezoneInfo,
-};
+use sqlparser::ast::{ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, IntervalFields, TimezoneInfo};
 
 /// The longest `varchar(n)` and `char(n)`.
 const MAX_LENGTH: u64 = 10_485_760;

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArguments, Subscript};
+use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArguments, Subscript};
 
 use super::registry::aggregate_names;
 

@@ -1,6 +1,6 @@
 //! Where in a statement's text something stands.
 
-use datafusion::sql::sqlparser::tokenizer::{Location, Span};
+use sqlparser::tokenizer::{Location, Span};
 
 /// The character that a line and column mean, the first is 1: what errors carry.
 #[must_use]

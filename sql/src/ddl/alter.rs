@@ -3,7 +3,7 @@
 use annulus_relation::catalog::{Default, KeyPart, ObjectId, Relation, Sequence, Table, View};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
-use datafusion::sql::sqlparser::ast::{
+use sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, DropBehavior, Ident, ObjectName,
     RenameTableNameKind, TableConstraint,
 };
@@ -280,7 +280,7 @@ impl Definition<'_> {
                     let message = format!("column \"{}\" must be NOT NULL and have no default", column.name);
                     return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message));
                 }
-                let kind = generated_as.unwrap_or(datafusion::sql::sqlparser::ast::GeneratedAs::ByDefault);
+                let kind = generated_as.unwrap_or(sqlparser::ast::GeneratedAs::ByDefault);
                 let options = sequence_options.as_deref().unwrap_or_default();
                 changed.default = Some(self.identity(&table, &column, &kind, options)?);
             }
@@ -294,7 +294,7 @@ impl Definition<'_> {
         &mut self,
         before: Table,
         column: &annulus_relation::catalog::Column,
-        ty: &datafusion::sql::sqlparser::ast::DataType,
+        ty: &sqlparser::ast::DataType,
         using: bool,
     ) -> SqlResult<()> {
         let ty = crate::bind::sql_type(ty)?;

@@ -3,7 +3,7 @@
 use annulus_relation::catalog::{Column, Default, Identity, Sequence, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType};
-use datafusion::sql::sqlparser::ast::{
+use sqlparser::ast::{
     ColumnDef, ColumnOption, DataType, GeneratedAs, GeneratedExpressionMode, Ident, ObjectName, SequenceOptions,
     TableConstraint,
 };
@@ -70,7 +70,7 @@ impl Declared {
 }
 
 /// `"C"` and what comes to the same.
-fn collation_is_known(collation: &datafusion::sql::sqlparser::ast::ObjectName) -> SqlResult<()> {
+fn collation_is_known(collation: &sqlparser::ast::ObjectName) -> SqlResult<()> {
     let name = collation.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.as_str());
     match name {
         Some("C" | "POSIX" | "default") => Ok(()),
@@ -142,12 +142,7 @@ impl Definition<'_> {
         Ok(default)
     }
 
-    fn generated(
-        &self,
-        table: &Table,
-        column: &Column,
-        expression: &datafusion::sql::sqlparser::ast::Expr,
-    ) -> SqlResult<String> {
+    fn generated(&self, table: &Table, column: &Column, expression: &sqlparser::ast::Expr) -> SqlResult<String> {
         let (text, _) = self.normal(expression, &table.name, &table.columns, &Use::Generated(column))?;
         let reads = columns_of(&text, table)?;
         let generated = |id: &u16| {
@@ -216,7 +211,7 @@ impl Definition<'_> {
 
 /// An option of an identity's sequence.
 fn sequence_option(option: &SequenceOptions) -> SqlResult<SequenceOption> {
-    let number = |expression: &datafusion::sql::sqlparser::ast::Expr| {
+    let number = |expression: &sqlparser::ast::Expr| {
         expression.to_string().replace(' ', "").parse::<i64>().map_err(|_| {
             SqlError::new(SqlState::SYNTAX_ERROR, format!("invalid number in sequence options: {expression}"))
         })

@@ -3,7 +3,7 @@
 use annulus_relation::catalog::{Relation, Schema, Sequence, Table, View};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
-use datafusion::sql::sqlparser::ast::{ObjectName, ObjectNamePart};
+use sqlparser::ast::{ObjectName, ObjectNamePart};
 
 use super::Definition;
 use super::constraint::find_column;

@@ -4,7 +4,7 @@ use annulus_relation::catalog::{Check, ConstraintKind, Index, IndexKey, IndexSta
 use annulus_relation::codec::is_keyable;
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
-use datafusion::sql::sqlparser::ast::{
+use sqlparser::ast::{
     CheckConstraint, ConstraintCharacteristics, DeferrableInitial, Expr, Ident, IndexColumn, NullsDistinctOption,
     TableConstraint,
 };

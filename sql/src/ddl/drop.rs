@@ -3,7 +3,7 @@
 use annulus_relation::catalog::{Default, ForeignKey, ObjectId, Relation, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
-use datafusion::sql::sqlparser::ast::{ObjectName, ObjectType};
+use sqlparser::ast::{ObjectName, ObjectType};
 
 use super::Definition;
 use super::expression::sequence_argument;

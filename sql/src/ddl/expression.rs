@@ -4,7 +4,7 @@ use annulus_relation::catalog::{Column, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::value::Env;
 use annulus_relation::{SqlError, SqlResult, SqlType};
-use datafusion::sql::sqlparser::ast;
+use sqlparser::ast;
 
 use super::Definition;
 use crate::bind::{Binder, Expr, ParamTypes, Scope, Volatility, quote_name};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use annulus_relation::catalog::{Action, Column, ConstraintKind, ForeignKey, KeyPart, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType};
-use datafusion::sql::sqlparser::ast::{ConstraintReferenceMatchKind, ForeignKeyConstraint, ReferentialAction};
+use sqlparser::ast::{ConstraintReferenceMatchKind, ForeignKeyConstraint, ReferentialAction};
 
 use super::constraint::find_column;
 use super::{Definition, Job};
@@ -21,7 +21,7 @@ impl Definition<'_> {
         if !matches!(key.match_kind, None | Some(ConstraintReferenceMatchKind::Simple)) {
             return Err(SqlError::unsupported("MATCH FULL or PARTIAL"));
         }
-        let named = |name: &datafusion::sql::sqlparser::ast::Ident| {
+        let named = |name: &sqlparser::ast::Ident| {
             table.columns.iter().find(|column| column.name == name.value).cloned().ok_or_else(|| {
                 let message = format!("column \"{}\" referenced in foreign key constraint does not exist", name.value);
                 SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(position_of(name))

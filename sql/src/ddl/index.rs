@@ -3,9 +3,7 @@
 use annulus_relation::catalog::{ConstraintKind, Index, IndexKey, KeyPart, Relation, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
-use datafusion::sql::sqlparser::ast::{
-    AlterIndexOperation, CreateIndex, Expr, Ident, IndexColumn, IndexType, ObjectName,
-};
+use sqlparser::ast::{AlterIndexOperation, CreateIndex, Expr, Ident, IndexColumn, IndexType, ObjectName};
 
 use super::constraint::{check_keyable, filling, find_column, plain_column};
 use super::expression::Use;

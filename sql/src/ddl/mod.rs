@@ -34,7 +34,7 @@ use annulus_relation::transaction::Mode;
 use annulus_relation::value::Env;
 use annulus_relation::{SqlError, SqlResult, SqlType};
 use annulus_txn::interface::Database;
-use datafusion::sql::sqlparser::ast;
+use sqlparser::ast;
 
 use crate::bind::{ParamTypes, quote_name};
 use crate::names::{Name, Names, name_of};

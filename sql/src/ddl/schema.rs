@@ -3,9 +3,7 @@
 use annulus_relation::catalog::Schema;
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
-use datafusion::sql::sqlparser::ast::{
-    AlterSchema, AlterSchemaOperation, Ident, ObjectName, ObjectNamePart, SchemaName,
-};
+use sqlparser::ast::{AlterSchema, AlterSchemaOperation, Ident, ObjectName, ObjectNamePart, SchemaName};
 
 use super::Definition;
 use crate::names::position_of;

@@ -3,7 +3,7 @@
 use annulus_relation::catalog::{Column, ConstraintKind, Index, IndexState, ObjectId, Relation, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
-use datafusion::sql::sqlparser::ast::{ColumnDef, CreateTable, CreateTableLikeKind, Ident, TableConstraint};
+use sqlparser::ast::{ColumnDef, CreateTable, CreateTableLikeKind, Ident, TableConstraint};
 
 use super::Definition;
 use super::column::Declared;
@@ -128,7 +128,7 @@ impl Definition<'_> {
     }
 
     /// `LIKE other`: columns, types and `NOT NULL`.
-    fn copy_columns(&self, table: &mut Table, like: &datafusion::sql::sqlparser::ast::ObjectName) -> SqlResult<()> {
+    fn copy_columns(&self, table: &mut Table, like: &sqlparser::ast::ObjectName) -> SqlResult<()> {
         let name = self.name(like)?;
         match self.names().get(&name)? {
             Relation::Table(other) => {
@@ -180,7 +180,7 @@ pub(super) fn has_primary_key(table: &Table) -> bool {
 
 /// What other databases have.
 fn refuse(create: &CreateTable) -> SqlResult<()> {
-    use datafusion::sql::sqlparser::ast::CreateTableOptions;
+    use sqlparser::ast::CreateTableOptions;
     let refused = [
         (create.temporary, "a temporary table"),
         (create.external, "an external table"),

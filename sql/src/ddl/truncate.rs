@@ -3,7 +3,7 @@
 use annulus_relation::catalog::{ObjectId, Sequence, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
-use datafusion::sql::sqlparser::ast::{CascadeOption, Truncate, TruncateIdentityOption};
+use sqlparser::ast::{CascadeOption, Truncate, TruncateIdentityOption};
 
 use super::Definition;
 

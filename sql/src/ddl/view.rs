@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use annulus_relation::catalog::{ObjectId, Relation, View};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType};
-use datafusion::sql::sqlparser::ast::{self, CreateTable, CreateView, Ident, ObjectName, ObjectNamePart};
+use sqlparser::ast::{self, CreateTable, CreateView, Ident, ObjectName, ObjectNamePart};
 
 use super::Definition;
 use super::table::add_column;

@@ -5,7 +5,7 @@ use annulus_relation::error::SqlState;
 use annulus_relation::ops::{Writer, conflicting};
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, Value};
 use annulus_txn::interface::Database;
-use datafusion::sql::sqlparser::ast::{self, ConflictTarget, OnConflictAction};
+use sqlparser::ast::{self, ConflictTarget, OnConflictAction};
 
 use super::around;
 use super::insert::row_id;

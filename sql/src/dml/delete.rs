@@ -6,7 +6,7 @@ use std::sync::Arc;
 use annulus_relation::ops::Writer;
 use annulus_relation::{Outcome, Row, SqlResult, Value};
 use annulus_txn::interface::Database;
-use datafusion::sql::sqlparser::ast::{self, FromTable};
+use sqlparser::ast::{self, FromTable};
 
 use super::projection::Projection;
 use super::stored::Evaluator;

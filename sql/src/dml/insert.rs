@@ -8,7 +8,7 @@ use annulus_relation::error::SqlState;
 use annulus_relation::ops::{Checks, RowId, Writer};
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::Database;
-use datafusion::sql::sqlparser::ast::{self, OnInsert, SetExpr, TableObject};
+use sqlparser::ast::{self, OnInsert, SetExpr, TableObject};
 
 use super::conflict::OnConflict;
 use super::projection::Projection;

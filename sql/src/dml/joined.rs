@@ -11,7 +11,7 @@ use annulus_relation::error::SqlState;
 use annulus_relation::ops::{Tuple, Writer};
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::Database;
-use datafusion::sql::sqlparser::ast;
+use sqlparser::ast;
 
 use super::insert::{Defaults, Rest, Rows, check_given, columns_of, is_default, target_of};
 use super::projection::Projection;

@@ -2,7 +2,7 @@
 
 use annulus_relation::error::SqlState;
 use annulus_relation::{Row, SqlError, SqlResult, Value};
-use datafusion::sql::sqlparser::ast::{
+use sqlparser::ast::{
     AccessExpr, Expr as Ast, FunctionArguments, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
 };
 
@@ -127,9 +127,7 @@ fn named(expr: &Ast) -> Option<String> {
         Ast::Overlay { .. } => "overlay".to_owned(),
         Ast::AtTimeZone { .. } => "timezone".to_owned(),
         Ast::Exists { .. } => "exists".to_owned(),
-        Ast::Value(value) if matches!(value.value, datafusion::sql::sqlparser::ast::Value::Boolean(_)) => {
-            "bool".to_owned()
-        }
+        Ast::Value(value) if matches!(value.value, sqlparser::ast::Value::Boolean(_)) => "bool".to_owned(),
         _ => return None,
     })
 }

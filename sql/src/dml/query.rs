@@ -8,7 +8,7 @@ use annulus_relation::ops::{Bounds, Cursor, Physical};
 use annulus_relation::value::{CastContext, can_cast, cast};
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::Database;
-use datafusion::sql::sqlparser::ast;
+use sqlparser::ast;
 
 use crate::bind::ParamTypes;
 use crate::query::{Explain, Running, ScanRequest, Statement, Stretch};

@@ -9,7 +9,7 @@ use annulus_relation::ops::Cursor;
 use annulus_relation::value::CastContext;
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::Database;
-use datafusion::sql::sqlparser::ast::{self, GroupByExpr, LimitClause, OrderByKind, SetExpr};
+use sqlparser::ast::{self, GroupByExpr, LimitClause, OrderByKind, SetExpr};
 
 use super::Source;
 use super::projection::Projection;

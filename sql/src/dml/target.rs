@@ -6,7 +6,7 @@ use std::sync::Arc;
 use annulus_relation::catalog::{KeyPart, Relation, Table};
 use annulus_relation::ops::{Bounds, Cursor, Physical};
 use annulus_relation::{SqlResult, SqlType, Value};
-use datafusion::sql::sqlparser::ast::{ObjectName, TableFactor, TableWithJoins};
+use sqlparser::ast::{ObjectName, TableFactor, TableWithJoins};
 
 use super::stored::Evaluator;
 use crate::bind::{Expr, Scope};

@@ -8,7 +8,7 @@ use annulus_relation::error::SqlState;
 use annulus_relation::ops::Writer;
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, Value};
 use annulus_txn::interface::Database;
-use datafusion::sql::sqlparser::ast::{self, AssignmentTarget};
+use sqlparser::ast::{self, AssignmentTarget};
 
 use super::insert::{Cell, Defaults, is_default};
 use super::projection::Projection;

@@ -2,8 +2,8 @@
 
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
-use datafusion::sql::sqlparser::ast;
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
+use sqlparser::ast;
+use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::Overriding;
 use super::cursor::Cursor;

@@ -2,8 +2,8 @@
 
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
-use datafusion::sql::sqlparser::ast::ObjectName;
-use datafusion::sql::sqlparser::tokenizer::Token;
+use sqlparser::ast::ObjectName;
+use sqlparser::tokenizer::Token;
 
 use super::command::{scalar, skip_all};
 use super::cursor::Cursor;

@@ -1,6 +1,6 @@
 //! Statements that sqlparser does not know, or not as PostgreSQL has them.
 
-use datafusion::sql::sqlparser::ast::{self, DataType, Expr, ObjectName};
+use sqlparser::ast::{self, DataType, Expr, ObjectName};
 
 use super::Parsed;
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::Database;
-use datafusion::sql::sqlparser::ast::{DataType, Expr, ObjectName};
+use sqlparser::ast::{DataType, Expr, ObjectName};
 
 use super::answer::Tag;
 use super::{Portal, Produced, Session};

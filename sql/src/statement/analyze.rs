@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use annulus_relation::{SqlError, SqlResult, SqlType};
-use datafusion::sql::sqlparser::ast;
+use sqlparser::ast;
 
 use super::{Analyzed, Plan, Setting};
 use crate::bind::ParamTypes;

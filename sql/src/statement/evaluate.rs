@@ -4,7 +4,7 @@ use annulus_base::Timestamp;
 use annulus_relation::error::SqlState;
 use annulus_relation::value::{CastContext, Env, parse};
 use annulus_relation::{SqlError, SqlResult, SqlType, Value};
-use datafusion::sql::sqlparser::ast::Expr;
+use sqlparser::ast::Expr;
 
 use crate::bind::{Binder, EvalContext, ParamTypes, Scope};
 use crate::parse::Literal;

@@ -1,8 +1,8 @@
 //! The statements that would make an object, as PostgreSQL prints them.
 
 use annulus_relation::catalog::{Action, Check, ColumnId, ConstraintKind, ForeignKey, Index, KeyPart, Table, View};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::bind::quote_name;
 

@@ -2,10 +2,10 @@
 
 use annulus_relation::catalog::{Index, Table};
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
-use datafusion::sql::sqlparser::ast::ObjectNamePart;
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::Token;
+use sqlparser::ast::ObjectNamePart;
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Token;
 
 use super::columns::shapes;
 use super::constraints::constraint_oid;

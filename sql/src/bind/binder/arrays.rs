@@ -2,7 +2,7 @@
 
 use annulus_relation::value::CastContext;
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
-use datafusion::sql::sqlparser::ast::{self, AccessExpr, Subscript};
+use sqlparser::ast::{self, AccessExpr, Subscript};
 
 use super::super::category::type_name;
 use super::super::expr::Expr;
@@ -37,7 +37,7 @@ impl Binder<'_> {
 
     /// An array of parts converted to an element type.
     pub(super) fn array_expr(&mut self, nodes: Vec<Node>, element: SqlType) -> SqlResult<Node> {
-        let span = nodes.first().map_or_else(datafusion::sql::sqlparser::tokenizer::Span::empty, |node| node.span);
+        let span = nodes.first().map_or_else(sqlparser::tokenizer::Span::empty, |node| node.span);
         let elements = nodes.into_iter().map(|node| self.convert(node, &element, CastContext::Implicit));
         let elements = elements.collect::<SqlResult<_>>()?;
         Ok(Node { expr: self.array_value(elements, element), span })

@@ -2,8 +2,8 @@
 
 use annulus_relation::value::CastContext;
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
-use datafusion::sql::sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArguments};
-use datafusion::sql::sqlparser::tokenizer::Span;
+use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArguments};
+use sqlparser::tokenizer::Span;
 
 use super::super::coerce::can_coerce;
 use super::super::expr::{Call, Expr};

@@ -2,7 +2,7 @@
 
 use annulus_relation::value::CastContext;
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
-use datafusion::sql::sqlparser::ast::{self, BinaryOperator, Spanned, ValueWithSpan};
+use sqlparser::ast::{self, BinaryOperator, Spanned, ValueWithSpan};
 
 use super::super::category::common_type;
 use super::super::expr::{Expr, Test};

@@ -2,7 +2,7 @@
 
 use annulus_relation::value::{self, CastContext};
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
-use datafusion::sql::sqlparser::ast::{self, Spanned};
+use sqlparser::ast::{self, Spanned};
 
 use super::super::datatype::sql_type;
 use super::super::expr::Expr;

@@ -9,8 +9,8 @@ mod special;
 
 use annulus_relation::value::{CastContext, Env};
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
-use datafusion::sql::sqlparser::ast::{self, Spanned};
-use datafusion::sql::sqlparser::tokenizer::Span;
+use sqlparser::ast::{self, Spanned};
+use sqlparser::tokenizer::Span;
 
 use super::category::{common_type, type_name};
 use super::coerce::{cannot_cast, coerce};

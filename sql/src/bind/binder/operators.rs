@@ -1,7 +1,7 @@
 //! Operators: unary and binary ones, comparisons of rows.
 
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
-use datafusion::sql::sqlparser::ast::{self, BinaryOperator, UnaryOperator};
+use sqlparser::ast::{self, BinaryOperator, UnaryOperator};
 
 use super::super::expr::{Call, Expr};
 use super::super::resolve;
@@ -145,7 +145,7 @@ impl Binder<'_> {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "wrong number of parameters on OVERLAPS expression"));
         };
         let nodes = left.iter().chain(right).map(|part| self.node(part)).collect::<SqlResult<Vec<_>>>()?;
-        self.apply("overlaps", nodes, datafusion::sql::sqlparser::tokenizer::Span::empty())
+        self.apply("overlaps", nodes, sqlparser::tokenizer::Span::empty())
     }
 }
 

@@ -2,8 +2,8 @@
 
 use annulus_relation::value::CastContext;
 use annulus_relation::{SqlError, SqlResult, SqlType, Value};
-use datafusion::sql::sqlparser::ast::{self, CeilFloorKind, DateTimeField, TrimWhereField};
-use datafusion::sql::sqlparser::tokenizer::Span;
+use sqlparser::ast::{self, CeilFloorKind, DateTimeField, TrimWhereField};
+use sqlparser::tokenizer::Span;
 
 use super::super::expr::Expr;
 use super::{Binder, Node};

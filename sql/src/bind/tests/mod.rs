@@ -7,8 +7,8 @@ mod binding;
 
 use annulus_relation::value::{Env, TimeZone};
 use annulus_relation::{SqlError, SqlResult};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
 
 use super::category::type_name;
 use super::{Binder, EvalContext, Expr, NoSession, ParamTypes, Scope, print_value};
@@ -37,7 +37,7 @@ fn syntax_error(error: impl std::fmt::Display) -> SqlError {
 fn bind(text: &str, scope: &Scope, params: &mut ParamTypes) -> SqlResult<Expr> {
     let mut parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(text).map_err(syntax_error)?;
     let parsed = parser.parse_expr().map_err(syntax_error)?;
-    parser.expect_token(&datafusion::sql::sqlparser::tokenizer::Token::EOF).map_err(syntax_error)?;
+    parser.expect_token(&sqlparser::tokenizer::Token::EOF).map_err(syntax_error)?;
     Binder::new(scope, params, &env()).text(text).bind(&parsed)
 }
 

@@ -10,7 +10,7 @@ use annulus_relation::error::SqlState;
 use annulus_relation::ops::{Tuple, read_rows};
 use annulus_relation::{Failure, Outcome, SqlError, SqlResult};
 use annulus_txn::interface::{Database, Place, TxnError};
-use datafusion::sql::sqlparser::ast::{LockClause, NonBlock};
+use sqlparser::ast::{LockClause, NonBlock};
 
 use super::Scan;
 use crate::dml::Source;

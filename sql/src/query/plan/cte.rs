@@ -8,7 +8,7 @@ use datafusion::catalog::cte_worktable::CteWorkTable;
 use datafusion::common::{Column, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::LogicalPlanBuilder;
-use datafusion::sql::sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier};
+use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier};
 
 use super::names::Mode;
 use super::{Col, Rel, Seen, Translator, built, folded};
@@ -217,7 +217,7 @@ fn named(mut rel: Rel, cte: &Cte) -> SqlResult<Rel> {
 
 /// Whether a query names a table without a schema.
 fn refers_to(query: &ast::Query, name: &str) -> bool {
-    use datafusion::sql::sqlparser::ast::visit_relations;
+    use sqlparser::ast::visit_relations;
     use std::ops::ControlFlow;
     visit_relations(query, |relation| match relation.0.as_slice() {
         [part] if part.as_ident().is_some_and(|ident| folded(ident) == name) => ControlFlow::Break(()),

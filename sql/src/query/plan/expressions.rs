@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use annulus_relation::value::CastContext;
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
 use datafusion::logical_expr::Expr;
-use datafusion::sql::sqlparser::ast::{self, Spanned};
+use sqlparser::ast::{self, Spanned};
 
 use super::names::{Found, as_name, missing, outer_of, resolve};
 use super::{Col, Rel, Translator, folded};

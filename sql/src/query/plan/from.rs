@@ -2,7 +2,7 @@
 
 use annulus_relation::{SqlError, SqlResult, SqlState};
 use datafusion::common::JoinType;
-use datafusion::sql::sqlparser::ast::{JoinConstraint, TableFactor, TableWithJoins};
+use sqlparser::ast::{JoinConstraint, TableFactor, TableWithJoins};
 
 use super::join::{Kind, kind};
 use super::names::Mode;

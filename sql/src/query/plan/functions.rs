@@ -8,7 +8,7 @@ use std::sync::Arc;
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
 use datafusion::common::{Column, JoinType, NullHandling, UnnestOptions};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
-use datafusion::sql::sqlparser::ast::{self, FunctionArg, FunctionArgExpr, JoinConstraint};
+use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, JoinConstraint};
 
 use super::expressions::{Parts, Site, Wish, as_field, bound};
 use super::join::Kind;

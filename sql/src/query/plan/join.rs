@@ -3,7 +3,7 @@
 use annulus_relation::{SqlError, SqlResult, SqlState};
 use datafusion::common::JoinType;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit, when};
-use datafusion::sql::sqlparser::ast::{self, BinaryOperator, JoinConstraint, JoinOperator};
+use sqlparser::ast::{self, BinaryOperator, JoinConstraint, JoinOperator};
 
 use super::expressions::{Site, Wish, bound, conjuncts};
 use super::subquery::has_subquery;

@@ -35,7 +35,7 @@ pub(super) use grouping::Aggregated;
 use annulus_relation::{SqlResult, SqlType};
 use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
-use datafusion::sql::sqlparser::ast;
+use sqlparser::ast;
 
 use super::Statement;
 use super::error::from_datafusion;

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
-use datafusion::sql::sqlparser::ast;
+use sqlparser::ast;
 
 use super::subquery::Domain;
 use super::{Col, Rel, Seen, folded};

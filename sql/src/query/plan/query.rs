@@ -2,7 +2,7 @@
 
 use annulus_relation::value::CastContext;
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
-use datafusion::sql::sqlparser::ast::{self, OrderByKind, SetExpr};
+use sqlparser::ast::{self, OrderByKind, SetExpr};
 
 use super::expressions::{Site, Wish, as_ordinal, without_parens};
 use super::names::as_name;

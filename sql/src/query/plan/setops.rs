@@ -4,7 +4,7 @@ use annulus_relation::value::CastContext;
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
 use datafusion::common::JoinType;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, Operator, binary_expr};
-use datafusion::sql::sqlparser::ast::{SetExpr, SetOperator, SetQuantifier};
+use sqlparser::ast::{SetExpr, SetOperator, SetQuantifier};
 
 use super::expressions::bound;
 use super::{Col, Rel, Seen, Translator, built};

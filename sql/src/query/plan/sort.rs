@@ -5,7 +5,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::functions_window::row_number::row_number_udwf;
 use datafusion::logical_expr::expr::{Sort, WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, WindowFrame, WindowFunctionDefinition, cast, lit};
-use datafusion::sql::sqlparser::ast::{self, LimitClause};
+use sqlparser::ast::{self, LimitClause};
 
 use super::{Rel, Translator, built};
 use crate::query::scalar::key;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
 use datafusion::common::{Column, JoinType};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, lit, when};
-use datafusion::sql::sqlparser::ast::{self, BinaryOperator, Visit, Visitor};
+use sqlparser::ast::{self, BinaryOperator, Visit, Visitor};
 
 use super::expressions::{Parts, Site, Wish, bound, without_parens};
 use super::names::{Level, Mode, Outer, Wanted, outer_of};

@@ -2,7 +2,7 @@
 //!
 //! Source: PostgreSQL 15, `FigureColname`.
 
-use datafusion::sql::sqlparser::ast::{self, SelectItem, SetExpr};
+use sqlparser::ast::{self, SelectItem, SetExpr};
 
 use super::{folded, parts};
 use crate::bind;

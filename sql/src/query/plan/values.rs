@@ -3,7 +3,7 @@
 use annulus_relation::value::CastContext;
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
-use datafusion::sql::sqlparser::ast;
+use sqlparser::ast;
 
 use super::expressions::{Parts, Site, Wish};
 use super::subquery::has_subquery;

@@ -2,8 +2,8 @@
 
 use annulus_relation::value::{self, Env};
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
 
 use super::super::json::{self, Member};
 use crate::bind;

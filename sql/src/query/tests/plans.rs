@@ -108,7 +108,7 @@ fn parameters_have_types_and_values() {
     let world = world();
     let engine = QueryEngine::new(1, 1 << 24).unwrap();
     let parse = |sql: &str| {
-        use datafusion::sql::sqlparser::{ast::Statement as Ast, dialect::PostgreSqlDialect, parser::Parser};
+        use sqlparser::{ast::Statement as Ast, dialect::PostgreSqlDialect, parser::Parser};
         match Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().remove(0) {
             Ast::Query(query) => query,
             other => panic!("{other}"),
@@ -165,11 +165,8 @@ fn an_abandoned_query_stops_and_a_failed_scan_ends_it() {
     let engine = QueryEngine::new(1, 1 << 24).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let start = |sql: &str| -> SqlResult<crate::query::Running> {
-        let parsed = datafusion::sql::sqlparser::parser::Parser::parse_sql(
-            &datafusion::sql::sqlparser::dialect::PostgreSqlDialect {},
-            sql,
-        );
-        let Ok([datafusion::sql::sqlparser::ast::Statement::Query(query)]) = parsed.as_deref() else { panic!("{sql}") };
+        let parsed = sqlparser::parser::Parser::parse_sql(&sqlparser::dialect::PostgreSqlDialect {}, sql);
+        let Ok([sqlparser::ast::Statement::Query(query)]) = parsed.as_deref() else { panic!("{sql}") };
         engine.run(Statement::from(&**query), &world.scope(), &ParamTypes::new(), &[])
     };
     runtime.block_on(async {

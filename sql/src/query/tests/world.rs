@@ -9,9 +9,9 @@ use annulus_relation::catalog::{
 };
 use annulus_relation::value::{Env, parse, print};
 use annulus_relation::{Row, SqlResult, Value};
-use datafusion::sql::sqlparser::ast::{self, ColumnOption, Statement as Ast, TableConstraint};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
+use sqlparser::ast::{self, ColumnOption, Statement as Ast, TableConstraint};
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
 
 use super::tools::Answers;
 use crate::bind::{NoSession, ParamTypes, sql_type};

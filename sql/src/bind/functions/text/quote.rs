@@ -1,8 +1,8 @@
 //! Quoting of names and literals.
 
 use annulus_relation::{SqlResult, Value};
-use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect};
-use datafusion::sql::sqlparser::keywords::{ALL_KEYWORDS, ALL_KEYWORDS_INDEX};
+use sqlparser::dialect::{Dialect, PostgreSqlDialect};
+use sqlparser::keywords::{ALL_KEYWORDS, ALL_KEYWORDS_INDEX};
 
 use super::super::super::registry::Site;
 use super::super::args::{string, text};
