@@ -4,6 +4,7 @@
 
 use wincode::{SchemaRead, SchemaWrite};
 
+use super::Rekeying;
 use crate::value::SqlType;
 
 /// The number of an object (schema, table, index, sequence, view) within its database. Never reused.
@@ -154,6 +155,16 @@ pub enum IndexState {
     },
     /// Complete.
     Ready,
+    /// Complete. It is the primary index of a table without a primary key, which is given one.
+    Rekeyed(Rekeying),
+}
+
+impl IndexState {
+    /// Whether the index holds all that it is about.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        matches!(self, Self::Ready | Self::Rekeyed(_))
+    }
 }
 
 /// A `CHECK` constraint.

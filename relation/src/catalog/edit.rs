@@ -89,8 +89,7 @@ impl Edit {
     /// # Errors
     /// `42P07` if its name, or that of an index, is taken.
     pub fn put_table(&mut self, table: Table) -> SqlResult<()> {
-        let indexes = table.indexes.iter().filter(|index| !index.keys.is_empty()).map(|index| (&index.name, index.id));
-        for (name, id) in indexes.chain([(&table.name, table.id)]) {
+        for (name, id) in table.index_names().chain([(table.name.as_str(), table.id)]) {
             self.check_name(table.schema, name, id)?;
         }
         self.touch_namesakes(table.schema, &table.name);
@@ -107,19 +106,20 @@ impl Edit {
 
     /// What of a table's data is not its own any more.
     fn discard(&mut self, before: &Table, after: &Table) {
-        if before.generation != after.generation {
-            self.garbage.push(Garbage::of_generation(before.id, before.generation));
-            return;
-        }
+        let (had, has) = (before.generations(), after.generations());
+        self.garbage.extend(had.difference(&has).map(|generation| Garbage::of_generation(before.id, *generation)));
         let kept: BTreeSet<ObjectId> = after.indexes.iter().map(|index| index.id).collect();
-        let dropped = before.indexes.iter().filter(|index| !kept.contains(&index.id));
-        self.garbage.extend(dropped.map(|index| Garbage::of_index(before.id, before.generation, index.id)));
+        for index in before.indexes.iter().filter(|index| !kept.contains(&index.id)) {
+            let stay = had.intersection(&has);
+            self.garbage.extend(stay.map(|generation| Garbage::of_index(before.id, *generation, index.id)));
+        }
     }
 
     /// Drops a table with all of its data.
     pub fn drop_table(&mut self, id: ObjectId) {
         if let Some(Entry { value: table, .. }) = self.catalog.tables.remove(&id) {
-            self.garbage.push(Garbage::of_generation(id, table.generation));
+            let all = table.generations().into_iter();
+            self.garbage.extend(all.map(|generation| Garbage::of_generation(id, generation)));
             self.touched.insert((Kind::Table, id));
             self.catalog.index_names();
         }

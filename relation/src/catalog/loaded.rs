@@ -137,9 +137,8 @@ impl Catalog {
         self.index_tables.clear();
         for Entry { value: table, .. } in self.tables.values() {
             add(table.schema, &table.name, Named::Table(table.id));
-            // The primary index of a table without a primary key is hidden.
-            for index in table.indexes.iter().filter(|index| !index.keys.is_empty()) {
-                add(table.schema, &index.name, Named::Index(table.id, index.id));
+            for (name, index) in table.index_names() {
+                add(table.schema, name, Named::Index(table.id, index));
             }
             self.index_tables.extend(table.indexes.iter().map(|index| (index.id, table.id)));
         }

@@ -15,6 +15,7 @@ mod garbage;
 mod home;
 mod loaded;
 mod record;
+mod rekeying;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -28,4 +29,5 @@ pub use edit::Edit;
 pub use garbage::{Swept, sweep};
 pub use home::Home;
 pub use loaded::{Catalog, FIRST_OBJECT, PUBLIC, Relation};
+pub use rekeying::Rekeying;
 pub use store::load;

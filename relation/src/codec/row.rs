@@ -67,6 +67,13 @@ impl Layout {
         Self { table, columns, by_id }
     }
 
+    /// The same columns, and behind them one more that is NULL where nothing is stored.
+    #[must_use]
+    pub fn with(&self, column: ColumnId) -> Self {
+        let known = self.columns.iter().map(|field| (field.id, field.missing.clone()));
+        Self::new(self.table, known.chain([(column, Value::Null)]).collect())
+    }
+
     /// The bytes of a row, whose values are in the order of the layout's columns.
     #[must_use]
     pub fn encode(&self, row: &[Value]) -> Bytes {

@@ -41,7 +41,7 @@ pub enum Validation {
 }
 
 /// Reads up to `limit` rows from a position on; also where to go on, `None` at the end.
-async fn rows<D: Database, E>(
+pub(super) async fn rows<D: Database, E>(
     transaction: &mut Transaction<D>,
     around: Surroundings<'_, E>,
     physical: &Physical,
@@ -52,7 +52,9 @@ async fn rows<D: Database, E>(
     let spans = spans_of(physical, 0, &Bounds::all())?;
     let Some(span) = spans.get(usize::from(from.slot)) else { return Ok((Vec::new(), None)) };
     let (partition, range) = (span.partition, span.range.clone());
-    let start = if from.key.is_empty() { range.start } else { Key(Bytes::copy_from_slice(&from.key)) };
+    let reached = Key(Bytes::copy_from_slice(&from.key));
+    // Rows that were truncated, or written again, meanwhile have other keys: then from the beginning.
+    let start = if range.contains(&reached) { reached } else { range.start };
     let span = Span { partition, range: KeyRange { start, end: range.end } };
     around.catalog.expect_table(transaction, physical.table.id, partition);
     let stretch = transaction.scan(&span, limit.min(MAX_TXN_KEYS as u32 / 4), patience).await?;

@@ -12,7 +12,9 @@ mod errors;
 mod fill;
 mod foreign;
 mod physical;
+mod rekey;
 mod scan;
+mod successor;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -21,6 +23,7 @@ pub use conflict::{Conflicting, conflicting, explain};
 pub use errors::{not_null_violation, unique_violation};
 pub use fill::{Position, Validation, fill, validate};
 pub use physical::{Physical, RowId, Tuple};
+pub use rekey::{Copies, rekey};
 pub use scan::{Bounds, Cursor, read_rows};
 pub use write::{Checks, Claims, Writer};
 

@@ -1,5 +1,6 @@
 //! A table as keys: where its rows and index entries are, and what is in them.
 
+mod entries;
 mod shape;
 
 use std::sync::Arc;
@@ -11,19 +12,20 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 pub(super) use shape::IndexShape;
 
+use super::successor::Successor;
 use super::{Expressions, errors};
-use crate::catalog::{ColumnId, Home, IndexState, KeyPart, Table};
+use crate::catalog::{ColumnId, Home, KeyPart, Table};
 use crate::codec::Layout;
 use crate::codec::key::{self, KeyOrder};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::value::{Row, SqlType, Value};
 
 /// The number that the hidden row id has among the columns of an index entry.
-const ROW_ID: ColumnId = 0;
+pub(super) const ROW_ID: ColumnId = 0;
 
 /// What identifies a row of a table without a primary key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RowId([u8; 16]);
+pub struct RowId(pub(super) [u8; 16]);
 
 impl RowId {
     /// The id of the `counter`th row that a transaction inserts: no two transactions of a node begin at one time.
@@ -53,6 +55,8 @@ pub struct Physical {
     pub(super) table: Arc<Table>,
     layout: Layout,
     pub(super) indexes: Vec<IndexShape>,
+    /// The copy that every write keeps up, while the table is given a primary key.
+    pub(super) successor: Option<Box<Successor>>,
 }
 
 /// An index entry: where it is, what it holds, and the values of its keys.
@@ -79,7 +83,8 @@ impl Physical {
         }
         let primary = primary_columns(table);
         let indexes = table.indexes.iter().map(|index| IndexShape::new(table, index, &primary)).collect();
-        Ok(Self { home, table: Arc::clone(table), layout: Layout::of(table)?, indexes })
+        let successor = Successor::of(home, table)?.map(Box::new);
+        Ok(Self { home, table: Arc::clone(table), layout: Layout::of(table)?, indexes, successor })
     }
 
     /// The table.
@@ -261,48 +266,10 @@ impl Physical {
         self.column(row, id).cloned().unwrap_or(Value::Null)
     }
 
-    /// The place of the row that an entry of an index is of.
-    pub(super) fn row_of_entry(&self, index: usize, key: &Key, value: &Bytes) -> SqlResult<Place> {
-        let shape = &self.indexes[index];
-        let stored = shape.layout.decode(key, value)?;
-        let of = |id: ColumnId| shape.stored.iter().position(|stored| *stored == id).and_then(|at| stored.get(at));
-        if self.has_row_id() {
-            let Some(Value::Uuid(id)) = of(ROW_ID) else { return Err(damaged(key)) };
-            return self.hidden_place(RowId(*id));
-        }
-        let primary = primary_columns(&self.table);
-        let values: Option<Row> = primary.iter().map(|id| of(*id).cloned()).collect();
-        self.row_place(&values.ok_or_else(|| damaged(key))?)
-    }
-
-    /// Whether entries of an index hold all of these columns, given by position.
-    pub(super) fn covers(&self, index: usize, columns: &[usize]) -> bool {
-        let shape = &self.indexes[index];
-        columns.iter().all(|column| {
-            let column = &self.table.columns[*column];
-            shape.stored.contains(&column.id) || shape.key_position(column.id).is_some()
-        })
-    }
-
-    /// Columns, given by position, of the row of an entry that holds them all.
-    pub(super) fn columns_of_entry(&self, index: usize, key: &Key, value: &Bytes, columns: &[usize]) -> SqlResult<Row> {
-        let shape = &self.indexes[index];
-        let stored = shape.layout.decode(key, value)?;
-        let in_key = shape.decode_key(key);
-        let of = |column: &usize| {
-            let id = self.table.columns.get(*column)?.id;
-            match shape.stored.iter().position(|stored| *stored == id) {
-                Some(at) => stored.get(at).cloned(),
-                None => in_key.as_ref()?.get(shape.key_position(id)?).cloned(),
-            }
-        };
-        columns.iter().map(of).collect::<Option<Row>>().ok_or_else(|| damaged(key))
-    }
-
     /// Whether an index may be read.
     #[must_use]
     pub fn is_readable(&self, index: usize) -> bool {
-        self.table.indexes.get(index).is_some_and(|index| index.state == IndexState::Ready)
+        self.table.indexes.get(index).is_some_and(|index| index.state.is_complete())
     }
 }
 
@@ -321,14 +288,9 @@ pub(super) fn row_fields(key: &Key) -> &[u8] {
 }
 
 /// The hidden id in a row's key.
-fn row_id(key: &Key) -> Option<RowId> {
+pub(super) fn row_id(key: &Key) -> Option<RowId> {
     match key::take(row_fields(key), &SqlType::Uuid, KeyOrder::default())? {
         (Value::Uuid(id), []) => Some(RowId(id)),
         _ => None,
     }
-}
-
-fn damaged(key: &Key) -> SqlError {
-    SqlError::new(SqlState::DATA_CORRUPTED, format!("the index entry at {key} is damaged"))
-        .hint("Drop the index and create it anew.")
 }

@@ -2,6 +2,7 @@
 //!
 //! - What is stored of a table is its rows and just their index entries, where they belong (of an index that is still
 //!   being filled, some may be missing). So no unique key is there twice.
+//! - While a table is given a primary key, what is stored of its successor is whole copies of rows as they are.
 //! - A child's parent exists.
 //! - Of a pair of parents one is on duty; a parent has no more than so many enrolled children: what the sessions'
 //!   statements check before they write.
@@ -18,7 +19,7 @@ use annulus_txn::interface::{Place, When};
 use bytes::Bytes;
 
 use super::statements::{ENROLLED, MOST_ENROLLED};
-use super::tables::{CHILDREN, DUTY, KIND, NoExpressions, PARENT, PARENTS, Session, int, physical};
+use super::tables::{CHILDREN, DUTY, KIND, NOTES, NoExpressions, PARENT, PARENTS, Session, int, physical};
 
 /// Keys read at once.
 const KEYS: u32 = 50;
@@ -44,14 +45,17 @@ pub(super) async fn audit(session: &Session, at: Timestamp) -> Outcome<Result<()
 }
 
 fn judge(catalog: &Catalog, stored: &Stored) -> SqlResult<Result<(), String>> {
-    let (Some(parents), Some(children)) = (physical(catalog, PARENTS)?, physical(catalog, CHILDREN)?) else {
-        return Ok(Ok(()));
-    };
-    let (parent_rows, child_rows) = (rows(&parents, stored)?, rows(&children, stored)?);
-    for (table, rows) in [(&parents, &parent_rows), (&children, &child_rows)] {
+    let tables = (physical(catalog, PARENTS)?, physical(catalog, CHILDREN)?, physical(catalog, NOTES)?);
+    let (Some(parents), Some(children), Some(notes)) = tables else { return Ok(Ok(())) };
+    let (parent_rows, child_rows, note_rows) =
+        (rows(&parents, stored)?, rows(&children, stored)?, rows(&notes, stored)?);
+    for (table, rows) in [(&parents, &parent_rows), (&children, &child_rows), (&notes, &note_rows)] {
         if let Err(wrong) = entries(table, rows, stored)? {
             return Ok(Err(wrong));
         }
+    }
+    if let Err(wrong) = copies(&notes, &note_rows, stored)? {
+        return Ok(Err(wrong));
     }
     Ok(references(&parent_rows, &child_rows).and_then(|()| duty(&parent_rows)).and_then(|()| enrolled(&child_rows)))
 }
@@ -93,6 +97,25 @@ fn entries(table: &Physical, rows: &[Tuple], stored: &Stored) -> SqlResult<Resul
     let is_missing = |place: &Place| known(place).is_none_or(|index| index.state == IndexState::Ready);
     let missing = demanded.keys().find(|place| is_missing(place));
     Ok(missing.map_or(Ok(()), |place| Err(format!("the index entry {} is missing", place.key))))
+}
+
+/// Compares what is stored of a table's successor with the copies of its rows, some of which may not have been made.
+fn copies(table: &Physical, rows: &[Tuple], stored: &Stored) -> SqlResult<Result<(), String>> {
+    let Some(successor) = table.table().successor() else { return Ok(Ok(())) };
+    let of_successor = |(place, _): &(&Place, &Bytes)| index_of(&successor, &place.key).is_some();
+    let mut left: BTreeMap<&Place, &Bytes> = stored.iter().filter(of_successor).collect();
+    for tuple in rows {
+        let all = table.copies(tuple, &NoExpressions)?;
+        if all.first().is_none_or(|(copy, record)| left.get(copy) != Some(&record)) {
+            continue;
+        }
+        for (place, value) in all {
+            if left.remove(&place) != Some(&value) {
+                return Ok(Err(format!("{} of the copy of {:?} is missing", place.key, tuple.values)));
+            }
+        }
+    }
+    Ok(left.keys().next().map_or(Ok(()), |place| Err(format!("{} is of no row's copy", place.key))))
 }
 
 fn references(parents: &[Tuple], children: &[Tuple]) -> Result<(), String> {

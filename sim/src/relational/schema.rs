@@ -1,14 +1,16 @@
 //! Changes of the schema while rows are written.
 
 use annulus_base::rng::Rng;
-use annulus_relation::catalog::{Catalog, Edit, IndexState, PUBLIC, Table};
+use annulus_relation::catalog::{Catalog, Edit, IndexKey, IndexState, KeyPart, PUBLIC, Rekeying, Table};
 use annulus_relation::codec::encode_value;
-use annulus_relation::failure::Outcome;
-use annulus_relation::ops::{Position, fill};
+use annulus_relation::error::SqlState;
+use annulus_relation::failure::{Failure, Outcome};
+use annulus_relation::ops::{Copies, Position, fill, rekey};
 use annulus_relation::transaction::Mode;
 use annulus_relation::{SqlResult, Value};
+use annulus_txn::interface::TxnError;
 
-use super::tables::{self, CHILDREN, KIND, Session, around, physical};
+use super::tables::{self, CHILDREN, KIND, NOTES, NUMBER, Session, around, create_notes, physical};
 
 /// The name of the index that comes and goes.
 const EXTRA_INDEX: &str = "children_kind";
@@ -24,11 +26,17 @@ pub enum Change {
     AddColumn,
     /// `CREATE INDEX`, or going on with one that was begun; or dropping it if it is there.
     Index,
+    /// A primary key for a table with rows, or going on with one that was begun; or dropping the table if it has it.
+    Key,
 }
 
 impl Change {
     pub(super) fn random(rng: &mut Rng) -> Self {
-        if rng.one_in(3) { Self::AddColumn } else { Self::Index }
+        match rng.below(6) {
+            0 | 1 => Self::AddColumn,
+            2 | 3 => Self::Index,
+            _ => Self::Key,
+        }
     }
 
     pub(super) async fn perform(self, session: &Session) -> Outcome<()> {
@@ -36,6 +44,7 @@ impl Change {
         let Some(children) = catalog.table(PUBLIC, CHILDREN) else { return Ok(()) };
         let index = children.indexes.iter().find(|index| index.name == EXTRA_INDEX).map(|index| &index.state);
         match (self, index) {
+            (Self::Key, _) => key(session, &catalog).await,
             (Self::AddColumn, _) if children.columns.len() >= MOST_COLUMNS => Ok(()),
             (Self::AddColumn, _) => {
                 alter(session, &catalog, |_, table| {
@@ -65,6 +74,8 @@ impl Change {
                 fill_index(session).await
             }
             (Self::Index, Some(IndexState::Filling { .. })) => fill_index(session).await,
+            // Only primary indexes are that.
+            (Self::Index, Some(IndexState::Rekeyed(_))) => Ok(()),
         }
     }
 }
@@ -111,4 +122,76 @@ async fn fill_index(session: &Session) -> Outcome<()> {
         Ok(())
     })
     .await
+}
+
+/// Gives the notes a primary key over their numbers, if these are unique; drops them if they have one.
+async fn key(session: &Session, catalog: &Catalog) -> Outcome<()> {
+    let Some(notes) = catalog.table(PUBLIC, NOTES) else { return Ok(()) };
+    let mut edit = Edit::new(catalog);
+    match notes.rekeying() {
+        Some(_) => return make_copies(session).await,
+        None if notes.indexes[0].keys.is_empty() => {
+            let mut marked = Table::clone(notes);
+            let part = KeyPart::Column(notes.columns[NUMBER].id);
+            marked.indexes[0].state = IndexState::Rekeyed(Rekeying {
+                name: "notes_key".to_owned(),
+                keys: vec![IndexKey { part, descending: false, nulls_first: false }],
+                generation: edit.new_id()?,
+                done: Vec::new(),
+                rows: 0,
+            });
+            edit.put_table(marked)?;
+            finish(session, edit).await?;
+            make_copies(session).await
+        }
+        None => {
+            edit.drop_table(notes.id);
+            create_notes(&mut edit)?;
+            finish(session, edit).await
+        }
+    }
+}
+
+async fn finish(session: &Session, edit: Edit) -> Outcome<()> {
+    let mut txn = session.transaction(Mode::Statement);
+    edit.finish(&mut txn)?;
+    session.forget();
+    txn.commit(session.patience).await?;
+    Ok(())
+}
+
+/// Makes the copies of all rows, step by step, and lets the successor take the table's place.
+async fn make_copies(session: &Session) -> Outcome<()> {
+    let catalog = session.fresh_catalog().await?;
+    let Some(notes) = physical(&catalog, NOTES)?.filter(|notes| notes.table().rekeying().is_some()) else {
+        return Ok(());
+    };
+    let mut edit = Edit::new(&catalog);
+    let (mut next, mut known) = (Some(Position::default()), Copies::Missing);
+    while let Some(from) = &next {
+        let mut txn = session.transaction(Mode::Statement);
+        let step = rekey(&mut txn, around(&catalog), &notes, (from, known), STEP, session.patience).await;
+        let after = match step {
+            Ok((after, _)) => after,
+            Err(Failure::Sql(error)) if error.state() == SqlState::UNIQUE_VIOLATION => {
+                // What is told must be true; then it is as if nothing had been declared.
+                txn.validate(session.patience).await?;
+                let mut given_up = Table::clone(notes.table());
+                given_up.indexes[0].state = IndexState::Ready;
+                edit.put_table(given_up)?;
+                return finish(session, edit).await;
+            }
+            Err(failure) => return Err(failure),
+        };
+        match txn.commit(session.patience).await {
+            Err(TxnError::Conflict(_)) if known == Copies::Missing => known = Copies::Perhaps,
+            committed => {
+                committed?;
+                next = after;
+            }
+        }
+    }
+    let after = notes.table().successor().unwrap_or_else(|| Table::clone(notes.table()));
+    edit.put_table(after)?;
+    finish(session, edit).await
 }

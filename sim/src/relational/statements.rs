@@ -7,16 +7,20 @@ use annulus_base::rng::Rng;
 use annulus_relation::Value;
 use annulus_relation::catalog::Catalog;
 use annulus_relation::failure::Outcome;
-use annulus_relation::ops::{Bounds, Checks, Claims, Cursor, Physical, Tuple, Writer, conflicting, read_rows};
+use annulus_relation::ops::{Bounds, Checks, Claims, Cursor, Physical, RowId, Tuple, Writer, conflicting, read_rows};
 use annulus_relation::transaction::Transaction;
 
 use super::line::SimDatabase;
-use super::tables::{CHILDREN, CODE, DUTY, KIND, NoExpressions, PARENT, PARENTS, around, int, physical, row};
+use super::tables::{
+    CHILDREN, CODE, DUTY, KIND, NOTES, NUMBER, NoExpressions, OWNER, PARENT, PARENTS, around, int, physical, row,
+};
 
 /// Parents with numbers below this.
 const MOST_PARENTS: u64 = 6;
 /// Children with numbers below this.
 const MOST_CHILDREN: u64 = 16;
+/// Notes with numbers below this, of which several may have one.
+const MOST_NOTES: u64 = 24;
 /// Rows asked for at once: few, so that scans take several rounds.
 const ROWS: u32 = 4;
 /// The kind of children of which a parent has at most [`MOST_ENROLLED`].
@@ -45,6 +49,14 @@ pub enum Statement {
     Duty { parent: i32, on: bool },
     /// One more enrolled child, if there are not enough.
     Enrol { parent: i32, id: i32 },
+    /// A note; another one may have its number.
+    InsertNote([i32; 3]),
+    /// Another number, or another owner, for the notes of a number.
+    ChangeNotes { of: i32, number: i32, owner: i32 },
+    /// Those of an owner.
+    DeleteNotes { owner: i32 },
+    /// All notes.
+    ReadNotes,
     /// Reads a table by an index, between two keys.
     Read { table: &'static str, index: usize, from: i32, to: i32 },
 }
@@ -55,7 +67,8 @@ impl Statement {
         let child = rng.below(MOST_CHILDREN) as i32;
         let code = rng.below(2 * MOST_PARENTS) as i32;
         let (from, to) = (code / 2, code / 2 + rng.below(3) as i32);
-        match rng.below(16) {
+        let note = rng.below(MOST_NOTES) as i32;
+        match rng.below(22) {
             0 | 1 => {
                 let second = ((parent + 1) % MOST_PARENTS as i32, rng.below(2 * MOST_PARENTS) as i32);
                 let both = rng.one_in(3).then_some([second.0, second.1]);
@@ -73,12 +86,19 @@ impl Statement {
             8 => Self::DeleteChildren(child, child + rng.below(3) as i32),
             9 | 10 => Self::Duty { parent, on: rng.one_in(3) },
             11 | 12 => Self::Enrol { parent, id: child },
+            13..=15 => Self::InsertNote([note, parent, code]),
+            16 => Self::ChangeNotes { of: note, number: rng.below(MOST_NOTES) as i32, owner: parent },
+            17 => Self::ChangeNotes { of: note, number: note, owner: parent },
+            18 => Self::DeleteNotes { owner: parent },
             _ => Self::read(from, to, rng),
         }
     }
 
     /// A statement that only reads.
     pub(super) fn read(from: i32, to: i32, rng: &mut Rng) -> Self {
+        if rng.one_in(5) {
+            return Self::ReadNotes;
+        }
         let table = *rng.pick(&[PARENTS, CHILDREN]).unwrap_or(&PARENTS);
         Self::Read { table, index: rng.below(3) as usize, from, to }
     }
@@ -91,9 +111,8 @@ impl Statement {
         checks: Checks,
         patience: u64,
     ) -> Outcome<Claims> {
-        let (Some(parents), Some(children)) = (physical(catalog, PARENTS)?, physical(catalog, CHILDREN)?) else {
-            return Ok(Claims::default());
-        };
+        let tables = (physical(catalog, PARENTS)?, physical(catalog, CHILDREN)?, physical(catalog, NOTES)?);
+        let (Some(parents), Some(children), Some(notes)) = tables else { return Ok(Claims::default()) };
         let mut at = Site { txn, catalog, patience };
         let mut writer = Writer::new(around(catalog), checks);
         match self {
@@ -136,6 +155,24 @@ impl Statement {
                     writer.insert(children.table().id, row([*id, *parent, ENROLLED], &children), None)?;
                 }
             }
+            Self::InsertNote(values) => {
+                let id = RowId::new(at.txn.start(), 0, at.txn.writes().len() as u32);
+                let id = notes.has_row_id().then_some(id);
+                writer.insert(notes.table().id, row(*values, &notes), id)?;
+            }
+            Self::ChangeNotes { of, number, owner } => {
+                for old in at.notes(&notes, NUMBER, *of).await? {
+                    let mut new = old.values.clone();
+                    (new[NUMBER], new[OWNER]) = (Value::Int4(*number), Value::Int4(*owner));
+                    writer.update(notes.table().id, old, new)?;
+                }
+            }
+            Self::DeleteNotes { owner } => {
+                for old in at.notes(&notes, OWNER, *owner).await? {
+                    writer.delete(notes.table().id, old)?;
+                }
+            }
+            Self::ReadNotes => drop(at.all(&notes).await?),
             Self::Read { table, index, from, to } => {
                 let table = if *table == PARENTS { &parents } else { &children };
                 let last = table.table().indexes.len() - 1;
@@ -163,6 +200,24 @@ impl Site<'_> {
             let (lower, upper) = (Bound::Included(Value::Int4(from)), Bound::Included(Value::Int4(to)));
             Bounds { equal: Vec::new(), lower, upper }
         };
+        self.read(table, index, bounds).await
+    }
+
+    /// All rows.
+    async fn all(&mut self, table: &Arc<Physical>) -> Outcome<Vec<Tuple>> {
+        self.read(table, 0, Bounds::all()).await
+    }
+
+    /// The notes that have a value in a column: by its index, or by looking at all.
+    async fn notes(&mut self, notes: &Arc<Physical>, column: usize, value: i32) -> Outcome<Vec<Tuple>> {
+        if column == OWNER {
+            return self.scan(notes, 1, value, value).await;
+        }
+        let all = self.all(notes).await?;
+        Ok(all.into_iter().filter(|note| int(&note.values, column) == Some(value)).collect())
+    }
+
+    async fn read(&mut self, table: &Arc<Physical>, index: usize, bounds: Bounds) -> Outcome<Vec<Tuple>> {
         let mut cursor = Cursor::new(table, index, &[bounds], None, true)?;
         let mut all = Vec::new();
         while let Some(rows) = cursor.next(self.txn, self.catalog, ROWS, self.patience).await? {

@@ -1,7 +1,8 @@
 //! The tables of simulated sessions, and how a session gets at them.
 //!
 //! `parents (id, code unique, duty)` and `children (id, parent references parents, kind)`, all integers. What their
-//! rows must always keep, besides what the schema says, is told by `audit`.
+//! rows must always keep, besides what the schema says, is told by `audit`. `notes (number, owner, kind)` has no primary
+//! key, but may be given one over its numbers, which are not always unique.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -25,6 +26,8 @@ use super::line::SimDatabase;
 pub(super) const PARENTS: &str = "parents";
 /// The name of the table that refers to it.
 pub(super) const CHILDREN: &str = "children";
+/// The name of the table without a primary key.
+pub(super) const NOTES: &str = "notes";
 /// Positions of the columns of [`PARENTS`].
 pub(super) const CODE: usize = 1;
 /// Whether somebody is on duty: of a pair of parents, one is.
@@ -33,6 +36,10 @@ pub(super) const DUTY: usize = 2;
 pub(super) const PARENT: usize = 1;
 /// Of which kind a child is.
 pub(super) const KIND: usize = 2;
+/// Positions of the columns of [`NOTES`].
+pub(super) const NUMBER: usize = 0;
+/// Whose note it is.
+pub(super) const OWNER: usize = 1;
 
 /// The schema stores no expressions.
 pub(super) struct NoExpressions;
@@ -100,7 +107,7 @@ pub(super) fn physical(catalog: &Catalog, name: &str) -> SqlResult<Option<Arc<Ph
     table.map(|table| Physical::new(*catalog.home(), table).map(Arc::new)).transpose()
 }
 
-/// Creates both tables.
+/// Creates all tables.
 pub(super) fn create(catalog: &Catalog, on_delete: Action) -> SqlResult<Edit> {
     let mut edit = Edit::new(catalog);
     let mut parents = table(&mut edit, PARENTS, ["id", "code", "duty"])?;
@@ -119,7 +126,17 @@ pub(super) fn create(catalog: &Catalog, on_delete: Action) -> SqlResult<Edit> {
     parents.referenced_by.push(children.id);
     edit.put_table(parents)?;
     edit.put_table(children)?;
+    create_notes(&mut edit)?;
     Ok(edit)
+}
+
+/// Creates the table without a primary key.
+pub(super) fn create_notes(edit: &mut Edit) -> SqlResult<()> {
+    let mut notes = table(edit, NOTES, ["number", "owner", "kind"])?;
+    notes.columns[NUMBER].not_null = false;
+    (notes.indexes[0].keys, notes.indexes[0].constraint) = (Vec::new(), None);
+    add_index(edit, &mut notes, "notes_owner", OWNER, None)?;
+    edit.put_table(notes)
 }
 
 fn table(edit: &mut Edit, name: &str, columns: [&str; 3]) -> SqlResult<Table> {

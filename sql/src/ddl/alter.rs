@@ -1,6 +1,6 @@
 //! `ALTER TABLE`, and what renames and moves relations.
 
-use annulus_relation::catalog::{Default, KeyPart, ObjectId, Relation, Sequence, Table, View};
+use annulus_relation::catalog::{ColumnId, Default, KeyPart, ObjectId, Relation, Sequence, Table, View};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{
@@ -9,13 +9,12 @@ use sqlparser::ast::{
 };
 
 use super::Definition;
-use super::constraint::find_column;
+use super::constraint::{check_not_rekeyed, check_rekeyed_alone, find_column};
 use super::expression::{columns_of, rewrite};
 use super::naming::has_constraint;
 use super::schema::plain_name;
 use super::table::Pending;
 use crate::names::{Name, is_not, position_of, undefined};
-use crate::session::rewrite::is_rewritten;
 
 impl Definition<'_> {
     pub(super) fn alter_table(&mut self, alter: &AlterTable) -> SqlResult<&'static str> {
@@ -37,12 +36,12 @@ impl Definition<'_> {
             // There are no owners yet; views and sequences have as many.
             return Ok("ALTER TABLE");
         }
-        if !matches!(found, Relation::Table(_)) {
-            return Err(is_not(&name, found, "a table"));
-        }
+        let Relation::Table(table) = found else { return Err(is_not(&name, found, "a table")) };
+        check_not_rekeyed(table)?;
         for operation in &alter.operations {
             self.alter(id, operation)?;
         }
+        check_rekeyed_alone(&self.current(id)?)?;
         Ok("ALTER TABLE")
     }
 
@@ -153,9 +152,7 @@ impl Definition<'_> {
             }
             Err(error) => return Err(error),
         };
-        let primary =
-            table.indexes.first().filter(|index| index.keys.iter().any(|key| key.part == KeyPart::Column(column)));
-        if primary.is_some() {
+        if in_primary_key(&table, column) {
             return Err(SqlError::unsupported("dropping a column of the primary key")
                 .hint("Create another table without it, and insert the rows into that."));
         }
@@ -250,11 +247,7 @@ impl Definition<'_> {
                 }
             }
             O::DropNotNull => {
-                let primary = table
-                    .indexes
-                    .first()
-                    .is_some_and(|index| index.keys.iter().any(|key| key.part == KeyPart::Column(column.id)));
-                if primary || matches!(column.default, Some(Default::Identity(..))) {
+                if in_primary_key(&table, column.id) || matches!(column.default, Some(Default::Identity(..))) {
                     let message = format!("column \"{}\" is in a primary key", column.name);
                     return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
                 }
@@ -302,10 +295,11 @@ impl Definition<'_> {
             return Ok(());
         }
         self.views_forbid(&before, &format!("the type of column {} of table {}", column.name, before.name))?;
-        let keyed = before.indexes.iter().any(|index| {
+        let indexed = before.indexes.iter().any(|index| {
             let plain = |key: &annulus_relation::catalog::IndexKey| key.part == KeyPart::Column(column.id);
             index.include.contains(&column.id) || index.keys.iter().any(plain)
         });
+        let keyed = indexed || in_primary_key(&before, column.id);
         if using || !is_same_when_stored(&column.ty, &ty) {
             let (from, to) = (column.ty.name(), ty.name());
             return Err(SqlError::unsupported(format!("changing the type of a column from {from} to {to}"))
@@ -323,9 +317,6 @@ impl Definition<'_> {
 
     fn add_table_constraint(&mut self, id: ObjectId, constraint: &TableConstraint) -> SqlResult<()> {
         let mut table = self.current(id)?;
-        if let TableConstraint::PrimaryKey(_) = constraint {
-            return self.add_primary_key_later(&table, constraint);
-        }
         self.add_constraint(&mut table, constraint, None, false)?;
         let referred = self.catalog().table_by_id(id).map(|table| table.referenced_by.clone()).unwrap_or_default();
         for other in referred {
@@ -334,37 +325,6 @@ impl Definition<'_> {
             }
         }
         self.edit.put_table(table)
-    }
-
-    /// A primary key of a table that may have rows: they are written again once this is known to all.
-    fn add_primary_key_later(&mut self, before: &Table, constraint: &TableConstraint) -> SqlResult<()> {
-        let mut after = before.clone();
-        if !is_rewritten(&after) {
-            self.add_constraint(&mut after, constraint, None, true)?;
-        } else {
-            return Err(SqlError::new(SqlState::OBJECT_IN_USE, "the table is being given a primary key"));
-        }
-        // A parent's row that goes may change rows here, whoever else may not.
-        if self.is_block || !before.foreign_keys.is_empty() {
-            let what = "a primary key, in a transaction block or with foreign keys,".to_owned();
-            self.jobs.push(super::Job::Empty { table: before.id, what });
-            return self.edit.put_table(after);
-        }
-        let keys = after.indexes[0].keys.clone();
-        let columns = keys.iter().filter_map(|key| match key.part {
-            KeyPart::Column(id) => Some(id),
-            KeyPart::Expression(..) => None,
-        });
-        let key = super::PrimaryKey {
-            name: after.indexes[0].name.clone(),
-            columns: columns.collect(),
-            keys,
-            generation: self.new_generation(before.generation),
-        };
-        self.jobs.push(super::Job::Rewrite { table: before.id, key });
-        let mut marked = before.clone();
-        marked.indexes[0].state = super::constraint::filling();
-        self.edit.put_table(marked)
     }
 
     fn drop_constraint(&mut self, id: ObjectId, name: &Ident, if_exists: bool, cascade: bool) -> SqlResult<()> {
@@ -502,6 +462,13 @@ impl Definition<'_> {
         self.edit.put_sequence(after.clone())?;
         self.sequence_renamed(&before, &after)
     }
+}
+
+/// Whether a column is in the primary key, be it one that the table is being given.
+fn in_primary_key(table: &Table, column: ColumnId) -> bool {
+    let keys = table.indexes.first().into_iter().flat_map(|primary| &primary.keys);
+    let coming = table.rekeying().into_iter().flat_map(|rekeying| &rekeying.keys);
+    keys.chain(coming).any(|key| key.part == KeyPart::Column(column))
 }
 
 /// The stored expressions of a table whose columns were renamed or have other types.

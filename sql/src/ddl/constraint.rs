@@ -1,6 +1,6 @@
 //! Constraints: primary keys, unique, checks.
 
-use annulus_relation::catalog::{Check, ConstraintKind, Index, IndexKey, IndexState, KeyPart, Table};
+use annulus_relation::catalog::{Check, ConstraintKind, Index, IndexKey, IndexState, KeyPart, Rekeying, Table};
 use annulus_relation::codec::is_keyable;
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
@@ -82,15 +82,18 @@ impl Definition<'_> {
             let message = format!("multiple primary keys for table \"{}\" are not allowed", table.name);
             return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
         }
-        if !fresh {
-            return Err(SqlError::unsupported("adding a primary key to a table that has rows")
-                .hint("Create another table with the primary key, and insert the rows into it."));
-        }
         let keys = constraint_keys(table, columns)?;
         let name = match name {
             Some(name) => name.value.clone(),
             None => self.index_name(table, "", "pkey"),
         };
+        if !fresh {
+            let generation = self.edit.new_id()?;
+            let rekeying = Rekeying { name, keys, generation, done: Vec::new(), rows: 0 };
+            table.indexes[0].state = IndexState::Rekeyed(rekeying);
+            self.jobs.push(super::Job::Rekey { table: table.id });
+            return Ok(());
+        }
         for key in &keys {
             let KeyPart::Column(id) = key.part else { continue };
             table.columns.iter_mut().filter(|column| column.id == id).for_each(|column| column.not_null = true);
@@ -160,6 +163,23 @@ impl Definition<'_> {
 /// An index that is to be filled from its beginning.
 pub(super) const fn filling() -> IndexState {
     IndexState::Filling { done: Vec::new(), rows: 0 }
+}
+
+/// `55006` if a table is being given a primary key: what becomes of its rows cannot change meanwhile.
+pub(super) fn check_not_rekeyed(table: &Table) -> SqlResult<()> {
+    if table.rekeying().is_none() {
+        return Ok(());
+    }
+    let message = format!("table \"{}\" is being given a primary key", table.name);
+    Err(SqlError::new(SqlState::OBJECT_IN_USE, message).hint("Try it again when that is done."))
+}
+
+/// `55006` if a table is to be given a primary key while an index of it is being filled.
+pub(super) fn check_rekeyed_alone(table: &Table) -> SqlResult<()> {
+    let filled = table.indexes.iter().find(|index| !index.state.is_complete());
+    let (Some(index), Some(_)) = (filled, table.rekeying()) else { return Ok(()) };
+    let message = format!("index \"{}\" of table \"{}\" is being built", index.name, table.name);
+    Err(SqlError::new(SqlState::OBJECT_IN_USE, message).hint("Add the primary key by a statement of its own, before."))
 }
 
 fn joined(columns: &[IndexColumn]) -> String {

@@ -6,6 +6,7 @@ use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{ObjectName, ObjectType};
 
 use super::Definition;
+use super::constraint::check_not_rekeyed;
 use super::expression::sequence_argument;
 use super::index::is_constraint;
 use super::schema::plain_name;
@@ -218,6 +219,7 @@ impl Definition<'_> {
 
     fn drop_index(&mut self, id: ObjectId, cascade: bool) -> SqlResult<()> {
         let Some((table, index)) = self.catalog().index_by_id(id) else { return Ok(()) };
+        check_not_rekeyed(table)?;
         if is_constraint(index) {
             let (name, table) = (&index.name, &table.name);
             let message = format!("cannot drop index {name} because constraint {name} on table {table} requires it");

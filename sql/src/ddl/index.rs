@@ -5,7 +5,7 @@ use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{AlterIndexOperation, CreateIndex, Expr, Ident, IndexColumn, IndexType, ObjectName};
 
-use super::constraint::{check_keyable, filling, find_column, plain_column};
+use super::constraint::{check_keyable, check_not_rekeyed, filling, find_column, plain_column};
 use super::expression::Use;
 use super::schema::plain_name;
 use super::{Definition, Job};
@@ -19,6 +19,7 @@ impl Definition<'_> {
         refuse(create)?;
         let name = self.name(&create.table_name)?;
         let mut table = Table::clone(self.names().table(&name)?);
+        check_not_rekeyed(&table)?;
         let keys = create.columns.iter().map(|column| self.index_key(&table, column)).collect::<SqlResult<Vec<_>>>()?;
         if keys.len() > MOST_KEYS {
             let message = format!("cannot use more than {MOST_KEYS} columns in an index");
@@ -90,6 +91,7 @@ impl Definition<'_> {
         let name = name_of(name, &self.shared.database)?;
         match self.names().get(&name)? {
             Relation::Index(table, index) => {
+                check_not_rekeyed(table)?;
                 let (mut table, id) = (Table::clone(table), index.id);
                 let renamed = table.indexes.iter_mut().find(|index| index.id == id);
                 renamed.into_iter().for_each(|index| index.name.clone_from(&to));

@@ -28,7 +28,7 @@ use std::sync::Arc;
 pub(crate) use database::{administer, database_statement};
 pub(crate) use expression::{scope_of, sequence_in};
 
-use annulus_relation::catalog::{Catalog, ColumnId, Edit, IndexKey, ObjectId, Sequence};
+use annulus_relation::catalog::{Catalog, Edit, ObjectId, Sequence};
 use annulus_relation::failure::Outcome;
 use annulus_relation::transaction::Mode;
 use annulus_relation::value::Env;
@@ -58,8 +58,6 @@ pub(crate) struct Definition<'a> {
     pub restarted: Vec<Sequence>,
     /// What is to be done with rows.
     pub jobs: Vec<Job>,
-    /// Whether it is part of a transaction block.
-    pub is_block: bool,
     /// What the sequence of an identity column is to be called.
     pub sequence_name: Option<&'a ast::ObjectName>,
     /// The columns of the statement's query.
@@ -77,20 +75,8 @@ pub(crate) enum Job {
     Validate { table: ObjectId, columns: Vec<u16> },
     /// There must be no rows; what is being added.
     Empty { table: ObjectId, what: String },
-    /// The rows, to which nobody may write, are to be written again with a primary key.
-    Rewrite { table: ObjectId, key: PrimaryKey },
-    /// A table is marked as being written again, but nobody does it.
-    Unmark { table: ObjectId },
-}
-
-/// A primary key that a table with rows is given.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct PrimaryKey {
-    pub name: String,
-    pub keys: Vec<IndexKey>,
-    pub columns: Vec<ColumnId>,
-    /// The generation of the rows that have it.
-    pub generation: u32,
+    /// The rows are to be copied to where the table's primary key says.
+    Rekey { table: ObjectId },
 }
 
 impl Job {
@@ -108,8 +94,7 @@ impl Job {
             Self::Fill { table, .. }
             | Self::Validate { table, .. }
             | Self::Empty { table, .. }
-            | Self::Rewrite { table, .. }
-            | Self::Unmark { table } => *table,
+            | Self::Rekey { table } => *table,
         }
     }
 }
@@ -173,7 +158,6 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
         notices: Vec::new(),
         restarted: Vec::new(),
         jobs: Vec::new(),
-        is_block: work.active.block || work.active.transaction.mode() == Mode::Block,
         sequence_name: parsed.sequence_name.as_ref(),
         planned: planned(work, parsed)?,
         filled: None,

@@ -175,7 +175,7 @@ pub(crate) fn add_column(
 
 /// Whether a table has a primary key.
 pub(super) fn has_primary_key(table: &Table) -> bool {
-    table.indexes.iter().any(|index| index.constraint == Some(ConstraintKind::PrimaryKey))
+    table.rekeying().is_some() || table.indexes.iter().any(|index| index.constraint == Some(ConstraintKind::PrimaryKey))
 }
 
 /// What other databases have.

@@ -6,6 +6,7 @@ use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{CascadeOption, Truncate, TruncateIdentityOption};
 
 use super::Definition;
+use super::constraint::check_not_rekeyed;
 
 impl Definition<'_> {
     pub(super) fn truncate(&mut self, truncate: &Truncate) -> SqlResult<&'static str> {
@@ -57,6 +58,7 @@ impl Definition<'_> {
 
     fn begin_generation(&mut self, id: ObjectId) -> SqlResult<()> {
         let Some(table) = self.catalog().table_by_id(id) else { return Ok(()) };
+        check_not_rekeyed(table)?;
         let mut table = Table::clone(table);
         table.generation = self.new_generation(table.generation);
         self.edit.put_table(table)

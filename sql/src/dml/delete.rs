@@ -16,7 +16,6 @@ use super::{Source, around, changed, finish};
 use crate::bind::{ParamTypes, needs_query};
 use crate::parse::Parsed;
 use crate::session::Produced;
-use crate::session::rewrite::check_not_rewritten;
 use crate::statement::{Setting, Work};
 
 /// A `DELETE` from one table.
@@ -54,7 +53,6 @@ impl Delete {
     /// Runs it.
     pub async fn run<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Produced> {
         work.active.check_writable("DELETE")?;
-        check_not_rewritten(&self.source.target.table)?;
         let found = self.source.rows(work, params).await?;
         let catalogs = Rc::clone(work.catalogs);
         let (env, shared) = (Arc::clone(&work.active.env), Arc::clone(work.shared));

@@ -20,7 +20,6 @@ use crate::names::position_of;
 use crate::parse::{Overriding, Parsed};
 use crate::server::shared::Shared;
 use crate::session::Produced;
-use crate::session::rewrite::check_not_rewritten;
 use crate::statement::{Setting, Work};
 
 /// How many rows are completed and looked up at a time.
@@ -231,7 +230,6 @@ impl Insert {
     /// Runs it.
     pub async fn run<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Produced> {
         work.active.check_writable("INSERT")?;
-        check_not_rewritten(&self.target.table)?;
         let catalogs = Rc::clone(work.catalogs);
         let env = Arc::clone(&work.active.env);
         let shared = Arc::clone(work.shared);

@@ -19,7 +19,6 @@ use crate::bind::{Binder, ParamTypes, Scope, needs_query};
 use crate::names::position_of;
 use crate::parse::Parsed;
 use crate::session::Produced;
-use crate::session::rewrite::check_not_rewritten;
 use crate::statement::{Setting, Work};
 
 /// New values of columns.
@@ -150,7 +149,6 @@ impl Update {
     /// Runs it.
     pub async fn run<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Produced> {
         work.active.check_writable("UPDATE")?;
-        check_not_rewritten(&self.source.target.table)?;
         let found = self.source.rows(work, params).await?;
         let catalogs = Rc::clone(work.catalogs);
         let (env, shared) = (Arc::clone(&work.active.env), Arc::clone(work.shared));

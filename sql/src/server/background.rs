@@ -12,6 +12,7 @@ use annulus_txn::interface::Database;
 use super::Server;
 use super::catalogs::Catalogs;
 use super::deadline::Deadline;
+use super::failure::is_retryable;
 use super::shared::Shared;
 use crate::ddl::Job;
 use crate::session::Settings;
@@ -59,7 +60,7 @@ impl<D: Database> Server<D> {
             }
             for _ in 0..SWEEPS {
                 let deadline = Deadline::new(None);
-                if sweep(&self.db, catalogs.home, SWEPT, deadline.left()).await? == Swept::Clean {
+                if !goes_on(sweep(&self.db, catalogs.home, SWEPT, deadline.left()).await)? {
                     break;
                 }
             }
@@ -67,7 +68,7 @@ impl<D: Database> Server<D> {
         *seen = found;
         for _ in 0..SWEEPS {
             let deadline = Deadline::new(None);
-            if sweep_databases(&self.db, SWEPT, deadline.left()).await? == Swept::Clean {
+            if !goes_on(sweep_databases(&self.db, SWEPT, deadline.left()).await)? {
                 break;
             }
         }
@@ -83,12 +84,20 @@ impl<D: Database> Server<D> {
     }
 }
 
+/// Whether there is more garbage for this node: where another one was faster, it is that one's.
+fn goes_on(swept: Outcome<Swept>) -> Outcome<bool> {
+    match swept {
+        Err(failure) if is_retryable(&failure) => Ok(false),
+        swept => Ok(swept? == Swept::Part),
+    }
+}
+
 /// The jobs that a catalog shows, each with how far it is.
 fn open_jobs(catalog: &Catalog) -> Vec<(Job, u64)> {
     let mut jobs = Vec::new();
     for table in catalog.tables() {
-        if crate::session::rewrite::is_rewritten(table) {
-            jobs.push((Job::Unmark { table: table.id }, u64::from(table.generation)));
+        if let Some(rekeying) = table.rekeying() {
+            jobs.push((Job::Rekey { table: table.id }, rekeying.rows));
         }
         for index in table.indexes.iter().skip(1) {
             if let IndexState::Filling { rows, .. } = &index.state {
@@ -102,4 +111,43 @@ fn open_jobs(catalog: &Catalog) -> Vec<(Job, u64)> {
         }
     }
     jobs
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use annulus_txn::interface::TxnError;
+    use annulus_txn::testing::{Call, Fault};
+
+    use super::PATIENT;
+    use crate::testing::run;
+
+    #[test]
+    fn another_node_goes_on_with_what_nobody_does() {
+        run(async |node| {
+            let elsewhere = node.other();
+            let mut client = node.client().await;
+            client
+                .ok("create table t (id int, v int); insert into t select i, i from generate_series(1, 5000) i")
+                .await;
+            // The declaration commits, and a step of the work; then the client is told that it could not go on.
+            let commits = || Fault::Precedes(Box::new(|_| {}));
+            node.db.inject(Call::Commit, commits());
+            node.db.inject(Call::Commit, commits());
+            node.db.inject(Call::Commit, Fault::Fails(TxnError::Overloaded));
+            assert!(client.told("alter table t add primary key (id)").await.starts_with("ERROR 53000"));
+            let mut other = elsewhere.client().await;
+            assert!(other.told("create index on t (v)").await.starts_with("ERROR 55006"));
+            assert!(other.told("insert into t values (3, 3)").await.starts_with("ERROR 23505"));
+            other.ok("update t set id = 6000 where id = 4000").await;
+            let mut seen = HashMap::new();
+            for _ in 0..=PATIENT {
+                elsewhere.server.round(&mut seen).await.unwrap();
+            }
+            let plan = other.ok("explain select * from t where id = 6000").await;
+            assert!(plan.contains("Point Read using t_pkey"), "{plan}");
+            assert_eq!(client.ok("select count(*), sum(id) from t").await, "5000|12504500\nSELECT 1");
+        });
+    }
 }

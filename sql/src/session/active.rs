@@ -106,8 +106,14 @@ impl<D: Database> Active<D> {
     /// Whether nobody but this transaction can see a table's data: it has created or truncated it, and cannot undo that
     /// without undoing all.
     pub fn is_own(&self, table: ObjectId) -> bool {
-        let generation = |catalog: &Catalog| catalog.table_by_id(table).map(|table| table.generation);
-        self.defines && self.savepoints.is_empty() && generation(&self.opened) != generation(&self.catalog)
+        let now = self.catalog.table_by_id(table);
+        let is_new = match (self.opened.table_by_id(table), now) {
+            // One that was given a primary key has its rows elsewhere, too, but it has them.
+            (Some(then), Some(now)) => then.generation != now.generation && then.indexes[0].keys == now.indexes[0].keys,
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        self.defines && self.savepoints.is_empty() && is_new
     }
 
     /// `25006` if it only reads.

@@ -6,26 +6,25 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use annulus_relation::catalog::{Catalog, Edit, IndexState, Table};
+use annulus_relation::catalog::{Edit, IndexState, Table};
 use annulus_relation::failure::{Failure, Outcome};
-use annulus_relation::ops::{Physical, Position, Surroundings, Validation, fill, validate};
+use annulus_relation::ops::{Physical, Position, Surroundings, Validation, validate};
 use annulus_relation::transaction::{Mode, Transaction};
 use annulus_relation::value::Env;
 use annulus_relation::{SqlError, SqlResult};
-use annulus_txn::interface::Database;
+use annulus_txn::interface::{Database, TxnError};
 
+use super::passes::Pass;
 use crate::ddl::Job;
 use crate::dml::Evaluator;
 use crate::server::Server;
 use crate::server::catalogs::Catalogs;
 use crate::server::deadline::Deadline;
-use crate::server::failure::{is_about_catalog, is_retryable, to_sql};
+use crate::server::failure::{is_retryable, of_catalog, to_sql};
 use crate::server::shared::Shared;
 
 /// How many rows a step looks at.
-const STEP: u32 = 2_000;
-/// After how many steps it is written down how far a job is.
-const NOTED: u32 = 50;
+pub(super) const STEP: u32 = 2_000;
 
 /// Does jobs outside of a statement's transaction.
 pub(crate) struct Jobs<'a, D: Database> {
@@ -34,20 +33,13 @@ pub(crate) struct Jobs<'a, D: Database> {
     pub shared: &'a Arc<Shared>,
 }
 
-/// How a step went on.
-enum Progress {
-    More(Position, u64),
-    Done,
-}
-
 impl<D: Database> Jobs<'_, D> {
     /// Does a job to its end. If the rows do not fit, what was declared is taken back.
     pub async fn run(&self, job: &Job) -> SqlResult<()> {
         let done = match job {
-            Job::Fill { table, index } => self.fill(*table, *index).await,
+            Job::Fill { table, index } => self.pass_over(*table, Pass::Fill(*index)).await,
             Job::Validate { table, columns } => self.validate(*table, columns).await,
-            Job::Rewrite { table, key } => self.rewrite(*table, key).await,
-            Job::Unmark { .. } => self.take_back(job).await,
+            Job::Rekey { table } => self.pass_over(*table, Pass::Rekey).await,
             Job::Empty { .. } => Ok(()),
         };
         match done {
@@ -57,74 +49,6 @@ impl<D: Database> Jobs<'_, D> {
             }
             done => done.map_err(to_sql),
         }
-    }
-
-    /// Fills an index from where it is.
-    async fn fill(&self, table: u32, index: u32) -> Outcome<()> {
-        let mut from: Option<(Position, u64)> = None;
-        let mut steps = 0_u32;
-        loop {
-            let deadline = Deadline::new(None);
-            let catalog = self.catalogs.current(&self.server.db, deadline.left()).await?;
-            // Somebody may have dropped it, or completed it.
-            let Some(descriptor) = catalog.table_by_id(table) else { return Ok(()) };
-            let Some(found) = descriptor.indexes.iter().position(|found| found.id == index) else { return Ok(()) };
-            let IndexState::Filling { done, rows } = &descriptor.indexes[found].state else { return Ok(()) };
-            let (position, count) = from.clone().unwrap_or_else(|| {
-                let first = done.first().map(|(slot, key)| Position { slot: *slot, key: key.clone() });
-                (first.unwrap_or_default(), *rows)
-            });
-            steps += 1;
-            let noted = steps.is_multiple_of(NOTED);
-            match self.fill_step(&catalog, descriptor, found, &position, count, noted, &deadline).await {
-                Ok(Progress::Done) => {
-                    self.catalogs.outdate();
-                    return Ok(());
-                }
-                Ok(Progress::More(next, count)) => {
-                    if noted {
-                        self.catalogs.outdate();
-                    }
-                    from = Some((next, count));
-                }
-                Err(failure) if is_retryable(&failure) => self.lost(&failure).await,
-                Err(failure) => return Err(failure),
-            }
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "a step's whole state")]
-    async fn fill_step(
-        &self,
-        catalog: &Arc<Catalog>,
-        table: &Arc<Table>,
-        index: usize,
-        from: &Position,
-        count: u64,
-        noted: bool,
-        deadline: &Deadline,
-    ) -> Outcome<Progress> {
-        let env = Env::default();
-        let evaluator = Evaluator { stored: &self.catalogs.expressions, env: &env, shared: self.shared };
-        let around = Surroundings { catalog, expressions: &evaluator };
-        let physical = Physical::new(*catalog.home(), table)?;
-        let db = &self.server.db;
-        let mut transaction = Transaction::new(db.clone(), Mode::Statement, db.begin());
-        let left = deadline.left();
-        let (next, looked) = fill(&mut transaction, around, &physical, index, from, STEP, left).await?;
-        let count = count + looked;
-        if noted || next.is_none() {
-            let mut changed = Table::clone(table);
-            changed.indexes[index].state = match &next {
-                Some(next) => IndexState::Filling { done: vec![(next.slot, next.key.clone())], rows: count },
-                None => IndexState::Ready,
-            };
-            let mut edit = Edit::new(catalog);
-            edit.put_table(changed)?;
-            edit.finish(&mut transaction)?;
-        }
-        transaction.commit(deadline.left()).await?;
-        Ok(next.map_or(Progress::Done, |next| Progress::More(next, count)))
     }
 
     /// Checks the constraints of a table that are not validated yet, and `NOT NULL` of columns.
@@ -164,11 +88,15 @@ impl<D: Database> Jobs<'_, D> {
 
     /// One pass over all rows; whether there was anything to check.
     async fn pass(&self, table: u32, what: &dyn Fn(&Table) -> Option<Validation>) -> Outcome<bool> {
-        let mut from = Position::default();
+        let (mut from, mut generation) = (Position::default(), None);
         loop {
             let deadline = Deadline::new(None);
             let catalog = self.catalogs.current(&self.server.db, deadline.left()).await?;
             let Some(descriptor) = catalog.table_by_id(table) else { return Ok(false) };
+            if generation.replace(descriptor.generation).is_some_and(|before| before != descriptor.generation) {
+                // The rows stand elsewhere now.
+                from = Position::default();
+            }
             let Some(validation) = what(descriptor) else { return Ok(false) };
             let env = Env::default();
             let evaluator = Evaluator { stored: &self.catalogs.expressions, env: &env, shared: self.shared };
@@ -176,17 +104,17 @@ impl<D: Database> Jobs<'_, D> {
             let physical = Physical::new(*catalog.home(), descriptor)?;
             let db = &self.server.db;
             let mut transaction = Transaction::new(db.clone(), Mode::Statement, db.begin());
-            let left = deadline.left();
             let step = async {
-                let next = validate(&mut transaction, around, &physical, validation, &from, STEP, left).await?;
+                let left = deadline.left();
+                let step = validate(&mut transaction, around, &physical, validation, &from, STEP, left).await;
+                let next = confirmed(step, &mut transaction, &deadline).await?;
                 transaction.commit(deadline.left()).await?;
                 Ok::<_, Failure>(next)
             };
             match step.await {
                 Ok(Some(next)) => from = next,
                 Ok(None) => return Ok(true),
-                Err(failure) if is_retryable(&failure) => self.lost(&failure).await,
-                Err(failure) => return Err(failure),
+                Err(failure) => self.lost(failure).await?,
             }
         }
     }
@@ -208,17 +136,22 @@ impl<D: Database> Jobs<'_, D> {
             self.catalogs.outdate();
             match committed.map_err(Failure::from) {
                 Ok(_) => return Ok(()),
-                Err(failure) if is_retryable(&failure) => self.lost(&failure).await,
-                Err(failure) => return Err(failure),
+                Err(failure) => self.lost(failure).await?,
             }
         }
     }
 
-    async fn lost(&self, failure: &Failure) {
-        if matches!(failure, Failure::Txn(error) if is_about_catalog(error)) {
+    /// A step that failed is tried again, if that can help: a step that has committed already does no harm twice.
+    pub(super) async fn lost(&self, failure: Failure) -> Outcome<()> {
+        let unknown = matches!(failure, Failure::Txn(TxnError::Unknown(_)));
+        if !is_retryable(&failure) && !unknown {
+            return Err(failure);
+        }
+        if unknown || of_catalog(&failure) {
             self.catalogs.outdate();
         }
         tokio::task::yield_now().await;
+        Ok(())
     }
 
     /// The rows do not keep what was declared: it is as if it had not been.
@@ -236,9 +169,11 @@ impl<D: Database> Jobs<'_, D> {
                 })
                 .await
             }
-            Job::Rewrite { table, .. } | Job::Unmark { table } => {
+            Job::Rekey { table } => {
                 self.edit(*table, |table| {
-                    table.indexes.first_mut().into_iter().for_each(|primary| primary.state = IndexState::Ready);
+                    if table.rekeying().is_some() {
+                        table.indexes.first_mut().into_iter().for_each(|primary| primary.state = IndexState::Ready);
+                    }
                 })
                 .await
             }
@@ -247,46 +182,51 @@ impl<D: Database> Jobs<'_, D> {
     }
 }
 
+/// The outcome of a step. An error is told only if all that was read has held at one instant; else the step is to be
+/// tried again.
+pub(super) async fn confirmed<D: Database, T>(
+    step: Outcome<T>,
+    transaction: &mut Transaction<D>,
+    deadline: &Deadline,
+) -> Outcome<T> {
+    if let Err(Failure::Sql(_)) = &step {
+        transaction.validate(deadline.left()).await?;
+    }
+    step
+}
+
 /// Does jobs within a transaction: for a block, which is to be undone as a whole.
 pub(crate) async fn within<D: Database>(work: &mut crate::statement::Work<'_, D>, job: &Job) -> Outcome<()> {
-    let (id, mut from) = (job.table(), Position::default());
     let catalogs = Rc::clone(work.catalogs);
     let (env, shared) = (Arc::clone(&work.active.env), Arc::clone(work.shared));
     let evaluator = Evaluator { stored: &catalogs.expressions, env: &env, shared: &shared };
     let catalog = Arc::clone(&work.active.catalog);
-    let Some(table) = catalog.table_by_id(id) else { return Ok(()) };
-    let physical = Physical::new(*catalog.home(), table)?;
+    let Some(table) = catalog.table_by_id(job.table()) else { return Ok(()) };
     let around = Surroundings { catalog: &catalog, expressions: &evaluator };
-    let mut changed = Table::clone(table);
-    for validation in validations(job, table) {
-        let mut from = Position::default();
-        loop {
-            let (transaction, left) = (&mut work.active.transaction, work.deadline.left());
-            match validate(transaction, around, &physical, validation, &from, STEP, left).await? {
-                Some(next) => from = next,
-                None => break,
+    let (transaction, deadline) = (&mut work.active.transaction, &work.deadline);
+    let after = match job {
+        Job::Fill { index, .. } => Pass::Fill(*index).within(transaction, around, table, deadline).await?,
+        Job::Rekey { .. } => Pass::Rekey.within(transaction, around, table, deadline).await?,
+        Job::Empty { .. } => return Ok(()),
+        Job::Validate { .. } => {
+            let physical = Physical::new(*catalog.home(), table)?;
+            for validation in validations(job, table) {
+                let mut next = Some(Position::default());
+                while let Some(from) = &next {
+                    let left = deadline.left();
+                    next = validate(transaction, around, &physical, validation, from, STEP, left).await?;
+                }
             }
+            let mut changed = Table::clone(table);
+            changed.checks.iter_mut().for_each(|check| check.validated = true);
+            changed.foreign_keys.iter_mut().for_each(|key| key.validated = true);
+            let mut edit = Edit::new(&catalog);
+            edit.put_table(changed)?;
+            edit.finish(transaction)?
         }
-    }
-    changed.checks.iter_mut().for_each(|check| check.validated = true);
-    changed.foreign_keys.iter_mut().for_each(|key| key.validated = true);
-    if let Job::Fill { index, .. } = job {
-        let Some(position) = table.indexes.iter().position(|found| found.id == *index) else { return Ok(()) };
-        loop {
-            let (transaction, left) = (&mut work.active.transaction, work.deadline.left());
-            match fill(transaction, around, &physical, position, &from, STEP, left).await?.0 {
-                Some(next) => from = next,
-                None => break,
-            }
-        }
-        changed.indexes[position].state = IndexState::Ready;
-    }
-    if changed != **table {
-        let mut edit = Edit::new(&catalog);
-        edit.put_table(changed)?;
-        work.active.catalog = Arc::new(edit.finish(&mut work.active.transaction)?);
-        work.shared.use_catalog(&work.active.catalog);
-    }
+    };
+    work.active.catalog = Arc::new(after);
+    work.shared.use_catalog(&work.active.catalog);
     Ok(())
 }
 

@@ -15,9 +15,9 @@ mod copy;
 mod execute;
 mod functions;
 pub(crate) mod jobs;
+mod passes;
 mod portal;
 mod prepared;
-pub(crate) mod rewrite;
 mod settings;
 #[cfg(test)]
 mod tests;

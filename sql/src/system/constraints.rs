@@ -2,7 +2,7 @@
 
 use annulus_relation::Value;
 use annulus_relation::catalog::{
-    Action, Check, ColumnId, ConstraintKind, ForeignKey, Index, IndexState, KeyPart, Table,
+    Action, Check, ColumnId, ConstraintKind, ForeignKey, Index, KeyPart, Table,
 };
 
 use super::relations::{number, seen, tables, text};
@@ -58,7 +58,7 @@ fn index_row(table: &Table, index: &Index) -> Fields {
         }
         KeyPart::Expression(_, ty) => types::storage(ty).collation,
     };
-    let ready = matches!(index.state, IndexState::Ready);
+    let ready = index.state.is_complete();
     let mut row = vec![
         ("indexrelid", Value::Oid(index.id)),
         ("indrelid", Value::Oid(table.id)),

@@ -57,6 +57,33 @@ fn psql_loads_asks_and_describes() {
     cluster.stop();
 }
 
+/// All of pgbench as it comes: `-i` drops, creates, loads, vacuums and adds the primary keys.
+#[test]
+fn pgbench_initializes_and_runs_its_own_scripts() {
+    let mut cluster = Cluster::start(3);
+    let [one, two, _] = &cluster.nodes[..] else { panic!("three nodes") };
+    for _ in 0..2 {
+        let (text, done) = tool("pgbench", one, &["-i", "-s", "1", "-q"], "");
+        assert!(done, "{text}");
+    }
+    let count = "SELECT count(*), min(aid), max(aid), sum(abalance) FROM pgbench_accounts;";
+    assert_eq!(psql(two, count), "100000|1|100000|0\n");
+    let keys = "SELECT relname FROM pg_class JOIN pg_index ON indexrelid = oid WHERE indisprimary ORDER BY 1;";
+    assert_eq!(psql(two, keys), "pgbench_accounts_pkey\npgbench_branches_pkey\npgbench_tellers_pkey\n");
+    let plan = psql(two, "EXPLAIN SELECT abalance FROM pgbench_accounts WHERE aid = 7;");
+    assert!(plan.contains("Point Read using pgbench_accounts_pkey"), "{plan}");
+    for (node, script) in [(one, "tpcb-like"), (two, "simple-update"), (one, "select-only")] {
+        for mode in ["simple", "extended", "prepared"] {
+            let run = ["-n", "-M", mode, "-c", "2", "-t", "20", "--max-tries=1000", "-b", script];
+            let (text, done) = tool("pgbench", node, &run, "");
+            assert!(done && processed(&text) == 40, "{script} {mode}: {text}");
+        }
+    }
+    let sums = "SELECT (SELECT sum(abalance) FROM pgbench_accounts) - (SELECT sum(delta) FROM pgbench_history);";
+    assert_eq!(psql(two, sums), "0\n");
+    cluster.stop();
+}
+
 /// pgbench's tables, with fewer accounts and keys from the start.
 const TABLES: &str = "
     CREATE TABLE pgbench_history (tid int, bid int, aid int, delta int, mtime timestamp, filler char(22));

@@ -302,3 +302,54 @@ fn the_bytes_of_descriptors_never_change() {
     );
     assert_eq!(hex, golden);
 }
+
+#[test]
+fn what_a_table_is_to_become_keeps_its_bytes() {
+    let keys = table(16_384, "t").indexes[0].keys.clone();
+    let rekeying = Rekeying { name: "k".to_owned(), keys, generation: 5, done: vec![(1, vec![2])], rows: 3 };
+    let state = record::encode(&IndexState::Rekeyed(rekeying));
+    let hex: String = state[5..].iter().map(|byte| format!("{byte:02x}")).collect();
+    let golden = concat!(
+        "0200000001000000000000006b01000000000000000000000001000000",
+        "0500000001000000000000000100010000000000000002",
+        "0300000000000000"
+    );
+    assert_eq!(hex, golden);
+}
+
+#[test]
+fn both_generations_of_a_table_are_deleted_with_it() {
+    let fake = Fake::new();
+    let id = create(&fake, "t");
+    let rekeying =
+        |generation| Rekeying { name: "k".to_owned(), keys: Vec::new(), generation, done: Vec::new(), rows: 0 };
+    let mut marked = Table::clone(read(&fake).table_by_id(id).unwrap());
+    marked.indexes[0].state = IndexState::Rekeyed(rekeying(7));
+    change(&fake, |edit| edit.put_table(marked.clone())).unwrap();
+    // The name of the key to come is taken.
+    assert_eq!(state(change(&fake, |edit| edit.put_table(table(20_000, "k")))), "42P07");
+    let mut row = transaction(&fake);
+    for generation in [0, 7] {
+        let partition = home().partitions().next().unwrap();
+        row.put(Place { partition, key: Key::new(generation, id, id + 1, b"row") }, Bytes::from_static(b"row"));
+    }
+    run(row.commit(SECOND)).unwrap();
+    let rows = || fake.present().iter().filter(|(place, _)| place.key.field().as_deref() == Some(b"row")).count();
+    let swept = || while run(sweep(&fake, home(), 10, SECOND)).unwrap() != Swept::Clean {};
+    swept();
+    assert_eq!(rows(), 2);
+    // Given up: the successor's goes.
+    let plain = Table { indexes: table(id, "t").indexes, ..marked.clone() };
+    change(&fake, |edit| edit.put_table(plain)).unwrap();
+    swept();
+    assert_eq!(rows(), 1);
+    marked.indexes[0].state = IndexState::Rekeyed(rekeying(9));
+    change(&fake, |edit| edit.put_table(marked)).unwrap();
+    change(&fake, |edit| {
+        edit.drop_table(id);
+        Ok(())
+    })
+    .unwrap();
+    swept();
+    assert_eq!(rows(), 0);
+}

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::values::{as_child, columns, encoded};
 use super::{Event, foreign_key};
-use crate::catalog::{ForeignKey, IndexState, KeyPart, ObjectId, Table};
+use crate::catalog::{ForeignKey, KeyPart, ObjectId, Table};
 use crate::error::SqlResult;
 use crate::failure::Outcome;
 use crate::ops::physical::{Physical, Tuple};
@@ -63,7 +63,7 @@ fn index_over(table: &Table, key: &ForeignKey) -> Option<usize> {
         let covers = |first: &[crate::catalog::IndexKey]| {
             key.columns.iter().all(|id| first.iter().any(|part| part.part == KeyPart::Column(*id)))
         };
-        index.state == IndexState::Ready && index.predicate.is_none() && first.is_some_and(covers)
+        index.state.is_complete() && index.predicate.is_none() && first.is_some_and(covers)
     })
 }
 

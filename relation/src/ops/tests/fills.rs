@@ -5,7 +5,7 @@ use annulus_base::time::SECOND;
 use super::world::*;
 use crate::catalog::{Action, IndexState, Table};
 use crate::failure::Outcome;
-use crate::ops::{Checks, Position, Validation, fill, validate};
+use crate::ops::{Checks, Position, Validation, fill, read_rows, validate};
 use crate::value::Value;
 use annulus_txn::testing::run;
 
@@ -87,6 +87,31 @@ fn a_unique_index_that_is_being_filled_refuses_writers() {
     // Steps that are done twice do no harm.
     step(&world, &Position::default()).unwrap();
     assert_eq!(world.rows("t").len(), 8);
+}
+
+/// Another row's entry stays when a row goes that was never entered.
+#[test]
+fn rows_that_were_not_entered_have_nothing_to_leave() {
+    let world = filling(true, 8);
+    // Both 0 and 7 have the key 0.
+    let physical = world.physical("t");
+    let place = physical.row_place(&ints(&[0])).unwrap();
+    let found = run(read_rows(&mut world.begin(), &world.catalog, &physical, &[place], SECOND)).unwrap();
+    let first = found.into_iter().flatten().next().unwrap();
+    let mut transaction = world.begin();
+    let entry = physical.entry(1, &first.place, &first.values, &Simple).unwrap().unwrap();
+    transaction.put(entry.place.clone(), entry.value.clone());
+    run(transaction.commit(SECOND)).unwrap();
+    // A change that keeps the key would take it from the other row.
+    let change = |row: &Vec<Value>| (row[0] == Value::Int4(7)).then(|| ints(&[17, 0]));
+    assert_eq!(told(world.update("t", change)).2, "Key (a)=(0) already exists.");
+    world.delete("t", |row| row[0] == Value::Int4(7)).unwrap();
+    let mut next = Some(Position::default());
+    while let Some(from) = next {
+        next = step(&world, &from).unwrap().0;
+    }
+    assert!(world.fake.present().contains(&(entry.place, entry.value)));
+    world.check("t");
 }
 
 fn all_valid(world: &World, name: &str, what: Validation) -> Outcome<()> {

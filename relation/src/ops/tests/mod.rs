@@ -5,6 +5,7 @@ mod fills;
 mod foreign;
 mod interleaved;
 mod random;
+mod rekeys;
 mod scans;
 mod world;
 mod writes;

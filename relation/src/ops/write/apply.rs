@@ -12,8 +12,9 @@ use super::{Change, Checks, Writer, too_many_keys};
 use crate::catalog::ObjectId;
 use crate::error::SqlResult;
 use crate::failure::Outcome;
-use crate::ops::physical::Physical;
-use crate::ops::{Expressions, errors, foreign};
+use crate::ops::physical::{Entry, Physical};
+use crate::ops::successor::Successor;
+use crate::ops::{Expressions, errors, foreign, scan};
 use crate::transaction::Transaction;
 use crate::value::Row;
 
@@ -23,6 +24,8 @@ pub(in crate::ops) struct Claim {
     pub table: ObjectId,
     /// The index, by position; 0 is the row itself.
     pub index: usize,
+    /// Whether it is about the row's copy, in a table that is given a primary key.
+    copy: bool,
     /// The values of its keys.
     pub keys: Row,
     value: Bytes,
@@ -61,7 +64,8 @@ pub(super) async fn apply<D: Database, E: Expressions>(
     transaction: &mut Transaction<D>,
     patience: Micros,
 ) -> Outcome<Claims> {
-    let footprint = footprint(writer)?;
+    let held = held(writer, transaction, patience).await?;
+    let footprint = footprint(writer, &held)?;
     if footprint.taken.len() + footprint.left.len() > MAX_TXN_KEYS {
         return Err(too_many_keys().into());
     }
@@ -91,25 +95,86 @@ fn write<D: Database, E>(writer: &Writer<'_, E>, footprint: Footprint, transacti
     }
 }
 
+/// What is at the places that changed rows have only if they were entered into what is not complete yet: else another
+/// row may be there, which must stay.
+type Held = BTreeMap<Place, Bytes>;
+
+async fn held<D: Database, E: Expressions>(
+    writer: &Writer<'_, E>,
+    transaction: &mut Transaction<D>,
+    patience: Micros,
+) -> Outcome<Held> {
+    let mut wanted: BTreeMap<ObjectId, Vec<Place>> = BTreeMap::new();
+    for Change { table, old, .. } in writer.changed.values() {
+        let (Some(old), Some(physical)) = (old, writer.tables.get(table)) else { continue };
+        for index in (1..physical.indexes.len()).filter(|index| !physical.is_readable(*index)) {
+            let entry = physical.entry(index, &old.place, &old.values, writer.around.expressions)?;
+            let place = entry.filter(|entry| entry.exclusive).map(|entry| entry.place);
+            wanted.entry(*table).or_default().extend(place);
+        }
+        if let Some(successor) = &physical.successor {
+            wanted.entry(*table).or_default().extend(successor.place(&old.values)?);
+        }
+    }
+    let mut held = Held::new();
+    for (table, places) in wanted {
+        let Some(physical) = writer.tables.get(&table) else { continue };
+        let found = scan::get(transaction, writer.around.catalog, physical, &places, patience).await?;
+        held.extend(places.into_iter().zip(found).filter_map(|(place, found)| Some((place, found?))));
+    }
+    Ok(held)
+}
+
 /// All places that the statement's rows take and leave.
-fn footprint<E: Expressions>(writer: &Writer<'_, E>) -> SqlResult<Footprint> {
+fn footprint<E: Expressions>(writer: &Writer<'_, E>, held: &Held) -> SqlResult<Footprint> {
     let mut footprint = Footprint::default();
     for change in writer.changed.values().chain(&writer.inserted) {
         let Some(physical) = writer.tables.get(&change.table) else { continue };
-        footprint.leave(physical, change, writer)?;
+        footprint.leave(physical, change, held, writer)?;
         footprint.take(physical, change, writer)?;
+        if let Some(successor) = &physical.successor {
+            footprint.leave_copy(successor, change, held, writer)?;
+            footprint.take_copy(physical, successor, change, writer)?;
+        }
     }
     Ok(footprint)
 }
 
 impl Footprint {
-    fn leave<E: Expressions>(&mut self, physical: &Physical, change: &Change, writer: &Writer<'_, E>) -> SqlResult<()> {
+    fn leave<E: Expressions>(
+        &mut self,
+        physical: &Physical,
+        change: &Change,
+        held: &Held,
+        writer: &Writer<'_, E>,
+    ) -> SqlResult<()> {
         let Some(old) = &change.old else { return Ok(()) };
         for index in 1..physical.indexes.len() {
             let entry = physical.entry(index, &old.place, &old.values, writer.around.expressions)?;
-            self.left.extend(entry.map(|entry| (entry.place, Some(entry.value))));
+            let certain = physical.is_readable(index);
+            let own = |entry: &Entry| certain || !entry.exclusive || held.get(&entry.place) == Some(&entry.value);
+            self.left.extend(entry.filter(own).map(|entry| (entry.place, Some(entry.value))));
         }
         self.left.insert(old.place.clone(), None);
+        Ok(())
+    }
+
+    /// The copy of a row, if it was made.
+    fn leave_copy<E: Expressions>(
+        &mut self,
+        successor: &Successor,
+        change: &Change,
+        held: &Held,
+        writer: &Writer<'_, E>,
+    ) -> SqlResult<()> {
+        let Some(old) = &change.old else { return Ok(()) };
+        let Some(copy) = successor.place(&old.values)? else { return Ok(()) };
+        let Some(record) = held.get(&copy) else { return Ok(()) };
+        if successor.is_of(&copy, record, &old.place)? {
+            let entries = successor.entries(&copy, &old.values, writer.around.expressions)?;
+            self.left.extend(entries.into_iter().map(|entry| (entry.place, Some(entry.value))));
+            self.left.insert(copy, None);
+        }
         Ok(())
     }
 
@@ -118,6 +183,7 @@ impl Footprint {
         let primary = Claim {
             table: change.table,
             index: 0,
+            copy: false,
             keys: physical.primary_values(&new.values),
             value: physical.encode(&new.values),
             exclusive: !physical.has_row_id(),
@@ -127,9 +193,29 @@ impl Footprint {
             let entry = physical.entry(index, &new.place, &new.values, writer.around.expressions)?;
             let Some(entry) = entry else { continue };
             let (keys, value, exclusive) = (entry.keys, entry.value, entry.exclusive);
-            self.claim(entry.place, Claim { table: change.table, index, keys, value, exclusive }, physical, writer)?;
+            let claim = Claim { table: change.table, index, copy: false, keys, value, exclusive };
+            self.claim(entry.place, claim, physical, writer)?;
         }
         Ok(())
+    }
+
+    /// The copy of a row, whether or not it was made before.
+    fn take_copy<E: Expressions>(
+        &mut self,
+        physical: &Physical,
+        successor: &Successor,
+        change: &Change,
+        writer: &Writer<'_, E>,
+    ) -> SqlResult<()> {
+        let (Some(new), table) = (&change.new, change.table) else { return Ok(()) };
+        let copy = successor.place_of_new(writer.around.catalog, &new.values)?;
+        let (keys, value) = (successor.physical.primary_values(&new.values), successor.record(&new.place, &new.values));
+        for entry in successor.entries(&copy, &new.values, writer.around.expressions)? {
+            // Whether it is nobody else's is known from the index that there is.
+            let Entry { place, value, index, keys, .. } = entry;
+            self.claim(place, Claim { table, index, copy: true, keys, value, exclusive: false }, physical, writer)?;
+        }
+        self.claim(copy, Claim { table, index: 0, copy: true, keys, value, exclusive: true }, physical, writer)
     }
 
     /// Two rows of the statement cannot take the same place.
@@ -142,7 +228,8 @@ impl Footprint {
 }
 
 fn violation<E>(writer: &Writer<'_, E>, physical: &Physical, claim: &Claim) -> crate::SqlError {
-    let index = &physical.indexes[claim.index].index;
+    let successor = physical.successor.as_ref().filter(|_| claim.copy);
+    let index = &successor.map_or(physical, |successor| &successor.physical).indexes[claim.index].index;
     errors::unique_violation(writer.around.catalog, physical.table(), index, &claim.keys)
 }
 
@@ -168,10 +255,10 @@ async fn check_unique<D: Database, E: Expressions>(
     for (place, claim) in &unread {
         writer.around.catalog.expect_table(transaction, claim.table, place.partition);
     }
-    if checks == Checks::AtCommit {
-        unread.iter().for_each(|(place, _)| transaction.expect_absent(place.clone()));
-        return Ok(Claims(unread));
-    }
+    // Of copies only those are judged that were made: they are read in any case.
+    let (blind, unread): (Vec<_>, Vec<_>) =
+        unread.into_iter().partition(|(_, claim)| checks == Checks::AtCommit && !claim.copy);
+    blind.iter().for_each(|(place, _)| transaction.expect_absent(place.clone()));
     if !unread.is_empty() {
         let places: Vec<Place> = unread.iter().map(|(place, _)| place.clone()).collect();
         let found = transaction.get(&places, patience).await?;
@@ -179,7 +266,7 @@ async fn check_unique<D: Database, E: Expressions>(
             return Err(writer.violation(claim)?.into());
         }
     }
-    Ok(Claims::default())
+    Ok(Claims(blind))
 }
 
 impl<E: Expressions> Writer<'_, E> {

@@ -97,7 +97,7 @@ fn unqualified(filter: Expr) -> Result<Expr> {
 
 /// Whether scans may use an index: it is complete, holds every row and consists of columns.
 pub(super) fn is_readable(index: &Index) -> bool {
-    matches!(index.state, annulus_relation::catalog::IndexState::Ready)
+    index.state.is_complete()
         && index.predicate.is_none()
         && index.keys.iter().all(|key| matches!(key.part, KeyPart::Column(_)))
 }

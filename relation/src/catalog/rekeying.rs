@@ -1,0 +1,78 @@
+//! A table that is given a primary key while it has rows.
+//!
+//! Its rows stand under hidden ids and have to stand under the key. So a copy of the table, its *successor*, is made
+//! in a generation of data of its own: every write keeps it up, and a pass over the rows enters those that were there
+//! before. When all have their copies, the successor's descriptor takes the place of the table's, and the old
+//! generation is garbage.
+
+use std::collections::BTreeSet;
+
+use wincode::{SchemaRead, SchemaWrite};
+
+use super::{ColumnId, ConstraintKind, IndexKey, IndexState, KeyPart, ObjectId, Table};
+
+/// How a table's successor differs from it, and how far the successor is.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub struct Rekeying {
+    /// The name of the primary key.
+    pub name: String,
+    /// Its keys: columns.
+    pub keys: Vec<IndexKey>,
+    /// The generation of the successor's data.
+    pub generation: u32,
+    /// Rows whose key is below have their copies (per partition slot: an encoded key).
+    pub done: Vec<(u16, Vec<u8>)>,
+    /// How many rows were looked at.
+    pub rows: u64,
+}
+
+impl Rekeying {
+    /// The columns of the primary key.
+    pub fn columns(&self) -> impl Iterator<Item = ColumnId> {
+        self.keys.iter().filter_map(|key| match key.part {
+            KeyPart::Column(id) => Some(id),
+            KeyPart::Expression(..) => None,
+        })
+    }
+}
+
+impl Table {
+    /// The primary key that it is being given.
+    #[must_use]
+    pub fn rekeying(&self) -> Option<&Rekeying> {
+        match &self.indexes.first()?.state {
+            IndexState::Rekeyed(rekeying) => Some(rekeying),
+            IndexState::Filling { .. } | IndexState::Ready => None,
+        }
+    }
+
+    /// The table as it will be when it has the primary key that it is being given.
+    #[must_use]
+    pub fn successor(&self) -> Option<Self> {
+        let rekeying = self.rekeying()?;
+        let mut after = self.clone();
+        after.generation = rekeying.generation;
+        after.columns.iter_mut().filter(|column| rekeying.columns().any(|id| id == column.id)).for_each(|column| {
+            column.not_null = true;
+        });
+        let primary = after.indexes.first_mut()?;
+        (primary.name, primary.keys) = (rekeying.name.clone(), rekeying.keys.clone());
+        (primary.constraint, primary.state) = (Some(ConstraintKind::PrimaryKey), IndexState::Ready);
+        Some(after)
+    }
+
+    /// The names of its indexes, with their numbers. The primary index of a table without a primary key has none, but
+    /// takes that of the key to come.
+    pub(super) fn index_names(&self) -> impl Iterator<Item = (&str, ObjectId)> {
+        self.indexes.iter().filter_map(|index| match &index.state {
+            IndexState::Rekeyed(rekeying) => Some((rekeying.name.as_str(), index.id)),
+            _ if index.keys.is_empty() => None,
+            _ => Some((index.name.as_str(), index.id)),
+        })
+    }
+
+    /// The generations of data that belong to it: its own and its successor's.
+    pub(super) fn generations(&self) -> BTreeSet<u32> {
+        std::iter::once(self.generation).chain(self.rekeying().map(|rekeying| rekeying.generation)).collect()
+    }
+}

@@ -1,0 +1,107 @@
+//! Giving a table with rows a primary key: a pass over its rows which makes the copies that writers have not made, in
+//! steps, each a transaction of its own, that can be resumed and repeated.
+//!
+//! A row has its copy since a step, or a writer, has made it; from then on writers keep it up. So when the pass is over
+//! every row has one, and no two rows have one key: whoever comes second finds the place taken by another row.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use annulus_base::PartitionId;
+use annulus_base::time::Micros;
+use annulus_txn::interface::{Database, Place};
+use bytes::Bytes;
+
+use super::fill::{Position, rows};
+use super::physical::{Physical, Tuple};
+use super::successor::Successor;
+use super::{Expressions, Surroundings, errors, scan};
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::failure::Outcome;
+use crate::transaction::Transaction;
+
+/// Most bytes that a step writes: a transaction cannot write more than a few times that.
+const MOST_BYTES: usize = 4 << 20;
+
+/// What a step knows of the copies of its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copies {
+    /// Probably there are none: a commit's conflict tells otherwise. For the first try of a step.
+    Missing,
+    /// Some may have been made: they are looked for.
+    Perhaps,
+}
+
+/// Makes the copies of up to `limit` rows, as part of `transaction`. Returns where to go on (`None`: once this step has
+/// committed all rows have their copies) and how many rows were looked at.
+///
+/// # Errors
+/// `23505` if two rows have one key, `23502` if a key has a NULL, and every error of the reads.
+pub async fn rekey<D: Database, E: Expressions>(
+    transaction: &mut Transaction<D>,
+    around: Surroundings<'_, E>,
+    physical: &Physical,
+    (from, known): (&Position, Copies),
+    limit: u32,
+    patience: Micros,
+) -> Outcome<(Option<Position>, u64)> {
+    let missing = || SqlError::new(SqlState::INTERNAL_ERROR, "a table that is given no primary key");
+    let successor = physical.successor.as_deref().ok_or_else(missing)?;
+    let (tuples, mut next) = rows(transaction, around, physical, from, limit, patience).await?;
+    let copies = copies(around, successor, &tuples)?;
+    let found = match known {
+        Copies::Missing => vec![None; copies.len()],
+        Copies::Perhaps => {
+            let places: Vec<Place> = copies.iter().map(|(copy, _)| copy.clone()).collect();
+            scan::get(transaction, around.catalog, physical, &places, patience).await?
+        }
+    };
+    let mut writes: BTreeMap<Place, Bytes> = BTreeMap::new();
+    let (mut bytes, mut looked_at) = (0, 0);
+    for (((copy, record), tuple), found) in copies.into_iter().zip(&tuples).zip(found) {
+        if bytes > MOST_BYTES {
+            next = Some(Position { slot: from.slot, key: tuple.place.key.as_bytes().to_vec() });
+            break;
+        }
+        looked_at += 1;
+        match found {
+            Some(found) if successor.is_of(&copy, &found, &tuple.place)? => continue,
+            Some(_) => return Err(duplicate(around, successor, tuple).into()),
+            None => {}
+        }
+        for entry in successor.entries(&copy, &tuple.values, around.expressions)? {
+            bytes += entry.value.len();
+            writes.insert(entry.place, entry.value);
+        }
+        bytes += record.len();
+        if known == Copies::Missing {
+            transaction.expect_absent(copy.clone());
+        }
+        if writes.insert(copy, record).is_some() {
+            return Err(duplicate(around, successor, tuple).into());
+        }
+    }
+    let partitions: BTreeSet<PartitionId> = writes.keys().map(|place| place.partition).collect();
+    for partition in partitions {
+        around.catalog.expect_table(transaction, physical.table().id, partition);
+    }
+    writes.into_iter().for_each(|(place, value)| transaction.put(place, value));
+    Ok((next, looked_at))
+}
+
+/// The copies of rows, and where they go.
+fn copies<E>(around: Surroundings<'_, E>, successor: &Successor, tuples: &[Tuple]) -> SqlResult<Vec<(Place, Bytes)>> {
+    let copy = |tuple: &Tuple| {
+        let table = successor.physical.table();
+        let null = || successor.null_in(&tuple.values).unwrap_or_default();
+        let place = successor.place(&tuple.values)?;
+        let place = place.ok_or_else(|| errors::contains_nulls(around.catalog, table, null()))?;
+        Ok((place, successor.record(&tuple.place, &tuple.values)))
+    };
+    tuples.iter().map(copy).collect()
+}
+
+fn duplicate<E>(around: Surroundings<'_, E>, successor: &Successor, tuple: &Tuple) -> SqlError {
+    let after = &successor.physical;
+    let keys = after.primary_values(&tuple.values);
+    errors::not_unique(around.catalog, after.table(), &after.indexes[0].index, &keys)
+}

@@ -1,0 +1,181 @@
+//! Passes over the rows of a table that make something of each, and note in the table's descriptor how far they are:
+//! filling an index, making the copies of a table that is given a primary key.
+//!
+//! Each step is a transaction of its own, which can be repeated: whoever finds a pass that nobody goes on with can take
+//! it over.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use annulus_relation::catalog::{Catalog, Edit, IndexState, ObjectId, Rekeying, Table};
+use annulus_relation::failure::{Failure, Outcome};
+use annulus_relation::ops::{Copies, Expressions, Physical, Position, Surroundings, fill, rekey};
+use annulus_relation::transaction::{Mode, Transaction};
+use annulus_relation::value::Env;
+use annulus_txn::interface::Database;
+
+use super::jobs::{Jobs, STEP, confirmed};
+use crate::dml::Evaluator;
+use crate::server::deadline::Deadline;
+
+/// How often it is written down how far a pass is: whoever uses the table has to read its descriptor again then. Often
+/// enough that nobody takes the pass to be abandoned.
+const NOTED: Duration = Duration::from_secs(5);
+
+/// What is made of the rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pass {
+    /// Entries of an index.
+    Fill(ObjectId),
+    /// Copies that stand under the primary key.
+    Rekey,
+}
+
+/// How far a pass is.
+#[derive(Clone, Debug, Default)]
+struct Reached {
+    position: Position,
+    /// How many rows were looked at.
+    rows: u64,
+}
+
+impl Reached {
+    fn noted(done: &[(u16, Vec<u8>)], rows: u64) -> Self {
+        let first = done.first().map(|(slot, key)| Position { slot: *slot, key: key.clone() });
+        Self { position: first.unwrap_or_default(), rows }
+    }
+}
+
+impl Pass {
+    /// How far it is, as the descriptor has it; `None` if it is over, or was given up.
+    fn reached(self, table: &Table) -> Option<Reached> {
+        match self {
+            Self::Fill(id) => match &table.indexes.iter().find(|index| index.id == id)?.state {
+                IndexState::Filling { done, rows } => Some(Reached::noted(done, *rows)),
+                IndexState::Ready | IndexState::Rekeyed(_) => None,
+            },
+            Self::Rekey => table.rekeying().map(|rekeying| Reached::noted(&rekeying.done, rekeying.rows)),
+        }
+    }
+
+    /// The descriptor that says so; `next` is `None` when all is done.
+    fn noted(self, table: &Table, next: Option<&Position>, rows: u64) -> Table {
+        let mut after = table.clone();
+        let done = next.map(|next| vec![(next.slot, next.key.clone())]);
+        match (self, done) {
+            (Self::Fill(id), done) => {
+                let state = done.map_or(IndexState::Ready, |done| IndexState::Filling { done, rows });
+                after.indexes.iter_mut().filter(|index| index.id == id).for_each(|index| index.state = state.clone());
+            }
+            (Self::Rekey, None) => return table.successor().unwrap_or(after),
+            (Self::Rekey, Some(done)) => {
+                if let (Some(rekeying), Some(primary)) = (table.rekeying(), after.indexes.first_mut()) {
+                    primary.state = IndexState::Rekeyed(Rekeying { done, rows, ..rekeying.clone() });
+                }
+            }
+        }
+        after
+    }
+
+    async fn step<D: Database, E: Expressions>(
+        self,
+        transaction: &mut Transaction<D>,
+        around: Surroundings<'_, E>,
+        physical: &Physical,
+        (from, known): (&Position, Copies),
+        deadline: &Deadline,
+    ) -> Outcome<(Option<Position>, u64)> {
+        let left = deadline.left();
+        match self {
+            Self::Rekey => rekey(transaction, around, physical, (from, known), STEP, left).await,
+            Self::Fill(id) => {
+                let index = physical.table().indexes.iter().position(|index| index.id == id);
+                match index {
+                    Some(index) => fill(transaction, around, physical, index, from, STEP, left).await,
+                    None => Ok((None, 0)),
+                }
+            }
+        }
+    }
+
+    /// All of it within one transaction, which has the catalog that it returns from then on.
+    pub(super) async fn within<D: Database, E: Expressions>(
+        self,
+        transaction: &mut Transaction<D>,
+        around: Surroundings<'_, E>,
+        table: &Arc<Table>,
+        deadline: &Deadline,
+    ) -> Outcome<Catalog> {
+        let physical = Physical::new(*around.catalog.home(), table)?;
+        let (mut next, mut rows) = (Some(Position::default()), 0);
+        while let Some(from) = &next {
+            let from = (from, Copies::Perhaps);
+            let (after, looked_at) = self.step(transaction, around, &physical, from, deadline).await?;
+            (next, rows) = (after, rows + looked_at);
+        }
+        let mut edit = Edit::new(around.catalog);
+        edit.put_table(self.noted(table, None, rows))?;
+        Ok(edit.finish(transaction)?)
+    }
+}
+
+impl<D: Database> Jobs<'_, D> {
+    /// Makes a pass, from where it is, to its end.
+    pub(super) async fn pass_over(&self, table: ObjectId, pass: Pass) -> Outcome<()> {
+        let mut reached: Option<Reached> = None;
+        let (mut last_noted, mut known) = (Instant::now(), Copies::Missing);
+        loop {
+            let deadline = Deadline::new(None);
+            let catalog = self.catalogs.current(&self.server.db, deadline.left()).await?;
+            // Somebody may have dropped it, or completed it.
+            let Some(descriptor) = catalog.table_by_id(table) else { return Ok(()) };
+            let Some(noted) = pass.reached(descriptor) else { return Ok(()) };
+            let note = last_noted.elapsed() >= NOTED;
+            let from = reached.clone().unwrap_or(noted);
+            match self.step_of(pass, &catalog, descriptor, (&from, known), note, &deadline).await {
+                Ok(next) => {
+                    if note || next.is_none() {
+                        self.catalogs.outdate();
+                        last_noted = Instant::now();
+                    }
+                    let Some(next) = next else { return Ok(()) };
+                    reached = Some(next);
+                }
+                Err(failure) => {
+                    // Others write here: from now on their copies are looked for.
+                    known = Copies::Perhaps;
+                    self.lost(failure).await?;
+                }
+            }
+        }
+    }
+
+    /// One step, which notes how far it came if `note` says so, or all is done.
+    async fn step_of(
+        &self,
+        pass: Pass,
+        catalog: &Arc<Catalog>,
+        table: &Arc<Table>,
+        (from, known): (&Reached, Copies),
+        note: bool,
+        deadline: &Deadline,
+    ) -> Outcome<Option<Reached>> {
+        let env = Env::default();
+        let evaluator = Evaluator { stored: &self.catalogs.expressions, env: &env, shared: self.shared };
+        let around = Surroundings { catalog, expressions: &evaluator };
+        let physical = Physical::new(*catalog.home(), table)?;
+        let db = &self.server.db;
+        let mut transaction = Transaction::new(db.clone(), Mode::Statement, db.begin());
+        let from_here = (&from.position, known);
+        let step = pass.step(&mut transaction, around, &physical, from_here, deadline).await;
+        let (next, looked_at) = confirmed(step, &mut transaction, deadline).await?;
+        let rows = from.rows + looked_at;
+        if note || next.is_none() {
+            let mut edit = Edit::new(catalog);
+            edit.put_table(pass.noted(table, next.as_ref(), rows))?;
+            edit.finish(&mut transaction)?;
+        }
+        transaction.commit(deadline.left()).await.map_err(Failure::from)?;
+        Ok(next.map(|position| Reached { position, rows }))
+    }
+}

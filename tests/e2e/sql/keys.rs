@@ -1,0 +1,90 @@
+//! Primary keys for tables with rows: as restores add them, while others write, and while nodes die.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::client::{Sql, code};
+use crate::cluster::Cluster;
+use crate::wait::until_true;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+const ROWS: u64 = 40_000;
+
+/// What shows that a table has its primary key.
+const KEY: &str = "SELECT count(*) FROM pg_index WHERE indisprimary AND indrelid = 't'::regclass";
+
+#[test]
+fn a_restore_adds_its_keys_behind_the_rows() {
+    let mut cluster = Cluster::start(3);
+    let [one, two] = [0, 1].map(|node: usize| Sql::connect(cluster.nodes[node].sql).expect("a client"));
+    for statement in [
+        "CREATE TABLE public.orders (id integer NOT NULL, customer integer, code text)",
+        "CREATE TABLE public.customers (id integer NOT NULL, name text)",
+        "INSERT INTO public.customers SELECT n, 'c' || n FROM generate_series(1, 50) n",
+        "INSERT INTO public.orders SELECT n, n % 50 + 1, 'o' || n FROM generate_series(1, 500) n",
+        "ALTER TABLE ONLY public.customers ADD CONSTRAINT customers_pkey PRIMARY KEY (id)",
+        "ALTER TABLE ONLY public.orders ADD CONSTRAINT orders_code_key UNIQUE (code)",
+        "ALTER TABLE ONLY public.orders ADD CONSTRAINT orders_pkey PRIMARY KEY (id)",
+        "CREATE INDEX orders_customer_idx ON public.orders USING btree (customer)",
+        "ALTER TABLE ONLY public.orders ADD CONSTRAINT orders_customer_fkey FOREIGN KEY (customer) \
+         REFERENCES public.customers(id) ON DELETE CASCADE",
+    ] {
+        one.must(statement);
+    }
+    assert_eq!(two.must("SELECT id, customer FROM orders WHERE code = 'o77'"), ["77|28"]);
+    assert!(two.must("EXPLAIN SELECT * FROM orders WHERE id = 77")[0].contains("Point Read using orders_pkey"));
+    assert!(two.refused("INSERT INTO orders VALUES (77, 1, 'x')").starts_with("23505"));
+    assert!(two.refused("INSERT INTO orders VALUES (501, 51, 'x')").starts_with("23503"));
+    two.must("DELETE FROM customers WHERE id = 28");
+    assert_eq!(one.must("SELECT count(*) FROM orders"), ["490"]);
+    cluster.stop();
+}
+
+#[test]
+fn a_primary_key_is_made_while_rows_change_and_its_coordinator_dies() {
+    let mut cluster = Cluster::start(3);
+    let sql = Sql::connect(cluster.nodes[1].sql).expect("a client");
+    sql.must("CREATE TABLE t (id int, v int); CREATE UNIQUE INDEX ON t (v)");
+    sql.must(&format!("INSERT INTO t SELECT n, n FROM generate_series(1, {ROWS}) n"));
+    let stop = AtomicBool::new(false);
+    let [dying, writing] = [0, 2].map(|node: usize| cluster.nodes[node].sql);
+    thread::scope(|scope| {
+        let altering = scope
+            .spawn(move || Sql::connect(dying).expect("a client").ask("ALTER TABLE t ADD PRIMARY KEY (id)").map(drop));
+        let writes = scope.spawn(|| write(writing, &stop));
+        // Whoever would alter the table is told that it is being given a key.
+        let told = || sql.ask("ALTER TABLE t ALTER COLUMN v DROP NOT NULL").is_err_and(|error| code(&error) == "55006");
+        until_true("the key is being made", PATIENCE, told);
+        cluster.nodes[0].kill();
+        assert!(altering.join().expect("it ends").is_err(), "the coordinator died");
+        until_true("another node goes on", PATIENCE, || sql.must(KEY) == ["1"]);
+        stop.store(true, Ordering::Relaxed);
+        let written = writes.join().expect("the writer ends");
+        assert_eq!(
+            sql.must("SELECT count(*), count(DISTINCT id), count(DISTINCT v) FROM t"),
+            [format!("{0}|{0}|{0}", ROWS + written)]
+        );
+    });
+    assert!(sql.must("EXPLAIN SELECT * FROM t WHERE id = 77")[0].contains("Point Read using t_pkey"));
+    assert!(sql.refused("INSERT INTO t VALUES (77, -1)").starts_with("23505"));
+    cluster.nodes[1..].iter_mut().for_each(crate::cluster::Node::stop);
+}
+
+/// Inserts, changes and deletes rows until told to stop; how many more there are in the end.
+fn write(port: u16, stop: &AtomicBool) -> u64 {
+    let sql = Sql::connect(port).expect("a client");
+    let (mut id, mut more) = (ROWS, 0);
+    while !stop.load(Ordering::Relaxed) {
+        id += 1;
+        sql.must(&format!("INSERT INTO t VALUES ({id}, {id})"));
+        more += 1;
+        // Every row's number stays its own.
+        sql.must(&format!("UPDATE t SET v = v + 1000000 WHERE v = {}", id - ROWS));
+        if id % 3 == 0 {
+            sql.must(&format!("DELETE FROM t WHERE v = {id}"));
+            more -= 1;
+        }
+    }
+    more
+}
