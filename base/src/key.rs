@@ -157,6 +157,13 @@ impl KeyRange {
         self.start <= *key && *key < self.end
     }
 
+    /// Whether just one key can lie inside: its start.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        let (start, end) = (self.start.as_bytes(), self.end.as_bytes());
+        end.len() == start.len() + 1 && end.ends_with(&[0]) && end.starts_with(start)
+    }
+
     /// Whether the two have a key in common.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
@@ -185,6 +192,16 @@ mod tests {
         let short = Key::new(0, 0, 0, b"a");
         let long = Key::new(0, 0, 0, b"a\0");
         assert!(!long.0.starts_with(&short.0));
+    }
+
+    #[test]
+    fn a_single_key_is_told_from_other_ranges() {
+        let key = Key::new(0, 0, 0, b"a");
+        let single = KeyRange { start: key.clone(), end: key.successor() };
+        assert!(single.is_single() && single.contains(&key));
+        assert!(!KeyRange { start: key.clone(), end: key.successor().successor() }.is_single());
+        assert!(!KeyRange { start: key.clone(), end: Key::new(0, 0, 0, b"b") }.is_single());
+        assert!(!KeyRange { start: key.clone(), end: key }.is_single());
     }
 
     #[test]

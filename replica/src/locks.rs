@@ -68,7 +68,9 @@ impl Locks {
     pub fn prepare(&mut self, txn: TxnId, part: &Part) {
         for check in &part.checks {
             match check {
-                Check::Key(key, _) => self.keys.entry(key.clone()).or_default().readers.push(txn),
+                Check::Key(key, _) | Check::Absent(key) => {
+                    self.keys.entry(key.clone()).or_default().readers.push(txn);
+                }
                 Check::Range(range, _) => self.ranges.push((range.clone(), txn)),
             }
         }
@@ -82,7 +84,7 @@ impl Locks {
     /// Drops the prepared locks of a transaction's part.
     pub fn release(&mut self, txn: TxnId, part: &Part) {
         for check in &part.checks {
-            if let Check::Key(key, _) = check {
+            if let Check::Key(key, _) | Check::Absent(key) = check {
                 self.change(key, |locks| locks.readers.retain(|reader| *reader != txn));
             }
         }

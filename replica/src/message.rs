@@ -195,6 +195,8 @@ pub enum Check {
     Key(Key, Stamp),
     /// The range still holds exactly these keys and versions (tombstones left out).
     Range(KeyRange, Vec<(Key, Stamp)>),
+    /// The key has no value: no version, or a tombstone.
+    Absent(Key),
 }
 
 /// A transaction's part in one partition.

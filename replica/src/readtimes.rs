@@ -99,13 +99,28 @@ impl ReadTimes {
         }
     }
 
-    /// A write to `key` must be above this.
+    /// A write to all of these keys must be above this.
     #[must_use]
-    pub fn of(&self, partition: PartitionId, key: &Key) -> Timestamp {
-        let point = self.recent.of(partition, key).max(self.older.of(partition, key)).unwrap_or_default();
-        let ranges = self.ranges.get(&partition).into_iter().flatten();
-        let range = ranges.filter(|(range, _)| range.contains(key)).map(|(_, time)| *time).max();
-        self.floor.max(point).max(range.unwrap_or_default())
+    pub fn highest_of<'k>(&self, partition: PartitionId, keys: impl Iterator<Item = &'k Key> + Clone) -> Timestamp {
+        let (Some(first), Some(last)) = (keys.clone().min(), keys.clone().max()) else {
+            return Timestamp::ZERO;
+        };
+        // Most ranges are elsewhere: they are compared with the keys once, not with each key.
+        let near = |range: &KeyRange| range.start <= *last && *first < range.end;
+        let ranges = self.ranges.get(&partition).into_iter().flatten().filter(|(range, _)| near(range));
+        let ranges: Vec<&(KeyRange, Timestamp)> = ranges.collect();
+        let of = |key: &Key| {
+            let point = self.recent.of(partition, key).max(self.older.of(partition, key)).unwrap_or_default();
+            let range = ranges.iter().filter(|(range, _)| range.contains(key)).map(|(_, time)| *time).max();
+            point.max(range.unwrap_or_default())
+        };
+        keys.map(of).fold(self.floor, Timestamp::max)
+    }
+
+    /// A write to `key` must be above this.
+    #[cfg(test)]
+    fn of(&self, partition: PartitionId, key: &Key) -> Timestamp {
+        self.highest_of(partition, std::iter::once(key))
     }
 }
 
@@ -141,5 +156,16 @@ mod tests {
             times.raise_range(partition, &KeyRange { start: key(n), end: key(n + 1) }, Timestamp(u64::from(n)));
         }
         assert!(times.of(partition, &key(3)) >= Timestamp(3));
+        let mut times = ReadTimes::new(10);
+        times.raise_range(partition, &KeyRange { start: key(5), end: key(8) }, Timestamp(50));
+        times.raise(partition, &key(9), Timestamp(40));
+        let highest = |keys: &[u32]| {
+            let keys: Vec<Key> = keys.iter().map(|n| key(*n)).collect();
+            times.highest_of(partition, keys.iter())
+        };
+        assert_eq!(highest(&[1, 4, 8]), Timestamp::ZERO);
+        assert_eq!(highest(&[4, 9, 8]), Timestamp(40));
+        assert_eq!(highest(&[9, 4, 7]), Timestamp(50));
+        assert_eq!(highest(&[]), Timestamp::ZERO);
     }
 }

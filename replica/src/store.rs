@@ -8,6 +8,9 @@ use annulus_base::{Key, KeyRange, PartitionId, Timestamp, TxnId};
 use bytes::Bytes;
 use wincode::{SchemaRead, SchemaWrite};
 
+/// From so many keys on it is worth looking them up together ([`Store::newest_of`]).
+pub(crate) const MANY: usize = 32;
+
 /// Identity of one version of one key: when it was committed and by whom. The order is the version order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, SchemaRead, SchemaWrite)]
 pub struct Stamp {
@@ -126,6 +129,15 @@ pub trait Store {
     /// # Errors
     /// [`StoreError`].
     fn read(&mut self, partition: PartitionId, key: &Key, at: Timestamp) -> StoreResult<Option<Version>>;
+
+    /// The newest version of each of these keys, which are in order: for many at once, of which most will not be
+    /// asked for again soon.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn newest_of(&mut self, partition: PartitionId, keys: &[&Key]) -> StoreResult<Vec<Option<Version>>> {
+        keys.iter().map(|key| self.read(partition, key, Timestamp::MAX)).collect()
+    }
 
     /// The newest version with `stamp.ts <= at` of each key in `range`, tombstones included, in key
     /// order, as far as `limit` goes.

@@ -10,12 +10,26 @@ use crate::locks::Against;
 use crate::message::{Check, Holder, Message, No, Outcome, Part, Prepare, Refusal, Vote};
 use crate::participant::{Entry, Replica};
 use crate::record::Record;
-use crate::store::{Limit, Placed, Stamp, Store, StoreResult, Version};
+use crate::store::{Limit, MANY, Placed, Stamp, Store, StoreResult, Version};
 
 /// Why there is no YES: a NO for good, or no vote at all.
 enum NotYes {
     No(No),
     NotNow(Refusal),
+}
+
+/// What was found of some keys, which are in order.
+#[derive(Default)]
+struct Known<'p> {
+    keys: Vec<&'p Key>,
+    found: Vec<Option<Version>>,
+}
+
+impl Known<'_> {
+    /// The newest version of a key, if the key is among these.
+    fn of(&self, key: &Key) -> Option<&Option<Version>> {
+        self.found.get(self.keys.binary_search(&key).ok()?)
+    }
 }
 
 type Examined = Result<(), NotYes>;
@@ -145,7 +159,9 @@ impl Replica {
         let own = Some(prepare.txn.id);
         for check in &part.checks {
             let held = match check {
-                Check::Key(key, _) => locks.prepared(key, own, Against::Writers).map(|txn| (key, txn)),
+                Check::Key(key, _) | Check::Absent(key) => {
+                    locks.prepared(key, own, Against::Writers).map(|txn| (key, txn))
+                }
                 Check::Range(range, _) => locks.writers_in(range, own).next(),
             };
             if let Some((key, txn)) = held {
@@ -168,9 +184,12 @@ impl Replica {
     /// Validates reads; returns the timestamp that the transaction's must exceed.
     fn examine_part(&mut self, part: &Part, store: &mut dyn Store) -> StoreResult<Result<Timestamp, NotYes>> {
         let partition = part.partition;
+        let Some(known) = self.known(part, store)? else {
+            return Ok(Err(NotYes::NotNow(Refusal::Corrupt)));
+        };
         let mut above = Timestamp::ZERO;
         for check in &part.checks {
-            match self.examine_check(partition, check, store)? {
+            match self.examine_check(partition, check, &known, store)? {
                 Ok(seen) => above = above.max(seen),
                 Err(against) => return Ok(Err(against)),
             }
@@ -179,31 +198,43 @@ impl Replica {
             above = Timestamp::ZERO;
         }
         for (key, _) in &part.writes {
-            let Some(latest) = self.latest(partition, key, store)? else {
+            let Some(latest) = self.latest(partition, key, &known, store)? else {
                 return Ok(Err(NotYes::NotNow(Refusal::Corrupt)));
             };
-            above = above.max(latest.ts).max(self.read_times.of(partition, key));
+            above = above.max(latest.map_or(Timestamp::ZERO, |version| version.stamp.ts));
         }
-        Ok(Ok(above))
+        Ok(Ok(above.max(self.read_times.highest_of(partition, part.writes.iter().map(|(key, _)| key)))))
     }
 
     fn examine_check(
         &mut self,
         partition: PartitionId,
         check: &Check,
+        known: &Known<'_>,
         store: &mut dyn Store,
     ) -> StoreResult<Result<Timestamp, NotYes>> {
         match check {
             Check::Key(key, seen) => {
-                let Some(latest) = self.latest(partition, key, store)? else {
+                let Some(latest) = self.latest(partition, key, known, store)? else {
                     return Ok(Err(NotYes::NotNow(Refusal::Corrupt)));
                 };
+                let latest = latest.map_or(Stamp::NONE, |version| version.stamp);
                 // Where tombstones were purged, a version that is missing may have been superseded by one.
                 let superseded = latest != *seen && seen.ts <= self.purged;
                 if latest > *seen || superseded {
                     return Ok(no(No::Stale(key.clone())));
                 }
                 Ok(Ok(seen.ts))
+            }
+            Check::Absent(key) => {
+                let Some(latest) = self.latest(partition, key, known, store)? else {
+                    return Ok(Err(NotYes::NotNow(Refusal::Corrupt)));
+                };
+                let unchecked = self.settings.mutations.has(Mutation::RangesUnchecked);
+                match latest {
+                    Some(version) if version.value.is_some() && !unchecked => Ok(no(No::Stale(key.clone()))),
+                    latest => Ok(Ok(latest.map_or(Timestamp::ZERO, |version| version.stamp.ts))),
+                }
             }
             Check::Range(range, rows) => {
                 let found = store.scan(partition, range, Timestamp::MAX, Limit::NONE);
@@ -221,10 +252,34 @@ impl Replica {
         }
     }
 
-    /// The newest version's stamp; `None` if the record is corrupt.
-    fn latest(&mut self, partition: PartitionId, key: &Key, store: &mut dyn Store) -> StoreResult<Option<Stamp>> {
-        let found = store.read(partition, key, Timestamp::MAX);
-        Ok(self.readable(found)?.map(|version| version.map_or(Stamp::NONE, |version| version.stamp)))
+    /// The newest version, if there is one; `None` if the record is corrupt.
+    fn latest(
+        &mut self,
+        partition: PartitionId,
+        key: &Key,
+        known: &Known<'_>,
+        store: &mut dyn Store,
+    ) -> StoreResult<Option<Option<Version>>> {
+        match known.of(key) {
+            Some(found) => Ok(Some(found.clone())),
+            None => self.readable(store.read(partition, key, Timestamp::MAX)),
+        }
+    }
+
+    /// The newest versions of all keys of a part that has many, looked up together; `None` if a record is corrupt.
+    fn known<'p>(&mut self, part: &'p Part, store: &mut dyn Store) -> StoreResult<Option<Known<'p>>> {
+        if part.checks.len() + part.writes.len() < MANY {
+            return Ok(Some(Known::default()));
+        }
+        let checked = part.checks.iter().filter_map(|check| match check {
+            Check::Key(key, _) | Check::Absent(key) => Some(key),
+            Check::Range(..) => None,
+        });
+        let mut keys: Vec<&Key> = checked.chain(part.writes.iter().map(|(key, _)| key)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let found = store.newest_of(part.partition, &keys);
+        Ok(self.readable(found)?.map(|found| Known { keys, found }))
     }
 
     /// Takes note of a decision: applies its versions, raises read timestamps, frees its locks.
@@ -273,9 +328,13 @@ impl Replica {
             return if writes.is_empty() { Ok(()) } else { self.apply(writes.to_vec(), store) };
         };
         for part in &vote.parts {
+            // What is written too has a version from now on, which no later write may be below either.
+            let sorted = part.writes.is_sorted_by(|(one, _), (other, _)| one < other);
+            let written = |key: &Key| sorted && part.writes.binary_search_by(|(write, _)| write.cmp(key)).is_ok();
             for check in &part.checks {
                 match check {
-                    Check::Key(key, _) => self.read_times.raise(part.partition, key, txn.ts),
+                    Check::Key(key, _) | Check::Absent(key) if written(key) => {}
+                    Check::Key(key, _) | Check::Absent(key) => self.read_times.raise(part.partition, key, txn.ts),
                     Check::Range(range, _) => self.read_times.raise_range(part.partition, range, txn.ts),
                 }
             }

@@ -133,6 +133,7 @@ fn prepare(prepare: &Prepare) -> String {
     let parts = list(&prepare.parts, |part| {
         let checks = list(&part.checks, |check| match check {
             Check::Key(at, seen) => format!("{}={}", key(at), stamp(*seen)),
+            Check::Absent(at) => format!("no {}", key(at)),
             Check::Range(_, rows) => format!("[{}]", list(rows, |(at, seen)| format!("{}={}", key(at), stamp(*seen)))),
         });
         let writes = list(&part.writes, |(at, value)| {

@@ -13,7 +13,7 @@ use annulus_base::{Ballot, Key, Mutation, NodeId, PartitionId, Timestamp, TxnId}
 use annulus_replica::message::{Accepted, Check, Message, No, Outcome, Part, Prepare, Refusal, Vote};
 
 use crate::common::Common;
-use crate::interface::{Commit, TxnError};
+use crate::interface::{Commit, RangeCheck, TxnError};
 
 /// What a step of a try comes to.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,8 +65,12 @@ pub(crate) fn split(commit: &Commit) -> BTreeMap<PartitionId, Part> {
     for (place, stamp) in &commit.reads {
         entry(&mut parts, place.partition).checks.push(Check::Key(place.key.clone(), *stamp));
     }
-    for range in &commit.ranges {
-        entry(&mut parts, range.partition).checks.push(Check::Range(range.range.clone(), range.rows.clone()));
+    for RangeCheck { partition, range, rows } in &commit.ranges {
+        let check = match rows.is_empty() && range.is_single() {
+            true => Check::Absent(range.start.clone()),
+            false => Check::Range(range.clone(), rows.clone()),
+        };
+        entry(&mut parts, *partition).checks.push(check);
     }
     for (place, value) in &commit.writes {
         entry(&mut parts, place.partition).writes.push((place.key.clone(), value.clone()));

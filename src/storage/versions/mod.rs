@@ -84,6 +84,29 @@ impl Store for VersionStore {
         }
     }
 
+    /// One walk over the stretch of the keys, which jumps where it is thinly sown with them. Fills no cache.
+    fn newest_of(&mut self, partition: PartitionId, keys: &[&Key]) -> StoreResult<Vec<Option<Version>>> {
+        let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
+        let range = KeyRange { start: Key::clone(first), end: last.successor() };
+        let snapshot = self.engine.snapshot();
+        let mut walk = Walk::new(&*snapshot, partition, &range);
+        let mut step = walk.next().transpose()?;
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            while step.as_ref().is_some_and(|step| step.located.key < **key) {
+                walk.pass(|| codec::first_at(partition, key, Timestamp::MAX));
+                step = walk.next().transpose()?;
+            }
+            let newest = step.take_if(|step| step.located.key == **key).map(Step::decode).transpose()?;
+            if newest.is_some() {
+                walk.skipped = 0;
+                step = walk.next().transpose()?;
+            }
+            found.push(newest.map(|(_, version)| version));
+        }
+        Ok(found)
+    }
+
     fn scan(
         &mut self,
         partition: PartitionId,

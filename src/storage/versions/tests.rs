@@ -162,6 +162,15 @@ fn a_store_behaves_as_its_model() {
             let mut store = VersionStore::new(Arc::clone(&engine), [0, 2_000, 20_000, 1 << 20][seed as usize]);
             for _ in 0..600 {
                 change(&mut store, &mut model, &mut rng);
+                if rng.one_in(3) {
+                    let mut keys: Vec<Key> = (0..rng.between(1, 20)).map(|_| key(rng.below(80))).collect();
+                    keys.sort();
+                    keys.dedup();
+                    let partition = partition(rng.below(2));
+                    let expected: Vec<_> = keys.iter().map(|key| model.read(partition, key, Timestamp::MAX)).collect();
+                    let found = store.newest_of(partition, &keys.iter().collect::<Vec<_>>()).unwrap();
+                    assert_eq!(found, expected);
+                }
                 for _ in 0..4 {
                     let (partition, key, at) = (partition(rng.below(2)), key(rng.below(80)), random_time(&mut rng));
                     assert_eq!(store.read(partition, &key, at).unwrap(), model.read(partition, &key, at));
@@ -206,6 +215,7 @@ fn a_corrupt_record_is_never_served_and_can_be_replaced() {
             assert_eq!(store.read(p, &k, at), Err(corrupt.clone()));
             assert_eq!(store.scan(p, &all, at, Limit::versions(10)), Err(corrupt.clone()));
         }
+        assert_eq!(store.newest_of(p, &[&k, &key(6)]), Err(corrupt.clone()));
         assert_eq!(store.history(p, &all, Limit::versions(10)), Err(corrupt));
         assert!(store.read(p, &key(6), Timestamp::MAX).is_ok());
         store.erase(p, &k).unwrap();

@@ -171,5 +171,8 @@ fn answers() -> Vec<Message> {
 pub fn all() -> Vec<Envelope> {
     let messages = requests().into_iter().chain(answers()).map(Envelope::Transaction);
     let others = [Envelope::Gossip(Bytes::from_static(b"gossip")), Envelope::Ping(5), Envelope::Pong(6)];
-    messages.chain(others).collect()
+    let mut absent = prepare();
+    absent.parts[0].checks = vec![Check::Absent(key())];
+    let later = Envelope::Transaction(Message::Prepare(Arc::new(absent)));
+    messages.chain(others).chain([later]).collect()
 }
