@@ -15,3 +15,5 @@ pub const MAX_READ_BYTES: usize = 12 * 1024 * 1024;
 /// Largest frame between peers, bytes. Has room for [`MAX_READ_BYTES`], or for twice [`STRETCH_BYTES`] and one more
 /// of the largest values.
 pub const MAX_FRAME_LEN: usize = 16 * 1024 * 1024;
+/// Most bytes of keys and values that one transaction may write: all that it says to one node is one frame.
+pub const MAX_WRITE_BYTES: usize = MAX_FRAME_LEN / 8 * 7;

@@ -28,6 +28,20 @@ pub(crate) fn admit(request: &Request, common: &Common) -> Result<(), TxnError> 
     }
 }
 
+/// About how many bytes a node is told of a commit that writes `written` bytes, if it holds all of it.
+fn said(commit: &Commit, written: usize) -> usize {
+    /// What an encoding adds to a key or a value, and what the rest of a message takes.
+    const ITEM: usize = 16;
+    const REST: usize = 4_096;
+    let seen = |key: &annulus_base::Key| key.as_bytes().len() + ITEM + size_of::<annulus_replica::store::Stamp>();
+    let reads: usize = commit.reads.iter().map(|(place, _)| seen(&place.key)).sum();
+    let ranges = commit.ranges.iter().map(|check| {
+        let ends = check.range.start.as_bytes().len() + check.range.end.as_bytes().len() + 2 * ITEM;
+        ends + check.rows.iter().map(|(key, _)| seen(key)).sum::<usize>()
+    });
+    REST + written + commit.writes.len() * 2 * ITEM + reads + ranges.sum::<usize>()
+}
+
 fn admit_commit(
     commit: &Commit,
     few: &impl Fn(usize) -> Result<(), TxnError>,
@@ -44,10 +58,15 @@ fn admit_commit(
         )));
     }
     let total: usize = commit.writes.iter().map(|(place, value)| place.key.as_bytes().len() + size(value)).sum();
-    // All that one transaction says to one node is one frame.
-    let limit = limits::MAX_TXN_BYTES.min(limits::MAX_FRAME_LEN / 8 * 7);
+    let limit = limits::MAX_WRITE_BYTES;
     if total > limit {
         return Err(TxnError::Limit(format!("the transaction writes {total} bytes; at most {limit} are allowed")));
+    }
+    let (said, limit) = (said(commit, total), limits::MAX_FRAME_LEN);
+    if said > limit {
+        return Err(TxnError::Limit(format!(
+            "what the transaction reads and writes takes {said} bytes; at most {limit} are allowed"
+        )));
     }
     let mut all = commit.partitions().peekable();
     if all.peek().is_none() {

@@ -19,9 +19,10 @@ mod tests;
 use std::collections::BTreeMap;
 
 use annulus_base::id::TxnRef;
+use annulus_base::limits::{MAX_TXN_KEYS, MAX_WRITE_BYTES};
 use annulus_base::{Key, KeyRange, PartitionId, Timestamp};
 use annulus_replica::store::Stamp;
-use annulus_txn::interface::{Database, Place};
+use annulus_txn::interface::{Database, Place, TxnError};
 use bytes::Bytes;
 
 use locks::Locks;
@@ -30,7 +31,7 @@ pub use overlay::Savepoint;
 use reads::Reads;
 
 /// Most keys whose versions a commit can validate.
-pub const MOST_VALIDATED: usize = annulus_base::limits::MAX_TXN_KEYS;
+pub const MOST_VALIDATED: usize = MAX_TXN_KEYS;
 
 /// How a transaction reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +144,20 @@ impl<D: Database> Transaction<D> {
     /// Demands at commit that no value is at a place, without a round trip now.
     pub fn expect_absent(&mut self, place: Place) {
         self.reads.expect_absent(place);
+    }
+
+    /// Refuses more writes than a commit can carry, before they take more memory.
+    ///
+    /// # Errors
+    /// [`TxnError::Limit`].
+    pub fn check_size(&self) -> Result<(), TxnError> {
+        let (keys, bytes) = self.overlay.size();
+        let what = match (keys > MAX_TXN_KEYS, bytes > MAX_WRITE_BYTES) {
+            (true, _) => format!("a transaction writes more than {MAX_TXN_KEYS} rows and index entries; split it"),
+            (_, true) => format!("a transaction writes more than {MAX_WRITE_BYTES} bytes; split it"),
+            _ => return Ok(()),
+        };
+        Err(TxnError::Limit(what))
     }
 
     /// A point to return to.

@@ -11,10 +11,16 @@ use super::Span;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Savepoint(usize);
 
+fn size(place: &Place, value: &Option<Bytes>) -> usize {
+    place.key.as_bytes().len() + value.as_ref().map_or(0, Bytes::len)
+}
+
 /// The writes of a transaction, the last one of each key, and what each of them replaced.
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
     writes: BTreeMap<Place, Option<Bytes>>,
+    /// Bytes of the keys and values in `writes`.
+    bytes: usize,
     /// What stood in `writes` before each write, in order.
     undo: Vec<(Place, Option<Option<Bytes>>)>,
 }
@@ -25,8 +31,15 @@ impl Overlay {
     }
 
     pub(super) fn write(&mut self, place: Place, value: Option<Bytes>) {
+        self.bytes += size(&place, &value);
         let before = self.writes.insert(place.clone(), value);
+        self.bytes -= before.as_ref().map_or(0, |before| size(&place, before));
         self.undo.push((place, before));
+    }
+
+    /// How many keys are written, and how many bytes these and their values have.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.writes.len(), self.bytes)
     }
 
     pub(super) fn get(&self, place: &Place) -> Option<&Option<Bytes>> {
@@ -47,10 +60,12 @@ impl Overlay {
     pub(super) fn rollback_to(&mut self, savepoint: Savepoint) {
         while self.undo.len() > savepoint.0 {
             let Some((place, before)) = self.undo.pop() else { return };
-            match before {
-                Some(value) => self.writes.insert(place, value),
+            self.bytes += before.as_ref().map_or(0, |before| size(&place, before));
+            let undone = match before {
+                Some(value) => self.writes.insert(place.clone(), value),
                 None => self.writes.remove(&place),
             };
+            self.bytes -= undone.as_ref().map_or(0, |undone| size(&place, undone));
         }
     }
 

@@ -29,8 +29,9 @@ use crate::dml::{Defaults, Evaluator, Target, check_given, row_id};
 use crate::parse::{CopyStatement, CopyTarget, Parsed};
 use crate::statement::{Setting, Work};
 
-/// How many rows are written at a time.
+/// How many rows are written at a time, and after how many bytes of data there are enough of them.
 const BATCH: usize = 2_000;
+const BATCH_BYTES: usize = 1 << 20;
 
 /// `COPY ... FROM STDIN`
 pub(crate) struct CopyFrom {
@@ -46,6 +47,8 @@ pub(crate) struct CopyIn {
     plan: Rc<CopyFrom>,
     decoder: Decoder,
     rows: Vec<Row>,
+    /// How many bytes of data they were.
+    bytes: usize,
     count: u64,
     /// Whether rows go around the transaction.
     bulk: bool,
@@ -90,7 +93,7 @@ impl CopyFrom {
         work.active.check_writable("COPY FROM")?;
         let bulk = work.active.is_own(self.target.table.id);
         let decoder = Decoder::new(&self.statement.options);
-        Ok(CopyIn { plan: Rc::clone(self), decoder, rows: Vec::new(), count: 0, bulk })
+        Ok(CopyIn { plan: Rc::clone(self), decoder, rows: Vec::new(), bytes: 0, count: 0, bulk })
     }
 }
 
@@ -124,8 +127,10 @@ impl CopyIn {
         let context = evaluator.context();
         if plan.filter.as_ref().map_or(Ok(true), |filter| filter.is_true(&row, &[], &context))? {
             self.rows.push(row);
+            self.bytes += fields.iter().flatten().map(String::len).sum::<usize>();
         }
-        if self.rows.len() >= BATCH { self.flush(work).await } else { Ok(()) }
+        let enough = self.rows.len() >= BATCH || self.bytes >= BATCH_BYTES;
+        if enough { self.flush(work).await } else { Ok(()) }
     }
 
     /// The values of a record's fields.
@@ -159,6 +164,7 @@ impl CopyIn {
     /// Writes the rows that have come.
     async fn flush<D: Database>(&mut self, work: &mut Work<'_, D>) -> Outcome<()> {
         let rows = std::mem::take(&mut self.rows);
+        self.bytes = 0;
         if rows.is_empty() {
             return Ok(());
         }
@@ -174,7 +180,7 @@ impl CopyIn {
             writer.insert(self.plan.target.table.id, row, id).map_err(|error| self.context(error))?;
         }
         if !self.bulk {
-            return crate::dml::finish(work, writer).await;
+            return crate::dml::finish(work, writer).await.map_err(too_much);
         }
         work.active.bulk = true;
         let db = work.server.db.clone();
@@ -188,6 +194,16 @@ impl CopyIn {
             }
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Tells whoever loads more than a transaction can write what is possible.
+fn too_much(failure: Failure) -> Failure {
+    match failure {
+        Failure::Txn(TxnError::Limit(message)) => SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+            .hint("COPY into a table that the same transaction has created or truncated may have any number of rows.")
+            .into(),
+        other => other,
     }
 }
 

@@ -71,7 +71,12 @@ pub(super) async fn apply<D: Database, E: Expressions>(
     }
     let claims = check_unique(writer, &footprint, checks, transaction, patience).await?;
     foreign::check_parents(writer, &footprint, transaction, patience).await?;
+    let savepoint = transaction.savepoint();
     write(writer, footprint, transaction);
+    if let Err(error) = transaction.check_size() {
+        transaction.rollback_to(savepoint);
+        return Err(error.into());
+    }
     Ok(claims)
 }
 
