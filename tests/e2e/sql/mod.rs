@@ -1,8 +1,10 @@
 //! SQL: real clusters, PostgreSQL's drivers and tools.
 
 mod client;
+mod described;
 mod keys;
 mod shell;
 mod statements;
 mod tools;
+mod tour;
 mod transactions;

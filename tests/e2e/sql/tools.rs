@@ -8,12 +8,17 @@ use super::client::Sql;
 use crate::cluster::{Cluster, Node};
 
 /// Runs a tool, with text at its standard input; what it says, and whether it succeeded.
-fn tool(name: &str, node: &Node, arguments: &[&str], input: &str) -> (String, bool) {
+pub fn tool(name: &str, node: &Node, arguments: &[&str], input: &str) -> (String, bool) {
+    tool_in("annulus", name, node, arguments, input)
+}
+
+/// The same in another database.
+pub fn tool_in(database: &str, name: &str, node: &Node, arguments: &[&str], input: &str) -> (String, bool) {
     let port = node.sql.to_string();
     let mut child = Command::new(name)
         .args(["-h", "127.0.0.1", "-p", &port, "-U", "annulus"])
         .args(arguments)
-        .arg("annulus")
+        .arg(database)
         .env("PGCONNECT_TIMEOUT", "10")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
