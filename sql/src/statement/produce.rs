@@ -1,7 +1,7 @@
 //! Running analyzed statements in a transaction.
 
 use annulus_relation::SqlError;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use annulus_relation::Value;
@@ -20,16 +20,22 @@ use crate::server::shared::Need;
 use crate::session::answer::Tag;
 use crate::session::{CopyOut, Portal, Produced, Rows};
 
+/// How many values of a sequence a statement is given that was not content with a usual range, times [`MORE`].
+const FEW: u64 = 32;
+/// How many times as many values the next try is given.
+const MORE: u64 = 8;
+
 /// Runs a portal's statement. What its functions need of the cluster is done on the way, and the statement begun
 /// again then: nothing of it has been given to anybody yet.
 pub(crate) async fn produce<D: Database>(work: &mut Work<'_, D>, portal: &Portal) -> Outcome<Produced> {
+    let mut values: BTreeMap<u32, u64> = BTreeMap::new();
     loop {
         let point = work.active.transaction.savepoint();
         let outcome = once(work, portal).await;
         match (outcome, work.shared.take_need()) {
             (Err(Failure::Sql(_)), Some(need)) => {
                 work.active.transaction.rollback_to(point);
-                work.meet(need).await?;
+                work.meet(need, &mut values).await?;
             }
             (outcome, _) => return outcome,
         }
@@ -97,11 +103,16 @@ fn internal(message: &str) -> SqlError {
 }
 
 impl<D: Database> Work<'_, D> {
-    /// Does what a function needs.
-    async fn meet(&mut self, need: Need) -> Outcome<()> {
+    /// Does what a function needs. `values` are those that it was given for tries before this one, by sequence.
+    async fn meet(&mut self, need: Need, values: &mut BTreeMap<u32, u64>) -> Outcome<()> {
         self.deadline.check()?;
         match need {
-            Need::Values(sequence) => return self.allot(sequence, 1).await,
+            Need::Values(sequence) => {
+                // What a try has taken is lost to the next one, which needs as many and more.
+                let more = |count: &mut u64| *count = (*count).max(FEW).saturating_mul(MORE);
+                let count = values.entry(sequence).and_modify(more).or_insert(1);
+                return self.allot(sequence, *count).await;
+            }
             Need::Set { sequence, value, called } => {
                 self.set_sequence(sequence, value, called).await?;
                 self.shared.meet(need, Value::Null);
