@@ -268,14 +268,13 @@ impl Definition<'_> {
             O::SetDataType { data_type, using, .. } => {
                 return self.widen(table, &column, data_type, using.is_some());
             }
-            O::AddGenerated { generated_as, sequence_options } => {
+            O::AddGenerated { generated_as, .. } => {
                 if column.default.is_some() || !column.not_null {
                     let message = format!("column \"{}\" must be NOT NULL and have no default", column.name);
                     return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message));
                 }
                 let kind = generated_as.unwrap_or(sqlparser::ast::GeneratedAs::ByDefault);
-                let options = sequence_options.as_deref().unwrap_or_default();
-                changed.default = Some(self.identity(&table, &column, &kind, options)?);
+                changed.default = Some(self.identity(&table, &column, &kind)?);
             }
         }
         table.columns.iter_mut().filter(|other| other.id == column.id).for_each(|other| *other = changed.clone());

@@ -4,8 +4,7 @@ use annulus_relation::catalog::{Column, Default, Identity, Sequence, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType};
 use sqlparser::ast::{
-    ColumnDef, ColumnOption, DataType, GeneratedAs, GeneratedExpressionMode, Ident, ObjectName, SequenceOptions,
-    TableConstraint,
+    ColumnDef, ColumnOption, DataType, GeneratedAs, GeneratedExpressionMode, Ident, ObjectName, TableConstraint,
 };
 
 use super::Definition;
@@ -13,7 +12,7 @@ use super::expression::{Use, columns_of, is_serial, nextval};
 use super::naming::free_relation_name;
 use crate::bind::sql_type;
 use crate::names::position_of;
-use crate::parse::SequenceOption;
+use crate::parse::IdentityOptions;
 
 /// What a column's declaration says beside its default.
 pub(super) struct Declared {
@@ -112,7 +111,7 @@ impl Definition<'_> {
         };
         let mut default = None;
         if serial(&definition.data_type).is_some() {
-            let sequence = self.owned_sequence(table, column, &[])?;
+            let sequence = self.owned_sequence(table, column, &IdentityOptions::default())?;
             let schema = self.catalog().schema_by_id(table.schema).map(|schema| schema.name.clone());
             default = Some(Default::Expression(nextval(&schema.unwrap_or_default(), &sequence.name)));
         }
@@ -125,10 +124,7 @@ impl Definition<'_> {
                     }
                     Default::Generated(self.generated(table, column, expression)?)
                 }
-                ColumnOption::Generated { generated_as, sequence_options, .. } => {
-                    let options = sequence_options.as_deref().unwrap_or_default();
-                    self.identity(table, column, generated_as, options)?
-                }
+                ColumnOption::Generated { generated_as, .. } => self.identity(table, column, generated_as)?,
                 _ => continue,
             };
             if default.replace(found).is_some() {
@@ -158,18 +154,12 @@ impl Definition<'_> {
     }
 
     /// `GENERATED ... AS IDENTITY`
-    pub(super) fn identity(
-        &mut self,
-        table: &Table,
-        column: &Column,
-        generated: &GeneratedAs,
-        options: &[SequenceOptions],
-    ) -> SqlResult<Default> {
+    pub(super) fn identity(&mut self, table: &Table, column: &Column, generated: &GeneratedAs) -> SqlResult<Default> {
         if !matches!(column.ty, SqlType::Int2 | SqlType::Int4 | SqlType::Int8) {
             let message = "identity column type must be smallint, integer, or bigint";
             return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
         }
-        let options = options.iter().map(sequence_option).collect::<SqlResult<Vec<_>>>()?;
+        let options = self.identities.next().cloned().unwrap_or_default();
         let sequence = self.owned_sequence(table, column, &options)?;
         let kind = match generated {
             GeneratedAs::Always => Identity::Always,
@@ -190,8 +180,8 @@ impl Definition<'_> {
     }
 
     /// A sequence that belongs to a column.
-    fn owned_sequence(&mut self, table: &Table, column: &Column, options: &[SequenceOption]) -> SqlResult<Sequence> {
-        let name = match self.sequence_name.take() {
+    fn owned_sequence(&mut self, table: &Table, column: &Column, said: &IdentityOptions) -> SqlResult<Sequence> {
+        let name = match &said.name {
             Some(given) => self.given_sequence_name(table, given)?,
             None => {
                 let mut taken: Vec<String> = table.indexes.iter().map(|index| index.name.clone()).collect();
@@ -201,29 +191,10 @@ impl Definition<'_> {
             }
         };
         let id = self.edit.new_id()?;
-        let mut sequence = crate::sequence::new(id, table.schema, name, column.ty.clone(), options)?;
+        let mut sequence = crate::sequence::new(id, table.schema, name, column.ty.clone(), &said.options)?;
         sequence.owner = Some((table.id, column.id));
         self.edit.put_sequence(sequence.clone())?;
         self.restarted.push(sequence.clone());
         Ok(sequence)
     }
-}
-
-/// An option of an identity's sequence.
-fn sequence_option(option: &SequenceOptions) -> SqlResult<SequenceOption> {
-    let number = |expression: &sqlparser::ast::Expr| {
-        expression.to_string().replace(' ', "").parse::<i64>().map_err(|_| {
-            SqlError::new(SqlState::SYNTAX_ERROR, format!("invalid number in sequence options: {expression}"))
-        })
-    };
-    let optional = |expression: &Option<_>| expression.as_ref().map(number).transpose();
-    Ok(match option {
-        SequenceOptions::IncrementBy(by, _) => SequenceOption::Increment(number(by)?),
-        SequenceOptions::MinValue(value) => SequenceOption::Min(optional(value)?),
-        SequenceOptions::MaxValue(value) => SequenceOption::Max(optional(value)?),
-        SequenceOptions::StartWith(value, _) => SequenceOption::Start(number(value)?),
-        SequenceOptions::Cache(value) => SequenceOption::Cache(number(value)?),
-        // The parser keeps whether it was NO CYCLE.
-        SequenceOptions::Cycle(no) => SequenceOption::Cycle(!no),
-    })
 }

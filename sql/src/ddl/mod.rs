@@ -38,7 +38,7 @@ use sqlparser::ast;
 
 use crate::bind::{ParamTypes, quote_name};
 use crate::names::{Name, Names, name_of};
-use crate::parse::{Parsed, Statement};
+use crate::parse::{IdentityOptions, Parsed, Statement};
 use crate::server::shared::Shared;
 use crate::session::Produced;
 use crate::session::answer::{News, Tag};
@@ -58,8 +58,8 @@ pub(crate) struct Definition<'a> {
     pub restarted: Vec<Sequence>,
     /// What is to be done with rows.
     pub jobs: Vec<Job>,
-    /// What the sequence of an identity column is to be called.
-    pub sequence_name: Option<&'a ast::ObjectName>,
+    /// What identity columns say of their sequences, in the order in which they are declared.
+    pub identities: std::slice::Iter<'a, IdentityOptions>,
     /// The columns of the statement's query.
     pub planned: Vec<(String, SqlType)>,
     /// A table to be filled with the rows of the statement's query.
@@ -158,7 +158,7 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
         notices: Vec::new(),
         restarted: Vec::new(),
         jobs: Vec::new(),
-        sequence_name: parsed.sequence_name.as_ref(),
+        identities: parsed.identities.iter(),
         planned: planned(work, parsed)?,
         filled: None,
     };

@@ -5,9 +5,10 @@ use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
-use super::Overriding;
 use super::cursor::Cursor;
+use super::object::sequence_option;
 use super::source::Source;
+use super::{IdentityOptions, Overriding};
 
 fn is_word(token: Option<&TokenWithSpan>, word: &str) -> bool {
     matches!(token.map(|token| &token.token), Some(Token::Word(Word { value, quote_style: None, .. })) if value == word)
@@ -57,18 +58,35 @@ pub(super) fn simplify_locks(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpa
     tokens
 }
 
-/// Takes `SEQUENCE NAME name` out of the options of an identity column.
-pub(super) fn take_sequence_name(
+/// Takes the options of identity columns out: those of each `AS IDENTITY`, in order. They may come in any order, and one of
+/// them is `SEQUENCE NAME`.
+pub(super) fn take_identities(
     source: &Source<'_>,
     mut tokens: Vec<TokenWithSpan>,
-) -> SqlResult<(Vec<TokenWithSpan>, Option<ast::ObjectName>)> {
-    let is_table = ["alter", "create"].iter().any(|word| is_word(tokens.first(), word));
-    let words = ["sequence", "name"];
-    let Some(at) = find_words(&tokens, &words).filter(|_| is_table) else { return Ok((tokens, None)) };
-    let mut cursor = Cursor::new(source, &tokens);
-    cursor.skip_to(at + words.len());
-    let name = cursor.name()?;
-    let rest = tokens.len() - cursor.rest().len();
-    tokens.drain(at..rest);
-    Ok((tokens, Some(name)))
+) -> SqlResult<(Vec<TokenWithSpan>, Vec<IdentityOptions>)> {
+    let words = ["as", "identity"];
+    let mut found = Vec::new();
+    if !["alter", "create"].iter().any(|word| is_word(tokens.first(), word)) {
+        return Ok((tokens, found));
+    }
+    let mut from = 0;
+    while let Some(at) = find_words(&tokens[from..], &words) {
+        let begin = from + at + words.len();
+        let mut cursor = Cursor::new(source, &tokens);
+        cursor.skip_to(begin);
+        let mut identity = IdentityOptions::default();
+        if cursor.take_token(&Token::LParen) {
+            while !cursor.take_token(&Token::RParen) {
+                match cursor.take_all(&["sequence", "name"]) {
+                    true => identity.name = Some(cursor.name()?),
+                    false => identity.options.push(sequence_option(&mut cursor)?),
+                }
+            }
+        }
+        let end = tokens.len() - cursor.rest().len();
+        tokens.drain(begin..end);
+        found.push(identity);
+        from = begin;
+    }
+    Ok((tokens, found))
 }

@@ -28,14 +28,14 @@ use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use clauses::{simplify_locks, take_as_of, take_overriding, take_sequence_name};
+use clauses::{simplify_locks, take_as_of, take_identities, take_overriding};
 use cursor::Cursor;
 pub use shape::{Literal, Shape, shape};
 pub(crate) use source::MAX_IDENTIFIER;
 use source::Source;
 pub use statement::{
-    AlterSequence, CopyOptions, CopyStatement, CopyTarget, DatabaseOption, Discard, Format, Isolation, Modes,
-    Overriding, SequenceOption, SetValue, Statement,
+    AlterSequence, CopyOptions, CopyStatement, CopyTarget, DatabaseOption, Discard, Format, IdentityOptions, Isolation,
+    Modes, Overriding, SequenceOption, SetValue, Statement,
 };
 
 /// The longest text of one message, in bytes.
@@ -58,8 +58,8 @@ pub struct Parsed {
     pub as_of: Option<ast::Expr>,
     /// `OVERRIDING ... VALUE` of an `INSERT`.
     pub overriding: Option<Overriding>,
-    /// `SEQUENCE NAME` of an identity column: what its sequence is called.
-    pub sequence_name: Option<ast::ObjectName>,
+    /// The options of identity columns, in the order in which those are declared.
+    pub identities: Vec<IdentityOptions>,
 }
 
 impl Parsed {
@@ -67,7 +67,7 @@ impl Parsed {
     #[must_use]
     pub fn empty(text: &str) -> Self {
         let (statement, text): (_, Arc<str>) = (Statement::Empty, text.into());
-        Self { statement, whole: Arc::clone(&text), text, as_of: None, overriding: None, sequence_name: None }
+        Self { statement, whole: Arc::clone(&text), text, as_of: None, overriding: None, identities: Vec::new() }
     }
 }
 
@@ -115,13 +115,13 @@ fn parse_one(source: &Source<'_>, tokens: &[TokenWithSpan]) -> SqlResult<Parsed>
     let whole = Arc::clone(&source.whole);
     if let Some(statement) = command::parse(&mut cursor)? {
         cursor.end()?;
-        return Ok(Parsed { statement, text, whole, as_of: None, overriding: None, sequence_name: None });
+        return Ok(Parsed { statement, text, whole, as_of: None, overriding: None, identities: Vec::new() });
     }
     let (kept, as_of) = take_as_of(source, tokens)?;
     let (kept, overriding) = take_overriding(kept);
-    let (kept, sequence_name) = take_sequence_name(source, kept)?;
+    let (kept, identities) = take_identities(source, kept)?;
     let statement = Statement::Sql(Box::new(parse_sql(source, tokens, simplify_locks(kept))?));
-    Ok(Parsed { statement, text, whole, as_of, overriding, sequence_name })
+    Ok(Parsed { statement, text, whole, as_of, overriding, identities })
 }
 
 /// A statement that sqlparser knows: its tokens as they were written, and those of them that it is shown.

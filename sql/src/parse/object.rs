@@ -158,7 +158,7 @@ fn sequence_options(cursor: &mut Cursor<'_>) -> SqlResult<Vec<SequenceOption>> {
     Ok(options)
 }
 
-fn sequence_option(cursor: &mut Cursor<'_>) -> SqlResult<SequenceOption> {
+pub(super) fn sequence_option(cursor: &mut Cursor<'_>) -> SqlResult<SequenceOption> {
     let no = cursor.take("no");
     let position = cursor.position();
     let name = cursor.identifier()?;

@@ -262,6 +262,15 @@ pub enum SequenceOption {
     OwnedBy(Option<ObjectName>),
 }
 
+/// What an identity column says of its sequence.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct IdentityOptions {
+    /// `SEQUENCE NAME`
+    pub name: Option<ObjectName>,
+    /// The options of the sequence.
+    pub options: Vec<SequenceOption>,
+}
+
 /// What changes about a sequence.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AlterSequence {

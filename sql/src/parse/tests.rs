@@ -36,6 +36,12 @@ fn syntax_errors_have_postgresqls_words_and_places() {
         ("select 1 +; select 2", "syntax error at or near \";\"", 11),
         ("select (1 ;", "syntax error at or near \";\"", 11),
         ("select 1; select (1 ", "syntax error at end of input", 21),
+        ("select a b c from t", "syntax error at or near \"c\"", 12),
+        ("insert into t values (1,2", "syntax error at end of input", 26),
+        ("update t set", "syntax error at end of input", 13),
+        ("select * from t where a = ", "syntax error at end of input", 27),
+        ("select 1 union;", "syntax error at or near \";\"", 15),
+        ("select a,, b from t", "syntax error at or near \",\"", 10),
         ("select 1 as of system time;", "syntax error at or near \";\"", 27),
         ("copy t from stdin with (format csv", "syntax error at end of input", 35),
     ];
