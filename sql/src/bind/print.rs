@@ -143,11 +143,17 @@ fn print_literal(literal: &Literal) -> String {
         (Value::Null, ty) => format!("NULL::{}", cast_name(ty)),
         (Value::Bool(truth), _) => truth.to_string(),
         (Value::Int4(number), _) if *number >= 0 => number.to_string(),
+        (Value::Numeric(number), SqlType::Numeric(None)) if is_plain(&number.print()) => number.print(),
         (value, ty) => {
             let text = value::print(value, ty, &Env::default());
             format!("{}::{}", super::functions::quote_string(&text), cast_name(ty))
         }
     }
+}
+
+/// Whether digits are read as a number of type `numeric` again, and not as an integer.
+fn is_plain(digits: &str) -> bool {
+    digits.contains('.') && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 /// A type's name behind `::`.

@@ -3,7 +3,7 @@
 use annulus_relation::catalog::{Column, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::value::Env;
-use annulus_relation::{SqlError, SqlResult, SqlType};
+use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 use sqlparser::ast;
 
 use super::Definition;
@@ -79,9 +79,25 @@ impl Definition<'_> {
             };
             let schema = self.catalog().schema_by_id(sequence.schema).map(|schema| schema.name.clone());
             let text = nextval(&schema.unwrap_or_default(), &sequence.name);
-            return self.normal(&parse_expression(&text)?, "", &[], &Use::Default(column));
+            let (_, bound) = self.normal(&parse_expression(&text)?, "", &[], &Use::Default(column))?;
+            return Ok((text, bound));
         }
-        self.normal(expression, "", &[], &Use::Default(column))
+        let (text, bound) = self.normal(expression, "", &[], &Use::Default(column))?;
+        Ok((self.unassigned(expression, &column.ty)?.unwrap_or(text), bound))
+    }
+
+    /// A default without the conversion to its column's type, which is made again for each row: then it is the same text
+    /// whenever it is declared again.
+    fn unassigned(&self, expression: &ast::Expr, ty: &SqlType) -> SqlResult<Option<String>> {
+        let (scope, mut params) = (Scope::new(), ParamTypes::new());
+        let bound = Binder::new(&scope, &mut params, self.env).bind_open(expression)?;
+        Ok(match (bound.as_const(), bound.ty(), ty) {
+            (Some(Value::Text(text)), SqlType::Unknown, SqlType::Text | SqlType::Varchar(_)) => {
+                Some(format!("'{}'::{}", text.replace('\'', "''"), ty.base_name()))
+            }
+            (_, SqlType::Unknown, _) => None,
+            _ => Some(print(&bound, &[])),
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use sqlparser::ast::{self, CreateTable, CreateView, Ident, ObjectName, ObjectNam
 
 use super::Definition;
 use super::table::add_column;
+use crate::bind::quote_name;
 use crate::names::is_not;
 use crate::parse::Statement;
 
@@ -99,7 +100,11 @@ impl Definition<'_> {
                     reads.push(relation.id());
                 }
                 if plain && let Some(schema) = self.schema_name_of(relation) {
-                    name.0.insert(0, ObjectNamePart::Identifier(Ident::with_quote('"', schema)));
+                    let ident = match quote_name(&schema) == schema {
+                        true => Ident::new(schema),
+                        false => Ident::with_quote('"', schema),
+                    };
+                    name.0.insert(0, ObjectNamePart::Identifier(ident));
                 }
             }
             ControlFlow::Continue(())

@@ -41,6 +41,12 @@ pub(super) fn key_part(table: &Table, index: &Index, place: usize) -> Option<Str
     })
 }
 
+/// What an index's column over an expression is called: as the function that it is a call of.
+pub(super) fn title(sql: &str) -> &str {
+    let name = sql.split('(').next().unwrap_or_default();
+    if is_call(sql) { name.rsplit('.').next().unwrap_or(name) } else { "expr" }
+}
+
 /// Whether an expression is a function's call, which needs no parentheses.
 fn is_call(sql: &str) -> bool {
     let name = sql.split('(').next().unwrap_or_default();
@@ -66,7 +72,7 @@ fn closes_at_end(text: &str) -> bool {
 }
 
 /// An expression as people read it: without the parentheses around it. (PostgreSQL leaves out more of them.)
-pub(crate) fn pretty(sql: &str) -> &str {
+pub(super) fn pretty(sql: &str) -> &str {
     match sql.strip_prefix('(') {
         Some(inner) if closes_at_end(sql) => &inner[..inner.len() - 1],
         _ => sql,
@@ -162,6 +168,7 @@ mod tests {
         assert_eq!(in_parentheses("(a) > (1)"), "((a) > (1))");
         assert_eq!(pretty("((a) > (1))"), "(a) > (1)");
         assert_eq!(pretty("(a) > (1)"), "(a) > (1)");
+        assert_eq!((title("lower(name)"), title("a || lower(b)")), ("lower", "expr"));
         assert!(is_call("lower(name)"));
         assert!(!is_call("lower(a) || lower(b)"));
         assert!(!is_call("a + 1"));

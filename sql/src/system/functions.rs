@@ -14,6 +14,7 @@ use super::types::ARRAY_IN;
 use super::views::schema_name;
 use super::{PG_CATALOG, definitions, live, types};
 use crate::bind::quote_name;
+use crate::ddl::sequence_in;
 use crate::query::{Relation, Scope};
 
 /// What the catalog answers for functions: the session passes on here what it does not answer itself.
@@ -45,6 +46,7 @@ impl SystemCatalog<'_> {
                 _ => None,
             })),
             "shobj_description" => of(None),
+            "pg_get_expr" => of(self.shown_expression(args)),
             "pg_get_indexdef" => of(oid.and_then(|oid| self.index_definition(oid, args))),
             "pg_get_constraintdef" => of(oid.and_then(|oid| self.constraint_definition(oid, args))),
             "pg_get_viewdef" => of(oid.and_then(|oid| {
@@ -179,6 +181,22 @@ impl SystemCatalog<'_> {
         match &row[3] {
             Value::Text(comment) => Some(comment.to_string()),
             _ => None,
+        }
+    }
+
+    fn shown_expression(&self, args: &[Value]) -> Option<String> {
+        let Some(Value::Text(sql)) = args.first() else { return None };
+        let shown = self.expression(sql);
+        Some(if is_pretty(args) { definitions::pretty(&shown).to_owned() } else { shown })
+    }
+
+    /// An expression as it is kept, with the sequence in it named as the search path finds it.
+    pub(super) fn expression(&self, sql: &str) -> String {
+        let sequence = sql.starts_with("nextval(").then(|| sequence_in(sql)).flatten();
+        let oid = sequence.and_then(|name| self.object(&SqlType::Regclass, &name).ok().flatten());
+        match oid.and_then(|oid| self.object_name(&SqlType::Regclass, oid)) {
+            Some(name) => format!("nextval('{}'::regclass)", name.replace('\'', "''")),
+            None => sql.to_owned(),
         }
     }
 

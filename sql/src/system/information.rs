@@ -9,6 +9,7 @@ use annulus_relation::value::Env;
 use annulus_relation::{SqlType, Value};
 
 use super::constraints::{column_keys, referred};
+use super::functions::SystemCatalog;
 use super::relations::{all_sequences, all_views, number, seen, tables, text};
 use super::tables::Fields;
 use super::types::type_name;
@@ -152,7 +153,9 @@ fn columns(scope: &Scope) -> Vec<Fields> {
             row.push(("is_nullable", Value::Bool(!described.not_null)));
             match &described.default {
                 None => {}
-                Some(ColumnDefault::Expression(sql)) => row.push(("column_default", text(sql))),
+                Some(ColumnDefault::Expression(sql)) => {
+                    row.push(("column_default", text(SystemCatalog(scope).expression(sql))));
+                }
                 Some(ColumnDefault::Generated(sql)) => {
                     set(&mut row, "is_generated", text("ALWAYS"));
                     row.push(("generation_expression", text(sql)));

@@ -22,7 +22,6 @@ mod views;
 
 use annulus_relation::catalog::ObjectId;
 
-pub(crate) use definitions::pretty;
 pub use functions::SystemCatalog;
 pub(crate) use tables::{Table, table};
 pub(crate) use types::type_name;

@@ -10,7 +10,7 @@ use annulus_relation::{SqlType, Value};
 use super::columns::shapes;
 use super::tables::Fields;
 use super::types::{self, Storage};
-use super::{DATABASE_OWNER, INFORMATION_SCHEMA, OWNER, PG_CATALOG, part_oid};
+use super::{DATABASE_OWNER, INFORMATION_SCHEMA, OWNER, PG_CATALOG, definitions, part_oid};
 use crate::query::{Relation, Scope};
 
 /// What fills a table, if it is one of these.
@@ -50,8 +50,16 @@ fn namespaces(scope: &Scope) -> Vec<Fields> {
     let own = scope.catalog.schemas().into_iter().map(|schema| (schema.id, schema.name.clone()));
     let system = [(PG_CATALOG, "pg_catalog".to_owned()), (INFORMATION_SCHEMA, "information_schema".to_owned())];
     let row = |(oid, name): (u32, String)| {
-        let owner = if oid == PUBLIC { DATABASE_OWNER } else { OWNER };
-        vec![("oid", Value::Oid(oid)), ("nspname", text(name)), ("nspowner", Value::Oid(owner))]
+        let mut row = vec![("oid", Value::Oid(oid)), ("nspname", text(name))];
+        if oid == PUBLIC {
+            // What PostgreSQL's tools know that they need not write down.
+            let privileges = ["pg_database_owner=UC/pg_database_owner", "=U/pg_database_owner"];
+            row.push(("nspacl", Value::Array(privileges.map(text).into())));
+            row.push(("nspowner", Value::Oid(DATABASE_OWNER)));
+        } else {
+            row.push(("nspowner", Value::Oid(OWNER)));
+        }
+        row
     };
     system.into_iter().chain(own).map(row).collect()
 }
@@ -163,6 +171,13 @@ fn attributes(scope: &Scope) -> Vec<Fields> {
     rows
 }
 
+/// A name, with a number behind it if it is taken.
+fn free_name(taken: &[String], name: String) -> String {
+    let is_free = |name: &String| !taken.contains(name);
+    let numbered = (1..).map(|number: usize| format!("{name}{number}"));
+    std::iter::once(name.clone()).chain(numbered).find(is_free).unwrap_or(name)
+}
+
 /// The numbers of columns that a table had: tools demand that those of `pg_attribute` have no gaps.
 fn dropped(table: &Table) -> impl Iterator<Item = ColumnId> + '_ {
     (1..table.next_column).filter(|id| table.columns.iter().all(|column| column.id != *id))
@@ -204,6 +219,7 @@ fn table_attributes(table: &Table, rows: &mut Vec<Fields>) {
     for index in seen(table) {
         let included = index.include.iter().map(|id| KeyPart::Column(*id));
         let parts = index.keys.iter().map(|key| key.part.clone()).chain(included);
+        let mut names: Vec<String> = Vec::new();
         for (part, place) in parts.zip(1..) {
             let column = |id: &ColumnId| table.columns.iter().find(|column| column.id == *id);
             let (name, ty) = match &part {
@@ -211,10 +227,11 @@ fn table_attributes(table: &Table, rows: &mut Vec<Fields>) {
                     Some(column) => (column.name.clone(), column.ty.clone()),
                     None => continue,
                 },
-                KeyPart::Expression(_, ty) if place == 1 => ("expr".to_owned(), ty.clone()),
-                KeyPart::Expression(_, ty) => (format!("expr{}", place - 1), ty.clone()),
+                KeyPart::Expression(sql, ty) => (definitions::title(sql).to_owned(), ty.clone()),
             };
+            let name = free_name(&names, name);
             rows.push(attribute(index.id, place, &name, &ty));
+            names.push(name);
         }
     }
 }

@@ -4,7 +4,7 @@ use annulus_relation::{SqlResult, SqlType, Value};
 
 use super::super::super::objects;
 use super::super::super::registry::{Entry, Site, entry};
-use super::super::args::{boolean, int4, integer, numeric, oid, string, text};
+use super::super::args::{int4, integer, numeric, oid, string, text};
 use super::session::asked;
 
 pub(in super::super) const TABLE: &[Entry] = &[
@@ -23,12 +23,8 @@ pub(in super::super) const TABLE: &[Entry] = &[
     entry("obj_description(oid) text", asked).stable(),
     entry("col_description(oid,int4) text", asked).stable(),
     entry("shobj_description(oid,name) text", asked).stable(),
-    entry("pg_get_expr(text,oid) text", |_, a| Ok(a[0].clone())).stable(),
-    entry("pg_get_expr(text,oid,bool) text", |_, a| match boolean(a, 2)? {
-        true => string(crate::system::pretty(text(a, 0)?)),
-        false => Ok(a[0].clone()),
-    })
-    .stable(),
+    entry("pg_get_expr(text,oid) text", asked).stable(),
+    entry("pg_get_expr(text,oid,bool) text", asked).stable(),
     entry("pg_get_indexdef(oid) text", asked).stable(),
     entry("pg_get_indexdef(oid,int4,bool) text", asked).stable(),
     entry("pg_get_constraintdef(oid) text", asked).stable(),
@@ -116,7 +112,7 @@ fn format_type(site: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
 /// The object of a name, or NULL if there is none.
 fn object(site: &Site<'_>, ty: &SqlType, args: &[Value]) -> SqlResult<Value> {
     match objects::object(text(args, 0)?, ty, site.cx) {
-        Err(error) if matches!(error.state().0, "42P01" | "42704" | "3F000" | "42883") => Ok(Value::Null),
+        Err(error) if matches!(error.state().0, "42P01" | "42704" | "3F000" | "42883" | "0A000") => Ok(Value::Null),
         other => other,
     }
 }
