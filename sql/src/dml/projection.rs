@@ -83,7 +83,8 @@ fn plain(options: &WildcardAdditionalOptions) -> SqlResult<()> {
         || options.opt_exclude.is_some()
         || options.opt_except.is_some()
         || options.opt_replace.is_some()
-        || options.opt_rename.is_some();
+        || options.opt_rename.is_some()
+        || options.opt_alias.is_some();
     if more { Err(SqlError::unsupported("* with options")) } else { Ok(()) }
 }
 

@@ -482,6 +482,7 @@ fn plain(options: &ast::WildcardAdditionalOptions) -> bool {
         && options.opt_except.is_none()
         && options.opt_rename.is_none()
         && options.opt_replace.is_none()
+        && options.opt_alias.is_none()
 }
 
 fn no_tables(rel: &Rel) -> bool {
