@@ -104,6 +104,20 @@ pub fn bound_to_us(program: &Path) -> Command {
     command
 }
 
+/// Runs a program that prepares a server until it ends; it is killed if this is dropped.
+///
+/// # Errors
+/// If it fails; with what it said.
+pub async fn run(program: &str, mut command: Command) -> Result<(), Failure> {
+    command.current_dir("/");
+    let output = tokio::process::Command::from(command).kill_on_drop(true).output().await?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    Err(Failure::Helper { program: program.to_owned(), how: output.status.to_string(), output: text })
+}
+
 /// Different free ports on loopback. All are held until all are chosen.
 ///
 /// # Errors

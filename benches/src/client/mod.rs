@@ -126,3 +126,19 @@ impl Client {
         each!(self, client => client.total())
     }
 }
+
+/// What a transfer makes of two accounts with their balances. The lower account comes first: in any order two transfers
+/// deadlock.
+///
+/// # Errors
+/// If an account is missing.
+fn moved(mut balances: Vec<(i64, i64)>, from: i64, amount: i64) -> Result<Vec<(i64, i64)>, Refusal> {
+    if balances.len() != 2 {
+        return Refusal::failed("an account is missing");
+    }
+    balances.sort_unstable();
+    for (account, balance) in &mut balances {
+        *balance += if *account == from { -amount } else { amount };
+    }
+    Ok(balances)
+}

@@ -7,7 +7,7 @@ use std::ops::Range;
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, OptsBuilder, Params, Statement};
 
-use super::Refusal;
+use super::{Refusal, moved};
 use crate::data::{ACCOUNTS, AMOUNTS, BALANCE, RANGE, ROWS};
 
 /// The tables of the data set.
@@ -49,7 +49,9 @@ pub async fn administrator(address: SocketAddr) -> Result<Conn, Refusal> {
 }
 
 fn options(address: SocketAddr) -> OptsBuilder {
-    OptsBuilder::default().ip_or_hostname(address.ip().to_string()).tcp_port(address.port()).prefer_socket(false)
+    let options = OptsBuilder::default().ip_or_hostname(address.ip().to_string()).tcp_port(address.port());
+    // Rows count as written also if they had these values already.
+    options.prefer_socket(false).client_found_rows(true)
 }
 
 impl Client {
@@ -137,16 +139,10 @@ impl Client {
 
     async fn try_transfer(&mut self, from: i64, to: i64, amount: i64) -> Result<(), Refusal> {
         self.connection.query_drop("BEGIN").await?;
-        let mut balances: Vec<(i64, i64)> = self.connection.exec(&self.balances, (from, to)).await?;
-        if balances.len() != 2 {
-            return Refusal::failed("an account is missing");
-        }
-        // The lower one first: in any order two transfers deadlock.
-        balances.sort_unstable();
-        for (account, balance) in balances {
-            let change = if account == from { -amount } else { amount };
+        let balances = self.connection.exec(&self.balances, (from, to)).await?;
+        for (account, balance) in moved(balances, from, amount)? {
             let statement = self.balance.clone();
-            self.write_one(statement, (balance + change, account).into()).await?;
+            self.write_one(statement, (balance, account).into()).await?;
         }
         Ok(self.connection.query_drop("COMMIT").await?)
     }

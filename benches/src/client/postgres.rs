@@ -9,7 +9,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, NoTls, Statement};
 
-use super::Refusal;
+use super::{Refusal, moved};
 use crate::data::{ACCOUNTS, AMOUNTS, BALANCE, RANGE, ROWS};
 
 /// The tables of the data set.
@@ -72,18 +72,18 @@ impl Client {
     /// See [`super::Client::load`].
     pub async fn load(&mut self, batch: &[(u32, String)]) -> Result<(), Refusal> {
         let rows: Vec<String> = batch.iter().map(|(key, value)| format!("({key},'{value}')")).collect();
-        Ok(self.connection.batch_execute(&format!("INSERT INTO kv VALUES {}", rows.join(","))).await?)
+        Ok(self.connection.batch_execute(&insert("kv", &rows.join(","))).await?)
     }
 
     /// See [`super::Client::load_accounts`].
     pub async fn load_accounts(&mut self, accounts: Range<u32>) -> Result<(), Refusal> {
         let rows: Vec<String> = accounts.map(|account| format!("({account},{BALANCE})")).collect();
-        Ok(self.connection.batch_execute(&format!("INSERT INTO accounts VALUES {}", rows.join(","))).await?)
+        Ok(self.connection.batch_execute(&insert("accounts", &rows.join(","))).await?)
     }
 
     /// See [`super::Client::load_rows`].
     pub async fn load_rows(&mut self, rows: &str) -> Result<(), Refusal> {
-        Ok(self.connection.batch_execute(&format!("INSERT INTO rows100k VALUES {rows}")).await?)
+        Ok(self.connection.batch_execute(&insert("rows100k", rows)).await?)
     }
 
     /// Gives the planner its statistics: without them it scans tables, whose locks make transactions fail.
@@ -137,18 +137,9 @@ impl Client {
     async fn try_transfer(&self, from: i64, to: i64, amount: i64) -> Result<(), Refusal> {
         self.connection.batch_execute("BEGIN ISOLATION LEVEL SERIALIZABLE").await?;
         let rows = self.connection.query(&self.balances, &[&from, &to]).await?;
-        if rows.len() != 2 {
-            return Refusal::failed("an account is missing");
-        }
-        let mut balances = rows
-            .iter()
-            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-            .collect::<Result<Vec<(i64, i64)>, Refusal>>()?;
-        // The lower one first: in any order two transfers deadlock until a timeout of a second.
-        balances.sort_unstable();
-        for (account, balance) in balances {
-            let change = if account == from { -amount } else { amount };
-            self.write_one(&self.balance, &[&account, &(balance + change)]).await?;
+        let balances = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<_, Refusal>>()?;
+        for (account, balance) in moved(balances, from, amount)? {
+            self.write_one(&self.balance, &[&account, &balance]).await?;
         }
         Ok(self.connection.batch_execute("COMMIT").await?)
     }
@@ -168,4 +159,9 @@ impl Client {
             (count, _) => Refusal::failed(format!("{count} accounts instead of {ACCOUNTS}")),
         }
     }
+}
+
+/// Inserts rows, some of which may be there already: a batch whose answer was lost is sent again.
+fn insert(table: &str, rows: &str) -> String {
+    format!("INSERT INTO {table} VALUES {rows} ON CONFLICT DO NOTHING")
 }

@@ -4,24 +4,23 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::{MetadataExt as _, chown};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use mysql_async::prelude::Queryable as _;
 use rustix::process::Signal;
 
 use super::{Kind, Peer};
-use crate::account::account_of;
+use crate::account::Account;
 use crate::client::{Refusal, mysql};
 use crate::failure::Failure;
-use crate::server::{Server, find_program, free_ports, until_ready};
+use crate::server::{Server, find_program, free_ports, run, until_ready};
 
 /// The user that Debian's package makes.
 const USER: &str = "mysql";
 const REMEDY: &str = "apt-get install mariadb-server galera-4 rsync";
 /// Where Debian keeps the server, which is not in everybody's search path, and the replication.
 const SERVER: &str = "/usr/sbin/mariadbd";
+const INSTALLER: &str = "mariadb-install-db";
 const PROVIDER: &str = "/usr/lib/galera/libgalera_smm.so";
 /// Ports of a node: clients, replication, and two to hand over state to one that joins.
 const PORTS: usize = 4;
@@ -31,15 +30,15 @@ pub async fn start(dir: &Path) -> Result<Peer, Failure> {
     let ports = free_ports::<{ 3 * PORTS }>()?;
     let (nodes, _) = ports.as_chunks::<PORTS>();
     let group: Vec<String> = nodes.iter().map(|[_, replication, ..]| replication.to_string()).collect();
-    install(&dir.join("n0"), account).await?;
+    install(&dir.join("n0"), &account).await?;
     let mut servers = Vec::new();
     for (number, node) in nodes.iter().enumerate() {
         let name = format!("n{number}");
         fs::write(dir.join(format!("{name}.cnf")), configuration(dir, &name, node, &group.join(",")))?;
         if number > 0 {
-            owned(&dir.join(&name), account)?;
+            make(&dir.join(&name), &account)?;
         }
-        let mut command = command(account, Path::new(SERVER));
+        let mut command = account.command(Path::new(SERVER));
         command.arg(format!("--defaults-file={}", dir.join(format!("{name}.cnf")).display()));
         if number == 0 {
             command.arg("--wsrep-new-cluster");
@@ -55,54 +54,31 @@ pub async fn start(dir: &Path) -> Result<Peer, Failure> {
     Ok(Peer { kind: Kind::Galera, servers, addresses })
 }
 
-/// Fails unless it is all there. The user and group to run as, if not our own.
-fn find(dir: &Path) -> Result<Option<(u32, u32)>, Failure> {
+/// Fails unless it is all there. Whom to run it as.
+fn find(dir: &Path) -> Result<Account, Failure> {
     let missing = |program: &str| Failure::Missing { program: program.to_owned(), remedy: REMEDY };
     for file in [SERVER, PROVIDER] {
         if !Path::new(file).is_file() {
             return Err(missing(file));
         }
     }
-    for program in ["mariadb-install-db", "rsync"] {
+    for program in [INSTALLER, "rsync"] {
         find_program(program).ok_or_else(|| missing(program))?;
     }
-    if fs::metadata(dir)?.uid() != 0 {
-        return Ok(None);
-    }
-    let account = account_of(USER, REMEDY)?;
-    chown(dir, Some(account.0), Some(account.1))?;
-    Ok(Some(account))
+    Account::find(USER, dir, REMEDY)
 }
 
-fn owned(folder: &Path, account: Option<(u32, u32)>) -> Result<(), Failure> {
+fn make(folder: &Path, account: &Account) -> Result<(), Failure> {
     fs::create_dir(folder)?;
-    if let Some((user, group)) = account {
-        chown(folder, Some(user), Some(group))?;
-    }
-    Ok(())
+    account.own(folder)
 }
 
-fn command(account: Option<(u32, u32)>, program: &Path) -> Command {
-    let mut command = Command::new("setpriv");
-    if account.is_some() {
-        command.args(["--reuid", USER, "--regid", USER, "--init-groups"]);
-    }
-    command.args(["--pdeathsig", "TERM", "--"]).arg(program);
-    command
-}
-
-async fn install(folder: &Path, account: Option<(u32, u32)>) -> Result<(), Failure> {
-    owned(folder, account)?;
-    let program = "mariadb-install-db";
-    let mut command = command(account, &PathBuf::from(program));
+async fn install(folder: &Path, account: &Account) -> Result<(), Failure> {
+    make(folder, account)?;
+    let mut command = account.command(Path::new(INSTALLER));
     command.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
-    command.arg(format!("--datadir={}", folder.display())).current_dir("/");
-    let output = tokio::process::Command::from(command).kill_on_drop(true).output().await?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    Err(Failure::Helper { program: program.to_owned(), how: output.status.to_string(), output: text })
+    command.arg(format!("--datadir={}", folder.display()));
+    run(INSTALLER, command).await
 }
 
 /// Durable commits; what Galera requires; the same memory as PostgreSQL's.

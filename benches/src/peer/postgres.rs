@@ -5,17 +5,16 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::process::Signal;
 
 use super::{Kind, Peer};
-use crate::account::account_of;
+use crate::account::Account;
 use crate::client::{Refusal, postgres};
 use crate::failure::Failure;
-use crate::server::{Server, bound_to_us, free_ports, until_ready};
+use crate::server::{Server, free_ports, run, until_ready};
 
 /// Where Debian keeps the programs of each version.
 const VERSIONS: &str = "/usr/lib/postgresql";
@@ -89,10 +88,10 @@ fn configure(data: &Path, address: SocketAddr) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The programs of the newest version, and whether they are to be run as another user.
+/// The programs of the newest version, and whom they are run as.
 struct Programs {
     folder: PathBuf,
-    as_user: bool,
+    account: Account,
 }
 
 impl Programs {
@@ -103,41 +102,19 @@ impl Programs {
         let folder = newest
             .map(|path| path.join("bin"))
             .ok_or_else(|| Failure::Missing { program: "postgresql".to_owned(), remedy: REMEDY })?;
-        // Whoever made the folder runs this program.
-        let as_user = fs::metadata(dir)?.uid() == 0;
-        if as_user {
-            let (user, group) = account_of(USER, REMEDY)?;
-            chown(dir, Some(user), Some(group))?;
-        }
-        Ok(Self { folder, as_user })
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let program = self.folder.join(program);
-        if !self.as_user {
-            return bound_to_us(&program);
-        }
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid", USER, "--regid", USER, "--init-groups", "--pdeathsig", "INT", "--"]).arg(program);
-        command
+        Ok(Self { folder, account: Account::find(USER, dir, REMEDY)? })
     }
 
     fn start(&self, name: &str, dir: &Path) -> Result<Server, Failure> {
-        let mut command = self.command("postgres");
+        let mut command = self.account.command(&self.folder.join("postgres"));
         command.arg("-D").arg(dir.join(name)).current_dir(dir);
         // Fast shutdown: it ends its clients' sessions.
         Server::start(name, dir, command, Signal::INT)
     }
 
-    /// Runs a program until it ends; it is killed if this is dropped.
     async fn run(&self, program: &str, arguments: impl FnOnce(&mut Command) -> &mut Command) -> Result<(), Failure> {
-        let mut command = self.command(program);
-        arguments(&mut command).current_dir("/");
-        let output = tokio::process::Command::from(command).kill_on_drop(true).output().await?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        Err(Failure::Helper { program: program.to_owned(), how: output.status.to_string(), output: text })
+        let mut command = self.account.command(&self.folder.join(program));
+        arguments(&mut command);
+        run(program, command).await
     }
 }
