@@ -1,9 +1,7 @@
 //! Indexes and constraints.
 
 use annulus_relation::Value;
-use annulus_relation::catalog::{
-    Action, Check, ColumnId, ConstraintKind, ForeignKey, Index, KeyPart, Table,
-};
+use annulus_relation::catalog::{Action, Check, ColumnId, ConstraintKind, ForeignKey, Index, KeyPart, Table};
 
 use super::relations::{number, seen, tables, text};
 use super::tables::Fields;

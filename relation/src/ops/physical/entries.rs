@@ -34,7 +34,13 @@ impl Physical {
     }
 
     /// Columns, given by position, of the row of an entry that holds them all.
-    pub(in crate::ops) fn columns_of_entry(&self, index: usize, key: &Key, value: &Bytes, columns: &[usize]) -> SqlResult<Row> {
+    pub(in crate::ops) fn columns_of_entry(
+        &self,
+        index: usize,
+        key: &Key,
+        value: &Bytes,
+        columns: &[usize],
+    ) -> SqlResult<Row> {
         let shape = &self.indexes[index];
         let stored = shape.layout.decode(key, value)?;
         let in_key = shape.decode_key(key);
