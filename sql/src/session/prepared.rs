@@ -83,7 +83,9 @@ impl<D: Database> Session<D> {
         if !analyzed.parameters.is_empty() {
             return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"));
         }
-        if let Some(key) = key.filter(|_| analyzed.plan.has_shape() && self.active.is_none()) {
+        // The time that is read at is no expression of the plan: literals there must stay.
+        let has_shape = analyzed.plan.has_shape() && parsed.as_of.is_none();
+        if let Some(key) = key.filter(|_| has_shape && self.active.is_none()) {
             self.remember_shape(&parsed, &key, &analyzed);
         }
         Ok(Portal::new(analyzed, Vec::new()))

@@ -336,6 +336,23 @@ fn databases_are_apart() {
 }
 
 #[test]
+fn the_past_is_read_at_the_time_that_each_statement_names() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int primary key, v int); insert into t values (1, 1), (2, 2)").await;
+        // The second of the same shape must not be taken for the first.
+        for id in [1, 2] {
+            let past = format!("select v from t as of system time '-{id}s' where id = {id}");
+            assert_eq!(client.ok(&past).await, format!("{id}\nSELECT 1"));
+            let long_ago = format!("select v from t as of system time to_timestamp({id}.5) where id = {id}");
+            assert!(client.told(&long_ago).await.starts_with("ERROR 42P01"));
+        }
+        client.ok("prepare p (timestamptz) as select v from t as of system time $1 where id = 1").await;
+        assert!(client.told("execute p (now())").await.starts_with("ERROR 0A000"));
+    });
+}
+
+#[test]
 fn rows_are_locked_for_others() {
     run(async |node| {
         let (mut one, mut other) = (node.client().await, node.client().await);

@@ -43,6 +43,9 @@ pub(super) fn past(time: &Expr, text: &str, shared: &Shared, env: &Env) -> SqlRe
         }
         _ => {
             let bound = binder.bind_as(time, &SqlType::Timestamptz, CastContext::Explicit)?;
+            if !params.is_empty() {
+                return Err(SqlError::unsupported("parameters in AS OF SYSTEM TIME"));
+            }
             match bound.eval(&[], &[], &context)? {
                 Value::Timestamptz(micros) => micros,
                 _ => return Err(invalid("it must be a timestamp or a negative interval")),
