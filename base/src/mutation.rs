@@ -66,6 +66,12 @@ impl Mutation {
         Self::MajorityFastPath,
         Self::AcceptedIgnored,
     ];
+
+    /// The one of that name, which is its variant's.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mutation| format!("{mutation:?}") == name)
+    }
 }
 
 /// The rules taken out in one node. Empty in every real build.

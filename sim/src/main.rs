@@ -154,8 +154,7 @@ fn list() {
 }
 
 fn find_mutation(name: &str) -> Result<Mutation, Failure> {
-    let named = Mutation::ALL.into_iter().find(|mutation| format!("{mutation:?}") == name);
-    named.ok_or_else(|| Failure::Usage(format!("no mutation is named '{name}'; see --list")))
+    Mutation::named(name).ok_or_else(|| Failure::Usage(format!("no mutation is named '{name}'; see --list")))
 }
 
 fn one(case: Case, verbose: bool) -> Result<(), Failure> {

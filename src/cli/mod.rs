@@ -21,7 +21,7 @@ use clap::{Parser, Subcommand};
 
 /// A leaderless, ring-replicated, transactional database.
 #[derive(Debug, Parser)]
-#[command(name = "annulus", version, arg_required_else_help = true)]
+#[command(name = "annulus", version = crate::VERSION.as_str(), arg_required_else_help = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -72,7 +72,7 @@ pub fn main() -> ExitCode {
         Command::Sql(arguments) => sql::run(&arguments),
         Command::Check(arguments) => return check::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
-        Command::Version => print(concat!("annulus ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Version => print(&format!("annulus {}\n", *crate::VERSION)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

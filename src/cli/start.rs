@@ -1,6 +1,7 @@
 //! `annulus start`: runs a node until SIGTERM or SIGINT.
 
 use std::io;
+use std::path::PathBuf;
 use std::thread;
 
 use tokio::runtime;
@@ -14,6 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use super::Outcome;
 use super::flags::SettingFlags;
 use crate::config::{Config, LogFormat};
+use crate::hooks::Hooks;
 use crate::node;
 
 /// Arguments of `annulus start`.
@@ -22,6 +24,12 @@ pub struct Arguments {
     /// Stops the node when its standard input ends: so it cannot outlive the program that started it.
     #[arg(long, hide = true)]
     stop_with_parent: bool,
+    /// Test hooks: the node does what files in this directory say. Never for data that matters.
+    #[arg(long, hide = true, value_name = "DIR")]
+    test_hooks: Option<PathBuf>,
+    /// Takes a rule of the protocol out, in a build with the feature `mutations`.
+    #[arg(long, hide = true, value_name = "NAME")]
+    test_mutation: Option<String>,
     #[command(flatten)]
     settings: SettingFlags,
 }
@@ -30,6 +38,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Outcome {
     let config = arguments.settings.load()?.config;
     write_logs(&config);
+    let hooks = Hooks::new(arguments.test_hooks.clone(), arguments.test_mutation.as_deref())?;
     stop_at_panics();
     let stop = CancellationToken::new();
     if arguments.stop_with_parent {
@@ -38,11 +47,11 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
         tokio::task::spawn_local(watch_signals(stop.clone())?);
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), name = config.name(), "starting");
+        tracing::info!(version = crate::VERSION.as_str(), name = config.name(), "starting");
         if config.insecure {
             tracing::warn!("insecure: connections are neither encrypted nor authenticated");
         }
-        node::run(config, stop).await?;
+        node::run(config, hooks, stop).await?;
         tracing::info!("stopped");
         Ok(())
     })

@@ -13,6 +13,7 @@ mod sql;
 mod startup;
 mod status;
 
+pub use clock::{Clock, ClockError};
 pub use database::NodeDatabase;
 pub use driver::Driver;
 pub use startup::run;

@@ -11,29 +11,32 @@ use annulus_gossip::facts::Facts;
 use annulus_ring::Topology;
 use annulus_ring::bootstrap::Saved;
 use annulus_txn::interface::Database;
-use annulus_txn::member::Member;
+use annulus_txn::member::{self, Member};
 use tokio::net::TcpListener;
 use tokio::task::spawn_local;
 use tokio_util::sync::CancellationToken;
 
-use super::clock::{Clock, wall};
+use super::clock::wall;
 use super::database::NodeDatabase;
 use super::driver::{Driver, SyncState};
 use super::sql::SqlSessions;
 use super::status::{Phase, Reporter};
 use super::{NodeError, counted, housekeeping, open_files};
 use crate::config::{Config, Setting, listen};
+use crate::hooks::Hooks;
 use crate::metrics::{LogMetrics, Metrics};
 use crate::net::bootstrap::Founder;
 use crate::net::gossip::{Change, Gossip, GossipConfig};
 use crate::net::handshake;
 use crate::net::peers::{Limits, Peers, PeersConfig};
 use crate::server::http::status::StatusHandle;
+use crate::server::pg::shared::WallClock;
 use crate::server::{http, pg, resp};
 use crate::storage::checkpoint::Checkpoints;
 use crate::storage::data_dir::DataDir;
 use crate::storage::disk;
 use crate::storage::engine::EngineKind;
+use crate::storage::files::Directory;
 use crate::storage::log::{Log, LogOptions, OnSynced, Synced};
 use crate::storage::meta::Meta;
 use crate::storage::records;
@@ -48,10 +51,11 @@ const FAREWELL: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// [`NodeError`], ready to be shown to whoever starts the node.
-pub async fn run(config: Config, stop: CancellationToken) -> Result<(), NodeError> {
-    let clock = Clock::start();
+pub async fn run(config: Config, hooks: Hooks, stop: CancellationToken) -> Result<(), NodeError> {
+    let clock = hooks.clock();
+    spawn_local(hooks.clone().follow(clock.clone()));
     let data = DataDir::open(&config.data_dir)?;
-    let meta = Arc::new(Meta::open(Arc::new(data.meta()?), data.has_data()?)?);
+    let meta = Arc::new(Meta::open(hooks.directory(data.meta()?), data.has_data()?)?);
     let peer_port = open_port("listen_peer", config.listen_peer).await?;
     let kv_port = open_port("listen_kv", config.listen_kv).await?;
     let sql_port = open_port("listen_sql", config.listen_sql).await?;
@@ -72,9 +76,11 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), NodeErro
     let engine = checkpoints.engine();
     let counted = Arc::new(counted::Counted::new(Arc::clone(&engine), &metrics.engine));
     let mut store = VersionStore::new(counted, config.cache_size.0 / 4);
-    let mut member = Member::new(node, incarnation, Arc::clone(&topology), config.protocol(), random_seed());
+    let protocol = member::Settings { mutations: hooks.mutations, ..config.protocol() };
+    let mut member = Member::new(node, incarnation, Arc::clone(&topology), protocol, random_seed());
     let sync = Arc::new(SyncState::default());
-    let log = replay(&config, &data, &meta, &mut member, &mut store, on_synced(&sync, &metrics.log))?;
+    let log =
+        replay(&config, hooks.directory(data.log()?), &meta, &mut member, &mut store, on_synced(&sync, &metrics.log))?;
     member.start(clock.now(), &mut store)?;
 
     let peers = Peers::new(PeersConfig {
@@ -83,7 +89,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), NodeErro
         limits: Limits::default(),
         seed: random_seed(),
     });
-    let driver = Driver::new(member, log, store, peers.clone(), clock, sync, stop.clone());
+    let driver = Driver::new(member, log, store, peers.clone(), clock.clone(), sync, stop.clone());
     peers.start(peer_port, Rc::new(driver.clone()), Some(founder));
     let gossip = start_gossip(&config, &topology, incarnation, &driver, &metrics).await?;
     driver.attach_gossip(gossip.clone());
@@ -96,8 +102,10 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), NodeErro
     spawn_local(reporter.clone().measure());
 
     let database = NodeDatabase::new(driver.clone(), Arc::clone(&topology), Rc::clone(&metrics));
-    let sql_server = Rc::new(sql_server(&config, node, database.clone(), Rc::clone(&metrics), &stop)?);
-    let server = Rc::new(resp::Server::new(database, &topology, resp_config(&config), Rc::new(wall), metrics));
+    let wall_clock: WallClock = Rc::new(move || clock.now().wall);
+    let sql_server =
+        Rc::new(sql_server(&config, node, database.clone(), Rc::clone(&wall_clock), Rc::clone(&metrics), &stop)?);
+    let server = Rc::new(resp::Server::new(database, &topology, resp_config(&config), wall_clock, metrics));
     reporter.attach(&driver, &gossip, Arc::clone(&topology), engine, Rc::clone(&server));
     spawn_local(resp::sweeper::sweep(Rc::clone(&server), heads(&topology, &gossip, node), stop.clone()));
     tracing::info!(%node, %incarnation, epoch = %topology.epoch(), kv = %config.kv_address(), sql = %config.sql_address(), "serving");
@@ -183,14 +191,14 @@ async fn found(config: &Config, meta: &Arc<Meta>, port: &TcpListener) -> Result<
 /// Reads the vote log back into the member and the store; the log then takes new records.
 fn replay(
     config: &Config,
-    data: &DataDir,
+    directory: Arc<dyn Directory>,
     meta: &Meta,
     member: &mut Member,
     store: &mut VersionStore,
     on_synced: OnSynced,
 ) -> Result<Log, NodeError> {
     let options = LogOptions { segment_bytes: config.log_segment_size.0, create: meta.get(LOG_CREATED).is_none() };
-    let mut replay = Log::open(Arc::new(data.log()?), options)?;
+    let mut replay = Log::open(directory, options)?;
     let mut count = 0_u64;
     for record in replay.by_ref() {
         let record = record?;
@@ -224,7 +232,7 @@ async fn start_gossip(
         http_address: Some(config.http_address().to_string()),
         zone: Some(config.zone.to_string()),
         epoch: Some(topology.epoch()),
-        version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        version: Some(crate::VERSION.clone()),
         ..Facts::default()
     };
     let suspicions = metrics.gossip.suspicions.clone();
@@ -262,6 +270,7 @@ fn sql_server<D: Database>(
     config: &Config,
     node: NodeId,
     database: D,
+    wall_clock: WallClock,
     metrics: Rc<Metrics>,
     stop: &CancellationToken,
 ) -> Result<pg::Server<SqlSessions<D>>, NodeError> {
@@ -277,7 +286,7 @@ fn sql_server<D: Database>(
         ..pg::Config::default()
     };
     let limits = limits.with_client_memory(usize::try_from(config.max_client_memory.0).unwrap_or(usize::MAX));
-    Ok(pg::Server::new(sessions, clients, limits, Rc::new(wall), metrics))
+    Ok(pg::Server::new(sessions, clients, limits, wall_clock, metrics))
 }
 
 /// Tells for each partition whether this node looks after it: the first living replica does.

@@ -119,7 +119,7 @@ impl Reporter {
         let mut status = Status {
             node: NodeStatus {
                 name: inner.config.name(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
+                version: crate::VERSION.clone(),
                 uptime_ms: inner.started.elapsed().as_millis() as u64,
                 not_ready: self.not_ready(),
                 ..NodeStatus::default()

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 use annulus_check::history::{History, Key, Outcome, Step, from_edn, from_json};
-use annulus_check::{bank, whole};
+use annulus_check::{Verdict, bank, whole};
 
 use super::conclusion::{Ending, Finding, conclude};
 use crate::cli::print;
@@ -23,7 +23,7 @@ pub fn run(file: &Path, total: Option<i64>) -> Result<Ending, Box<dyn Error>> {
         count(Outcome::Unknown)
     ))?;
     let mut verdicts = whole::check(&history);
-    verdicts.extend(total.map(|total| ("bank", bank::check(&history, &accounts(&history), total))));
+    verdicts.extend(total.map(|total| ("bank", conserved(&history, total))));
     let finding = |(checker, verdict)| Finding { what: "this history".to_owned(), checker, verdict };
     let (ending, text) = conclude(&verdicts.into_iter().map(finding).collect::<Vec<_>>());
     print(&text)?;
@@ -34,6 +34,15 @@ pub fn run(file: &Path, total: Option<i64>) -> Result<Ending, Box<dyn Error>> {
 fn is_edn(text: &str) -> bool {
     let inner = text.trim_start().trim_start_matches('[').trim_start();
     inner.starts_with(['#', ';']) || inner.strip_prefix('{').is_some_and(|event| event.trim_start().starts_with(':'))
+}
+
+/// Whether everybody found that total, whenever they looked.
+fn conserved(history: &History, total: i64) -> Verdict {
+    let accounts = accounts(history);
+    Verdict::worst([
+        bank::check(&history.latest(), &accounts, total),
+        bank::check_past(&history.past(), &accounts, total),
+    ])
 }
 
 /// All keys that are added to.

@@ -11,6 +11,7 @@ use annulus_check::history::{Form, Outcome, to_json};
 use annulus_check::workload::{Kind, Workload};
 use annulus_check::{Anomaly, Verdict, Violation};
 use annulus_probe::Patience;
+use annulus_probe::client::Protocol;
 use annulus_probe::course::{self, Course};
 use annulus_probe::journal::{Journal, Record, Sample};
 
@@ -65,6 +66,7 @@ impl Ground<'_> {
             let clients = (2 * self.addresses.len() as u64).clamp(4, 20);
             let journal = Journal::new(self.start, clients + 1);
             let course = Course {
+                protocol: Protocol::Resp,
                 addresses: self.addresses,
                 prefix: &prefix,
                 clients,

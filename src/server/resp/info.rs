@@ -62,7 +62,7 @@ fn headline(out: &mut String, name: &str) {
 
 fn server(shared: &Shared, out: &mut String) -> std::fmt::Result {
     let uptime = shared.started.elapsed().as_secs();
-    write!(out, "redis_version:{REDIS_VERSION}\r\nannulus_version:{}\r\n", env!("CARGO_PKG_VERSION"))?;
+    write!(out, "redis_version:{REDIS_VERSION}\r\nannulus_version:{}\r\n", *crate::VERSION)?;
     write!(out, "redis_mode:standalone\r\nos:{}\r\narch_bits:{}\r\n", std::env::consts::OS, usize::BITS)?;
     write!(out, "process_id:{}\r\nserver_time_usec:{}\r\n", std::process::id(), shared.wall())?;
     write!(out, "uptime_in_seconds:{uptime}\r\nuptime_in_days:{}\r\n", uptime / 86_400)
