@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Datum, History, Key, Value};
+use crate::history::{Datum, History, Key, Op, Outcome, Value};
 use crate::verdict::{Anomaly, Verdict};
 
 /// Checks every read-only operation that read all of `accounts`. An account never written counts as 0.
@@ -21,6 +21,15 @@ pub fn check(history: &History, accounts: &[Key], total: Value) -> Verdict {
         }
     }
     Verdict::Valid
+}
+
+/// The same for reads of the past, where there may have been no account yet.
+#[must_use]
+pub fn check_past(history: &History, accounts: &[Key], total: Value) -> Verdict {
+    let mut since = history.clone();
+    let is_empty = |op: &Op| op.found().all(|(_, found)| *found == Datum::Nothing);
+    since.ops.iter_mut().filter(|op| is_empty(op)).for_each(|op| op.outcome = Outcome::Fail);
+    check(&since, accounts, total)
 }
 
 fn balance(found: &Datum) -> Option<i128> {
@@ -47,5 +56,8 @@ mod tests {
         assert!(!check(&history(vec![ok(0, 1, vec![list(1, &[])])]), &[1], 0).is_valid());
         let huge = history(vec![ok(0, 1, vec![r(1, Value::MAX), r(2, Value::MAX)])]);
         assert!(!check(&huge, &[1, 2], -2).is_valid());
+        let before = history(vec![ok(0, 1, vec![none(1), none(2)])]);
+        assert!(check_past(&before, &[1, 2], 20).is_valid() && !check(&before, &[1, 2], 20).is_valid());
+        assert!(!check_past(&torn, &[1, 2], 20).is_valid());
     }
 }

@@ -33,8 +33,9 @@ impl Level {
             | Anomaly::StaleRead
             | Anomaly::NotLinearizable
             | Anomaly::WentBack
+            | Anomaly::CausalReverse
             | Anomaly::CounterOutOfBounds => Self::Serializable,
-            Anomaly::G2Item | Anomaly::G2 | Anomaly::WriteSkew => Self::Snapshot,
+            Anomaly::G2Item | Anomaly::G2 | Anomaly::WriteSkew | Anomaly::Orphan => Self::Snapshot,
             Anomaly::GSingle
             | Anomaly::LostUpdate
             | Anomaly::LongFork

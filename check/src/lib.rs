@@ -12,8 +12,8 @@
 //! | --- | --- |
 //! | strict serializability | [`serializable`] from values alone; [`graph`] where versions are known |
 //! | each key alone | [`linearizable`], [`monotonic`], [`counter`], [`set`] |
-//! | special transactions | [`bank`], [`long_fork`], [`write_skew`] |
-//! | snapshot reads | [`snapshot`] |
+//! | special transactions | [`bank`], [`long_fork`], [`write_skew`], [`causal`], [`dirty`], [`foreign_keys`], [`unique`], [`upsert`] |
+//! | snapshot reads | [`snapshot`] where commit timestamps are known, [`past`] elsewhere |
 //! | nothing acknowledged is lost | [`durability`] |
 //! | one decision for each transaction | [`agreement`] |
 //!
@@ -22,10 +22,13 @@
 
 pub mod agreement;
 pub mod bank;
+pub mod causal;
 pub mod counter;
+pub mod dirty;
 pub mod durability;
 #[cfg(test)]
 mod fixture;
+pub mod foreign_keys;
 pub mod graph;
 pub mod history;
 mod kind;
@@ -35,11 +38,14 @@ pub mod long_fork;
 #[cfg(test)]
 mod measure;
 pub mod monotonic;
+pub mod past;
 mod seen;
 pub mod serializable;
 pub mod set;
 pub mod snapshot;
 pub mod state;
+pub mod unique;
+pub mod upsert;
 mod verdict;
 pub mod whole;
 pub mod workload;

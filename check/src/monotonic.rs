@@ -55,7 +55,7 @@ fn check_key(history: &History, key: Key, reads: &[(OpId, &Datum)]) -> Verdict {
 }
 
 /// Whether something that only grows can be `later` after it was `earlier`.
-fn contains(later: &Datum, earlier: &Datum) -> bool {
+pub(crate) fn contains(later: &Datum, earlier: &Datum) -> bool {
     match (earlier, later) {
         (Datum::Nothing, _) => true,
         (Datum::Number(earlier), Datum::Number(later)) => earlier <= later,

@@ -71,8 +71,12 @@ pub enum Anomaly {
     CounterOutOfBounds,
     /// Two readers saw two writes in opposite orders.
     LongFork,
+    /// A write was seen without another one that had been acknowledged before.
+    CausalReverse,
     /// Both of two transactions that exclude each other succeeded.
     WriteSkew,
+    /// A child without its parent.
+    Orphan,
     /// A later read saw an older state than an earlier one.
     WentBack,
     /// A snapshot is not what was committed up to its timestamp.
@@ -150,7 +154,9 @@ impl Anomaly {
             Self::TotalChanged => "total changed",
             Self::CounterOutOfBounds => "counter out of bounds",
             Self::LongFork => "long fork",
+            Self::CausalReverse => "causal reverse",
             Self::WriteSkew => "write skew",
+            Self::Orphan => "orphan (foreign key violated)",
             Self::WentBack => "read went back",
             Self::WrongSnapshot => "wrong snapshot",
             Self::SplitDecision => "split decision",

@@ -10,13 +10,17 @@ use crate::history::{History, Key, Step};
 use crate::kind::{Kind, kinds};
 use crate::verdict::Verdict;
 use crate::workload::{LINEARIZABLE_BUDGET, strict};
-use crate::{counter, linearizable, long_fork, monotonic, set, write_skew};
+use crate::{counter, linearizable, long_fork, monotonic, past, set, write_skew};
 
 /// What each checker says, by its name.
 #[must_use]
 pub fn check(history: &History) -> Vec<(&'static str, Verdict)> {
-    let kinds = kinds(history);
     let mut verdicts = Vec::new();
+    if history.has_past() {
+        verdicts.push(("past", past::check(history)));
+    }
+    let history = &history.latest();
+    let kinds = kinds(history);
     let lists = part(history, &kinds, |kind| kind == Kind::List);
     if let Some(lists) = &lists {
         verdicts.extend([strict(lists), ("set", set::check(lists)), ("monotonic", monotonic::check(lists))]);

@@ -210,6 +210,30 @@ impl History {
         self.ops.iter().enumerate().filter(|(_, op)| op.is_possible())
     }
 
+    /// Whether something read the past.
+    #[must_use]
+    pub fn has_past(&self) -> bool {
+        self.ops.iter().any(|op| op.read_at.is_some())
+    }
+
+    /// The same with reads of the past failed, so that nobody looks at them: what is left has read the latest state.
+    #[must_use]
+    pub fn latest(&self) -> Self {
+        self.without(|op| op.read_at.is_some())
+    }
+
+    /// The same with all reads of the latest state failed: what is left has changed something, or has read the past.
+    #[must_use]
+    pub fn past(&self) -> Self {
+        self.without(|op| op.read_at.is_none() && !op.steps.iter().any(Step::changes))
+    }
+
+    fn without(&self, unwanted: impl Fn(&Op) -> bool) -> Self {
+        let mut history = self.clone();
+        history.ops.iter_mut().filter(|op| unwanted(op)).for_each(|op| op.outcome = Outcome::Fail);
+        history
+    }
+
     /// One line about an operation, for explanations. The id after the last one stands for a final read.
     #[must_use]
     pub fn describe(&self, id: OpId) -> String {

@@ -60,4 +60,8 @@ impl Workload for Bank {
     fn check(&self, history: &History) -> Vec<(&'static str, Verdict)> {
         vec![("bank", bank::check(history, &self.accounts(), self.total())), ("counter", counter::check(history))]
     }
+
+    fn check_past(&self, past: &History) -> Vec<(&'static str, Verdict)> {
+        vec![("past bank", bank::check_past(past, &self.accounts(), self.total()))]
+    }
 }

@@ -6,11 +6,18 @@
 //! write it saw.
 
 mod bank;
+mod causal_reverse;
 mod counter;
+mod dirty_reads;
+mod foreign_keys;
 mod list_append;
 mod long_fork;
 mod register;
+mod rw_register;
+mod sequential;
 mod set;
+mod unique_ids;
+mod upsert;
 mod write_skew;
 
 use std::fmt;
@@ -19,16 +26,23 @@ use std::str::FromStr;
 use annulus_base::rng::Rng;
 
 pub use bank::Bank;
+pub use causal_reverse::CausalReverse;
 pub use counter::Counter;
+pub use dirty_reads::DirtyReads;
+pub use foreign_keys::ForeignKeys;
 pub use list_append::ListAppend;
 pub use long_fork::LongFork;
 pub use register::Register;
+pub use rw_register::RwRegister;
+pub use sequential::Sequential;
 pub use set::Set;
+pub use unique_ids::UniqueIds;
+pub use upsert::Upsert;
 pub use write_skew::WriteSkew;
 
 use crate::history::{History, Step};
 use crate::verdict::Verdict;
-use crate::{graph, serializable};
+use crate::{graph, past, serializable};
 
 /// The steps of one transaction.
 pub type Program = Vec<Step>;
@@ -49,8 +63,13 @@ pub trait Workload {
     /// Reads to execute at the end, when everything is healed.
     fn closing(&self) -> Vec<Program>;
 
-    /// What the checkers for this workload say, each with its name.
+    /// What the checkers for this workload say of [`History::latest`], each with its name.
     fn check(&self, history: &History) -> Vec<(&'static str, Verdict)>;
+
+    /// What those say that hold at every instant, of [`History::past`].
+    fn check_past(&self, _: &History) -> Vec<(&'static str, Verdict)> {
+        Vec::new()
+    }
 }
 
 /// The workloads by name.
@@ -70,12 +89,40 @@ pub enum Kind {
     Set,
     /// [`LongFork`].
     LongFork,
+    /// [`RwRegister`].
+    RwRegister,
+    /// [`UniqueIds`].
+    UniqueIds,
+    /// [`DirtyReads`].
+    DirtyReads,
+    /// [`CausalReverse`].
+    CausalReverse,
+    /// [`Sequential`].
+    Sequential,
+    /// [`Upsert`].
+    Upsert,
+    /// [`ForeignKeys`].
+    ForeignKeys,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Register, Self::ListAppend, Self::Bank, Self::WriteSkew, Self::Counter, Self::Set, Self::LongFork];
+    pub const ALL: [Self; 14] = [
+        Self::Register,
+        Self::ListAppend,
+        Self::Bank,
+        Self::WriteSkew,
+        Self::Counter,
+        Self::Set,
+        Self::LongFork,
+        Self::RwRegister,
+        Self::UniqueIds,
+        Self::DirtyReads,
+        Self::CausalReverse,
+        Self::Sequential,
+        Self::Upsert,
+        Self::ForeignKeys,
+    ];
 
     /// A workload of this kind over about `keys` keys at a time.
     #[must_use]
@@ -88,6 +135,13 @@ impl Kind {
             Self::Counter => Box::new(Counter::new(keys)),
             Self::Set => Box::new(Set::new()),
             Self::LongFork => Box::new(LongFork::new(keys)),
+            Self::RwRegister => Box::new(RwRegister::new(keys)),
+            Self::UniqueIds => Box::new(UniqueIds),
+            Self::DirtyReads => Box::new(DirtyReads::new(keys)),
+            Self::CausalReverse => Box::new(CausalReverse::new(keys)),
+            Self::Sequential => Box::new(Sequential::new(keys)),
+            Self::Upsert => Box::new(Upsert::new(keys)),
+            Self::ForeignKeys => Box::new(ForeignKeys::new()),
         }
     }
 
@@ -102,6 +156,13 @@ impl Kind {
             Self::Counter => "counter",
             Self::Set => "set",
             Self::LongFork => "long-fork",
+            Self::RwRegister => "rw-register",
+            Self::UniqueIds => "unique-ids",
+            Self::DirtyReads => "dirty-reads",
+            Self::CausalReverse => "causal-reverse",
+            Self::Sequential => "sequential",
+            Self::Upsert => "upsert",
+            Self::ForeignKeys => "foreign-keys",
         }
     }
 }
@@ -114,7 +175,7 @@ impl fmt::Display for Kind {
 
 /// A name that is not a workload's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no workload '{0}'; there are: register, list-append, bank, write-skew, counter, set, long-fork")]
+#[error("there is no workload '{0}'; there are: {names}", names = Kind::ALL.map(Kind::name).join(", "))]
 pub struct UnknownWorkload(pub String);
 
 impl FromStr for Kind {
@@ -123,6 +184,18 @@ impl FromStr for Kind {
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| UnknownWorkload(name.to_owned()))
     }
+}
+
+/// What all checkers say of a history of a workload: of reads of the latest state and, where there are any, of reads of
+/// the past.
+#[must_use]
+pub fn verdicts(workload: &dyn Workload, history: &History) -> Vec<(&'static str, Verdict)> {
+    let mut verdicts = workload.check(&history.latest());
+    if history.has_past() {
+        verdicts.push(("past", past::check(history)));
+        verdicts.extend(workload.check_past(&history.past()));
+    }
+    verdicts
 }
 
 /// Strict serializability: by the graph where commit timestamps are known, which is exact and fast; else by
