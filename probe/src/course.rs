@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use annulus_base::rng::Rng;
 use annulus_check::history::{Datum, History, Key, Step};
-use annulus_check::workload::{Program, Workload};
+use annulus_check::workload::{self, Program, Workload};
 use annulus_check::{Verdict, agreement, durability};
 
 use crate::Patience;
 use crate::client::outcomes::Clerk;
 use crate::client::resp::{self, Session};
-use crate::client::{Client, Job};
+#[cfg(feature = "sql")]
+use crate::client::sql::{self, Surveyor};
+use crate::client::{Client, Job, Protocol};
 use crate::journal::{Journal, Record};
 
 /// Keys removed by one command.
@@ -23,17 +25,25 @@ const SWEPT_AT_ONCE: usize = 100;
 /// Pause before another try to remove them.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The workload's first transactions were not executed, or not for certain.
+/// Why a workload cannot begin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the workload's first transaction was not executed: {0:?}")]
-pub struct NotSetUp(pub Program);
+pub enum NotSetUp {
+    /// One of its first transactions was not executed, or not for certain.
+    #[error("the workload's first transaction was not executed: {0:?}")]
+    Program(Program),
+    /// There are no tables.
+    #[error("the workload's tables cannot be made: {0}")]
+    Tables(String),
+}
 
 /// Who works where, and how hard.
 #[derive(Clone, Copy, Debug)]
 pub struct Course<'a> {
-    /// Where the nodes are, each as HOST:PORT.
+    /// What clients speak.
+    pub protocol: Protocol,
+    /// Where the nodes speak that, each as HOST:PORT.
     pub addresses: &'a [String],
-    /// Before every key.
+    /// Before every key, where keys have names.
     pub prefix: &'a str,
     /// Clients.
     pub clients: u64,
@@ -58,14 +68,19 @@ impl Course<'_> {
         rng: &mut Rng,
         disturb: impl FnOnce(&mut Rng) -> T + Send,
     ) -> Result<T, NotSetUp> {
-        let client = |number, rng| Client::new(number, self.addresses, self.prefix, journal, rng);
+        let client = |number, rng| Client::new(number, self.protocol, self.addresses, self.prefix, journal, rng);
+        self.make_tables()?;
         setup(workload, client(self.clients, rng.fork()))?;
         let mut clients: Vec<Client<'_>> = (0..self.clients).map(|number| client(number, rng.fork())).collect();
-        let mut clerk = Clerk::new(self.addresses, journal, rng.fork());
+        let mut clerk = Clerk::new(self.protocol, self.addresses, journal, rng.fork());
+        #[cfg(feature = "sql")]
+        let mut surveyor = self.surveyor(journal, rng.fork());
         let (mut faults, mut work) = (rng.fork(), rng.fork());
         let finished = AtomicBool::new(false);
         let disturbed = thread::scope(|scope| {
             let asking = scope.spawn(|| clerk.work(&finished, self.patience));
+            #[cfg(feature = "sql")]
+            let surveying = surveyor.as_mut().map(|surveyor| scope.spawn(|| surveyor.work(&finished)));
             let disturbing = scope.spawn(|| disturb(&mut faults));
             self.drive(&mut clients, |jobs| {
                 let mut end = u64::MAX;
@@ -80,13 +95,44 @@ impl Course<'_> {
             });
             finished.store(true, Ordering::Release);
             asking.join().expect("who asks for outcomes does not panic");
+            #[cfg(feature = "sql")]
+            surveying.map(|surveying| surveying.join().expect("who changes the schema does not panic"));
             disturbing.join().expect("who disturbs the cluster does not panic")
         });
         journal.note("final reads");
         self.drive(&mut clients, |jobs| self.read_all(workload, journal, jobs));
+        #[cfg(feature = "sql")]
+        if let Some(surveyor) = &mut surveyor {
+            journal.note("indexes are compared with their table");
+            surveyor.compare(self.patience);
+        }
         journal.note("outcomes are asked for once more");
         clerk.audit(self.patience);
         Ok(disturbed)
+    }
+
+    /// Makes the tables that the protocol needs.
+    fn make_tables(&self) -> Result<(), NotSetUp> {
+        match self.protocol {
+            Protocol::Resp => Ok(()),
+            #[cfg(feature = "sql")]
+            Protocol::Sql(schema) => {
+                let address = self.addresses.first().map_or("", String::as_str);
+                let session = sql::Session::connect(address, schema.layout);
+                session.and_then(|mut session| session.make_tables()).map_err(NotSetUp::Tables)
+            }
+        }
+    }
+
+    /// Whoever changes the schema meanwhile, if somebody does.
+    #[cfg(feature = "sql")]
+    fn surveyor<'a>(&'a self, journal: &'a Journal, rng: Rng) -> Option<Surveyor<'a>> {
+        match self.protocol {
+            Protocol::Sql(schema) if schema.changing => {
+                Some(Surveyor::new(self.addresses, journal, schema.layout, rng))
+            }
+            _ => None,
+        }
     }
 
     /// Lets all clients work on what `feed` gives them, until they have done it all.
@@ -141,16 +187,17 @@ fn setup(workload: &dyn Workload, mut client: Client<'_>) -> Result<(), NotSetUp
     workload
         .setup()
         .into_iter()
-        .try_for_each(|program| if client.once(&program) { Ok(()) } else { Err(NotSetUp(program)) })
+        .try_for_each(|program| if client.once(&program) { Ok(()) } else { Err(NotSetUp::Program(program)) })
 }
 
 /// What all checkers say of a course that has been run.
 #[must_use]
 pub fn verdicts(workload: &dyn Workload, record: &Record) -> Vec<(&'static str, Verdict)> {
-    let mut verdicts = workload.check(&record.history);
+    let mut verdicts = workload::verdicts(workload, &record.history);
     verdicts.push(("outcomes", agreement::check(&record.observations)));
     if record.stuck.is_empty() {
-        verdicts.push(("durable", durability::check(&record.history, &last_seen(&record.history))));
+        let latest = record.history.latest();
+        verdicts.push(("durable", durability::check(&latest, &last_seen(&latest))));
     } else {
         verdicts.push(("durable", Verdict::Undecided(record.stuck.join("\n"))));
     }

@@ -101,6 +101,16 @@ impl Journal {
         self.lock().names.push((op, name.to_owned()));
     }
 
+    /// When the operation was committed, as a timestamp of the cluster.
+    pub fn committed_at(&self, op: OpId, timestamp: u64) {
+        self.lock().recorder.committed_at(op, timestamp);
+    }
+
+    /// The instant of the past that the operation reads, as a timestamp of the cluster.
+    pub fn read_at(&self, op: OpId, timestamp: u64) {
+        self.lock().recorder.read_at(op, timestamp);
+    }
+
     /// All names by which outcomes can be asked for.
     pub fn names(&self) -> Vec<(OpId, String)> {
         self.lock().names.clone()

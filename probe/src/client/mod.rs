@@ -1,10 +1,14 @@
 //! Clients: half of them ask a random node for each transaction, the others stay with one. All say honestly what
 //! they know.
 //!
-//! [`resp`] speaks the Redis protocol. The PostgreSQL protocol gets its module beside it once there is SQL.
+//! [`resp`] speaks the Redis protocol, `sql` (a feature) the PostgreSQL protocol; [`session`] is either.
 
+mod done;
 pub mod outcomes;
 pub mod resp;
+mod session;
+#[cfg(feature = "sql")]
+pub mod sql;
 
 use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, PoisonError};
@@ -13,12 +17,14 @@ use std::time::Duration;
 
 use annulus_base::rng::Rng;
 use annulus_check::agreement::Decision;
-use annulus_check::history::Step;
+use annulus_check::history::{OpId, Step};
 use annulus_check::workload::Program;
 
 use crate::Patience;
 use crate::journal::Journal;
-use resp::{Session, Style};
+pub use done::{Done, Doubt};
+use session::Session;
+pub use session::{Manner, Protocol};
 
 /// Pause before another try, or after a node could not be reached.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -26,48 +32,18 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// What a client is told to do.
 #[derive(Clone, Debug)]
 pub enum Job {
-    /// Try it once.
+    /// Try it once. What only reads may read the past.
     Once(Program),
-    /// It must succeed while there is patience.
+    /// It must succeed while there is patience, on the latest state.
     Insist(Program),
-}
-
-/// What became of a transaction, as far as the client knows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Done {
-    /// Executed: the steps, with what the reads found.
-    Ok(Vec<Step>),
-    /// Certainly not executed, and why.
-    Fail(String),
-    /// Not known.
-    Unknown(Doubt),
-}
-
-impl Done {
-    /// The same; if it is not known, then by no name either.
-    fn without_names(self) -> Self {
-        match self {
-            Self::Unknown(doubt) => Self::Unknown(Doubt { names: Vec::new(), ..doubt }),
-            known => known,
-        }
-    }
-}
-
-/// What is known of a transaction whose answer was lost.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Doubt {
-    /// What happened instead of an answer.
-    pub why: String,
-    /// Its token or id, or both: what its outcome can be asked by.
-    pub names: Vec<String>,
-    /// Its steps, with what its reads found if it was executed, where that is known.
-    pub steps: Vec<Step>,
 }
 
 /// One client.
 pub struct Client<'a> {
     /// From 0.
     pub number: u64,
+    /// What it speaks.
+    pub protocol: Protocol,
     /// Where the nodes are, each as HOST:PORT.
     pub addresses: &'a [String],
     /// Before every key.
@@ -83,9 +59,16 @@ pub struct Client<'a> {
 impl<'a> Client<'a> {
     /// A client that is not connected yet.
     #[must_use]
-    pub fn new(number: u64, addresses: &'a [String], prefix: &'a str, journal: &'a Journal, rng: Rng) -> Self {
+    pub fn new(
+        number: u64,
+        protocol: Protocol,
+        addresses: &'a [String],
+        prefix: &'a str,
+        journal: &'a Journal,
+        rng: Rng,
+    ) -> Self {
         let sessions = addresses.iter().map(|_| None).collect();
-        Self { number, addresses, prefix, journal, rng, sessions, tokens: 0 }
+        Self { number, protocol, addresses, prefix, journal, rng, sessions, tokens: 0 }
     }
 
     /// Works until there are no more jobs.
@@ -94,7 +77,7 @@ impl<'a> Client<'a> {
             let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
             match job {
                 Ok(Job::Once(program)) => {
-                    self.once(&program);
+                    self.attempt(&program, true);
                 }
                 Ok(Job::Insist(program)) => self.insist(&program, patience),
                 Err(_) => return,
@@ -112,24 +95,29 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Whether it was executed. A node that cannot be reached was not asked.
+    /// Whether it was executed, on the latest state. A node that cannot be reached was not asked.
     pub fn once(&mut self, program: &[Step]) -> bool {
+        self.attempt(program, false)
+    }
+
+    /// The same; what only reads may read the past instead, where the protocol can.
+    fn attempt(&mut self, program: &[Step], past: bool) -> bool {
         let node = self.coordinator();
         let Some(mut session) = self.session(node) else {
             sleep(PAUSE);
             return false;
         };
-        let style = Style::any(program, &mut self.rng);
-        let token = self.token(program);
+        let manner = self.protocol.manner(program, past, &mut self.rng);
+        let token = if manner.tells_by_token(program) { self.token() } else { None };
         let op = self.journal.invoke(self.number, node, program.to_vec());
         if let Some(token) = &token {
             self.journal.named(op, token);
         }
-        let done = session.execute(self.prefix, program, style, token.as_deref());
-        if session.is_usable() {
-            self.sessions[node] = Some(session);
+        if let Some(timestamp) = manner.read_at() {
+            self.journal.read_at(op, timestamp);
         }
-        if let Some(what) = resp::nonsense(&done) {
+        let done = session.execute(self.prefix, program, manner, token.as_deref());
+        if let Some(what) = done.nonsense() {
             self.journal.anomaly(format!("n{} answered nonsense to {program:?}: {what}", node + 1));
         }
         let decision = match &done {
@@ -142,7 +130,23 @@ impl<'a> Client<'a> {
         }
         let is_done = matches!(done, Done::Ok(_));
         self.journal.complete(op, node, done);
+        if is_done && program.iter().any(Step::changes) {
+            self.learn(&mut session, op);
+        }
+        if session.is_usable() {
+            self.sessions[node] = Some(session);
+        }
         is_done
+    }
+
+    /// By which name the transaction that was just executed can be asked for, and when it was committed, where that is
+    /// told.
+    fn learn(&self, session: &mut Session, op: OpId) {
+        if let Some((name, timestamp)) = session.last() {
+            self.journal.named(op, &name);
+            self.journal.committed_at(op, timestamp);
+            self.journal.observed(format!("client {}", self.number), op, Decision::Committed);
+        }
     }
 
     /// Every second client stays with one node: otherwise all would soon wait for a frozen one, and nobody would
@@ -154,12 +158,12 @@ impl<'a> Client<'a> {
     }
 
     fn session(&mut self, node: usize) -> Option<Session> {
-        self.sessions[node].take().or_else(|| Session::connect(&self.addresses[node]).ok())
+        self.sessions[node].take().or_else(|| self.protocol.connect(&self.addresses[node]).ok())
     }
 
     /// Half of the changes carry a token.
-    fn token(&mut self, program: &[Step]) -> Option<String> {
-        (program.iter().any(Step::changes) && self.rng.one_in(2)).then(|| {
+    fn token(&mut self) -> Option<String> {
+        self.rng.one_in(2).then(|| {
             self.tokens += 1;
             format!("{}token:{}:{}", self.prefix, self.number, self.tokens)
         })

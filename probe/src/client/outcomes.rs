@@ -4,11 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use annulus_base::id::TxnRef;
 use annulus_base::rng::Rng;
 use annulus_check::agreement::Decision;
 use annulus_check::history::OpId;
 
-use super::resp::Session;
+use super::Protocol;
+use super::session::Session;
 use crate::Patience;
 use crate::journal::{Journal, Question};
 
@@ -19,6 +21,7 @@ const AUDIT: Duration = Duration::from_secs(5);
 
 /// Asks any node.
 pub struct Clerk<'a> {
+    protocol: Protocol,
     addresses: &'a [String],
     journal: &'a Journal,
     rng: Rng,
@@ -28,8 +31,8 @@ pub struct Clerk<'a> {
 impl<'a> Clerk<'a> {
     /// One that is not connected yet.
     #[must_use]
-    pub fn new(addresses: &'a [String], journal: &'a Journal, rng: Rng) -> Self {
-        Self { addresses, journal, rng, sessions: addresses.iter().map(|_| None).collect() }
+    pub fn new(protocol: Protocol, addresses: &'a [String], journal: &'a Journal, rng: Rng) -> Self {
+        Self { protocol, addresses, journal, rng, sessions: addresses.iter().map(|_| None).collect() }
     }
 
     /// Asks about every lost answer until none is left and `finished` says that no more will come.
@@ -58,7 +61,12 @@ impl<'a> Clerk<'a> {
         let mut known = None;
         for name in &question.doubt.names {
             match self.ask(question.op, name) {
-                Ok(decision) => known = known.or(decision),
+                Ok(decision) => {
+                    if let (Some(Decision::Committed), Ok(txn)) = (decision, name.parse::<TxnRef>()) {
+                        self.journal.committed_at(question.op, txn.ts.0);
+                    }
+                    known = known.or(decision);
+                }
                 Err(_) => return false,
             }
         }
@@ -73,8 +81,8 @@ impl<'a> Clerk<'a> {
     /// What a random node says; nothing if it was forgotten.
     fn ask(&mut self, op: OpId, name: &str) -> Result<Option<Decision>, String> {
         let node = self.rng.below(self.addresses.len() as u64) as usize;
-        let session = self.sessions[node].take().map_or_else(|| Session::connect(&self.addresses[node]), Ok);
-        let mut session = session.map_err(|error| error.to_string())?;
+        let session = self.sessions[node].take();
+        let mut session = session.map_or_else(|| self.protocol.connect(&self.addresses[node]), Ok)?;
         let told = session.outcome(name);
         if session.is_usable() {
             self.sessions[node] = Some(session);

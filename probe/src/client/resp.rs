@@ -13,6 +13,7 @@ use annulus_base::rng::Rng;
 use annulus_check::history::{Datum, Key, Step};
 use redis::{Cmd, Connection, RedisResult, Value};
 
+use super::done::{Attempt, NONSENSE, UNEXPECTED};
 use super::{Done, Doubt};
 pub use values::name;
 use values::{command, contents, datum, filled, queueable, text, words};
@@ -45,6 +46,12 @@ impl Style {
         }
         rng.pick(&styles).copied().unwrap_or(Self::Watched)
     }
+
+    /// Whether the outcome of a token tells if the program was executed. A single command that finds its condition unmet
+    /// is executed too, and changes nothing.
+    pub fn tells_by_token(self, program: &[Step]) -> bool {
+        self != Self::Command || !program.iter().any(|step| matches!(step, Step::Expect { .. }))
+    }
 }
 
 /// Why there is no answer: nothing is known of what was sent.
@@ -55,9 +62,6 @@ pub struct Session {
     connection: Connection,
     usable: bool,
 }
-
-/// What becomes of a transaction unless it succeeds.
-type Attempt<T> = Result<T, Done>;
 
 impl Session {
     /// Connects to a node at HOST:PORT.
@@ -112,6 +116,9 @@ impl Session {
             return Err(ask.lost(Lost(format!("the token was refused: {refused:?}"))).without_names());
         }
         let mut answer = ask.success(answer)?;
+        if let ([Step::Expect { .. }, ..], Value::Nil) = (program, &answer) {
+            return Err(Done::Fail(UNEXPECTED.to_owned()));
+        }
         if let Value::Array(values) = answer {
             // MGET: one value for each read.
             let found: Result<Vec<Datum>, Done> = values.into_iter().map(datum).collect();
@@ -203,17 +210,6 @@ struct Ask<'a> {
     changes: bool,
 }
 
-/// Marks what no node may ever answer; never the reason of an honest failure.
-const NONSENSE: &str = "nonsense: ";
-
-/// What was wrong with an answer that no node may ever give.
-pub fn nonsense(done: &Done) -> Option<&str> {
-    match done {
-        Done::Fail(why) => why.strip_prefix(NONSENSE),
-        _ => None,
-    }
-}
-
 impl<'a> Ask<'a> {
     fn new(program: &[Step], token: Option<&'a str>) -> Self {
         Self { steps: program.to_vec(), token, changes: program.iter().any(Step::changes) }
@@ -255,7 +251,7 @@ impl<'a> Ask<'a> {
 fn refused(refusal: &annulus_check::state::Refusal) -> Done {
     use annulus_check::state::Refusal;
     match refusal {
-        Refusal::Unexpected { .. } => Done::Fail("not what was expected".to_owned()),
+        Refusal::Unexpected { .. } => Done::Fail(UNEXPECTED.to_owned()),
         Refusal::Unfit { .. } => Done::Fail(format!("{NONSENSE}{refusal}")),
     }
 }
@@ -281,6 +277,6 @@ mod tests {
         assert!(matches!(judge(&[Step::read(1)], "UNKNOWN x: 1-2-3"), Done::Fail(_)));
         let lost = |program: &[Step]| Ask::new(program, None).lost(Lost("lost".to_owned()));
         assert!(matches!(lost(&write), Done::Unknown(_)) && matches!(lost(&[Step::read(1)]), Done::Fail(_)));
-        assert!(nonsense(&judge(&write, "ERR value is not an integer")).is_some());
+        assert!(judge(&write, "ERR value is not an integer").nonsense().is_some());
     }
 }

@@ -4,8 +4,8 @@ use annulus_check::history::{Datum, Key, Step};
 use annulus_check::state::State;
 use redis::{Cmd, Value};
 
-use super::{Attempt, NONSENSE};
 use crate::client::Done;
+use crate::client::done::{Attempt, NONSENSE};
 
 /// A key's name.
 pub fn name(prefix: &str, key: Key) -> String {
@@ -38,6 +38,12 @@ pub fn command(program: &[Step], prefix: &str) -> Option<Cmd> {
     match program {
         [step] => queueable(step, prefix),
         [Step::Add { key: added, .. }, Step::Read { key, .. }] if added == key => queueable(&program[0], prefix),
+        [Step::Expect { key: expected, value: None }, Step::Write { key, value }] if expected == key => {
+            Some(words(&["SET", &name(prefix, *key), &value.to_string(), "NX"]))
+        }
+        [Step::Read { key: read, .. }, Step::Write { key, value }] if read == key => {
+            Some(words(&["GETSET", &name(prefix, *key), &value.to_string()]))
+        }
         [] => None,
         reads => {
             let keys: Option<Vec<String>> =
@@ -114,7 +120,9 @@ mod tests {
         assert_eq!(packed(&[Step::Append { key: 3, value: 5 }]), expect(&["APPEND", "p:3", "5,"]));
         let count = [Step::Add { key: 0, amount: 1 }, Step::read(0)];
         assert_eq!(packed(&count), expect(&["INCRBY", "p:0", "1"]));
-        assert_eq!(packed(&Step::compare_and_set(1, None, 2)), None);
-        assert_eq!(packed(&[Step::read(1), Step::Write { key: 1, value: 2 }]), None);
+        assert_eq!(packed(&Step::compare_and_set(1, None, 2)), expect(&["SET", "p:1", "2", "NX"]));
+        assert_eq!(packed(&Step::compare_and_set(1, Some(1), 2)), None);
+        assert_eq!(packed(&[Step::read(1), Step::Write { key: 1, value: 2 }]), expect(&["GETSET", "p:1", "2"]));
+        assert_eq!(packed(&[Step::read(1), Step::Write { key: 2, value: 2 }]), None);
     }
 }
