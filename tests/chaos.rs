@@ -4,13 +4,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use annulus_check::workload::Kind as Shared;
-use annulus_jepsen::Failure;
+use annulus_check::workload::Kind;
 use annulus_jepsen::cell::{self, Outcome, Plan};
 use annulus_jepsen::cluster::local::Local;
 use annulus_jepsen::cluster::{Cluster, Link, Node, Shape};
 use annulus_jepsen::nemesis::Nemesis;
-use annulus_jepsen::workload::Kind;
+use annulus_jepsen::{Failure, Protocol};
 use tempfile::TempDir;
 
 fn start(nodes: usize, logs: &TempDir, seed: u64) -> Local {
@@ -22,15 +21,16 @@ fn logs() -> TempDir {
     tempfile::tempdir().expect("a directory for logs")
 }
 
-fn run(cluster: &mut dyn Cluster, workload: Shared, nemesis: Nemesis, seed: u64) -> Outcome {
+fn run(cluster: &mut dyn Cluster, workload: Kind, nemesis: Nemesis, seed: u64) -> Outcome {
     let length = Duration::from_secs(8);
-    let plan = Plan { workload: Kind::Shared(workload), nemesis, seed, length, clients: 6, rate: 100 };
+    let protocol = Protocol::Resp;
+    let plan = Plan { workload, protocol, nemesis, seed, length, clients: 6, rate: 100 };
     let outcome = cell::run(plan, cluster).expect("the cell runs");
     assert!(!outcome.costs.is_empty(), "there was a fault");
     outcome
 }
 
-fn passes(workload: Shared, nemesis: Nemesis, seed: u64) {
+fn passes(workload: Kind, nemesis: Nemesis, seed: u64) {
     let logs = logs();
     let outcome = run(&mut start(3, &logs, seed), workload, nemesis, seed);
     assert!(outcome.passed(), "{}\n{}", outcome.complaints().join("\n"), outcome.record.notes.join("\n"));
@@ -38,12 +38,17 @@ fn passes(workload: Shared, nemesis: Nemesis, seed: u64) {
 
 #[test]
 fn lists_stay_serializable_while_a_node_is_killed() {
-    passes(Shared::ListAppend, Nemesis::KillOne, 11);
+    passes(Kind::ListAppend, Nemesis::KillOne, 11);
 }
 
 #[test]
 fn money_is_conserved_while_the_network_is_cut() {
-    passes(Shared::Bank, Nemesis::Halves, 12);
+    passes(Kind::Bank, Nemesis::Halves, 12);
+}
+
+#[test]
+fn a_node_whose_syncs_fail_stops_and_loses_nothing() {
+    passes(Kind::Set, Nemesis::FailSync, 14);
 }
 
 /// What a suite that finds nothing is worth: three nodes that know nothing of each other are no cluster.
@@ -51,7 +56,7 @@ fn money_is_conserved_while_the_network_is_cut() {
 fn nodes_that_do_not_know_each_other_are_found_out() {
     let logs = [logs(), logs(), logs()];
     let mut strangers = Strangers(logs.iter().map(|logs| start(1, logs, 13)).collect());
-    let outcome = run(&mut strangers, Shared::Register, Nemesis::Nothing, 13);
+    let outcome = run(&mut strangers, Kind::Register, Nemesis::Nothing, 13);
     let found = outcome.verdicts.iter().filter(|(_, verdict)| verdict.violation().is_some());
     let found: Vec<_> = found.map(|(checker, _)| *checker).collect();
     assert!(found.contains(&"linearizable") && found.contains(&"serializable"), "{found:?}");
@@ -68,6 +73,10 @@ impl Cluster for Strangers {
 
     fn addresses(&self) -> Vec<SocketAddr> {
         self.0.iter().flat_map(Local::addresses).collect()
+    }
+
+    fn sql_addresses(&self) -> Vec<SocketAddr> {
+        self.0.iter().flat_map(Local::sql_addresses).collect()
     }
 
     fn pages(&self) -> Vec<SocketAddr> {

@@ -4,17 +4,16 @@ use std::time::{Duration, Instant};
 
 use annulus_base::rng::Rng;
 use annulus_check::Verdict;
-use annulus_check::workload::Workload;
+use annulus_check::workload::{Kind, Workload};
 use annulus_probe::Patience;
 use annulus_probe::course::{self, Course};
 use annulus_probe::journal::{Journal, Record};
 
-use crate::Failure;
 use crate::availability::{self, Cost};
 use crate::cluster::Cluster;
 use crate::nemesis::Nemesis;
 use crate::nemesis::tormentor::{Window, torment};
-use crate::workload::Kind;
+use crate::{Failure, Protocol};
 
 /// Keys that a workload uses at a time.
 const KEYS: u64 = 8;
@@ -28,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Plan {
     /// What clients do.
     pub workload: Kind,
+    /// What clients speak.
+    pub protocol: Protocol,
     /// What is done to the cluster.
     pub nemesis: Nemesis,
     /// Decides everything but moments.
@@ -82,10 +83,15 @@ impl Outcome {
 pub fn run(plan: Plan, cluster: &mut dyn Cluster) -> Result<Outcome, Failure> {
     let mut rng = Rng::new(plan.seed);
     let mut workload = plan.workload.build(KEYS);
-    let addresses: Vec<String> = cluster.addresses().iter().map(ToString::to_string).collect();
+    let addresses = match plan.protocol {
+        Protocol::Resp => cluster.addresses(),
+        Protocol::Sql | Protocol::SqlSchema => cluster.sql_addresses(),
+    };
+    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     let prefix = format!("{}:", plan.workload);
     let patience = Patience::new(PATIENCE);
     let course = Course {
+        protocol: plan.protocol.spoken(plan.workload, plan.seed),
         addresses: &addresses,
         prefix: &prefix,
         clients: plan.clients,

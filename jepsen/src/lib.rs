@@ -7,10 +7,10 @@
 //! | --- | --- |
 //! | [`cluster`] | nodes that can be killed, paused, cut off, starved: processes on loopback, or containers |
 //! | [`nemesis`] | which faults, at whom, when |
-//! | [`workload`] | what clients do: those of `annulus-check`, and some more |
 //! | [`cell`] | runs one workload under one nemesis |
 //! | [`availability`] | how long nobody was served, and how long recovery took |
 //! | [`matrix`] | which cells, in which order |
+//! | [`self_test`] | whether all this finds deliberate bugs |
 //! | [`report`] | lines for people, and a page with plots |
 //!
 //! Promises and invariants:
@@ -24,7 +24,9 @@ mod failure;
 pub mod matrix;
 pub mod nemesis;
 pub mod options;
+mod protocol;
 pub mod report;
-pub mod workload;
+pub mod self_test;
 
 pub use failure::Failure;
+pub use protocol::Protocol;

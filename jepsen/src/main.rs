@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
+use annulus_check::workload::Kind;
 use annulus_jepsen::cell::{self, Plan};
 use annulus_jepsen::cluster::docker::Containers;
-use annulus_jepsen::cluster::local::Local;
+use annulus_jepsen::cluster::local::{Local, Programs};
 use annulus_jepsen::cluster::{Cluster, Shape};
 use annulus_jepsen::nemesis::Nemesis;
 use annulus_jepsen::options::Options;
 use annulus_jepsen::report::{self, About, Ending, Report, Row};
-use annulus_jepsen::workload::Kind;
-use annulus_jepsen::{Failure, matrix};
+use annulus_jepsen::{Failure, Protocol, matrix, self_test};
 use clap::Parser as _;
 
 /// Something was wrong with the database.
@@ -26,7 +26,8 @@ fn main() -> ExitCode {
         list();
         return ExitCode::SUCCESS;
     }
-    match run(&options) {
+    let outcome = if options.self_test { test_itself(&options) } else { run(&options) };
+    match outcome {
         Ok(code) => code,
         Err(failure) => {
             eprintln!("chaos: {failure}");
@@ -37,7 +38,9 @@ fn main() -> ExitCode {
 
 fn list() {
     println!("workloads:");
-    Kind::all().into_iter().for_each(|kind| println!("  {kind}"));
+    Kind::ALL.into_iter().for_each(|kind| println!("  {kind}"));
+    println!("protocols:");
+    Protocol::ALL.into_iter().for_each(|protocol| println!("  {:<16} {}", protocol.name(), protocol.about()));
     println!("nemeses:");
     Nemesis::ALL.iter().for_each(|nemesis| println!("  {:<16} {}", nemesis.name(), nemesis.about().trim()));
 }
@@ -67,6 +70,14 @@ fn run(options: &Options) -> Result<ExitCode, Failure> {
     Ok(summary(report.rows(), &options.report))
 }
 
+fn test_itself(options: &Options) -> Result<ExitCode, Failure> {
+    let program = self_test::program(&program(options)?);
+    let mut report = Report::begin(&options.report, about(options, &program))?;
+    let is_good = self_test::run(options, &program, &mut report)?;
+    println!("\n{}", if is_good { "every rule is missed" } else { "SELF-TEST FAILED" });
+    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::from(WRONG) })
+}
+
 fn attempt(
     options: &Options,
     program: &Path,
@@ -77,7 +88,8 @@ fn attempt(
     let mut cluster: Box<dyn Cluster> = if options.docker {
         Box::new(Containers::start(shape)?)
     } else {
-        Box::new(Local::start(program, shape, place, plan.seed)?)
+        let next = options.upgrade_to.clone();
+        Box::new(Local::start(Programs { next, ..program.into() }, shape, place, plan.seed)?)
     };
     cell::run(plan, &mut *cluster)
 }

@@ -3,19 +3,21 @@
 use std::time::Duration;
 
 use annulus_base::rng::Rng;
+use annulus_check::workload::Kind;
 
+use crate::Protocol;
 use crate::cell::Plan;
 use crate::cluster::Shape;
 use crate::nemesis::Nemesis;
 use crate::options::Options;
-use crate::workload::Kind;
 
 /// All cells of a run, without end: every workload meets every nemesis before one meets the same again. The order
 /// is random, and among the first cells every workload and every nemesis is there as early as can be.
 pub fn plans(options: &Options) -> impl Iterator<Item = Plan> {
     let mut rng = Rng::new(options.seed);
-    let mut workloads = if options.workloads.is_empty() { Kind::all() } else { options.workloads.clone() };
+    let mut workloads = if options.workloads.is_empty() { Kind::ALL.to_vec() } else { options.workloads.clone() };
     let mut nemeses = if options.nemeses.is_empty() { Nemesis::ALL.to_vec() } else { options.nemeses.clone() };
+    let protocols = if options.protocols.is_empty() { Protocol::ALL.to_vec() } else { options.protocols.clone() };
     rng.shuffle(&mut workloads);
     rng.shuffle(&mut nemeses);
     let (seed, length, clients, rate) =
@@ -24,7 +26,8 @@ pub fn plans(options: &Options) -> impl Iterator<Item = Plan> {
     (0_u64..).map(move |number| {
         let (workload, nemesis) = pair(number as usize % pairs, workloads.len(), nemeses.len());
         let seed = seed.wrapping_add(number);
-        Plan { workload: workloads[workload], nemesis: nemeses[nemesis], seed, length, clients, rate }
+        let protocol = Rng::new(seed.rotate_left(32)).pick(&protocols).copied().unwrap_or(Protocol::Resp);
+        Plan { workload: workloads[workload], protocol, nemesis: nemeses[nemesis], seed, length, clients, rate }
     })
 }
 

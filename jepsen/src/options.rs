@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use annulus_check::workload::Kind;
 use clap::{ArgGroup, Parser};
 
+use crate::Protocol;
 use crate::nemesis::Nemesis;
-use crate::workload::Kind;
 
 /// Runs workloads against real clusters while faults happen, and checks what clients saw.
 ///
@@ -29,6 +30,9 @@ pub struct Options {
     /// Only these workloads, separated by commas.
     #[arg(long = "workload", value_delimiter = ',')]
     pub workloads: Vec<Kind>,
+    /// Only these protocols, separated by commas. Which one a cell's clients speak follows from its seed.
+    #[arg(long = "protocol", value_delimiter = ',')]
+    pub protocols: Vec<Protocol>,
     /// Only these nemeses, separated by commas.
     #[arg(long = "nemesis", value_delimiter = ',')]
     pub nemeses: Vec<Nemesis>,
@@ -50,10 +54,17 @@ pub struct Options {
     /// The node's program; the one beside this program if not given.
     #[arg(long, value_name = "FILE")]
     pub program: Option<PathBuf>,
+    /// Another build of the node's program, for upgrades; without it they are skipped.
+    #[arg(long, value_name = "FILE")]
+    pub upgrade_to: Option<PathBuf>,
+    /// Takes rules of the protocol out of the nodes, one after the other, and ends with 0 if each is missed: whether this
+    /// suite can find anything. Needs the program that `cargo xtask chaos --self-test` builds.
+    #[arg(long, conflicts_with_all = ["docker", "workloads", "protocols", "nemeses", "cells", "upgrade_to"])]
+    pub self_test: bool,
     /// Where the report goes.
     #[arg(long, value_name = "DIR", default_value = "report")]
     pub report: PathBuf,
-    /// Lists workloads and nemeses and does nothing else.
+    /// Lists workloads, protocols and nemeses and does nothing else.
     #[arg(long)]
     pub list: bool,
 }

@@ -4,13 +4,15 @@ use std::process::{Command, ExitCode};
 
 use crate::step::cargo;
 
-/// Builds the node, then builds and runs a package's program with these arguments, and hands its exit code on.
+/// Builds the node, with `node` as further arguments of cargo, then builds and runs a package's program with these arguments, and hands its exit code on.
 ///
 /// The builds are separate, so that the node has the features that it has for its users.
-pub fn beside_the_node(package: &str, arguments: &[&str]) -> ExitCode {
+pub fn beside_the_node(node: &[&str], package: &str, arguments: &[&str]) -> ExitCode {
     let mut program = cargo(["run", "--release", "--package", package, "--"]);
     program.args(arguments);
-    match succeeds(cargo(["build", "--release", "--package", "annulus"])).and_then(|()| succeeds(program)) {
+    let mut build = cargo(["build", "--release", "--package", "annulus"]);
+    build.args(node);
+    match succeeds(build).and_then(|()| succeeds(program)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(code) => code,
     }

@@ -28,8 +28,8 @@ fn main() -> ExitCode {
         ["verify"] => verify(true),
         ["verify", "--skip-tests"] => verify(false),
         ["sim", rest @ ..] => return run_simulator(rest),
-        ["bench", rest @ ..] => return beside_the_node("annulus-bench", rest),
-        ["chaos", rest @ ..] => return beside_the_node("annulus-jepsen", rest),
+        ["bench", rest @ ..] => return beside_the_node(&[], "annulus-bench", rest),
+        ["chaos", rest @ ..] => return chaos(rest),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -66,6 +66,13 @@ fn verify(with_tests: bool) -> Result<(), Failure> {
     advisories::check(step)?;
     println!("\nverify: everything passed");
     Ok(())
+}
+
+/// The self-test runs a program of its own, which can be told to break rules.
+fn chaos(arguments: &[&str]) -> ExitCode {
+    let node: &[&str] =
+        if arguments.contains(&"--self-test") { &["--bin", "annulus-mutated", "--features", "mutations"] } else { &[] };
+    beside_the_node(node, "annulus-jepsen", arguments)
 }
 
 /// Fresh seeds for every commit, and the same ones for everybody who verifies it: a failure can be repeated.

@@ -20,6 +20,7 @@ use crate::Failure;
 const START: Duration = Duration::from_secs(60);
 /// Clients' and pages' ports in every container.
 const KV: u16 = 6379;
+const SQL: u16 = 5432;
 const HTTP: u16 = 7480;
 /// The first three numbers of all addresses: others than in the files, so that a user's own cluster is left alone.
 const NET: [u8; 3] = [172, 29, 77];
@@ -134,6 +135,10 @@ impl Cluster for Containers {
 
     fn addresses(&self) -> Vec<SocketAddr> {
         (0..self.shape.nodes).map(|node| (address(node), KV).into()).collect()
+    }
+
+    fn sql_addresses(&self) -> Vec<SocketAddr> {
+        (0..self.shape.nodes).map(|node| (address(node), SQL).into()).collect()
     }
 
     fn pages(&self) -> Vec<SocketAddr> {

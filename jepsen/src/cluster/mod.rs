@@ -5,11 +5,13 @@
 //! [`Failure::Unsupported`], and the cell is skipped with that reason, never passed.
 
 mod command;
+mod damage;
 pub mod docker;
 pub mod local;
 mod network;
 mod owner;
 pub mod ports;
+mod process;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -46,6 +48,37 @@ pub enum Link {
     },
 }
 
+/// How a node's clock is wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClockError {
+    /// Milliseconds that it is ahead.
+    pub ahead: i64,
+    /// Parts per million that it is too fast.
+    pub fast: i64,
+}
+
+/// A part of a node's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The vote log.
+    Log,
+    /// The storage engine.
+    Engine,
+    /// The node's own records.
+    Records,
+}
+
+impl Part {
+    /// Where it lies in a data directory.
+    const fn directory(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Engine => "engine",
+            Self::Records => "meta",
+        }
+    }
+}
+
 /// How a cluster is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
@@ -70,8 +103,11 @@ pub trait Cluster: Send {
     /// How it was made.
     fn shape(&self) -> Shape;
 
-    /// Where clients find each node.
+    /// Where clients of the Redis protocol find each node.
     fn addresses(&self) -> Vec<SocketAddr>;
+
+    /// Where SQL's clients find each node.
+    fn sql_addresses(&self) -> Vec<SocketAddr>;
 
     /// Where each node serves its pages.
     fn pages(&self) -> Vec<SocketAddr>;
@@ -112,9 +148,40 @@ pub trait Cluster: Send {
     /// Puts the disk back if it was taken, and kills a node that runs without it.
     fn return_disk(&mut self, node: Node) -> Result<(), Failure>;
 
+    /// Makes a node's clock wrong from now on, also after a restart, until it is mended.
+    ///
+    /// # Errors
+    /// If this kind of cluster cannot do it; the same for those below.
+    fn set_clock(&mut self, _: Node, _: ClockError) -> Result<(), Failure> {
+        Err(Failure::Unsupported(HOOKS.to_owned()))
+    }
+
+    /// Lets a node's syncs fail from now on, until it is mended.
+    fn fail_syncs(&mut self, _: Node) -> Result<(), Failure> {
+        Err(Failure::Unsupported(HOOKS.to_owned()))
+    }
+
+    /// Flips a bit on the disk of a node that does not run, until it is mended. Which one, for people.
+    fn damage(&mut self, _: Node, _: Part, _seed: u64) -> Result<String, Failure> {
+        Err(Failure::Unsupported("bits flip on the disks of processes only".to_owned()))
+    }
+
+    /// Lets a node run the next build from its next start on.
+    fn upgrade(&mut self, _: Node) -> Result<(), Failure> {
+        Err(Failure::Unsupported("only processes are upgraded: there is one image".to_owned()))
+    }
+
+    /// Takes a wrong clock, failing syncs and flipped bits back; for the last of these it stops the node.
+    fn mend(&mut self, _: Node) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Everything that the node has written to its log.
     fn log(&self, node: Node) -> String;
 }
+
+/// Why a container's clock and syncs cannot be hurt.
+const HOOKS: &str = "only nodes that are processes have test hooks";
 
 /// Whether a node says that it serves.
 #[must_use]
@@ -139,7 +206,9 @@ pub fn heal(cluster: &mut dyn Cluster) -> Result<(), Failure> {
         cluster.return_disk(node)?;
         if cluster.is_running(node) {
             cluster.resume(node)?;
-        } else {
+        }
+        cluster.mend(node)?;
+        if !cluster.is_running(node) {
             cluster.start(node)?;
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::partition::Links;
-use crate::cluster::Node;
+use crate::cluster::{ClockError, Node, Part};
 
 /// Something that is done to a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,10 +22,29 @@ pub enum Action {
     FillDisk(Node),
     /// Kill the node, take its disk away, and start it with an empty one.
     LoseDisk(Node),
+    /// Make the clock wrong.
+    SetClock(Node, ClockError),
+    /// Let all syncs fail: the node must stop.
+    FailSyncs(Node),
+    /// Stop the node, flip a bit on its disk, chosen by a seed, and start it.
+    Damage(Node, Part, u64),
+    /// Stop the node and start it with the next build.
+    Upgrade(Node),
     /// Let it be for a while.
     Wait(Duration),
     /// Wait until the node serves.
     UntilReady(Node),
+}
+
+impl Action {
+    /// The node that may stop by itself because of that, and be started again after healing only.
+    #[must_use]
+    pub const fn may_end(&self) -> Option<Node> {
+        match self {
+            Self::FillDisk(node) | Self::FailSyncs(node) | Self::Damage(node, ..) => Some(*node),
+            _ => None,
+        }
+    }
 }
 
 /// Actions, and what to expect of them. All faults end the same way: see [`crate::cluster::heal`].

@@ -1,10 +1,10 @@
 //! Nemeses: which faults, at whom, when. All from a seed.
 //!
-//! Left out, and why: clock jumps and skew (the node has no test offset for its clock), failing syncs and bit flips
-//! (no hook; `sim/` has them), membership changes (the members of a ring cannot change yet: such a fault will be one
-//! more [`Action`] and one more [`Nemesis`]).
+//! Left out: membership changes, because the members of a ring cannot change yet. Such a fault will be one more [`Action`]
+//! and one more [`Nemesis`].
 
 mod fault;
+mod inner;
 mod partition;
 pub mod tormentor;
 
@@ -89,13 +89,27 @@ nemeses! {
     LostDisk = "lost-disk";
     /// One node's disk fills up.
     FullDisk = "full-disk";
+    /// The clocks of as many nodes as every key can spare jump, and jump back.
+    ClockJump = "clock-jump";
+    /// All clocks run at different rates.
+    ClockSkew = "clock-skew";
+    /// One node's clock jumps to and fro.
+    ClockStrobe = "clock-strobe";
+    /// One node's syncs fail, and it must stop.
+    FailSync = "fail-sync";
+    /// The syncs of as many nodes fail as every key can spare.
+    FailSyncMinority = "fail-sync-minority";
+    /// A bit flips on the disk of a stopped node: it refuses to start, or it was of no importance.
+    BitFlip = "bit-flip";
+    /// Stops one node after the other and starts it with another build.
+    RollingUpgrade = "rolling-upgrade";
     /// Several of the above at once.
     Mixed = "mixed";
 }
 
 impl Nemesis {
     /// What a mix is made of: faults that can overlap with any other.
-    const MIX: [Self; 10] = [
+    const MIX: [Self; 13] = [
         Self::KillOne,
         Self::KillMinority,
         Self::Pause,
@@ -106,6 +120,9 @@ impl Nemesis {
         Self::Flapping,
         Self::Slow,
         Self::Lossy,
+        Self::ClockJump,
+        Self::ClockSkew,
+        Self::FailSync,
     ];
 
     /// How many nodes it needs at least to be what it says.
@@ -179,7 +196,14 @@ impl Nemesis {
                 let links = partition::all(&nodes, Link::Lossy { percent });
                 Fault::new(&format!("{percent} % loss for"), &nodes, vec![Action::Links(links)]).away(0)
             }
-            Self::RollingRestart => rolling(&nodes),
+            Self::RollingRestart => rolling("restart", &nodes, |node| vec![Action::Stop(node), Action::Start(node)]),
+            Self::RollingUpgrade => rolling("upgrade", &nodes, |node| vec![Action::Upgrade(node)]),
+            Self::ClockJump => inner::clock_jump(&nodes[..rng.between(1, spare as u64) as usize], rng),
+            Self::ClockSkew => inner::clock_skew(&nodes, rng),
+            Self::ClockStrobe => inner::clock_strobe(one, rng),
+            Self::FailSync => inner::fail_syncs(&nodes[..1]),
+            Self::FailSyncMinority => inner::fail_syncs(&nodes[..spare]),
+            Self::BitFlip => inner::bit_flip(one, rng),
             Self::LostDisk => Fault::new("lost disk of", &[one], vec![Action::LoseDisk(one)]),
             Self::FullDisk => Fault::new("full disk of", &[one], vec![Action::FillDisk(one)]),
             Self::Mixed => {
@@ -204,9 +228,10 @@ fn flapping(one: Node, others: &[Node], rng: &mut Rng) -> Fault {
     Fault::new("flapping", &[one], actions)
 }
 
-fn rolling(nodes: &[Node]) -> Fault {
-    let restart = |node: &Node| [Action::Stop(*node), Action::Start(*node), Action::UntilReady(*node)];
-    Fault::new("restart one by one", nodes, nodes.iter().flat_map(restart).collect()).away(1)
+/// The same is done to one node after the other, each of which serves before the next one's turn.
+fn rolling(what: &str, nodes: &[Node], actions: impl Fn(Node) -> Vec<Action>) -> Fault {
+    let with_rest = |node: &Node| actions(*node).into_iter().chain([Action::UntilReady(*node)]);
+    Fault::new(&format!("{what} one by one"), nodes, nodes.iter().flat_map(with_rest).collect()).away(1)
 }
 
 impl fmt::Display for Nemesis {
@@ -251,7 +276,9 @@ mod tests {
         };
         use Nemesis::*;
         for shape in [THREE, FIVE] {
-            for nemesis in [Nothing, KillOne, KillMinority, Pause, Halves, Bridge, OneWay, Isolated, Flapping, Slow] {
+            let spared = [Nothing, KillOne, KillMinority, Pause, Halves, Bridge, OneWay, Isolated, Flapping, Slow];
+            let inner = [ClockJump, ClockSkew, ClockStrobe, FailSync, FailSyncMinority, BitFlip, RollingUpgrade];
+            for nemesis in spared.into_iter().chain(inner) {
                 assert!(survives(nemesis, shape), "{nemesis}");
             }
             for nemesis in [KillMajority, KillAll] {

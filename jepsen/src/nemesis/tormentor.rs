@@ -106,6 +106,19 @@ fn carry_out(cluster: &mut dyn Cluster, action: &Action, journal: &Journal) -> R
             cluster.take_disk(*node)?;
             cluster.start(*node)
         }
+        Action::SetClock(node, error) => cluster.set_clock(*node, *error),
+        Action::FailSyncs(node) => cluster.fail_syncs(*node),
+        Action::Damage(node, part, seed) => {
+            cluster.stop(*node)?;
+            let what = cluster.damage(*node, *part, *seed)?;
+            journal.note(&format!("n{}: {what}", node + 1));
+            cluster.start(*node)
+        }
+        Action::Upgrade(node) => {
+            cluster.upgrade(*node)?;
+            cluster.stop(*node)?;
+            cluster.start(*node)
+        }
         Action::Wait(pause) => {
             sleep(*pause);
             Ok(())
@@ -117,10 +130,11 @@ fn carry_out(cluster: &mut dyn Cluster, action: &Action, journal: &Journal) -> R
     }
 }
 
-/// A node may stop for want of space, even after there is some again: then somebody starts it.
+/// A node may stop for want of space, even after there is some again, or find damage late: then somebody mends and
+/// starts it.
 fn until_all_ready(cluster: &mut dyn Cluster, fault: &Fault, journal: &Journal) -> Result<(), Node> {
     let end = journal.now() + RECOVERY.as_micros() as u64;
-    let may_stop = |node: Node| fault.actions.contains(&Action::FillDisk(node));
+    let may_stop = |node: Node| fault.actions.iter().any(|action| action.may_end() == Some(node));
     for (node, page) in cluster.pages().into_iter().enumerate() {
         while !is_ready(page) {
             if journal.now() > end {
@@ -128,7 +142,7 @@ fn until_all_ready(cluster: &mut dyn Cluster, fault: &Fault, journal: &Journal) 
             }
             if may_stop(node) && !cluster.is_running(node) {
                 journal.note(&format!("n{} has stopped; starting it", node + 1));
-                cluster.start(node).map_err(|_| node)?;
+                cluster.mend(node).and_then(|()| cluster.start(node)).map_err(|_| node)?;
             }
             sleep(LOOK);
         }
@@ -147,13 +161,23 @@ fn until_ready(cluster: &dyn Cluster, node: Node, journal: &Journal) {
     }
 }
 
-/// A node that has lost its disk knows nothing of what it promised: it must not take part.
+/// A node that has lost its disk knows nothing of what it promised, and one whose syncs fail cannot keep what it would
+/// promise: neither may take part. What a flipped bit does is its own affair, as long as it does not lie.
 fn look_before_healing(cluster: &mut dyn Cluster, action: &Action, journal: &Journal) {
-    if let Action::LoseDisk(node) = action {
-        if is_ready(cluster.pages()[*node]) {
-            journal.anomaly(format!("n{} serves although its disk was lost", node + 1));
-        }
-        let how = if cluster.is_running(*node) { "runs, but does not serve" } else { "has refused to start" };
-        journal.note(&format!("n{} without its disk {how}", node + 1));
+    let (node, what, may_serve) = match action {
+        Action::LoseDisk(node) => (*node, "without its disk", false),
+        Action::FailSyncs(node) => (*node, "with failing syncs", false),
+        Action::Damage(node, ..) => (*node, "with a flipped bit", true),
+        _ => return,
+    };
+    let serves = is_ready(cluster.pages()[node]);
+    if serves && !may_serve {
+        journal.anomaly(format!("n{} serves {what}", node + 1));
     }
+    let how = match (serves, cluster.is_running(node)) {
+        (true, _) => "serves",
+        (false, true) => "runs, but does not serve",
+        (false, false) => "has stopped, or refused to start",
+    };
+    journal.note(&format!("n{} {what} {how}", node + 1));
 }

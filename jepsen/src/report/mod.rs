@@ -64,9 +64,9 @@ impl Row {
     /// What is shown of its result, by [`COLUMNS`].
     #[must_use]
     pub fn texts(&self) -> Vec<String> {
-        let Plan { workload, nemesis, seed, .. } = &self.plan;
+        let Plan { workload, protocol, nemesis, seed, .. } = &self.plan;
         let nodes = format!("{}/{}", self.shape.nodes, self.shape.replicas);
-        let mut texts = vec![workload.to_string(), nemesis.to_string(), seed.to_string(), nodes];
+        let mut texts = vec![workload.to_string(), protocol.to_string(), nemesis.to_string(), seed.to_string(), nodes];
         match &self.ending {
             Ending::Run { passed, counts: [ok, fail, doubtful, unknown], faults, worst } => {
                 texts.push(if *passed { "ok".to_owned() } else { "WRONG".to_owned() });
@@ -87,9 +87,10 @@ impl Row {
 }
 
 /// What is shown of every cell: its name and its width in a terminal.
-pub const COLUMNS: [(&str, usize); 12] = [
-    ("workload", 12),
-    ("nemesis", 16),
+pub const COLUMNS: [(&str, usize); 13] = [
+    ("workload", 14),
+    ("protocol", 10),
+    ("nemesis", 18),
     ("seed", 6),
     ("n/r", 4),
     ("verdict", 7),
@@ -111,7 +112,7 @@ pub fn head() -> String {
 fn line(texts: &[String]) -> String {
     let columns = texts.iter().zip(COLUMNS).enumerate();
     let padded = columns.map(|(at, (text, (_, width)))| match at {
-        0..=4 => format!("{text:<width$}"),
+        0..=5 => format!("{text:<width$}"),
         _ => format!("{text:>width$}"),
     });
     padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
@@ -154,7 +155,7 @@ impl Report {
     /// Where a cell's files go.
     #[must_use]
     pub fn place(&self, plan: &Plan) -> PathBuf {
-        self.dir.join(format!("{}-{}-{}", plan.workload, plan.nemesis, plan.seed))
+        self.dir.join(format!("{}-{}-{}-{}", plan.workload, plan.protocol, plan.nemesis, plan.seed))
     }
 
     /// Adds a cell, its histories and logs, and writes the page anew: whenever the run ends, it is complete.
@@ -169,7 +170,8 @@ impl Report {
             // Knossos checks registers, Elle transactions.
             let is_register = outcome.plan.workload.name() == "register";
             let form = if is_register { Form::Registers } else { Form::Transactions };
-            write(&dir.join("history.edn"), &to_edn(history, form))?;
+            // They know nothing of reads of the past.
+            write(&dir.join("history.edn"), &to_edn(&history.latest(), form))?;
             write(&dir.join("history.json"), &to_json(history, form))?;
             write(&dir.join("events.txt"), &(outcome.record.notes.join("\n") + "\n"))?;
             for (node, log) in outcome.logs.iter().enumerate() {

@@ -25,7 +25,7 @@ pub struct About {
 const STYLE: &str = "\
 body{font:14px/1.45 sans-serif;max-width:70em;margin:2em auto;padding:0 1em;color:#222}\
 table{border-collapse:collapse}td,th{padding:.15em .7em;text-align:right;border-bottom:1px solid #ddd}\
-td:nth-child(-n+5),th:nth-child(-n+5){text-align:left}.ok{color:#276b27}.bad{color:#b00020;font-weight:bold}\
+td:nth-child(-n+6),th:nth-child(-n+6){text-align:left}.ok{color:#276b27}.bad{color:#b00020;font-weight:bold}\
 .skip{color:#777}pre{background:#f6f6f6;padding:.7em;overflow:auto;font-size:12px}svg{width:100%;height:auto}\
 details{margin:.4em 0}h2{margin-top:2em;border-top:1px solid #aaa;padding-top:.6em}code{background:#f6f6f6}";
 
@@ -74,7 +74,7 @@ fn table_row(row: &Row) -> String {
         let text = escape(text);
         let _ = match at {
             0 if class != "skip" => write!(out, "<td><a href='#c{}'>{text}</a></td>", row.plan.seed),
-            4 => write!(out, "<td class='{class}' colspan='{}'>{text}</td>", if class == "skip" { 8 } else { 1 }),
+            5 => write!(out, "<td class='{class}' colspan='{}'>{text}</td>", if class == "skip" { 8 } else { 1 }),
             _ => write!(out, "<td>{text}</td>"),
         };
     }
@@ -85,16 +85,18 @@ fn table_row(row: &Row) -> String {
 pub fn cell(outcome: &Outcome, row: &Row, place: &str) -> String {
     let plan = &outcome.plan;
     let mut out = format!(
-        "<h2 id='c{}'>{} under {}</h2><p>{} Seed {}, {} nodes, {} replicas. Repeat: <code>cargo xtask chaos --workload {} \
+        "<h2 id='c{}'>{} over {} under {}</h2><p>{} Seed {}, {} nodes, {} replicas. Repeat: <code>cargo xtask chaos --workload {} --protocol {} \
          --nemesis {} --seed {} --nodes {} --cells 1</code></p>",
         plan.seed,
         plan.workload,
+        plan.protocol,
         plan.nemesis,
         escape(plan.nemesis.about().trim()),
         plan.seed,
         row.shape.nodes,
         row.shape.replicas,
         plan.workload,
+        plan.protocol,
         plan.nemesis,
         plan.seed,
         row.shape.nodes,
