@@ -46,7 +46,8 @@ impl Delete {
         let Some((name, alias)) = from_of(delete).and_then(only_table).filter(|_| simple) else { return Ok(None) };
         let target = Target::new(setting, name, alias)?;
         let source = Source::new(target, delete.selection.as_ref(), parsed, setting, params)?;
-        let returning = returning(delete.returning.as_deref(), &source.target, parsed, setting, params)?;
+        let returning =
+            returning(delete.returning.as_deref(), &source.target, &source.target.scope, parsed, setting, params)?;
         Ok(Some(Self { source, returning }))
     }
 

@@ -4,6 +4,7 @@
 //! The query gives the rows of the table that are meant, whole, and the new values. So the table needs a primary key,
 //! by which its rows are found again.
 
+use std::iter;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::Database;
 use sqlparser::ast;
 
+use super::beside::Beside;
 use super::insert::{Defaults, Rest, Rows, check_given, columns_of, is_default, target_of};
 use super::projection::Projection;
 use super::query::{Query, check_assignable};
@@ -120,8 +122,8 @@ impl Joined {
             return Err(SqlError::unsupported("UPDATE of several tables"));
         };
         let target = Target::new(setting, name, alias)?;
-        let from = update.from.as_ref().map(|from| match from {
-            ast::UpdateTableFromKind::BeforeSet(from) | ast::UpdateTableFromKind::AfterSet(from) => list(from),
+        let from = update.from.as_ref().map_or(&[][..], |from| match from {
+            ast::UpdateTableFromKind::BeforeSet(from) | ast::UpdateTableFromKind::AfterSet(from) => from,
         });
         let (mut assigned, mut defaulted, mut values) = (Vec::new(), Vec::new(), Vec::new());
         for (name, value) in pairs(&update.assignments)? {
@@ -136,8 +138,8 @@ impl Joined {
         }
         let defaults = Defaults::of(&target, setting)?;
         let change = Some(Change { assigned, defaulted, defaults });
-        let text = query_text(&target, &update.table, &values, from.as_deref(), update.selection.as_ref())?;
-        Self::new(target, &text, change, update.returning.as_deref(), parsed, setting, params)
+        let found = Found { table: &update.table, beside: from, values, filter: update.selection.as_ref() };
+        Self::new(target, &found, change, update.returning.as_deref(), parsed, setting, params)
     }
 
     pub fn delete(
@@ -151,9 +153,9 @@ impl Joined {
             return Err(SqlError::unsupported("DELETE from a join"));
         };
         let target = Target::new(setting, name, alias)?;
-        let using = delete.using.as_ref().map(|using| list(using));
-        let text = query_text(&target, from, &[], using.as_deref(), delete.selection.as_ref())?;
-        Self::new(target, &text, None, delete.returning.as_deref(), parsed, setting, params)
+        let beside = delete.using.as_deref().unwrap_or_default();
+        let found = Found { table: from, beside, values: Vec::new(), filter: delete.selection.as_ref() };
+        Self::new(target, &found, None, delete.returning.as_deref(), parsed, setting, params)
     }
 
     /// The table's name.
@@ -168,7 +170,7 @@ impl Joined {
 
     fn new(
         target: Target,
-        text: &str,
+        found: &Found<'_>,
         change: Option<Change>,
         items: Option<&[ast::SelectItem]>,
         parsed: &Parsed,
@@ -181,11 +183,17 @@ impl Joined {
         };
         let mut types: Vec<(String, SqlType)> = (0..target.table.columns.len()).map(column).collect();
         types.extend(change.iter().flat_map(|change| &change.assigned).map(|position| column(*position)));
+        let beside = match items {
+            None => Beside::default(),
+            Some(_) => Beside::new(found.beside, &found.from(), setting, params).map_err(without_position)?,
+        };
+        types.extend(beside.columns());
         let targets: Vec<SqlType> = types.iter().map(|(_, ty)| ty.clone()).collect();
-        let query = parse_query(text)?;
+        let text = found.query(&target, &beside)?;
+        let query = parse_query(&text)?;
         let query = Query::new(&query, &text.into(), &targets, setting, params).map_err(without_position)?;
         check_assignable(&query.columns, &types)?;
-        let returning = returning(items, &target, parsed, setting, params)?;
+        let returning = returning(items, &target, &beside.scope(&target), parsed, setting, params)?;
         Ok(Self { target, query, types, change, returning })
     }
 
@@ -201,7 +209,8 @@ impl Joined {
         let (table, width) = (self.target.table.id, self.target.table.columns.len());
         let (mut given, mut count) = (Vec::new(), 0_u64);
         for mut row in found {
-            let values = row.split_off(width);
+            let mut values = row.split_off(width);
+            let beside = values.split_off(self.change.as_ref().map_or(0, |change| change.assigned.len()));
             let place = self.target.physical.row_place(&self.target.primary_key(&row))?;
             let old = Tuple { place, values: row };
             let stored = match &self.change {
@@ -220,8 +229,11 @@ impl Joined {
                     writer.update(table, old, new)?
                 }
             };
-            count += u64::from(stored.is_some());
-            given.extend(stored);
+            if let Some(mut row) = stored {
+                count += 1;
+                row.extend(beside);
+                given.push(row);
+            }
         }
         finish(work, writer).await?;
         let context = evaluator.context();
@@ -245,31 +257,32 @@ fn without_position(error: SqlError) -> SqlError {
     plain
 }
 
-fn list(tables: &[ast::TableWithJoins]) -> String {
-    tables.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+/// What the statement says of the rows that are meant.
+struct Found<'s> {
+    /// The changed table, as the statement names it.
+    table: &'s ast::TableWithJoins,
+    beside: &'s [ast::TableWithJoins],
+    /// The new values.
+    values: Vec<String>,
+    filter: Option<&'s ast::Expr>,
 }
 
-/// The query that gives a table's rows, whole, and values.
-fn query_text(
-    target: &Target,
-    table: &ast::TableWithJoins,
-    values: &[String],
-    from: Option<&str>,
-    filter: Option<&ast::Expr>,
-) -> SqlResult<String> {
-    if target.physical.has_row_id() {
-        return Err(SqlError::unsupported("changing rows that a query finds, in a table without a primary key")
-            .hint("Give the table a primary key."));
+impl Found<'_> {
+    fn from(&self) -> String {
+        let all: Vec<String> = iter::once(self.table).chain(self.beside).map(ToString::to_string).collect();
+        all.join(", ")
     }
-    let name = quote_name(&target.name);
-    let columns = target.table.columns.iter().map(|column| format!("{name}.{}", quote_name(&column.name)));
-    let list: Vec<String> = columns.chain(values.iter().cloned()).collect();
-    let mut text = format!("SELECT {} FROM {table}", list.join(", "));
-    if let Some(from) = from {
-        text = format!("{text}, {from}");
+
+    /// The query that gives a table's rows, whole, and the new values, and all columns of the tables beside it.
+    fn query(&self, target: &Target, beside: &Beside) -> SqlResult<String> {
+        if target.physical.has_row_id() {
+            return Err(SqlError::unsupported("changing rows that a query finds, in a table without a primary key")
+                .hint("Give the table a primary key."));
+        }
+        let name = quote_name(&target.name);
+        let columns = target.table.columns.iter().map(|column| format!("{name}.{}", quote_name(&column.name)));
+        let list: Vec<String> = columns.chain(self.values.iter().cloned()).chain(beside.items()).collect();
+        let filter = self.filter.map(|filter| format!(" WHERE {filter}")).unwrap_or_default();
+        Ok(format!("SELECT {} FROM {}{filter}", list.join(", "), self.from()))
     }
-    if let Some(filter) = filter {
-        text = format!("{text} WHERE {filter}");
-    }
-    Ok(text)
 }

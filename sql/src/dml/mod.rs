@@ -4,6 +4,7 @@
 //! - A plan depends on the catalog, the parameters' types and the search path only: it can be run again and again.
 //! - All writes of a statement go through one [`annulus_relation::ops::Writer`], which keeps every constraint.
 
+mod beside;
 mod conflict;
 mod delete;
 mod insert;

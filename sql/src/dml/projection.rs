@@ -1,13 +1,13 @@
 //! What of a row is given to the client: select lists and `RETURNING`.
 
 use annulus_relation::error::SqlState;
-use annulus_relation::{Row, SqlError, SqlResult, Value};
+use annulus_relation::{Row, SqlError, SqlResult, SqlType, Value};
 use sqlparser::ast::{
     AccessExpr, Expr as Ast, FunctionArguments, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
 };
 
 use super::target::Target;
-use crate::bind::{Binder, EvalContext, Expr};
+use crate::bind::{Binder, EvalContext, Expr, ScopeColumn};
 use crate::session::answer::Column;
 
 /// Expressions over a row, and the columns that they make.
@@ -18,7 +18,7 @@ pub(crate) struct Projection {
 }
 
 impl Projection {
-    /// The items of a list, over a target that may be missing.
+    /// The items of a list, over a target that may be missing. The binder's scope begins with the target's columns.
     pub fn new(items: &[SelectItem], target: Option<&Target>, binder: &mut Binder<'_>) -> SqlResult<Self> {
         let mut this = Self { exprs: Vec::new(), columns: Vec::new() };
         for item in items {
@@ -27,20 +27,20 @@ impl Projection {
                 SelectItem::ExprWithAlias { expr, alias } => this.add(expr, alias.value.clone(), target, binder)?,
                 SelectItem::Wildcard(options) => {
                     plain(options)?;
-                    let target = target.ok_or_else(|| {
-                        SqlError::new(SqlState::SYNTAX_ERROR, "SELECT * with no tables specified is not valid")
-                    })?;
-                    this.add_all(target);
+                    if target.is_none() {
+                        let message = "SELECT * with no tables specified is not valid";
+                        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+                    }
+                    this.add_all(binder.scope().columns().iter(), target);
                 }
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
                     plain(options)?;
                     let table = name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.as_str());
-                    match target.filter(|target| Some(target.name.as_str()) == table) {
-                        Some(target) => this.add_all(target),
-                        None => {
-                            let message = format!("missing FROM-clause entry for table \"{name}\"");
-                            return Err(SqlError::new(SqlState::UNDEFINED_TABLE, message));
-                        }
+                    let of_table = |column: &&ScopeColumn| column.table.as_deref() == table;
+                    let given = this.add_all(binder.scope().columns().iter().filter(of_table), target);
+                    if given == 0 && target.is_none_or(|target| Some(target.name.as_str()) != table) {
+                        let message = format!("missing FROM-clause entry for table \"{name}\"");
+                        return Err(SqlError::new(SqlState::UNDEFINED_TABLE, message));
                     }
                 }
                 other => return Err(SqlError::unsupported(format!("{other} in a list of columns"))),
@@ -51,31 +51,39 @@ impl Projection {
 
     fn add(&mut self, expr: &Ast, name: String, target: Option<&Target>, binder: &mut Binder<'_>) -> SqlResult<()> {
         let bound = binder.bind(expr)?;
-        let mut column = Column::new(name, bound.ty().clone());
-        if let (Expr::Column { index, .. }, Some(target)) = (&bound, target)
-            && let Some(from) = target.table.columns.get(*index)
-        {
-            (column.table, column.attribute) = (target.table.id, i16::try_from(from.id).unwrap_or(0));
-        }
+        let ty = bound.ty().clone();
+        let column = match &bound {
+            Expr::Column { index, .. } => column_of(name, ty, *index, target),
+            _ => Column::new(name, ty),
+        };
         self.columns.push(column);
         self.exprs.push(bound);
         Ok(())
     }
 
-    /// All columns of the table.
-    fn add_all(&mut self, target: &Target) {
-        for (index, column) in target.table.columns.iter().enumerate() {
-            let attribute = i16::try_from(column.id).unwrap_or(0);
-            let (name, ty) = (column.name.clone(), column.ty.clone());
-            self.columns.push(Column { name, ty, table: target.table.id, attribute });
-            self.exprs.push(Expr::column(index, column.ty.clone()));
+    /// Columns as they are; how many.
+    fn add_all<'s>(&mut self, columns: impl Iterator<Item = &'s ScopeColumn>, target: Option<&Target>) -> usize {
+        let before = self.columns.len();
+        for column in columns {
+            self.columns.push(column_of(column.name.clone(), column.ty.clone(), column.index, target));
+            self.exprs.push(Expr::column(column.index, column.ty.clone()));
         }
+        self.columns.len() - before
     }
 
     /// What it gives for a row.
     pub fn apply(&self, row: &[Value], params: &[Value], context: &EvalContext<'_>) -> SqlResult<Row> {
         self.exprs.iter().map(|expr| expr.eval(row, params, context)).collect()
     }
+}
+
+/// An output column that is a column of the row, perhaps one of the target.
+fn column_of(name: String, ty: SqlType, index: usize, target: Option<&Target>) -> Column {
+    let mut column = Column::new(name, ty);
+    if let Some((target, from)) = target.and_then(|target| Some((target, target.table.columns.get(index)?))) {
+        (column.table, column.attribute) = (target.table.id, i16::try_from(from.id).unwrap_or(0));
+    }
+    column
 }
 
 fn plain(options: &WildcardAdditionalOptions) -> SqlResult<()> {

@@ -142,7 +142,8 @@ impl Update {
         let target = Target::new(setting, name, alias)?;
         let assignments = Assignments::new(&update.assignments, &target, &target.scope, parsed, setting, params)?;
         let source = Source::new(target, update.selection.as_ref(), parsed, setting, params)?;
-        let returning = returning(update.returning.as_deref(), &source.target, parsed, setting, params)?;
+        let returning =
+            returning(update.returning.as_deref(), &source.target, &source.target.scope, parsed, setting, params)?;
         Ok(Some(Self { source, assignments, returning }))
     }
 
@@ -190,15 +191,16 @@ impl Source {
     }
 }
 
-/// A `RETURNING` list.
+/// A `RETURNING` list; the scope begins with the target's columns.
 pub(crate) fn returning(
     items: Option<&[ast::SelectItem]>,
     target: &Target,
+    scope: &Scope,
     parsed: &Parsed,
     setting: &Setting<'_>,
     params: &mut ParamTypes,
 ) -> SqlResult<Option<Projection>> {
     let Some(items) = items else { return Ok(None) };
-    let mut binder = Binder::new(&target.scope, params, &setting.env).text(&parsed.whole).clause("RETURNING");
+    let mut binder = Binder::new(scope, params, &setting.env).text(&parsed.whole).clause("RETURNING");
     Projection::new(items, Some(target), &mut binder).map(Some)
 }

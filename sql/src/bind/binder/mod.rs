@@ -63,6 +63,12 @@ impl<'a> Binder<'a> {
         Self { scope, params, env, text: None, clause: "this expression", hook: None, depth: 0 }
     }
 
+    /// What can be named.
+    #[must_use]
+    pub const fn scope(&self) -> &'a Scope {
+        self.scope
+    }
+
     /// With the statement's text, from which the tree was parsed: errors then say where.
     #[must_use]
     pub fn text(mut self, text: &'a str) -> Self {
