@@ -65,6 +65,9 @@ pub enum Failure {
         /// The sum at the start.
         expected: i64,
     },
+    /// Answers are not those of another database.
+    #[error("results differ from PostgreSQL's:\n{0}")]
+    Wrong(String),
     /// A file cannot be written.
     #[error("cannot write {path}: {source}")]
     Output {

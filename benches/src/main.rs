@@ -21,6 +21,7 @@ mod round;
 mod run;
 mod server;
 mod suite;
+mod tpch;
 
 use std::process::ExitCode;
 
@@ -50,6 +51,7 @@ async fn until_signalled(arguments: Arguments) -> Result<(), Failure> {
         match &arguments.command {
             None => run::compare(&arguments.options, Suite::KeyValue).await,
             Some(Command::Sql(options)) => run::compare(options, Suite::Sql).await,
+            Some(Command::Tpch(options)) => tpch::compare(options).await,
             Some(Command::Memory(options)) => memory::measure(options).await,
         }
     };

@@ -25,6 +25,8 @@ pub struct Arguments {
 pub enum Command {
     /// The comparison of SQL databases: the same statements, prepared, over each one's protocol.
     Sql(Options),
+    /// TPC-H's 22 queries, and whether their results are PostgreSQL's.
+    Tpch(TpchOptions),
     /// Loads keys of 100 B into Annulus and prints the memory of each node before and after.
     Memory(MemoryOptions),
 }
@@ -89,6 +91,26 @@ pub struct MemoryOptions {
     /// How many keys are loaded.
     #[arg(long, default_value_t = 1_000_000)]
     pub keys: u32,
+    /// Where and what to run.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// How TPC-H is run.
+#[derive(Debug, Args)]
+pub struct TpchOptions {
+    /// The scale factor: gigabytes of data.
+    #[arg(long, default_value_t = 0.1)]
+    pub scale: f64,
+    /// Which queries, by number, instead of all.
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=22))]
+    pub queries: Vec<u32>,
+    /// Runs of each query, of which the fastest counts.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub rounds: u32,
+    /// Longest time of one run, seconds.
+    #[arg(long, default_value = "300", value_parser = parse_seconds)]
+    pub timeout: Duration,
     /// Where and what to run.
     #[command(flatten)]
     pub place: Place,

@@ -51,9 +51,8 @@ pub async fn connect(address: SocketAddr, database: &str) -> Result<tokio_postgr
 }
 
 impl Client {
-    /// Connects and prepares the statements.
-    pub async fn connect(address: SocketAddr, database: &str) -> Result<Self, Refusal> {
-        let connection = connect(address, database).await?;
+    /// Prepares the statements on a plain connection.
+    pub async fn prepared(connection: tokio_postgres::Client) -> Result<Self, Refusal> {
         let put = "INSERT INTO kv (k, v) VALUES ($1, $2) ON CONFLICT (k) DO UPDATE SET v = EXCLUDED.v";
         Ok(Self {
             put: connection.prepare(put).await?,

@@ -138,6 +138,15 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// A plain connection to a database that speaks PostgreSQL's protocol.
+    ///
+    /// # Errors
+    /// If the server does not answer as it should.
+    pub async fn sql(self) -> Result<tokio_postgres::Client, Refusal> {
+        let database = if self.kind == Kind::Postgres { postgres::DATABASE } else { annulus::DATABASE };
+        postgres_client::connect(self.address, database).await
+    }
+
     /// Connects a client.
     ///
     /// # Errors
@@ -147,11 +156,8 @@ impl Endpoint {
         Ok(match self.kind {
             Kind::Annulus => Client::Resp(resp::Client::connect(address, false).await?),
             Kind::Etcd => Client::Etcd(etcd_client::Client::connect(address).await?),
-            Kind::AnnulusSql => {
-                Client::Postgres(Box::new(postgres_client::Client::connect(address, annulus::DATABASE).await?))
-            }
-            Kind::Postgres => {
-                Client::Postgres(Box::new(postgres_client::Client::connect(address, postgres::DATABASE).await?))
+            Kind::AnnulusSql | Kind::Postgres => {
+                Client::Postgres(Box::new(postgres_client::Client::prepared(self.sql().await?).await?))
             }
             Kind::Galera => Client::Mysql(Box::new(mysql::Client::connect(address).await?)),
             Kind::Redis => Client::Resp(resp::Client::connect(address, true).await?),
