@@ -16,10 +16,15 @@ pub struct Sql {
 
 impl Sql {
     pub fn connect(port: u16) -> Result<Self, Error> {
+        Self::connect_to(port, "annulus", "annulus")
+    }
+
+    /// As some user, to some database.
+    pub fn connect_to(port: u16, user: &str, database: &str) -> Result<Self, Error> {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let client = runtime.block_on(async {
             let mut config = tokio_postgres::Config::new();
-            config.host("127.0.0.1").port(port).user("annulus").dbname("annulus").connect_timeout(CONNECT);
+            config.host("127.0.0.1").port(port).user(user).dbname(database).connect_timeout(CONNECT);
             let (client, connection) = config.connect(NoTls).await?;
             // Its errors are those of the statements.
             tokio::spawn(connection);

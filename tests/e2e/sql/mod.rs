@@ -2,6 +2,7 @@
 
 mod client;
 mod described;
+mod differential;
 mod keys;
 mod shell;
 mod statements;

@@ -1,0 +1,67 @@
+//! The same random statements against ours and a PostgreSQL: rows, counts and SQLSTATEs must be the same.
+//!
+//! The statements come from a seed. `ANNULUS_SEED=N` repeats one, `ANNULUS_STATEMENTS=N` makes it longer. Where ours
+//! differs on purpose (docs/sql-differences.md), the generator keeps away or [`compare::agree`] says so.
+
+mod compare;
+mod expressions;
+mod generator;
+mod postgres;
+mod queries;
+mod schema;
+
+use annulus_base::rng::Rng;
+
+use super::client::Sql;
+use crate::cluster::Cluster;
+use compare::Outcome;
+use generator::Generator;
+use postgres::Postgres;
+
+/// Seeds that every run of the tests repeats.
+const SEEDS: std::ops::Range<u64> = 1..7;
+/// Statements of each.
+const STATEMENTS: usize = 250;
+
+fn setting(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
+}
+
+#[test]
+fn random_statements_do_what_postgresql_does() {
+    let mut cluster = Cluster::start(1);
+    let postgres = Postgres::start();
+    let seeds = setting("ANNULUS_SEED").map_or(SEEDS, |seed| seed..seed + 1);
+    let statements = setting("ANNULUS_STATEMENTS").map_or(STATEMENTS, |count| count as usize);
+    for seed in seeds {
+        let theirs = postgres.database(&format!("seed{seed}"));
+        let ours = ours(&cluster, seed);
+        run(seed, statements, &ours, &theirs);
+    }
+    cluster.stop();
+}
+
+fn ours(cluster: &Cluster, seed: u64) -> Sql {
+    let database = format!("seed{seed}");
+    let port = cluster.nodes[0].sql;
+    Sql::connect(port).expect("it connects").must(&format!("CREATE DATABASE {database}"));
+    Sql::connect_to(port, "annulus", &database).expect("it connects")
+}
+
+fn run(seed: u64, statements: usize, ours: &Sql, theirs: &Sql) {
+    let mut generator = Generator::new(Rng::new(seed));
+    let mut before = Vec::new();
+    for number in 0..statements {
+        let statement = generator.next();
+        let (found, expected) = (Outcome::of(ours, &statement.sql), Outcome::of(theirs, &statement.sql));
+        generator.done(&statement, expected.succeeded());
+        before.push(statement.sql.clone());
+        assert!(
+            compare::agree(&statement, &found, &expected),
+            "seed {seed}, statement {number}:\n{}\nours: {found:?}\nPostgreSQL: {expected:?}\nafter:\n{};",
+            statement.sql,
+            before[..number].iter().filter(|sql| !sql.starts_with("SELECT")).cloned().collect::<Vec<_>>().join(";\n"),
+        );
+    }
+}
