@@ -197,7 +197,9 @@ impl ReadOp {
         let Some(node) = part.order.get(part.asked).copied() else { return false };
         part.asked += 1;
         let first = part.asked == 1;
-        let wants_data = self.round == Round::First && (first || self.snapshot().is_some());
+        // At a snapshot, replicas that differ are merged: of a few keys their values are asked for at once.
+        let merges = self.snapshot().is_some() && part.set.ranges.is_empty();
+        let wants_data = self.round == Round::First && (first || merges);
         self.ask(index, node, if wants_data { Detail::Data } else { Detail::Digest }, common);
         true
     }
@@ -303,19 +305,19 @@ impl ReadOp {
         if let Round::Second(_) = self.round {
             return self.evaluate_second(index, common);
         }
+        if answers::all_equal(part.answers.values()) {
+            let part = &mut self.parts[index];
+            let data = part.with_data.iter().next().and_then(|node| part.answers.get_mut(node));
+            let Some(data) = data.map(std::mem::take) else { return self.gather(index, common) };
+            let answer = answers::clip(data, self.parts[index].answers.values());
+            return self.settle(index, answer, common);
+        }
         if self.snapshot().is_some() {
+            if part.with_data.len() < part.answers.len() {
+                return self.gather(index, common);
+            }
             let merged = answers::merge(part.answers.values());
             return self.settle(index, merged, common);
-        }
-        if answers::all_equal(part.answers.values()) {
-            let data = part.with_data.iter().next().and_then(|node| part.answers.get(node)).cloned();
-            return match data {
-                Some(answer) => {
-                    let answer = answers::clip(answer, part.answers.values());
-                    self.settle(index, answer, common)
-                }
-                None => self.gather(index, common),
-            };
         }
         let single = part.set.keys.len() == 1 && part.set.ranges.is_empty();
         if single || common.settings.mutations.has(Mutation::MergeWithoutReread) {
@@ -440,7 +442,7 @@ impl ReadOp {
     }
 
     fn results(&mut self) -> Progress {
-        Progress::Done(self.parts.iter().filter_map(|part| part.result.clone()).collect())
+        Progress::Done(self.parts.iter_mut().filter_map(|part| part.result.take()).collect())
     }
 
     /// Time has passed: whoever was silent is asked again, and further replicas too.

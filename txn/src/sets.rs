@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use annulus_base::{Key, PartitionId};
-use annulus_replica::message::Answer;
+use annulus_replica::message::{Answer, RangeFound};
 use annulus_replica::store::Stamp;
 
 use crate::interface::{Commit, Place, RangeCheck, Seen, SeenRange, TxnError};
@@ -28,25 +28,21 @@ impl Shape {
                 let found = positions.iter().filter_map(|(part, index)| answers.get(*part)?.keys.get(*index));
                 found.map(seen_of).collect()
             })),
-            Self::Ranges(positions) => Reply::Scan(answers.map(|answers| {
+            Self::Ranges(positions) => Reply::Scan(answers.map(|mut answers| {
                 let found = positions.iter().filter_map(|(partition, (part, index))| {
-                    Some((*partition, answers.get(*part)?.ranges.get(*index)?))
+                    Some(seen_range(*partition, answers.get_mut(*part)?.ranges.get_mut(*index)?))
                 });
-                found
-                    .map(|(partition, found)| SeenRange {
-                        partition,
-                        range: found.range.clone(),
-                        rows: found
-                            .found
-                            .iter()
-                            .filter(|row| !row.absent)
-                            .map(|row| (row.key.clone(), seen_of(row)))
-                            .collect(),
-                    })
-                    .collect()
+                found.collect()
             })),
         }
     }
+}
+
+/// What an answer has of a range, taken from it.
+fn seen_range(partition: PartitionId, found: &mut RangeFound) -> SeenRange {
+    let present = std::mem::take(&mut found.found).into_iter().filter(|row| !row.absent);
+    let rows = present.map(|row| (row.key, Seen { stamp: row.stamp, value: row.value }));
+    SeenRange { partition, range: found.range.clone(), rows: rows.collect() }
 }
 
 pub(crate) fn seen_of(found: &annulus_replica::message::Found) -> Seen {
