@@ -116,6 +116,11 @@ impl<D: Database> Transaction<D> {
         self.reads.rounds
     }
 
+    /// How many bytes of keys and values the cluster gave it so far.
+    pub const fn bytes(&self) -> u64 {
+        self.reads.bytes
+    }
+
     /// Whether it has buffered writes.
     pub fn has_writes(&self) -> bool {
         !self.overlay.is_empty()

@@ -26,6 +26,12 @@ pub(super) struct Reads {
     torn: Option<Key>,
     /// How often the cluster was asked.
     pub(super) rounds: u64,
+    /// Bytes of the keys and values that it answered.
+    pub(super) bytes: u64,
+}
+
+fn size(key: &Key, seen: &Seen) -> u64 {
+    (key.as_bytes().len() + seen.value.as_ref().map_or(0, Bytes::len)) as u64
 }
 
 /// A version that was read elsewhere.
@@ -168,6 +174,7 @@ impl<D: Database> Transaction<D> {
         }
         let found: BTreeMap<Place, Seen> = wanted.into_iter().take(keys).zip(found).collect();
         for (place, seen) in &found {
+            self.reads.bytes += size(&place.key, seen);
             self.reads.remember_key(place.clone(), seen.clone());
         }
         Ok(found)
@@ -228,6 +235,7 @@ impl<D: Database> Transaction<D> {
             }
         }
         for range in &found {
+            self.reads.bytes += range.rows.iter().map(|(key, seen)| size(key, seen)).sum::<u64>();
             self.reads.remember_range(range);
         }
         Ok(found.into_iter().zip(spans).map(|(found, span)| self.merged(span, found)).collect())
@@ -246,9 +254,13 @@ impl<D: Database> Transaction<D> {
     fn merged(&self, span: &Span, found: SeenRange) -> Stretch {
         let next = (found.range.end < span.range.end).then(|| found.range.end.clone());
         let covered = Span { partition: span.partition, range: found.range };
-        let mut rows: BTreeMap<Key, Bytes> =
-            found.rows.into_iter().filter_map(|(key, seen)| Some((key, seen.value?))).collect();
-        for (place, value) in self.overlay.within(&covered) {
+        let stored = found.rows.into_iter().filter_map(|(key, seen)| Some((key, seen.value?)));
+        let mut own = self.overlay.within(&covered).peekable();
+        if own.peek().is_none() {
+            return Stretch { rows: stored.collect(), next };
+        }
+        let mut rows: BTreeMap<Key, Bytes> = stored.collect();
+        for (place, value) in own {
             match value {
                 Some(value) => rows.insert(place.key.clone(), value.clone()),
                 None => rows.remove(&place.key),
