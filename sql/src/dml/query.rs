@@ -14,6 +14,7 @@ use crate::bind::ParamTypes;
 use crate::query::{Explain, Running, ScanRequest, Statement, Stretch};
 use crate::server::failure::to_sql;
 use crate::server::shared::lock;
+use crate::server::statistics::Sampling;
 use crate::session::answer::{Column, Tag};
 use crate::session::{Produced, Rows};
 use crate::statement::{Setting, Work};
@@ -30,8 +31,8 @@ pub(crate) struct Query {
 /// Rows of a scan that were read, and where it goes on.
 struct Place {
     cursor: Cursor,
-    /// How many rows it gave, if it reads the whole table.
-    count: Option<u64>,
+    /// What it found, if it reads the whole table.
+    sampling: Option<Sampling>,
 }
 
 impl Query {
@@ -172,10 +173,11 @@ pub(crate) async fn next<D: Database>(running: &mut Running, work: &mut Work<'_,
 /// Reads what a scan of a query asks for.
 async fn serve<D: Database>(request: ScanRequest, work: &mut Work<'_, D>) -> Outcome<()> {
     let ScanRequest { spec, resume, rows, reply } = request;
-    let before = work.active.transaction.rounds();
+    let (rounds, bytes) = (work.active.transaction.rounds(), work.active.transaction.bytes());
     match stretch(&spec, resume, rows, work).await {
         Ok(mut stretch) => {
-            stretch.round_trips = work.active.transaction.rounds() - before;
+            stretch.round_trips = work.active.transaction.rounds() - rounds;
+            stretch.bytes = work.active.transaction.bytes() - bytes;
             // The query may have ended in between.
             let _ = reply.send(Ok(stretch));
             Ok(())
@@ -211,16 +213,16 @@ async fn stretch<D: Database>(
         let left = work.deadline.left();
         match place.cursor.next(&mut work.active.transaction, &catalog, wanted, left).await? {
             None => {
-                if let Some(count) = place.count {
-                    work.shared.statistics.note(spec.table.id, count + found.len() as u64);
+                if let Some(sampling) = place.sampling {
+                    work.shared.statistics.note(catalog.home().catalog(), sampling);
                 }
-                return Ok(Stretch { rows: found, resume: None, bytes: 0, round_trips: 0 });
+                return Ok(Stretch { rows: found, ..Stretch::default() });
             }
             Some(tuples) => found.extend(tuples.into_iter().map(|tuple| tuple.values)),
         }
         if !found.is_empty() {
-            place.count = place.count.map(|count| count + found.len() as u64);
-            return Ok(Stretch { rows: found, resume: Some(Box::new(place)), bytes: 0, round_trips: 0 });
+            place.sampling.iter_mut().for_each(|sampling| sampling.add(&found));
+            return Ok(Stretch { rows: found, resume: Some(Box::new(place)), ..Stretch::default() });
         }
     }
 }
@@ -240,7 +242,8 @@ fn begin(spec: &crate::query::ScanSpec, catalog: &Catalog) -> SqlResult<Place> {
         .collect();
     let everything = index == 0 && bounds == [Bounds::all()];
     let cursor = Cursor::new(&physical, index, &bounds, Some(positions), spec.ordered)?;
-    Ok(Place { cursor, count: everything.then_some(0) })
+    let sampling = everything.then(|| Sampling::new(&spec.table, &spec.columns));
+    Ok(Place { cursor, sampling })
 }
 
 fn internal(message: &str) -> SqlError {

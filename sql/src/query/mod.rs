@@ -26,10 +26,12 @@ mod request;
 mod rows;
 mod scalar;
 mod scope;
+mod statistics;
 
 #[cfg(test)]
 mod tests;
 
 pub use engine::{Explain, Planned, QueryEngine, Running, Statement};
 pub use request::{KeyRange, Resume, ScanRequest, ScanSpec, Stretch};
-pub use scope::{Catalog, Live, NoStatistics, Relation, Scope, Statistics, SystemSource};
+pub use scope::{Catalog, Live, Relation, Scope, SystemSource};
+pub use statistics::{ColumnStatistics, NoStatistics, Statistics};

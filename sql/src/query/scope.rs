@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use annulus_relation::Value;
-use annulus_relation::catalog::{ColumnId, ObjectId, Schema, Sequence, Table, View};
+use annulus_relation::catalog::{ObjectId, Schema, Sequence, Table, View};
 use annulus_relation::value::Env;
 
+use super::statistics::Statistics;
 use crate::bind::SystemFunctions;
 
 /// A consistent state of the catalog of one database. It does not change while a query uses it.
@@ -61,29 +62,6 @@ impl Relation {
             Self::View(view) => &view.name,
             Self::Sequence(sequence) => &sequence.name,
         }
-    }
-}
-
-/// What is known about the data. Anything may be unknown or out of date: only speed depends on it.
-pub trait Statistics: Send + Sync {
-    /// About how many rows a table has.
-    fn rows(&self, table: ObjectId) -> Option<u64>;
-
-    /// About how many different values a column has.
-    fn distinct(&self, table: ObjectId, column: ColumnId) -> Option<u64>;
-}
-
-/// Nothing is known.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoStatistics;
-
-impl Statistics for NoStatistics {
-    fn rows(&self, _: ObjectId) -> Option<u64> {
-        None
-    }
-
-    fn distinct(&self, _: ObjectId, _: ColumnId) -> Option<u64> {
-        None
     }
 }
 

@@ -8,6 +8,7 @@ mod background;
 pub(crate) mod catalogs;
 pub(crate) mod deadline;
 pub(crate) mod failure;
+pub(crate) mod locks;
 mod scope;
 pub(crate) mod sequences;
 pub(crate) mod shared;
@@ -31,6 +32,7 @@ use crate::session::{Session, Settings, Startup};
 use catalogs::Catalogs;
 use deadline::Deadline;
 use failure::to_sql;
+use locks::Locked;
 use sequences::Sequences;
 use shared::Shared;
 use statements::Statements;
@@ -142,6 +144,7 @@ pub struct Server<D: Database> {
     pub(crate) sequences: Arc<Sequences>,
     pub(crate) statements: Arc<Statements>,
     pub(crate) statistics: Arc<Sampled>,
+    pub(crate) locked: Arc<Locked>,
     catalogs: RefCell<BTreeMap<u32, Rc<Catalogs>>>,
 }
 
@@ -160,6 +163,7 @@ impl<D: Database> Server<D> {
             sequences: Arc::default(),
             statements: Arc::default(),
             statistics: Arc::default(),
+            locked: Arc::default(),
             catalogs: RefCell::default(),
         }))
     }

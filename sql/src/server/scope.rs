@@ -8,7 +8,7 @@ use annulus_relation::value::Env;
 
 use super::Activity;
 use super::shared::{Shared, lock};
-use crate::query::{Catalog, Live, Relation, Scope, Statistics, SystemSource};
+use crate::query::{Catalog, Live, Relation, Scope, SystemSource};
 
 /// A catalog for queries.
 struct View(Arc<catalog::Catalog>);
@@ -72,7 +72,7 @@ impl SystemSource for Shared {
             Live::Roles => role_rows(&self.settings().user()),
             Live::Statements => self.statements.rows(),
             Live::Activity => lock(&self.activity).iter().map(Activity::row).collect(),
-            Live::Locks => Vec::new(),
+            Live::Locks => self.locked.rows(),
         }
     }
 
@@ -108,7 +108,7 @@ impl Shared {
 
     /// The scope of this session itself, for functions that ask the catalog.
     pub fn own_scope(&self) -> Scope {
-        let statistics: Arc<dyn Statistics> = Arc::clone(&self.statistics) as _;
+        let statistics = self.statistics.of(self.catalog().home().catalog());
         // One lock after the other.
         let user = self.settings().user();
         let search_path = self.path().to_vec();
@@ -126,7 +126,7 @@ impl Shared {
 
     /// What queries are planned in, by a session that sees this catalog.
     pub fn scope(self: &Arc<Self>, catalog: &Arc<catalog::Catalog>, env: &Arc<Env>) -> Scope {
-        let statistics: Arc<dyn Statistics> = Arc::clone(&self.statistics) as _;
+        let statistics = self.statistics.of(catalog.home().catalog());
         Scope {
             catalog: Arc::new(View(Arc::clone(catalog))),
             search_path: self.path().to_vec(),

@@ -15,6 +15,7 @@ use annulus_relation::value::Env;
 use annulus_relation::{SqlError, SqlResult, Value};
 use annulus_txn::interface::Database;
 
+use super::locks::Locked;
 use super::sequences::Sequences;
 use super::statements::Statements;
 use super::statistics::Sampled;
@@ -50,6 +51,7 @@ pub(crate) struct Shared {
     pub sequences: Arc<Sequences>,
     pub statements: Arc<Statements>,
     pub statistics: Arc<Sampled>,
+    pub locked: Arc<Locked>,
     /// The databases of the cluster, as told when the statement began.
     pub databases: Mutex<Vec<DatabaseInfo>>,
     /// The sessions of the node, as told when the statement began.
@@ -99,6 +101,7 @@ impl Shared {
             sequences: Arc::clone(&server.sequences),
             statements: Arc::clone(&server.statements),
             statistics: Arc::clone(&server.statistics),
+            locked: Arc::clone(&server.locked),
             activity: Mutex::new(Vec::new()),
             databases: Mutex::new(Vec::new()),
             node: server.config.node,

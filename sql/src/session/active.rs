@@ -14,6 +14,7 @@ use annulus_txn::interface::Database;
 use super::settings::Saved;
 use crate::ddl::Job;
 use crate::parse::Modes;
+use crate::server::locks::Held;
 
 /// A transaction, and what belongs to it.
 pub(crate) struct Active<D: Database> {
@@ -46,6 +47,8 @@ pub(crate) struct Active<D: Database> {
     pub bulk: bool,
     /// The settings before it.
     pub before: Saved,
+    /// What `pg_locks` shows of it, once it has asked for locks.
+    pub held: Option<Arc<Held>>,
     savepoints: Vec<Point>,
 }
 
@@ -89,6 +92,7 @@ impl<D: Database> Active<D> {
             opened,
             bulk: false,
             before,
+            held: None,
             savepoints: Vec::new(),
         }
     }

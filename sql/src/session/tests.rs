@@ -436,3 +436,33 @@ fn what_ran_is_counted() {
         assert_eq!(client.ok(counted).await, "4|4\nSELECT 1");
     });
 }
+
+#[test]
+fn locks_are_shown_while_they_are_held_and_waited_for() {
+    run(async |node| {
+        let (mut one, mut other, mut third) = (node.client().await, node.client().await, node.client().await);
+        let shown = "select relation::regclass, locktype, mode, granted, waitstart is null from pg_locks order by pid";
+        one.ok("create table t (id int primary key); insert into t values (1), (2)").await;
+        assert_eq!(one.ok(shown).await, "SELECT 0");
+        one.ok("begin; select * from t where id = 1 for update").await;
+        assert_eq!(third.ok(shown).await, "t|relation|RowShareLock|t|t\nSELECT 1");
+        other.ok("begin; set lock_timeout = 50").await;
+        let refused = other.told("select * from t where id = 1 for update").await;
+        assert!(refused.starts_with("ERROR 55P03"), "{refused}");
+        other.ok("rollback; begin").await;
+        let (waited, seen) = tokio::join!(other.told("select * from t where id = 1 for update"), async {
+            let mut seen = third.ok(shown).await;
+            while !seen.contains("tuple") {
+                tokio::task::yield_now().await;
+                seen = third.ok(shown).await;
+            }
+            one.ok("rollback").await;
+            seen
+        });
+        assert_eq!(waited, "1\nSELECT 1");
+        assert_eq!(seen, "t|relation|RowShareLock|t|t\nt|tuple|ExclusiveLock|f|f\nSELECT 2");
+        assert_eq!(third.ok(shown).await, "t|relation|RowShareLock|t|t\nSELECT 1");
+        other.ok("commit").await;
+        assert_eq!(third.ok(shown).await, "SELECT 0");
+    });
+}

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use annulus_relation::catalog::Table;
 use annulus_relation::error::SqlState;
 use annulus_relation::ops::{Tuple, read_rows};
 use annulus_relation::{Failure, Outcome, SqlError, SqlResult};
@@ -87,7 +88,7 @@ impl Locking {
             // No more than are wanted are locked.
             let most = usize::try_from(scan.left.saturating_add(scan.skip)).unwrap_or(usize::MAX);
             for places in candidates.chunks(most.clamp(1, STRETCH as usize)) {
-                let places = self.lock(places, &source.target.table.name, work).await?;
+                let places = self.noted_lock(places, &source.target.table, work).await?;
                 let transaction = &mut work.active.transaction;
                 let read = read_rows(transaction, &catalog, &source.target.physical, &places, left).await?;
                 for tuple in read.into_iter().flatten() {
@@ -107,6 +108,27 @@ impl Locking {
             }
         }
         Ok(Produced::rows(rows, Tag::Rows("SELECT")))
+    }
+
+    /// Locks rows, which `pg_locks` shows; returns those that are locked.
+    async fn noted_lock<D: Database>(
+        self,
+        places: &[Place],
+        table: &Table,
+        work: &mut Work<'_, D>,
+    ) -> Outcome<Vec<Place>> {
+        let here = (work.active.catalog.home().namespace.number(), table.id);
+        let of_session = || Arc::new(work.shared.locked.of(work.shared.id));
+        let held = Arc::clone(work.active.held.get_or_insert_with(of_session));
+        let waiting = held.wait(here);
+        let locked = self.lock(places, &table.name, work).await;
+        drop(waiting);
+        match &locked {
+            Ok(places) if places.is_empty() => {}
+            Ok(_) => held.given(here),
+            Err(_) => held.lost(),
+        }
+        locked
     }
 
     /// Locks rows; returns those that are locked.

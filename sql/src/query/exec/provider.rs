@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use annulus_relation::catalog::{Index, KeyPart, Table};
+use annulus_relation::{SqlType, Value};
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
@@ -13,13 +14,15 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
-use super::super::arrow::data_type;
+use super::super::arrow::{data_type, value_of};
 use super::super::request::Scans;
-use super::super::scope::Statistics;
+use super::super::statistics::{ColumnStatistics, Statistics};
 use super::scan::ScanExec;
 
 /// How many rows a table is taken to have if nothing is known.
 pub(in crate::query) const UNKNOWN_ROWS: f64 = 1000.0;
+/// The part of the rows that a condition is taken to let pass if nothing is known.
+const GUESS: f64 = 0.3;
 
 /// One use of a table in a query: its columns have names that are unique in the query.
 pub(in crate::query) struct TableScan {
@@ -117,37 +120,79 @@ pub(in crate::query) fn estimate(scan: &TableScan, filters: &[Expr]) -> f64 {
 
 /// The part of the rows that pass a filter; columns that it fixes to one value are added to `fixed`.
 fn selectivity(scan: &TableScan, rows: f64, filter: &Expr, fixed: &mut Vec<u16>) -> f64 {
-    let column = |expr: &Expr| match expr {
-        Expr::Column(column) => {
-            let place = scan.schema.index_of(&column.name).ok()?;
-            scan.table.columns.get(place).map(|column| column.id)
-        }
-        _ => None,
-    };
-    let one_of = |expr: &Expr| {
-        let known = column(expr).and_then(|id| scan.statistics.distinct(scan.table.id, id));
-        1.0 / known.map_or_else(|| (rows / 10.0).clamp(2.0, 200.0), |distinct| distinct.max(1) as f64)
-    };
     match filter {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
-            Operator::Eq => {
-                let side = if column(left).is_some() { left } else { right };
-                fixed.extend(column(side));
-                one_of(side)
-            }
             Operator::And => selectivity(scan, rows, left, fixed) * selectivity(scan, rows, right, fixed),
             Operator::Or => {
                 let mut unused = Vec::new();
                 let both = selectivity(scan, rows, left, &mut unused) + selectivity(scan, rows, right, &mut unused);
                 both.min(1.0)
             }
-            Operator::NotEq => 0.9,
-            _ => 0.3,
+            _ => compared(scan, rows, left, *op, right, fixed),
         },
-        Expr::InList(list) if !list.negated => (one_of(&list.expr) * list.list.len() as f64).min(1.0),
-        Expr::IsNull(_) => 0.1,
-        Expr::IsNotNull(_) => 0.95,
+        Expr::InList(list) if !list.negated => {
+            let each = list.list.iter().map(|item| equal(scan, rows, &list.expr, item));
+            each.sum::<f64>().min(1.0)
+        }
+        Expr::IsNull(inner) => known(scan, inner).map_or(0.1, |(_, column)| column.nulls),
+        Expr::IsNotNull(inner) => known(scan, inner).map_or(0.95, |(_, column)| 1.0 - column.nulls),
         Expr::Not(inner) => 1.0 - selectivity(scan, rows, inner, &mut Vec::new()).min(0.95),
-        _ => 0.3,
+        _ => GUESS,
+    }
+}
+
+/// The part of the rows for which a comparison is true.
+fn compared(scan: &TableScan, rows: f64, left: &Expr, op: Operator, right: &Expr, fixed: &mut Vec<u16>) -> f64 {
+    let (column, other, op) = match (column_of(scan, left), op.swap()) {
+        (None, Some(swapped)) if column_of(scan, right).is_some() => (right, left, swapped),
+        _ => (left, right, op),
+    };
+    match op {
+        Operator::Eq => {
+            fixed.extend(column_of(scan, column).map(|column| column.id));
+            equal(scan, rows, column, other)
+        }
+        Operator::NotEq => 1.0 - equal(scan, rows, column, other).min(0.9),
+        Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq => {
+            let Some((ty, known)) = known(scan, column) else { return GUESS };
+            let Some(value) = literal(ty, other) else { return GUESS };
+            let (below, equal) = (known.below(&value), known.equal(&value));
+            match op {
+                Operator::Lt => below,
+                Operator::LtEq => below + equal,
+                Operator::Gt => 1.0 - known.nulls - below - equal,
+                _ => 1.0 - known.nulls - below,
+            }
+            .clamp(0.0, 1.0)
+        }
+        _ => GUESS,
+    }
+}
+
+/// The part of the rows in which a column has a value.
+fn equal(scan: &TableScan, rows: f64, column: &Expr, value: &Expr) -> f64 {
+    let Some((ty, known)) = known(scan, column) else { return 1.0 / (rows / 10.0).clamp(2.0, 200.0) };
+    match literal(ty, value) {
+        Some(value) => known.equal(&value),
+        None => (1.0 - known.nulls) / known.distinct,
+    }
+}
+
+fn column_of<'s>(scan: &'s TableScan, expr: &Expr) -> Option<&'s annulus_relation::catalog::Column> {
+    match expr {
+        Expr::Column(column) => scan.table.columns.get(scan.schema.index_of(&column.name).ok()?),
+        _ => None,
+    }
+}
+
+fn known<'s>(scan: &'s TableScan, expr: &Expr) -> Option<(&'s SqlType, Arc<ColumnStatistics>)> {
+    let column = column_of(scan, expr)?;
+    Some((&column.ty, scan.statistics.column(scan.table.id, column.id)?))
+}
+
+fn literal(ty: &SqlType, expr: &Expr) -> Option<Value> {
+    match expr {
+        Expr::Literal(scalar, _) if data_type(ty) == scalar.data_type() => value_of(ty, scalar).ok(),
+        _ => None,
     }
 }

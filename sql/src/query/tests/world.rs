@@ -17,8 +17,8 @@ use super::tools::Answers;
 use crate::bind::{NoSession, ParamTypes, sql_type};
 use crate::query::arrow::key;
 use crate::query::{
-    Catalog, Explain, KeyRange, Live, QueryEngine, Relation, Running, ScanRequest, Scope, Statement, Statistics,
-    Stretch, SystemSource,
+    Catalog, ColumnStatistics, Explain, KeyRange, Live, QueryEngine, Relation, Running, ScanRequest, Scope, Statement,
+    Statistics, Stretch, SystemSource,
 };
 
 /// How many rows a stretch has at most: few, so that scans go on several times.
@@ -53,8 +53,14 @@ impl Statistics for World {
         self.rows.get(&table).map(|rows| rows.len() as u64)
     }
 
-    fn distinct(&self, _: ObjectId, _: u16) -> Option<u64> {
-        None
+    fn column(&self, table: ObjectId, column: u16) -> Option<Arc<ColumnStatistics>> {
+        let Relation::Table(described) = self.relations.values().find(|relation| relation.id() == table)? else {
+            return None;
+        };
+        let place = described.columns.iter().position(|other| other.id == column)?;
+        let rows = self.rows.get(&table)?;
+        let values = rows.iter().map(|row| row[place].clone()).collect();
+        Some(Arc::new(ColumnStatistics::of_sample(values, rows.len() as u64)))
     }
 }
 
