@@ -193,12 +193,13 @@ impl ReadOp {
 
     /// Asks the next replica that was not asked yet; returns whether there was one.
     fn ask_next(&mut self, index: usize, common: &mut Common) -> bool {
+        let is_snapshot = self.snapshot().is_some();
         let part = &mut self.parts[index];
         let Some(node) = part.order.get(part.asked).copied() else { return false };
         part.asked += 1;
         let first = part.asked == 1;
         // At a snapshot, replicas that differ are merged: of a few keys their values are asked for at once.
-        let merges = self.snapshot().is_some() && part.set.ranges.is_empty();
+        let merges = is_snapshot && part.set.ranges.is_empty();
         let wants_data = self.round == Round::First && (first || merges);
         self.ask(index, node, if wants_data { Detail::Data } else { Detail::Digest }, common);
         true

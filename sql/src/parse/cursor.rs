@@ -3,10 +3,10 @@
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{DataType, Expr, Ident, ObjectName, ObjectNamePart};
-use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use super::dialect::Postgres;
 use super::source::Source;
 use super::{MAX_DEPTH, error_of};
 
@@ -200,9 +200,8 @@ impl<'a> Cursor<'a> {
 
     /// Lets sqlparser read what comes next.
     pub fn parse_with<T>(&mut self, read: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>) -> SqlResult<T> {
-        let dialect = PostgreSqlDialect {};
         let mut parser =
-            Parser::new(&dialect).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(self.rest().to_vec());
+            Parser::new(&Postgres).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(self.rest().to_vec());
         let found = read(&mut parser).map_err(|error| error_of(self.source, self.tokens, &parser, &error))?;
         let left = parser.peek_token();
         let taken = match left.token {

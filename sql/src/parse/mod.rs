@@ -11,6 +11,7 @@ mod clauses;
 mod command;
 mod copy;
 mod cursor;
+pub(crate) mod dialect;
 mod object;
 mod shape;
 mod source;
@@ -24,12 +25,12 @@ use std::sync::Arc;
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast;
-use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use clauses::{simplify_locks, take_as_of, take_identities, take_overriding};
 use cursor::Cursor;
+use dialect::Postgres;
 pub use shape::{Literal, Shape, shape};
 pub(crate) use source::MAX_IDENTIFIER;
 use source::Source;
@@ -126,8 +127,7 @@ fn parse_one(source: &Source<'_>, tokens: &[TokenWithSpan]) -> SqlResult<Parsed>
 
 /// A statement that sqlparser knows: its tokens as they were written, and those of them that it is shown.
 fn parse_sql(source: &Source<'_>, tokens: &[TokenWithSpan], shown: Vec<TokenWithSpan>) -> SqlResult<ast::Statement> {
-    let dialect = PostgreSqlDialect {};
-    let mut parser = Parser::new(&dialect).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(shown);
+    let mut parser = Parser::new(&Postgres).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(shown);
     let statement = parser.parse_statement().map_err(|error| error_of(source, tokens, &parser, &error))?;
     let left = parser.peek_token();
     match left.token {

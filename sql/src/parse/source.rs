@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
-use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 
+use super::dialect::Postgres;
 use super::{MAX_CHAIN, MAX_TEXT};
 
 /// The longest identifier in bytes; what is longer is cut, as PostgreSQL does.
@@ -42,12 +42,11 @@ impl<'a> Source<'a> {
         let starts = if text.is_ascii() { Vec::new() } else { text.char_indices().map(|(at, _)| at as u32).collect() };
         let lines = line_starts(text);
         let mut tokens = Vec::new();
-        let dialect = PostgreSqlDialect {};
         let place = |at: Location| {
             let line = lines.get((at.line as usize).saturating_sub(1)).copied().unwrap_or(0);
             Location::new(1, line + at.column)
         };
-        Tokenizer::new(&dialect, text)
+        Tokenizer::new(&Postgres, text)
             .tokenize_with_location_into_buf(&mut tokens)
             .map_err(|error| lexical_error(text, &error.message, place(error.location).column))?;
         tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));

@@ -107,3 +107,27 @@ impl Drop for Waiting {
         self.held.change(self.table, |state| state.waits = None);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_waited_for_is_shown_until_it_is_given_or_given_up() {
+        let all = Arc::new(Locked::default());
+        let granted = || {
+            let shown = all.rows().into_iter().flatten();
+            shown.filter(|(name, _)| *name == "granted").map(|(_, value)| value).collect::<Vec<_>>()
+        };
+        let held = Arc::new(all.of(7));
+        let waiting = held.wait((1, 2));
+        assert_eq!(granted(), [Value::Bool(false)]);
+        drop(waiting);
+        assert!(granted().is_empty());
+        held.given((1, 2));
+        let waiting = held.wait((1, 2));
+        assert_eq!(granted(), [Value::Bool(true), Value::Bool(false)]);
+        drop((waiting, held));
+        assert!(granted().is_empty());
+    }
+}

@@ -104,12 +104,10 @@ impl Sampling {
     }
 
     fn into_columns(mut self) -> Vec<(ColumnId, Arc<ColumnStatistics>)> {
-        let values = |place: usize, rows: &mut Vec<Row>| {
-            rows.iter_mut().filter_map(|row| row.get_mut(place)).map(|value| std::mem::replace(value, Value::Null))
-        };
         let mut columns = Vec::with_capacity(self.columns.len());
         for (place, column) in self.columns.iter().enumerate() {
-            let sample = values(place, &mut self.rows).collect();
+            let values = self.rows.iter_mut().filter_map(|row| row.get_mut(place));
+            let sample = values.map(|value| std::mem::replace(value, Value::Null)).collect();
             columns.push((*column, Arc::new(ColumnStatistics::of_sample(sample, self.seen))));
         }
         columns

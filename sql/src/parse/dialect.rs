@@ -1,0 +1,105 @@
+//! sqlparser's dialect of PostgreSQL, with what it gets wrong put right.
+//!
+//! It reads all that follows `IS [NOT] DISTINCT FROM` as its right side, also `AND` and `OR`.
+
+use std::any::TypeId;
+
+use sqlparser::ast::Expr;
+use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+
+/// sqlparser's, which this one answers as except in [`Dialect::parse_infix`].
+const BASE: PostgreSqlDialect = PostgreSqlDialect {};
+
+/// The dialect that everything is parsed in.
+#[derive(Debug)]
+pub(crate) struct Postgres;
+
+/// Answers that are the base's.
+macro_rules! as_base {
+    ($($method:ident($($name:ident: $ty:ty),*) -> $answer:ty;)*) => {
+        $(fn $method(&self, $($name: $ty),*) -> $answer {
+            BASE.$method($($name),*)
+        })*
+    };
+}
+
+impl Dialect for Postgres {
+    fn dialect(&self) -> TypeId {
+        BASE.dialect()
+    }
+
+    fn parse_infix(&self, parser: &mut Parser<'_>, left: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
+        use Keyword as K;
+        let makes: fn(Box<Expr>, Box<Expr>) -> Expr = if parser.parse_keywords(&[K::IS, K::DISTINCT, K::FROM]) {
+            Expr::IsDistinctFrom
+        } else if parser.parse_keywords(&[K::IS, K::NOT, K::DISTINCT, K::FROM]) {
+            Expr::IsNotDistinctFrom
+        } else {
+            return None;
+        };
+        let right = parser.parse_subexpr(self.prec_value(Precedence::Is));
+        Some(right.map(|right| makes(Box::new(left.clone()), Box::new(right))))
+    }
+
+    as_base! {
+        identifier_quote_style(identifier: &str) -> Option<char>;
+        is_delimited_identifier_start(ch: char) -> bool;
+        is_identifier_start(ch: char) -> bool;
+        is_identifier_part(ch: char) -> bool;
+        supports_unicode_string_literal() -> bool;
+        is_reserved_for_identifier(keyword: Keyword) -> bool;
+        is_custom_operator_part(ch: char) -> bool;
+        get_next_precedence(parser: &Parser<'_>) -> Option<Result<u8, ParserError>>;
+        supports_filter_during_aggregation() -> bool;
+        supports_group_by_expr() -> bool;
+        prec_value(precedence: Precedence) -> u8;
+        allow_extract_custom() -> bool;
+        allow_extract_single_quotes() -> bool;
+        supports_create_index_with_clause() -> bool;
+        supports_explain_with_utility_options() -> bool;
+        supports_listen_notify() -> bool;
+        supports_factorial_operator() -> bool;
+        supports_bitwise_shift_operators() -> bool;
+        supports_comment_on() -> bool;
+        supports_load_extension() -> bool;
+        supports_named_fn_args_with_colon_operator() -> bool;
+        supports_named_fn_args_with_expr_name() -> bool;
+        supports_empty_projections() -> bool;
+        supports_nested_comments() -> bool;
+        supports_string_escape_constant() -> bool;
+        supports_numeric_literal_underscores() -> bool;
+        supports_array_typedef_with_brackets() -> bool;
+        supports_geometric_types() -> bool;
+        supports_set_names() -> bool;
+        supports_alter_column_type_using() -> bool;
+        supports_notnull_operator() -> bool;
+        supports_interval_options() -> bool;
+        supports_insert_table_alias() -> bool;
+        supports_create_table_like_parenthesized() -> bool;
+        supports_select_wildcard_with_alias() -> bool;
+        supports_comma_separated_trim() -> bool;
+        supports_xml_expressions() -> bool;
+        supports_comment_optimizer_hint() -> bool;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn and_and_or_are_not_part_of_what_something_is_distinct_from() {
+        for (text, whole) in [
+            ("a is distinct from b or c", "OR"),
+            ("x = 1 and a is not distinct from b + 1 or c", "OR"),
+            ("a is distinct from b and c is distinct from d", "AND"),
+        ] {
+            let parsed = Parser::new(&Postgres).try_with_sql(text).unwrap().parse_expr().unwrap();
+            assert!(matches!(&parsed, Expr::BinaryOp { op, .. } if op.to_string() == whole), "{text}: {parsed:?}");
+        }
+        let parsed = Parser::new(&Postgres).try_with_sql("a is distinct from b = c").unwrap().parse_expr().unwrap();
+        assert!(matches!(&parsed, Expr::IsDistinctFrom(_, right) if right.to_string() == "b = c"), "{parsed:?}");
+    }
+}
