@@ -96,7 +96,9 @@ impl Course<'_> {
             finished.store(true, Ordering::Release);
             asking.join().expect("who asks for outcomes does not panic");
             #[cfg(feature = "sql")]
-            surveying.map(|surveying| surveying.join().expect("who changes the schema does not panic"));
+            if let Some(surveying) = surveying {
+                surveying.join().expect("who changes the schema does not panic");
+            }
             disturbing.join().expect("who disturbs the cluster does not panic")
         });
         journal.note("final reads");

@@ -116,7 +116,8 @@ fn a_table_is_given_a_primary_key_while_rows_change() {
     assert_eq!(check_copies(&world), before.len());
     switch(&mut world);
     let mut after = world.ints("t");
-    (before.sort(), after.sort());
+    before.sort();
+    after.sort();
     assert_eq!(before, after);
     assert!(!world.physical("t").has_row_id() && world.table("t").columns[0].not_null);
     assert_eq!(told(world.insert("t", &[&[101, 1, 1]])).2, "Key (id)=(101) already exists.");
@@ -347,7 +348,8 @@ proptest! {
             prop_assert_eq!(check_copies(&world), before.len());
             switch(&mut world);
             let mut after = world.ints("t");
-            (before.sort(), after.sort());
+            before.sort();
+ after.sort();
             prop_assert_eq!(before, after);
         }
     }

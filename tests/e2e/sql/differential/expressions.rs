@@ -44,7 +44,7 @@ impl Sight {
             2 => format!("nullif({}, {})", self.part(ty, any, rng), self.part(ty, any, rng)),
             3 if ty != Type::Bool => format!(
                 "{}({}, {})",
-                rng.pick(&["greatest", "least"]).unwrap(),
+                rng.pick(&["greatest", "least"]).expect("there are some"),
                 self.part(ty, any, rng),
                 self.part(ty, any, rng)
             ),
@@ -125,7 +125,7 @@ impl Sight {
             Type::Timestamp => match rng.below(3) {
                 0 => format!("({} + interval '{} hours')", of(Type::Timestamp, rng), rng.below(100)),
                 1 => {
-                    let unit = *rng.pick(&["hour", "day", "month"]).unwrap();
+                    let unit = *rng.pick(&["hour", "day", "month"]).expect("there are some");
                     format!("date_trunc('{unit}', {})", self.expression(Type::Timestamp, depth, rng))
                 }
                 _ => format!("({} - interval '1 month 2 days')", of(Type::Timestamp, rng)),
@@ -139,7 +139,7 @@ impl Sight {
         let deeper = depth.saturating_sub(1);
         let (a, b) = (self.expression(ty, deeper, rng), self.expression(ty, deeper, rng));
         match rng.below(if depth == 0 { 5 } else { 12 }) {
-            0..=2 => format!("{a} {} {b}", rng.pick(&["=", "<>", "<", "<=", ">", ">="]).unwrap()),
+            0..=2 => format!("{a} {} {b}", rng.pick(&["=", "<>", "<", "<=", ">", ">="]).expect("there are some")),
             3 => format!("{a} IS {}NULL", if rng.one_in(2) { "NOT " } else { "" }),
             4 => format!("{a} IS {}DISTINCT FROM {b}", if rng.one_in(2) { "NOT " } else { "" }),
             5 => format!("({} AND {})", self.condition(deeper, rng), self.condition(deeper, rng)),
@@ -151,13 +151,13 @@ impl Sight {
                 format!("{a} {}IN ({})", if rng.one_in(3) { "NOT " } else { "" }, list.join(", "))
             }
             10 => {
-                let pattern = rng.pick(&["a%", "%b", "_", "%", "A_%", "%\\%%"]).unwrap();
+                let pattern = rng.pick(&["a%", "%b", "_", "%", "A_%", "%\\%%"]).expect("there are some");
                 format!("{} LIKE '{pattern}'", self.expression(Type::Text, deeper, rng))
             }
             _ => format!(
                 "({}) IS {}",
                 self.condition(deeper, rng),
-                rng.pick(&["TRUE", "NOT TRUE", "FALSE", "UNKNOWN"]).unwrap()
+                rng.pick(&["TRUE", "NOT TRUE", "FALSE", "UNKNOWN"]).expect("there are some")
             ),
         }
     }

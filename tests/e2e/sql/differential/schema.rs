@@ -37,7 +37,10 @@ impl Type {
             Self::Big if rng.one_in(4) => format!("{}", rng.below(1 << 40)),
             Self::Big => (rng.below(24) as i64 - 4).to_string(),
             Self::Text => {
-                format!("'{}'", rng.pick(&["", "a", "b", "ab", "Ab", "ä", "x y", "10", "%a_", "zz''z"]).unwrap())
+                format!(
+                    "'{}'",
+                    rng.pick(&["", "a", "b", "ab", "Ab", "ä", "x y", "10", "%a_", "zz''z"]).expect("there are some")
+                )
             }
             Self::Bool => if rng.one_in(2) { "true" } else { "false" }.to_owned(),
             Self::Numeric => format!("{}.{:03}", rng.below(50) as i64 - 10, rng.below(1000)),
