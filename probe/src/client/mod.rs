@@ -1,7 +1,7 @@
 //! Clients: half of them ask a random node for each transaction, the others stay with one. All say honestly what
 //! they know.
 //!
-//! [`resp`] speaks the Redis protocol, `sql` (a feature) the PostgreSQL protocol; [`session`] is either.
+//! [`resp`] speaks the Redis protocol, `sql` (a feature) the PostgreSQL protocol; `session` is either.
 
 mod done;
 pub mod outcomes;

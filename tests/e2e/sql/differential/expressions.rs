@@ -137,7 +137,12 @@ impl Sight {
     pub fn condition(&self, depth: u32, rng: &mut Rng) -> String {
         let ty = *rng.pick(&Type::ALL).expect("there are types");
         let deeper = depth.saturating_sub(1);
-        let (a, b) = (self.expression(ty, deeper, rng), self.expression(ty, deeper, rng));
+        let side = |rng: &mut Rng| match (ty, self.expression(ty, deeper, rng)) {
+            // PostgreSQL wants parentheses where comparisons are compared.
+            (Type::Bool, side) => format!("({side})"),
+            (_, side) => side,
+        };
+        let (a, b) = (side(rng), side(rng));
         match rng.below(if depth == 0 { 5 } else { 12 }) {
             0..=2 => format!("{a} {} {b}", rng.pick(&["=", "<>", "<", "<=", ">", ">="]).expect("there are some")),
             3 => format!("{a} IS {}NULL", if rng.one_in(2) { "NOT " } else { "" }),
@@ -145,7 +150,7 @@ impl Sight {
             5 => format!("({} AND {})", self.condition(deeper, rng), self.condition(deeper, rng)),
             6 => format!("({} OR {})", self.condition(deeper, rng), self.condition(deeper, rng)),
             7 => format!("NOT ({})", self.condition(deeper, rng)),
-            8 => format!("{a} BETWEEN {b} AND {}", self.expression(ty, deeper, rng)),
+            8 => format!("{a} BETWEEN {b} AND {}", side(rng)),
             9 => {
                 let list: Vec<String> = (0..rng.between(1, 4)).map(|_| ty.constant(rng)).collect();
                 format!("{a} {}IN ({})", if rng.one_in(3) { "NOT " } else { "" }, list.join(", "))
