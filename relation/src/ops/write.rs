@@ -118,6 +118,15 @@ impl<'a, E: Expressions> Writer<'a, E> {
         Ok(row)
     }
 
+    /// A row as an insertion would store it, whether or not it comes to that.
+    ///
+    /// # Errors
+    /// `23502` and `23514` if the row is refused.
+    pub fn complete(&mut self, table: ObjectId, row: Row) -> SqlResult<Row> {
+        let physical = self.physical(table)?;
+        self.completed(&physical, row)
+    }
+
     /// Changes a row; `None` if this statement has changed it before, which then stands. Generated columns are
     /// computed here. Returns the row as it will be stored.
     ///

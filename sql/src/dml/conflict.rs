@@ -71,12 +71,14 @@ impl OnConflict {
         params: &[Value],
         evaluator: &Evaluator<'_>,
     ) -> Outcome<Vec<Row>> {
+        let table = target.table.id;
+        // A row that is refused is so even if it would not be inserted.
+        let rows = rows.into_iter().map(|row| writer.complete(table, row)).collect::<SqlResult<Vec<Row>>>()?;
         let catalog = std::sync::Arc::clone(&work.active.catalog);
         let left = work.deadline.left();
         let transaction = &mut work.active.transaction;
         let found =
             conflicting(transaction, around(&catalog, evaluator), &target.physical, &self.indexes, &rows, left).await?;
-        let table = target.table.id;
         let mut stored = Vec::new();
         for (row, conflict) in rows.into_iter().zip(found) {
             if writer.has_proposed(table, &self.indexes, &row)? {
