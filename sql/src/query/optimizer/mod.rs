@@ -1,5 +1,6 @@
 //! Which rules plans go through: DataFusion's, without those for what the translation does itself, and our own.
 
+mod apart;
 mod few;
 mod join_order;
 
@@ -35,5 +36,6 @@ pub(super) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Syn
     let mut rules = PhysicalOptimizer::new().rules;
     let before = rules.iter().position(|rule| rule.name() == "PushdownSort").unwrap_or(rules.len());
     rules.insert(before, Arc::new(few::FewRows));
+    rules.push(Arc::new(apart::SortsApart));
     rules
 }

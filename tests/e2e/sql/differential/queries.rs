@@ -133,7 +133,7 @@ fn windowed(tables: &[Table], rng: &mut Rng) -> String {
         2 => format!("sum({})", sight.expression(Type::Int, 1, rng)),
         3 => "count(*)".to_owned(),
         4 => format!("lag({}, 1)", sight.expression(Type::Int, 1, rng)),
-        5 => format!("first_value({})", sight.expression(Type::Text, 1, rng)),
+        5 => format!("first_value(({})::text)", sight.expression(Type::Text, 1, rng)),
         _ => format!("max({})", sight.expression(Type::Date, 1, rng)),
     };
     let filter = filter(&sight, rng);
