@@ -202,5 +202,7 @@ settings! {
         log_level: LogLevel = "info";
         /// The form of log lines: `text` or `json`.
         log_format: LogFormat = "text";
+        /// SQL statements that take longer are logged, with their text.
+        slow_statement: Duration = "1 s";
     }
 }

@@ -276,7 +276,11 @@ fn sql_server<D: Database>(
 ) -> Result<pg::Server<SqlSessions<D>>, NodeError> {
     let secret = blake3::hash(&random_nonce().to_be_bytes());
     let clients = Rc::new(pg::clients::Clients::new(*secret.as_bytes()));
-    let settings = annulus_sql::server::Config { node: node.0, ..annulus_sql::server::Config::default() };
+    let settings = annulus_sql::server::Config {
+        node: node.0,
+        slow_statement: config.slow_statement,
+        ..annulus_sql::server::Config::default()
+    };
     let sessions = SqlSessions::new(database, settings, Rc::clone(&clients))?;
     let (background, stop) = (sessions.background(), stop.clone());
     spawn_local(async move { stop.run_until_cancelled(background).await });

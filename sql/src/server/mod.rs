@@ -43,8 +43,8 @@ use statistics::Sampled;
 pub struct Config {
     /// The node's number: ids made here contain it.
     pub node: u32,
-    /// Statements that take longer are logged, if something is set.
-    pub slow_statement: Option<Duration>,
+    /// Statements that take longer are logged.
+    pub slow_statement: Duration,
     /// What `version()` says.
     pub version: String,
     /// How many threads run queries.
@@ -56,7 +56,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         let version = format!("annulus {}", env!("CARGO_PKG_VERSION"));
-        Self { node: 1, slow_statement: None, version, query_threads: 2, query_memory: 256 << 20 }
+        Self { node: 1, slow_statement: Duration::from_secs(1), version, query_threads: 2, query_memory: 256 << 20 }
     }
 }
 

@@ -97,7 +97,7 @@ impl<D: Database> Session<D> {
         };
         let text = &portal.analyzed.parsed.text;
         self.shared.statements.note(text, took, portal.given.max(changed));
-        if self.server.config.slow_statement.is_some_and(|slow| took >= slow) {
+        if took >= self.server.config.slow_statement {
             self.server.clients.slow(self.shared.id, text, took);
         }
     }

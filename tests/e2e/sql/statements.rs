@@ -141,3 +141,14 @@ fn a_statement_can_be_cancelled_and_ended() {
     until_true("the lock is free", PATIENCE, || sql.ask("SELECT * FROM t WHERE id = 1 FOR UPDATE NOWAIT").is_ok());
     cluster.stop();
 }
+
+#[test]
+fn slow_statements_are_logged() {
+    let mut cluster = Cluster::start_with(1, &["--slow-statement=50ms"]);
+    let sql = Sql::connect(cluster.nodes[0].sql).expect("a client");
+    sql.must("SELECT 'quick'");
+    sql.must("SELECT 'slow', pg_sleep(0.1)");
+    until_true("it is logged", PATIENCE, || cluster.nodes[0].log().contains("SELECT 'slow', pg_sleep(0.1)"));
+    assert!(!cluster.nodes[0].log().contains("SELECT 'quick'"), "{}", cluster.nodes[0].log());
+    cluster.stop();
+}

@@ -123,7 +123,7 @@ static KNOWN: &[Known] = &[
     plain("lc_numeric", Kind::Text, "C", "Accepted for compatibility."),
     plain("lc_time", Kind::Text, "C", "Accepted for compatibility."),
     plain("lock_timeout", Kind::Millis, "0", "How long a statement waits for a lock."),
-    plain("log_min_duration_statement", Kind::Int(-1, i32::MAX as i64), "-1", "Accepted for compatibility."),
+    plain("log_min_duration_statement", Kind::Int(-1, i32::MAX as i64), "-1", "Accepted; slow_statement decides."),
     plain("maintenance_work_mem", Kind::Size, "64MB", "Accepted for compatibility."),
     plain("max_identifier_length", Kind::Fixed, "63", "The longest name in bytes."),
     plain("max_index_keys", Kind::Fixed, "32", "The most columns of an index."),
