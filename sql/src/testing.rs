@@ -2,8 +2,11 @@
 
 use std::rc::Rc;
 
+use annulus_base::NamespaceId;
 use annulus_relation::{SqlError, SqlResult, Value};
+use annulus_ring::{Basis, Namespace};
 use annulus_txn::testing::Fake;
+use annulus_txn::token::Tokens;
 
 use crate::server::{Config, NoClients, Server};
 use crate::session::answer::{News, Run, Step, Tag};
@@ -31,7 +34,8 @@ pub(crate) fn run<T>(test: impl AsyncFnOnce(Node) -> T) -> T {
 impl Node {
     /// A node of a cluster that has this database.
     pub fn over(db: Fake, number: u32) -> Self {
-        let config = Config { node: number, ..Config::default() };
+        let system = Namespace::new(NamespaceId::SYSTEM, "system", Basis::ByKey { slots: 4 });
+        let config = Config { node: number, tokens: Some(Tokens::new(system)), ..Config::default() };
         let server = Server::new(db.clone(), config, Rc::new(NoClients)).unwrap();
         Self { db, server, sessions: std::cell::Cell::new(0) }
     }

@@ -6,12 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use annulus_base::{Incarnation, NodeId};
+use annulus_base::{Incarnation, NamespaceId, NodeId};
 use annulus_gossip::facts::Facts;
 use annulus_ring::Topology;
 use annulus_ring::bootstrap::Saved;
 use annulus_txn::interface::Database;
 use annulus_txn::member::{self, Member};
+use annulus_txn::token::Tokens;
 use tokio::net::TcpListener;
 use tokio::task::spawn_local;
 use tokio_util::sync::CancellationToken;
@@ -103,8 +104,9 @@ pub async fn run(config: Config, hooks: Hooks, stop: CancellationToken) -> Resul
 
     let database = NodeDatabase::new(driver.clone(), Arc::clone(&topology), Rc::clone(&metrics));
     let wall_clock: WallClock = Rc::new(move || clock.now().wall);
+    let settings = sql_config(&config, node, &topology);
     let sql_server =
-        Rc::new(sql_server(&config, node, database.clone(), Rc::clone(&wall_clock), Rc::clone(&metrics), &stop)?);
+        Rc::new(sql_server(&config, settings, database.clone(), Rc::clone(&wall_clock), Rc::clone(&metrics), &stop)?);
     let server = Rc::new(resp::Server::new(database, &topology, resp_config(&config), wall_clock, metrics));
     reporter.attach(&driver, &gossip, Arc::clone(&topology), engine, Rc::clone(&server));
     spawn_local(resp::sweeper::sweep(Rc::clone(&server), heads(&topology, &gossip, node), stop.clone()));
@@ -265,10 +267,19 @@ fn resp_config(config: &Config) -> resp::Config {
     chosen.with_client_memory(usize::try_from(config.max_client_memory.0).unwrap_or(usize::MAX))
 }
 
+fn sql_config(config: &Config, node: NodeId, topology: &Topology) -> annulus_sql::server::Config {
+    annulus_sql::server::Config {
+        node: node.0,
+        slow_statement: config.slow_statement,
+        tokens: topology.namespace(NamespaceId::SYSTEM).cloned().map(Tokens::new),
+        ..annulus_sql::server::Config::default()
+    }
+}
+
 /// The PostgreSQL server, over the SQL layer.
 fn sql_server<D: Database>(
     config: &Config,
-    node: NodeId,
+    settings: annulus_sql::server::Config,
     database: D,
     wall_clock: WallClock,
     metrics: Rc<Metrics>,
@@ -276,11 +287,6 @@ fn sql_server<D: Database>(
 ) -> Result<pg::Server<SqlSessions<D>>, NodeError> {
     let secret = blake3::hash(&random_nonce().to_be_bytes());
     let clients = Rc::new(pg::clients::Clients::new(*secret.as_bytes()));
-    let settings = annulus_sql::server::Config {
-        node: node.0,
-        slow_statement: config.slow_statement,
-        ..annulus_sql::server::Config::default()
-    };
     let sessions = SqlSessions::new(database, settings, Rc::clone(&clients))?;
     let (background, stop) = (sessions.background(), stop.clone());
     spawn_local(async move { stop.run_until_cancelled(background).await });

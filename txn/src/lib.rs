@@ -24,3 +24,4 @@ mod repairer;
 mod sets;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod token;

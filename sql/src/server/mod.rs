@@ -26,6 +26,7 @@ use annulus_relation::catalog::{DatabaseInfo, Databases};
 use annulus_relation::failure::Outcome;
 use annulus_relation::{SqlResult, Value};
 use annulus_txn::interface::Database;
+use annulus_txn::token::Tokens;
 
 use crate::query::QueryEngine;
 use crate::session::{Session, Settings, Startup};
@@ -45,6 +46,8 @@ pub struct Config {
     pub node: u32,
     /// Statements that take longer are logged.
     pub slow_statement: Duration,
+    /// The outcome records of clients' tokens, if the cluster keeps them.
+    pub tokens: Option<Tokens>,
     /// What `version()` says.
     pub version: String,
     /// How many threads run queries.
@@ -56,7 +59,14 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         let version = format!("annulus {}", env!("CARGO_PKG_VERSION"));
-        Self { node: 1, slow_statement: Duration::from_secs(1), version, query_threads: 2, query_memory: 256 << 20 }
+        Self {
+            node: 1,
+            slow_statement: Duration::from_secs(1),
+            tokens: None,
+            version,
+            query_threads: 2,
+            query_memory: 256 << 20,
+        }
     }
 }
 
@@ -166,6 +176,12 @@ impl<D: Database> Server<D> {
             locked: Arc::default(),
             catalogs: RefCell::default(),
         }))
+    }
+
+    /// The outcome records of clients' tokens.
+    pub(crate) fn tokens(&self) -> SqlResult<&Tokens> {
+        let message = "this cluster has no system namespace, in which tokens could be recorded";
+        self.config.tokens.as_ref().ok_or_else(|| SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message))
     }
 
     /// A session for a client.

@@ -34,6 +34,8 @@ pub(crate) enum Need {
     Set { sequence: ObjectId, value: i64, called: bool },
     /// What became of a transaction.
     Fate(TxnRef),
+    /// What became of the transaction of a token.
+    Token(String),
     /// A pause.
     Sleep(Duration),
     /// A session's statement, or the session itself, is to be ended.

@@ -5,6 +5,7 @@ use annulus_relation::catalog::{Catalog, ObjectId, Relation};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 
+use super::settings::check_token;
 use crate::bind::{Constant, SystemFunctions, quote_name};
 use crate::names::{Name, path_ids, split_name};
 use crate::server::shared::{Need, Shared, lock, now};
@@ -127,6 +128,7 @@ impl SystemFunctions for Shared {
     fn call(&self, function: &str, args: &[Value]) -> SqlResult<Value> {
         match (function.trim_start_matches("annulus."), args) {
             ("outcome", [Value::Text(id)]) => self.outcome(id),
+            ("token_outcome", [Value::Text(token)]) => self.token_outcome(token),
             ("transaction_id", []) => {
                 let last = lock(&self.last_transaction);
                 Ok(last.map_or(Value::Null, |txn| Value::text(txn.to_string())))
@@ -189,6 +191,15 @@ impl Shared {
         let need = Need::Fate(txn);
         match self.answer(&need) {
             Some(fate) => Ok(fate),
+            None => self.require(need),
+        }
+    }
+
+    fn token_outcome(&self, token: &str) -> SqlResult<Value> {
+        check_token(token)?;
+        let need = Need::Token(token.to_owned());
+        match self.answer(&need) {
+            Some(outcome) => Ok(outcome),
             None => self.require(need),
         }
     }

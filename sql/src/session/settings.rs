@@ -20,6 +20,9 @@ use annulus_relation::{SqlError, SqlResult};
 use known::{Kind, Known, find};
 pub use known::{SERVER_VERSION, all_known};
 
+/// The setting with the token of the next transaction.
+const TOKEN: &str = "annulus.token";
+
 /// Values of settings, those that are used often in the form they are used in.
 #[derive(Clone, Debug)]
 struct Values {
@@ -234,6 +237,17 @@ impl Settings {
         self.current.idle_session
     }
 
+    /// `annulus.token`
+    #[must_use]
+    pub fn token(&self) -> Option<String> {
+        self.get(TOKEN).filter(|token| !token.is_empty())
+    }
+
+    /// A token was used: the next transaction has none, unless it was set for one only.
+    pub fn used_token(&mut self, token: &str) -> SqlResult<()> {
+        if self.token().as_deref() == Some(token) { self.set(TOKEN, &[String::new()], false) } else { Ok(()) }
+    }
+
     /// `default_transaction_read_only`
     #[must_use]
     pub fn read_only(&self) -> bool {
@@ -253,6 +267,12 @@ impl Settings {
             None => Err(unknown(name)),
         }
     }
+}
+
+/// `22023` for what cannot be a token.
+pub(super) fn check_token(token: &str) -> SqlResult<()> {
+    annulus_txn::token::check(token.as_bytes())
+        .map_err(|error| SqlError::new(SqlState::INVALID_PARAMETER_VALUE, error.to_string()))
 }
 
 fn is_own(name: &str) -> bool {
@@ -286,6 +306,7 @@ impl Values {
             "idle_in_transaction_session_timeout" => self.idle_in_transaction = parse::duration(known, values)?,
             "idle_session_timeout" => self.idle_session = parse::duration(known, values)?,
             "default_transaction_read_only" => self.read_only = text == "on",
+            TOKEN if !text.is_empty() => check_token(&text)?,
             _ => {}
         }
         self.texts.insert(known.name.to_owned(), text.into());

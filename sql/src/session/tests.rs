@@ -455,3 +455,29 @@ fn locks_are_shown_while_they_are_held() {
         assert_eq!(third.ok(shown).await, "SELECT 0");
     });
 }
+
+#[test]
+fn a_token_makes_a_transaction_happen_once() {
+    run(async |node| {
+        let (mut client, mut other) = (node.client().await, node.client().await);
+        client.ok("create table t (id int primary key, n int); insert into t values (1, 0)").await;
+        let pay = "begin; set local annulus.token = 'pay 1'; update t set n = n + 1 where id = 1; commit";
+        client.ok(pay).await;
+        let again = "ERROR 23505: the transaction of token \"pay 1\" is committed already";
+        for client in [&mut client, &mut other] {
+            assert!(client.told(pay).await.contains(again));
+            assert_eq!(client.ok("select n from t").await, "1\nSELECT 1");
+            assert_eq!(client.ok("select annulus.token_outcome('pay 1')").await, "committed\nSELECT 1");
+        }
+        assert_eq!(other.ok("select annulus.token_outcome('pay 2')").await, "aborted\nSELECT 1");
+        let late = "begin; set local annulus.token = 'pay 2'; update t set n = 9; commit";
+        assert!(client.told(late).await.contains("ERROR 40000: the outcome of token \"pay 2\" was told to be aborted"));
+        // Without a block it is for the next statement that writes.
+        client.ok("set annulus.token = 'single'").await;
+        assert_eq!(client.ok("select n from t").await, "1\nSELECT 1");
+        client.ok("update t set n = 2").await;
+        client.ok("update t set n = 3").await;
+        assert_eq!(client.ok("select annulus.token_outcome('single'), n from t").await, "committed|3\nSELECT 1");
+        assert!(client.told("set annulus.token = '1-2-3-4-5-6-7'").await.starts_with("ERROR 22023"));
+    });
+}

@@ -10,6 +10,7 @@ use annulus_relation::ops::explain;
 use annulus_relation::transaction::{Done, Mode, Transaction};
 use annulus_relation::{SqlError, SqlResult};
 use annulus_txn::interface::{Database, TxnError, When};
+use annulus_txn::token;
 
 use super::Session;
 use super::active::{Active, Opening};
@@ -173,6 +174,13 @@ impl<D: Database> Session<D> {
 
     /// As [`Session::commit`]. A conflict over a unique key that somebody else has is the violation of its constraint.
     pub(super) async fn try_commit(&mut self, mut active: Active<D>, deadline: &Deadline) -> Outcome<()> {
+        let token = match self.record_token(&mut active, deadline).await {
+            Ok(token) => token,
+            Err(failure) => {
+                self.undo(active);
+                return Err(failure);
+            }
+        };
         let (claims, catalog) = (std::mem::take(&mut active.claims), Arc::clone(&active.catalog));
         match self.end_active(active, deadline).await {
             Err(error @ TxnError::Conflict(_)) => {
@@ -190,8 +198,35 @@ impl<D: Database> Session<D> {
                     _ => Err(violation.into()),
                 }
             }
-            ended => Ok(ended?),
+            ended => {
+                ended?;
+                token.map_or(Ok(()), |token| Ok(self.shared.settings().used_token(&token)?))
+            }
         }
+    }
+
+    /// Makes the session's token part of a transaction that writes: it commits only if none of that token has.
+    async fn record_token(&self, active: &mut Active<D>, deadline: &Deadline) -> Outcome<Option<String>> {
+        let token = self.shared.settings().token().filter(|_| active.transaction.has_writes());
+        let Some(token) = token else { return Ok(None) };
+        let place = self.server.tokens()?.place(token.as_bytes());
+        let record = active.transaction.get(std::slice::from_ref(&place), deadline.left()).await?;
+        if let Some(record) = record.into_iter().flatten().next() {
+            return Err(match token::outcome_of(&record) {
+                token::Outcome::Committed => {
+                    let message = format!("the transaction of token \"{token}\" is committed already");
+                    SqlError::new(SqlState::UNIQUE_VIOLATION, message).hint("Nothing was done now.")
+                }
+                token::Outcome::Aborted => {
+                    let message = format!("the outcome of token \"{token}\" was told to be aborted");
+                    SqlError::new(SqlState::TRANSACTION_ROLLBACK, message).hint("Use a new token.")
+                }
+            }
+            .into());
+        }
+        let start = active.transaction.start();
+        active.transaction.put(place, token::committed(start, start.micros()));
+        Ok(Some(token))
     }
 
     async fn end_active(&mut self, active: Active<D>, deadline: &Deadline) -> Result<(), TxnError> {

@@ -9,6 +9,7 @@ use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::transaction::{Mode, Transaction};
 use annulus_txn::interface::{Database, Fate};
+use annulus_txn::token;
 
 use super::explain::explain;
 use super::{Analyzed, Plan, Setting, Work, analyze};
@@ -123,6 +124,15 @@ impl<D: Database> Work<'_, D> {
                     Fate::Committed => "committed",
                     Fate::Aborted => "aborted",
                     Fate::Forgotten => "forgotten",
+                };
+                self.shared.meet(need, Value::text(word));
+            }
+            Need::Token(ref token) => {
+                let tokens = self.server.tokens()?;
+                let outcome = tokens.outcome(&self.server.db, token.as_bytes(), || self.deadline.left()).await?;
+                let word = match outcome {
+                    token::Outcome::Committed => "committed",
+                    token::Outcome::Aborted => "aborted",
                 };
                 self.shared.meet(need, Value::text(word));
             }

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use annulus_base::PartitionId;
 use annulus_base::limits::{MAX_TXN_BYTES, MAX_TXN_KEYS};
 use annulus_txn::interface::{Commit, Database, Place};
+use annulus_txn::token;
 use bytes::Bytes;
 
 use super::commands::connection;
 use super::errors::Failure;
 use super::keyspace::{self, Generation};
-use super::outcome;
 use super::transaction::{Fetched, PartDone, Stop, Transaction};
 use super::view::{Entry, Name, View};
 
@@ -31,7 +31,7 @@ impl<D: Database> Transaction<'_, D> {
         }
         if let Some((place, stamp)) = fetched.token.as_ref().filter(|_| self.writes_token(parts)) {
             commit.reads.push((place.clone(), *stamp));
-            commit.writes.push((place.clone(), Some(outcome::committed(self.start, self.shared.wall()))));
+            commit.writes.push((place.clone(), Some(token::committed(self.start, self.shared.wall()))));
         }
         if let Some(watch) = self.job.watch {
             watch.add_checks(&mut commit.reads)?;

@@ -142,7 +142,7 @@ impl<D: Database> Execution<'_, D> {
             Flow::Info => return self.info(arguments).await,
             Flow::Token => {
                 outcome::check_token(first)?;
-                self.server.shared.keyspace.outcome_place(first).ok_or(outcome::NO_SYSTEM)?;
+                self.server.shared.keyspace.tokens().ok_or(outcome::NO_SYSTEM)?;
                 self.session.token = Some(Bytes::copy_from_slice(first));
             }
             Flow::Outcome => {

@@ -124,7 +124,7 @@ impl<D: Database> Transaction<'_, D> {
         let own = places.len();
         let watch = self.job.watch.filter(|_| self.plan.watch);
         places.extend(watch.into_iter().flat_map(|watch| watch.places().cloned()));
-        let token = self.job.token.and_then(|token| self.shared.keyspace.outcome_place(token));
+        let token = self.job.token.and_then(|token| Some(self.shared.keyspace.tokens()?.place(token)));
         places.extend(token.clone());
         if places.is_empty() {
             return Ok(Vec::new());

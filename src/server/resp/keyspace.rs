@@ -16,6 +16,7 @@ use annulus_base::{Key, KeyRange, NamespaceId, PartitionId};
 use annulus_replica::store::Stamp;
 use annulus_ring::{Namespace, Topology};
 use annulus_txn::interface::{Place, Seen};
+use annulus_txn::token::Tokens;
 use bytes::Bytes;
 
 /// How many databases there are.
@@ -23,8 +24,6 @@ pub const DATABASES: u8 = 16;
 
 /// The object of user keys; object 0 holds what describes the partition itself.
 const USER: u32 = 1;
-/// The object of outcome records, in the system namespace.
-const OUTCOME: u32 = 2;
 /// The key that holds the number of a partition's current generation.
 const GENERATION: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0generation\0\x01";
 /// The generation of a partition that was never flushed.
@@ -43,7 +42,7 @@ pub struct Generation {
 #[derive(Debug)]
 pub struct Keyspace {
     databases: Vec<Option<Namespace>>,
-    system: Option<Namespace>,
+    tokens: Option<Tokens>,
     generations: RefCell<HashMap<PartitionId, Generation>>,
 }
 
@@ -54,7 +53,7 @@ impl Keyspace {
         let named = |db| topology.namespace_by_name(&format!("db{db}")).cloned();
         Self {
             databases: (0..DATABASES).map(named).collect(),
-            system: topology.namespace(NamespaceId::SYSTEM).cloned(),
+            tokens: topology.namespace(NamespaceId::SYSTEM).cloned().map(Tokens::new),
             generations: RefCell::default(),
         }
     }
@@ -76,16 +75,15 @@ impl Keyspace {
         Some(self.database(db)?.partition_of(user_key))
     }
 
-    /// Where the outcome record of a client's token is, if the system namespace exists.
+    /// The outcome records of clients' tokens, if the system namespace exists.
     #[must_use]
-    pub fn outcome_place(&self, token: &[u8]) -> Option<Place> {
-        let partition = self.system.as_ref()?.partition_of(token);
-        Some(Place { partition, key: Key::new(0, OUTCOME, 0, token) })
+    pub const fn tokens(&self) -> Option<&Tokens> {
+        self.tokens.as_ref()
     }
 
     /// The partitions that hold outcome records.
     pub fn outcome_partitions(&self) -> impl Iterator<Item = PartitionId> + use<> {
-        self.system.as_ref().map(Namespace::partitions).into_iter().flatten()
+        self.tokens.as_ref().map(Tokens::partitions).into_iter().flatten()
     }
 
     /// The generation that was last seen, with its version; `None` if it must be asked for.
@@ -158,12 +156,6 @@ pub fn user_range(generation: u32) -> KeyRange {
 #[must_use]
 pub fn older_generations(generation: u32) -> KeyRange {
     KeyRange { start: user_range(FIRST).start, end: KeyRange::of_index(generation, 0, 0).start }
-}
-
-/// All outcome records of a partition.
-#[must_use]
-pub fn outcome_range() -> KeyRange {
-    KeyRange::of_index(0, OUTCOME, 0)
 }
 
 #[cfg(test)]

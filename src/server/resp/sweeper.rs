@@ -14,12 +14,12 @@ use std::rc::Rc;
 use annulus_base::{Key, KeyRange, PartitionId};
 use annulus_replica::store::Stamp;
 use annulus_txn::interface::{Commit, Database, SeenRange, TxnError, When};
+use annulus_txn::token;
 use tokio_util::sync::CancellationToken;
 
 use super::Server;
 use super::fetch::generation_row;
 use super::keyspace::{self, DATABASES};
-use super::outcome;
 use super::shared::{Patience, Shared};
 use super::walk::{deletion, expired};
 
@@ -179,9 +179,9 @@ impl<D: Database> Sweep<'_, D> {
     }
 
     async fn outcomes(&self, from: Option<Key>) -> Result<Swept, TxnError> {
-        let page = self.page(from_on(keyspace::outcome_range(), from)).await?;
+        let page = self.page(from_on(token::records(), from)).await?;
         let now = self.server.shared.wall();
-        let is_outdated = |value: Option<&bytes::Bytes>| value.is_some_and(|record| outcome::is_outdated(record, now));
+        let is_outdated = |value: Option<&bytes::Bytes>| value.is_some_and(|record| token::is_outdated(record, now));
         let outdated = page.found.rows.iter().filter(|(_, seen)| is_outdated(seen.value.as_ref()));
         let rows: Vec<(Key, Stamp)> = outdated.map(|(key, seen)| (key.clone(), seen.stamp)).collect();
         let deleted = self.delete(deletion(self.partition, rows)).await?;

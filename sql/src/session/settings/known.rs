@@ -63,6 +63,7 @@ const MESSAGES: &[&str] =
 
 /// In the order of names.
 static KNOWN: &[Known] = &[
+    plain("annulus.token", Kind::Text, "", "The next transaction that writes is committed at most once with it."),
     told("application_name", "application_name", Kind::Text, "", "The client's name, for pg_stat_activity."),
     plain("array_nulls", Kind::Bool, "on", "Accepted for compatibility."),
     plain(

@@ -58,6 +58,7 @@ pub(in super::super) const TABLE: &[Entry] = &[
     entry("pg_advisory_xact_lock(int8) void", asked).volatile(),
     entry("pg_try_advisory_xact_lock(int8) bool", asked).volatile(),
     entry("annulus.outcome(text) text", asked).volatile(),
+    entry("annulus.token_outcome(text) text", asked).volatile(),
     entry("annulus.transaction_id() text", asked).stable(),
     entry("annulus.node_id() text", asked).stable(),
 ];
