@@ -23,8 +23,9 @@ use std::time::Duration;
 
 use annulus_base::time::Micros;
 use annulus_relation::catalog::{DatabaseInfo, Databases};
+use annulus_relation::error::SqlState;
 use annulus_relation::failure::Outcome;
-use annulus_relation::{SqlResult, Value};
+use annulus_relation::{SqlError, SqlResult, Value};
 use annulus_txn::interface::Database;
 use annulus_txn::token::Tokens;
 
