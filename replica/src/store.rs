@@ -8,8 +8,9 @@ use annulus_base::{Key, KeyRange, PartitionId, Timestamp, TxnId};
 use bytes::Bytes;
 use wincode::{SchemaRead, SchemaWrite};
 
-/// From so many keys on it is worth looking them up together ([`Store::newest_of`]).
-pub(crate) const MANY: usize = 32;
+/// From so many keys on they are looked up together ([`Store::newest_of`]): never, because transactions over 32 keys and
+/// more lost updates with it in the fault suite (dirty-reads, sql-schema, seed 1013), which is not understood yet.
+pub(crate) const MANY: usize = usize::MAX;
 
 /// Identity of one version of one key: when it was committed and by whom. The order is the version order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, SchemaRead, SchemaWrite)]
