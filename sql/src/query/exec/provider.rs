@@ -47,6 +47,12 @@ impl TableScan {
         Self { table, schema, scans, statistics }
     }
 
+    /// About how many different values a column has, by its name in the query.
+    pub fn distinct(&self, name: &str) -> Option<f64> {
+        let column = self.table.columns.get(self.schema.index_of(name).ok()?)?;
+        Some(self.statistics.column(self.table.id, column.id)?.distinct)
+    }
+
     /// About how many rows pass the filters.
     pub fn estimate(&self, filters: &[Expr]) -> f64 {
         estimate(self, filters)

@@ -12,7 +12,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, JoinType, NullEquality, Result};
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use crate::query::exec::{TableScan, UNKNOWN_ROWS};
@@ -178,17 +178,24 @@ fn best(
             let covered = |column: &&Column| joined.contains(*column) || relation.columns.contains(*column);
             used.iter().all(covered) && used.iter().any(|column| relation.columns.contains(*column))
         });
-        let (mut all, mut equal) = (0, 0);
+        let (mut all, mut equal, mut different) = (0, 0, None::<f64>);
         for condition in usable {
             all += 1;
-            equal += i32::from(is_equality(condition));
+            if let Some((left, right)) = equality(condition) {
+                equal += 1;
+                let known = [left, right].into_iter().filter_map(|side| distinct(relations, side));
+                different = known.fold(different, |most, known| Some(most.map_or(known, |most| most.max(known))));
+            }
         }
-        // Keys join with one row each as a rule.
+        // Each value of one side meets those of its value on the other; where nothing is known, keys join with one row each.
         let product = size * relation.rows;
         let rows = match (all, equal) {
             (0, _) => product,
             (_, 0) => product * 0.3,
-            (_, equal) => product / size.max(base(relation.plan)).max(1.0) * 0.5_f64.powi(equal - 1),
+            (_, equal) => {
+                let values = different.unwrap_or_else(|| size.max(base(relation.plan)));
+                product / values.max(1.0) * 0.5_f64.powi(equal - 1)
+            }
         };
         let rank = (all == 0, rows.max(1.0), relation.rows);
         let better = |old: &(bool, f64, f64)| {
@@ -201,8 +208,29 @@ fn best(
     best.map_or((0, size), |(place, (_, rows, _))| (place, rows))
 }
 
-fn is_equality(condition: &Expr) -> bool {
-    matches!(condition, Expr::BinaryExpr(binary) if binary.op == datafusion::logical_expr::Operator::Eq)
+/// The sides of an equality.
+fn equality(condition: &Expr) -> Option<(&Expr, &Expr)> {
+    match condition {
+        Expr::BinaryExpr(binary) if binary.op == Operator::Eq => Some((&binary.left, &binary.right)),
+        _ => None,
+    }
+}
+
+/// About how many different values a column of some relation has.
+fn distinct(relations: &[Sized<'_>], expr: &Expr) -> Option<f64> {
+    let Expr::Column(column) = expr else { return None };
+    let relation = relations.iter().find(|relation| relation.columns.contains(column))?;
+    distinct_in(relation.plan, &column.name)
+}
+
+/// Names are unique in a query, so that a column that is passed on keeps its own.
+fn distinct_in(plan: &LogicalPlan, name: &str) -> Option<f64> {
+    match plan {
+        LogicalPlan::TableScan(_) => table(plan)?.distinct(name),
+        LogicalPlan::Filter(filter) => distinct_in(&filter.input, name),
+        LogicalPlan::Projection(projection) => distinct_in(&projection.input, name),
+        _ => None,
+    }
 }
 
 /// About how many rows a relation has.
