@@ -35,6 +35,13 @@ impl Key {
         Self(out.freeze())
     }
 
+    /// Whether it is long enough to be a key, and not only the end of a range. What is not whole is a prefix of
+    /// keys: nothing is ever stored under it.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.0.len() > PREFIX_LEN
+    }
+
     /// The number of the data generation it belongs to, if the key is whole.
     #[must_use]
     pub fn generation(&self) -> Option<u32> {
@@ -192,6 +199,8 @@ mod tests {
         let short = Key::new(0, 0, 0, b"a");
         let long = Key::new(0, 0, 0, b"a\0");
         assert!(!long.0.starts_with(&short.0));
+        assert!(short.is_whole() && Key::new(0, 0, 0, b"").is_whole());
+        assert!(!KeyRange::all().start.is_whole() && !KeyRange::of_index(0, 0, 0).start.is_whole());
     }
 
     #[test]

@@ -8,9 +8,8 @@ use annulus_base::{Key, KeyRange, PartitionId, Timestamp, TxnId};
 use bytes::Bytes;
 use wincode::{SchemaRead, SchemaWrite};
 
-/// From so many keys on they are looked up together ([`Store::newest_of`]): never, because transactions over 32 keys and
-/// more lost updates with it in the fault suite (dirty-reads, sql-schema, seed 1013), which is not understood yet.
-pub(crate) const MANY: usize = usize::MAX;
+/// From so many keys on they are looked up together ([`Store::newest_of`]).
+pub(crate) const MANY: usize = 32;
 
 /// Identity of one version of one key: when it was committed and by whom. The order is the version order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, SchemaRead, SchemaWrite)]
@@ -123,7 +122,8 @@ pub fn size(key: &Key, version: &Version) -> usize {
 /// Result of a store operation.
 pub type StoreResult<T> = Result<T, StoreError>;
 
-/// Decided versions, by partition and key. One owner; calls are synchronous.
+/// Decided versions, by partition and key. One owner; calls are synchronous. All keys are whole ([`Key::is_whole`]),
+/// only the ends of ranges need not be.
 pub trait Store {
     /// The newest version of `key` with `stamp.ts <= at` (tombstones included).
     ///

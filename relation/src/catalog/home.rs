@@ -72,6 +72,13 @@ impl Home {
         Place { partition, key: Key::new(NO_GENERATION, table, STAMP, &[]) }
     }
 
+    /// A place that is never written, for those who want no record but the partition's attention: the stamp of a
+    /// table that cannot be.
+    #[must_use]
+    pub fn probe(partition: PartitionId) -> Place {
+        Place { partition, key: Key::new(NO_GENERATION, 0, STAMP, &[]) }
+    }
+
     /// The state of a sequence.
     #[must_use]
     pub fn sequence_state(&self, sequence: ObjectId) -> Place {

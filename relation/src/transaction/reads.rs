@@ -8,6 +8,8 @@ use annulus_replica::store::Stamp;
 use annulus_txn::interface::{Database, Place, RangeCheck, Seen, SeenRange, TxnError, When};
 use bytes::Bytes;
 
+use crate::catalog::Home;
+
 use super::{MOST_VALIDATED, Mode, Span, Stretch, Transaction};
 
 /// What has to hold at commit, and what was found at it.
@@ -191,11 +193,10 @@ impl<D: Database> Transaction<D> {
             return Ok(());
         }
         // A majority of each partition is asked for the newest of something, and thereby for its clock.
-        let probe = |partition: &PartitionId| Place { partition: *partition, key: Key(Bytes::new()) };
         let expected = self.reads.unconfirmed();
         let mut wanted: Vec<Place> = expected.clone();
         let covered: BTreeSet<PartitionId> = expected.iter().map(|place| place.partition).collect();
-        wanted.extend(partitions.iter().filter(|partition| !covered.contains(partition)).map(probe));
+        wanted.extend(partitions.iter().filter(|partition| !covered.contains(partition)).copied().map(Home::probe));
         self.reads.rounds += 1;
         let found = self.db.read(wanted, When::Latest, patience).await?;
         for (place, seen) in expected.iter().zip(&found) {

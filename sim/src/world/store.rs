@@ -138,6 +138,7 @@ fn newest(entry: &Entry, at: Timestamp) -> Option<Version> {
 
 impl Store for MemoryStore {
     fn read(&mut self, partition: PartitionId, key: &Key, at: Timestamp) -> StoreResult<Option<Version>> {
+        assert!(key.is_whole(), "partition {partition} was asked for what is no key: {key}");
         let Some(entry) = self.content.get(&partition).and_then(|keys| keys.get(key)) else { return Ok(None) };
         Ok(newest(Self::readable(partition, key, entry)?, at))
     }
@@ -189,6 +190,7 @@ impl Store for MemoryStore {
 
     fn apply(&mut self, versions: Vec<Placed>) -> StoreResult<()> {
         for placed in versions {
+            assert!(placed.key.is_whole(), "something that is no key was written: {}", placed.key);
             let entry = self.content.get(&placed.partition).and_then(|keys| keys.get(&placed.key));
             if entry.is_some_and(|entry| entry.versions.contains_key(&placed.version.stamp)) {
                 continue;

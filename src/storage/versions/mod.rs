@@ -6,6 +6,7 @@
 //! - The cache, where it has an entry for a key, holds its newest version (or that there is none).
 //!   It only ever learns from the engine and from what is written through this store; so each partition
 //!   has one `VersionStore`, while several may share an engine.
+//! - Under a key that is not whole, which is a prefix of others, nothing is found and nothing erased.
 //!
 //! Scans and histories jump over versions that do not matter once there are more than a few.
 
@@ -49,9 +50,12 @@ impl VersionStore {
         let Some((place, record)) = self.engine.first(Space::Versions, bounds).map_err(failed)? else {
             return Ok(None);
         };
-        let stamp = locate(&place)?.stamp;
+        let located = locate(&place)?;
+        if located.key != *key {
+            return Ok(None);
+        }
         let value = codec::decode(&place, &record).map_err(|damage| blame(damage, partition, key))?;
-        Ok(Some(Version { stamp, value }))
+        Ok(Some(Version { stamp: located.stamp, value }))
     }
 
     fn newest(&mut self, partition: PartitionId, key: &Key) -> StoreResult<Option<Version>> {
@@ -186,10 +190,14 @@ impl Store for VersionStore {
         let (start, end) = (codec::first_at(partition, key, Timestamp::MAX), codec::behind(partition, key));
         let snapshot = self.engine.snapshot();
         let bounds = (Bound::Included(&start[..]), Bound::Excluded(&end[..]));
+        let of_key = |entry: &Result<Entry, EngineError>| {
+            entry.as_ref().map_or(true, |(place, _)| codec::locate(place).is_some_and(|located| located.key == *key))
+        };
         let delete = |entry: Result<Entry, EngineError>| {
             entry.map(|(key, _)| Change { space: Space::Versions, key, value: None })
         };
-        let batch = snapshot.range(Space::Versions, bounds, Order::Forward).map(delete).collect::<Result<_, _>>();
+        let entries = snapshot.range(Space::Versions, bounds, Order::Forward);
+        let batch = entries.filter(of_key).map(delete).collect::<Result<_, _>>();
         self.write(batch.map_err(failed)?)
     }
 }
@@ -252,6 +260,10 @@ impl Iterator for Walk<'_> {
                 Ok(located) => located,
                 Err(error) => return Some(Err(error)),
             };
+            // Builds before the first release stored such; to jump over it would jump over the keys it is a prefix of.
+            if !located.key.is_whole() {
+                continue;
+            }
             // The bounds in the engine are wider than the range where its ends are not whole keys.
             if located.key < self.range.start {
                 let partition = self.partition;

@@ -226,6 +226,31 @@ fn a_corrupt_record_is_never_served_and_can_be_replaced() {
 }
 
 #[test]
+fn what_is_no_key_hides_and_erases_no_keys() {
+    each_engine(|engine| {
+        let mut store = VersionStore::new(engine, 1 << 20);
+        let p = partition(0);
+        let nothing = Key(Bytes::new());
+        // Its place begins with a timestamp's bits flipped, and is between those of the two keys.
+        let high = |n: u8| Key::new(0xf000_0000, 0, 0, &[n]);
+        let between = stamp(1 << 62, 1);
+        let (low, high) = (key(1), [high(1), high(2)]);
+        let mut versions: Vec<Placed> = (1..20).map(|ts| placed(p, &low, stamp(ts, 1), Some(b"old"))).collect();
+        versions.extend(high.iter().map(|key| placed(p, key, stamp(5, 1), Some(b"kept"))));
+        store.apply(versions).unwrap();
+        assert_eq!(store.read(p, &nothing, Timestamp::MAX), Ok(None));
+
+        store.apply(vec![placed(p, &nothing, between, Some(b"nobody's"))]).unwrap();
+        store.erase(p, &nothing).unwrap();
+        let found = store.newest_of(p, &[&low, &high[0], &high[1]]).unwrap();
+        let found: Vec<_> = found.into_iter().map(|version| version.unwrap().stamp.ts.0).collect();
+        assert_eq!(found, [19, 5, 5]);
+        let all = store.scan(p, &KeyRange::all(), Timestamp::MAX, Limit::NONE).unwrap();
+        assert_eq!(all.into_iter().map(|(key, _)| key).collect::<Vec<_>>(), [low, high[0].clone(), high[1].clone()]);
+    });
+}
+
+#[test]
 fn keys_with_long_histories_are_scanned_by_seeking() {
     each_engine(|engine| {
         let mut store = VersionStore::new(engine, 0);
