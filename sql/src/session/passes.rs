@@ -22,6 +22,9 @@ use crate::server::deadline::Deadline;
 /// enough that nobody takes the pass to be abandoned.
 const NOTED: Duration = Duration::from_secs(5);
 
+/// How few rows a step looks at where larger ones collide with writes.
+const SMALLEST_STEP: u32 = 32;
+
 /// What is made of the rows.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Pass {
@@ -83,15 +86,16 @@ impl Pass {
         around: Surroundings<'_, E>,
         physical: &Physical,
         (from, known): (&Position, Copies),
+        rows: u32,
         deadline: &Deadline,
     ) -> Outcome<(Option<Position>, u64)> {
         let left = deadline.left();
         match self {
-            Self::Rekey => rekey(transaction, around, physical, (from, known), STEP, left).await,
+            Self::Rekey => rekey(transaction, around, physical, (from, known), rows, left).await,
             Self::Fill(id) => {
                 let index = physical.table().indexes.iter().position(|index| index.id == id);
                 match index {
-                    Some(index) => fill(transaction, around, physical, index, from, STEP, left).await,
+                    Some(index) => fill(transaction, around, physical, index, from, rows, left).await,
                     None => Ok((None, 0)),
                 }
             }
@@ -110,7 +114,7 @@ impl Pass {
         let (mut next, mut rows) = (Some(Position::default()), 0);
         while let Some(from) = &next {
             let from = (from, Copies::Perhaps);
-            let (after, looked_at) = self.step(transaction, around, &physical, from, deadline).await?;
+            let (after, looked_at) = self.step(transaction, around, &physical, from, STEP, deadline).await?;
             (next, rows) = (after, rows + looked_at);
         }
         let mut edit = Edit::new(around.catalog);
@@ -124,6 +128,7 @@ impl<D: Database> Jobs<'_, D> {
     pub(super) async fn pass_over(&self, table: ObjectId, pass: Pass) -> Outcome<()> {
         let mut reached: Option<Reached> = None;
         let (mut last_noted, mut known) = (Instant::now(), Copies::Missing);
+        let mut size = STEP;
         loop {
             let deadline = Deadline::new(None);
             let catalog = self.catalogs.current(&self.server.db, deadline.left()).await?;
@@ -132,8 +137,9 @@ impl<D: Database> Jobs<'_, D> {
             let Some(noted) = pass.reached(descriptor) else { return Ok(()) };
             let note = last_noted.elapsed() >= NOTED;
             let from = reached.clone().unwrap_or(noted);
-            match self.step_of(pass, &catalog, descriptor, (&from, known), note, &deadline).await {
+            match self.step_of(pass, &catalog, descriptor, (&from, known), (size, note), &deadline).await {
                 Ok(next) => {
+                    size = (size * 2).min(STEP);
                     if note || next.is_none() {
                         self.catalogs.outdate();
                         last_noted = Instant::now();
@@ -144,20 +150,22 @@ impl<D: Database> Jobs<'_, D> {
                 Err(failure) => {
                     // Others write here: from now on their copies are looked for.
                     known = Copies::Perhaps;
+                    // Fewer rows at a time collide with fewer writes: however many there are, it comes to an end.
+                    size = (size / 2).max(SMALLEST_STEP);
                     self.lost(failure).await?;
                 }
             }
         }
     }
 
-    /// One step, which notes how far it came if `note` says so, or all is done.
+    /// One step of at most `size` rows, which notes how far it came if `note` says so, or all is done.
     async fn step_of(
         &self,
         pass: Pass,
         catalog: &Arc<Catalog>,
         table: &Arc<Table>,
         (from, known): (&Reached, Copies),
-        note: bool,
+        (size, note): (u32, bool),
         deadline: &Deadline,
     ) -> Outcome<Option<Reached>> {
         let env = Env::default();
@@ -167,7 +175,7 @@ impl<D: Database> Jobs<'_, D> {
         let db = &self.server.db;
         let mut transaction = Transaction::new(db.clone(), Mode::Statement, db.begin());
         let from_here = (&from.position, known);
-        let step = pass.step(&mut transaction, around, &physical, from_here, deadline).await;
+        let step = pass.step(&mut transaction, around, &physical, from_here, size, deadline).await;
         let (next, looked_at) = confirmed(step, &mut transaction, deadline).await?;
         let rows = from.rows + looked_at;
         if note || next.is_none() {

@@ -88,27 +88,14 @@ impl Store for VersionStore {
         }
     }
 
-    /// One walk over the stretch of the keys, which jumps where it is thinly sown with them. Fills no cache.
+    /// What the cache does not have is found in one walk over its stretch, and not put there: it would wash hot keys out.
     fn newest_of(&mut self, partition: PartitionId, keys: &[&Key]) -> StoreResult<Vec<Option<Version>>> {
-        let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
-        let range = KeyRange { start: Key::clone(first), end: last.successor() };
+        let cached: Vec<_> = keys.iter().map(|key| self.cache.get(partition, key).cloned()).collect();
+        let unknown: Vec<&Key> =
+            keys.iter().zip(&cached).filter(|(_, cached)| cached.is_none()).map(|(key, _)| *key).collect();
         let snapshot = self.engine.snapshot();
-        let mut walk = Walk::new(&*snapshot, partition, &range);
-        let mut step = walk.next().transpose()?;
-        let mut found = Vec::with_capacity(keys.len());
-        for key in keys {
-            while step.as_ref().is_some_and(|step| step.located.key < **key) {
-                walk.pass(|| codec::first_at(partition, key, Timestamp::MAX));
-                step = walk.next().transpose()?;
-            }
-            let newest = step.take_if(|step| step.located.key == **key).map(Step::decode).transpose()?;
-            if newest.is_some() {
-                walk.skipped = 0;
-                step = walk.next().transpose()?;
-            }
-            found.push(newest.map(|(_, version)| version));
-        }
-        Ok(found)
+        let mut walked = walk_to(&*snapshot, partition, &unknown)?.into_iter();
+        Ok(cached.into_iter().map(|cached| cached.unwrap_or_else(|| walked.next().flatten())).collect())
     }
 
     fn scan(
@@ -202,6 +189,30 @@ impl Store for VersionStore {
     }
 }
 
+/// The newest version of each of these keys, which are in order.
+fn walk_to(snapshot: &dyn Snapshot, partition: PartitionId, keys: &[&Key]) -> StoreResult<Vec<Option<Version>>> {
+    let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
+    let range = KeyRange { start: Key::clone(first), end: last.successor() };
+    let mut walk = Walk::new(snapshot, partition, &range);
+    let mut step = walk.next().transpose()?;
+    let mut found = Vec::with_capacity(keys.len());
+    for key in keys {
+        let mut jumped = false;
+        while step.as_ref().is_some_and(|step| step.located.key < **key) {
+            jumped |= walk.pass(|| codec::first_at(partition, key, Timestamp::MAX));
+            step = walk.next().transpose()?;
+        }
+        // Where the last key was far away, the next one will be: few steps are tried.
+        walk.skipped = if jumped { STEPS - 1 } else { 0 };
+        let newest = step.take_if(|step| step.located.key == **key).map(Step::decode).transpose()?;
+        if newest.is_some() {
+            step = walk.next().transpose()?;
+        }
+        found.push(newest.map(|(_, version)| version));
+    }
+    Ok(found)
+}
+
 /// All stored versions of the keys in a range, in order.
 struct Walk<'a> {
     snapshot: &'a dyn Snapshot,
@@ -235,15 +246,17 @@ impl<'a> Walk<'a> {
         Self { snapshot, partition, range, entries, end, skipped: 0 }
     }
 
-    /// The last step did not matter, nothing before `target` does.
-    fn pass(&mut self, target: impl Fn() -> Bytes) {
+    /// The last step did not matter, nothing before `target` does. Tells whether it jumped there.
+    fn pass(&mut self, target: impl Fn() -> Bytes) -> bool {
         self.skipped += 1;
-        if self.skipped > STEPS {
+        let jumps = self.skipped > STEPS;
+        if jumps {
             let target = target();
             let bounds = (Bound::Included(&target[..]), Bound::Excluded(&self.end[..]));
             self.entries = self.snapshot.range(Space::Versions, bounds, Order::Forward);
             self.skipped = 0;
         }
+        jumps
     }
 }
 

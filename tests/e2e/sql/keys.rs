@@ -50,6 +50,8 @@ fn a_primary_key_is_made_while_rows_change_and_its_coordinator_dies() {
     let stop = AtomicBool::new(false);
     let [dying, writing] = [0, 2].map(|node: usize| cluster.nodes[node].sql);
     thread::scope(|scope| {
+        // The writer must end even if something here does not come true.
+        let stop_at_last = StopAtLast(&stop);
         let altering = scope
             .spawn(move || Sql::connect(dying).expect("a client").ask("ALTER TABLE t ADD PRIMARY KEY (id)").map(drop));
         let writes = scope.spawn(|| write(writing, &stop));
@@ -59,7 +61,7 @@ fn a_primary_key_is_made_while_rows_change_and_its_coordinator_dies() {
         cluster.nodes[0].kill();
         assert!(altering.join().expect("it ends").is_err(), "the coordinator died");
         until_true("another node goes on", PATIENCE, || sql.must(KEY) == ["1"]);
-        stop.store(true, Ordering::Relaxed);
+        drop(stop_at_last);
         let written = writes.join().expect("the writer ends");
         assert_eq!(
             sql.must("SELECT count(*), count(DISTINCT id), count(DISTINCT v) FROM t"),
@@ -69,6 +71,15 @@ fn a_primary_key_is_made_while_rows_change_and_its_coordinator_dies() {
     assert!(sql.must("EXPLAIN SELECT * FROM t WHERE id = 77")[0].contains("Point Read using t_pkey"));
     assert!(sql.refused("INSERT INTO t VALUES (77, -1)").starts_with("23505"));
     cluster.nodes[1..].iter_mut().for_each(crate::cluster::Node::stop);
+}
+
+/// Tells a writer to stop when it is dropped.
+struct StopAtLast<'a>(&'a AtomicBool);
+
+impl Drop for StopAtLast<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Inserts, changes and deletes rows until told to stop; how many more there are in the end.
