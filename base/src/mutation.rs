@@ -42,11 +42,15 @@ pub enum Mutation {
     MajorityFastPath,
     /// Recovery ignores accepted values.
     AcceptedIgnored,
+    /// Decided writes do not change the mark of their index.
+    MarksKept,
+    /// A mark is given at a snapshot although something was written above it.
+    MarkBelowWrites,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::RangesUnchecked,
         Self::TimestampBelowReads,
         Self::NoVoteForgotten,
@@ -65,6 +69,8 @@ impl Mutation {
         Self::VoteBeforeSync,
         Self::MajorityFastPath,
         Self::AcceptedIgnored,
+        Self::MarksKept,
+        Self::MarkBelowWrites,
     ];
 
     /// The one of that name, which is its variant's.

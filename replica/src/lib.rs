@@ -12,6 +12,7 @@
 //! - A decision, once known here, never changes; its versions are applied exactly as decided.
 
 mod acceptor;
+mod changes;
 pub mod counters;
 pub mod effects;
 mod fence;

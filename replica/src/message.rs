@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use annulus_base::id::TxnRef;
-use annulus_base::{Ballot, Epoch, Key, KeyRange, NodeId, PartitionId, Timestamp, TxnId};
+use annulus_base::{Ballot, Epoch, Incarnation, Key, KeyRange, NodeId, PartitionId, Timestamp, TxnId};
 use bytes::Bytes;
 use wincode::{SchemaRead, SchemaWrite};
 
@@ -59,6 +59,18 @@ pub enum Detail {
     Data,
     /// Stamps only.
     Digest,
+    /// Nothing of the content: when it last changed. Answered by [`Message::Marks`]; of ranges, at a snapshot.
+    Marks,
+}
+
+/// Stands for the content of an index at one replica: another content has another mark (the module `changes` says what
+/// exactly it promises).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub struct Mark {
+    /// Which start of the replica.
+    pub incarnation: Incarnation,
+    /// Which change since.
+    pub number: u64,
 }
 
 /// A read of one partition.
@@ -416,6 +428,8 @@ pub enum Message {
     /// Partitions of dynamic namespaces in which the sender has data: the receiver is to compare them, and may
     /// have missed everything that was ever written there.
     Held(Vec<PartitionId>),
+    /// Answer to a [`Message::Read`] for marks: one for each range asked, `None` where there is none to give.
+    Marks(RequestId, Vec<Option<Mark>>),
 }
 
 /// A message and where it goes; several receivers share one encoding.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use annulus_base::id::TxnRef;
 use annulus_base::time::Micros;
-use annulus_base::{Ballot, Epoch, Key, Mutation, NodeId, Now, PartitionId, Timestamp, TxnId};
+use annulus_base::{Ballot, Epoch, Incarnation, Key, Mutation, NodeId, Now, PartitionId, Timestamp, TxnId};
 use annulus_ring::Topology;
 
+use crate::changes::Changes;
 use crate::counters::Counters;
 use crate::effects::Effects;
 use crate::fence::Fence;
@@ -119,6 +120,7 @@ pub struct Replica {
     /// How often something was purged since the start.
     pub(crate) purges: u64,
     pub(crate) sweep: Sweep,
+    pub(crate) changes: Changes,
     /// Partitions of dynamic namespaces that have versions here.
     pub(crate) held: BTreeSet<PartitionId>,
     appended: u64,
@@ -128,7 +130,7 @@ pub struct Replica {
 impl Replica {
     /// A replica without history. [`Replica::replay`] the log before the first step.
     #[must_use]
-    pub fn new(id: NodeId, topology: Arc<Topology>, settings: Settings) -> Self {
+    pub fn new(id: NodeId, incarnation: Incarnation, topology: Arc<Topology>, settings: Settings) -> Self {
         let read_times = ReadTimes::new(settings.read_times);
         Self {
             id,
@@ -152,6 +154,7 @@ impl Replica {
             deferred: VecDeque::new(),
             purges: 0,
             sweep: Sweep::default(),
+            changes: Changes::new(incarnation),
             held: BTreeSet::new(),
             appended: 0,
             synced: 0,
@@ -199,7 +202,8 @@ impl Replica {
             | Message::Repaired(..)
             | Message::Compared { .. }
             | Message::Fetched(..)
-            | Message::Held(..) => Ok(()),
+            | Message::Held(..)
+            | Message::Marks(..) => Ok(()),
         }
     }
 

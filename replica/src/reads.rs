@@ -86,6 +86,10 @@ impl Replica {
         store: &mut dyn Store,
         out: &mut Effects,
     ) -> StoreResult<()> {
+        if read.detail == Detail::Marks {
+            self.tell_marks(now, from, read, out);
+            return Ok(());
+        }
         let at = match read.at {
             ReadAt::Latest { .. } => Timestamp::MAX,
             ReadAt::Snapshot(at) => at,
@@ -110,6 +114,22 @@ impl Replica {
         };
         self.answer(now, from, Message::ReadAnswer(read.id, Ok(answer)), on, out);
         Ok(())
+    }
+
+    /// Answers in the place of a read's content.
+    fn tell_marks(&mut self, now: Now, from: NodeId, read: &Read, out: &mut Effects) {
+        let anyhow = self.settings.mutations.has(Mutation::MarkBelowWrites);
+        let mark = |(range, _): &(KeyRange, u32)| match read.at {
+            ReadAt::Snapshot(_) if anyhow => self.changes.mark(read.partition, range, Timestamp::MAX),
+            ReadAt::Snapshot(at) => self.changes.mark(read.partition, range, at),
+            ReadAt::Latest { .. } => None,
+        };
+        let marks = read.set.ranges.iter().map(mark).collect();
+        let on = match read.at {
+            ReadAt::Snapshot(at) => at,
+            ReadAt::Latest { raise } => raise,
+        };
+        self.answer(now, from, Message::Marks(read.id, marks), on, out);
     }
 
     fn raise_read_times(&mut self, partition: PartitionId, set: &ReadSet, ts: Timestamp) {

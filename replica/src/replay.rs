@@ -54,7 +54,10 @@ impl Replica {
                 }
                 self.note_decision(txn, outcome);
             }
-            Record::Repaired(versions) => store.apply(versions)?,
+            Record::Repaired(versions) => {
+                self.changes.note(&versions);
+                store.apply(versions)?;
+            }
             Record::Purged { partition, tombstones } => {
                 self.note_purge(&tombstones);
                 self.remove_purged(partition, &tombstones, store)?;
@@ -78,6 +81,7 @@ impl Replica {
             self.fence.forget_floor();
         }
         self.restore_horizon();
+        self.changes.start(self.fence.floor());
         for entry in self.entries.values_mut().filter(|entry| entry.vote.is_some()) {
             entry.since = now.steady;
             self.timers.insert((now.steady + self.settings.lock_timeout, entry.txn.id));

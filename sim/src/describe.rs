@@ -169,7 +169,11 @@ pub fn message(message: &Message) -> String {
                 ReadAt::Latest { raise } => format!("latest raise {}", time(raise)),
                 ReadAt::Snapshot(at) => format!("at {}", time(at)),
             };
-            let detail = if read.detail == Detail::Digest { " digest" } else { "" };
+            let detail = match read.detail {
+                Detail::Data => "",
+                Detail::Digest => " digest",
+                Detail::Marks => " marks",
+            };
             format!(
                 "Read #{} {}{detail} {at}: {} +{} ranges",
                 read.id.sequence,
@@ -230,6 +234,7 @@ pub fn message(message: &Message) -> String {
         Message::Compared { id, here: None, .. } => format!("Compared #{} equal", id.sequence),
         Message::Compared { id, here: Some(rows), .. } => format!("Compared #{} {}", id.sequence, stamps(rows)),
         Message::Fetch(id, partition, rows) => format!("Fetch #{} {partition} {}", id.sequence, stamps(rows)),
+        Message::Marks(id, marks) => format!("Marks #{} +{}", id.sequence, marks.len()),
         Message::Held(partitions) => format!("Held {}", list(partitions, ToString::to_string)),
         Message::Fetched(id, versions) => format!("Fetched #{} {}", id.sequence, list(versions, placed)),
         Message::Purge(partition, rows) => format!("Purge {partition} {}", stamps(rows)),
@@ -294,6 +299,7 @@ pub const fn kind(message: &Message) -> &'static str {
         Message::Fetch(..) => "Fetch",
         Message::Fetched(..) => "Fetched",
         Message::Held(..) => "Held",
+        Message::Marks(..) => "Marks",
         Message::Purge(..) => "Purge",
     }
 }

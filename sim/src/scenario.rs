@@ -49,6 +49,7 @@ impl Scenario {
             Mutation::MergeWithoutReread | Mutation::VoteBeforeSync => &LAGGARDS,
             Mutation::DecidesTwice | Mutation::RecoverWithoutRefusal | Mutation::BallotReused => &HASTY,
             Mutation::LowWaterAboveFence | Mutation::ForgottenAnswered => &FORGETFUL,
+            Mutation::MarksKept | Mutation::MarkBelowWrites => &RELATIONAL,
             _ => &SWARM,
         }
     }

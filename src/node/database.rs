@@ -10,6 +10,7 @@ use annulus_base::{KeyRange, PartitionId, Timestamp, TxnId};
 use annulus_ring::Topology;
 use annulus_txn::interface::{Commit, Committed, Database, Fate, Place, Seen, SeenRange, TxnError, When};
 use annulus_txn::member::{ClientId, Input, Reply, Request};
+use annulus_txn::standing::Standing;
 
 use super::driver::Driver;
 use crate::metrics::Metrics;
@@ -115,6 +116,15 @@ impl Database for NodeDatabase {
         patience: Micros,
     ) -> Result<Vec<SeenRange>, TxnError> {
         self.counted(expect_reply!(self.ask(Request::Scan(ranges, when), patience).await, Scan))
+    }
+
+    async fn standing(
+        &self,
+        ranges: Vec<(PartitionId, KeyRange)>,
+        at: Timestamp,
+        patience: Micros,
+    ) -> Result<Vec<Standing>, TxnError> {
+        self.counted(expect_reply!(self.ask(Request::Standing(ranges, at), patience).await, Standing))
     }
 
     async fn lock(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use annulus_base::id::TxnRef;
 use annulus_base::time::{MILLISECOND, Micros};
 use annulus_base::{Ballot, NodeId, PartitionId, Timestamp, TxnId};
-use annulus_replica::message::{Accepted, Answer, Message, Outcome, ReadSet, Refusal, RequestId, Vote};
+use annulus_replica::message::{Accepted, Answer, Mark, Message, Outcome, ReadSet, Refusal, RequestId, Vote};
 
 use crate::admission::admit;
 use crate::commit::{self, Try};
@@ -137,6 +137,13 @@ impl Coordinator {
                 let shape = ranges.iter().map(|(partition, ..)| *partition).zip(shape).collect();
                 start_read(op, when, sets.collect(), Shape::Ranges(shape), common)
             }
+            Request::Standing(ranges, at) => {
+                let (sets, shape) = group(ranges.into_iter().map(|(partition, range)| (partition, (range, 0))));
+                let sets =
+                    sets.into_iter().map(|(partition, ranges)| (partition, ReadSet { keys: Vec::new(), ranges }));
+                let read = ReadOp::of_marks(op, at, sets.collect(), common);
+                Work::Read { read, shape: Shape::Standings(shape), validating: None }
+            }
             Request::Lock { start, mut keys, nowait } => {
                 let asked = keys.clone();
                 keys.sort();
@@ -260,6 +267,15 @@ impl Coordinator {
         }
     }
 
+    /// A replica tells when ranges last changed.
+    pub(crate) fn marks(&mut self, from: NodeId, id: RequestId, marks: Vec<Option<Mark>>, common: &mut Common) {
+        let (op, tag) = common::split(id);
+        if let Some(Work::Read { read, .. }) = self.operations.get_mut(&op).map(|operation| &mut operation.work) {
+            let progress = read.marked(from, tag, marks, common);
+            self.advance_read(op, progress, common);
+        }
+    }
+
     /// A laggard has what it lacked.
     pub(crate) fn repaired(&mut self, from: NodeId, id: RequestId, common: &mut Common) {
         let (op, tag) = common::split(id);
@@ -279,6 +295,10 @@ impl Coordinator {
             read::Progress::Waiting => {}
             read::Progress::Done(answers) => {
                 let reply = shape.reply(Ok(answers));
+                self.finish(operation, reply, common);
+            }
+            read::Progress::Stands(standings) => {
+                let reply = shape.stands(&standings);
                 self.finish(operation, reply, common);
             }
             read::Progress::Failed(error) => {
@@ -638,7 +658,8 @@ impl Coordinator {
 /// Counts how a request ended.
 fn count(reply: &Reply, common: &mut Common) {
     let error = match reply {
-        Reply::Read(Err(error)) | Reply::Scan(Err(error)) | Reply::Lock(Err(error)) => error,
+        Reply::Read(Err(error)) | Reply::Scan(Err(error)) | Reply::Standing(Err(error)) => error,
+        Reply::Lock(Err(error)) => error,
         Reply::Commit(Err(error)) | Reply::Outcome(Err(error)) => error,
         _ => return,
     };
@@ -675,6 +696,7 @@ pub(crate) fn failure(request: &Request, error: TxnError) -> Reply {
     match request {
         Request::Read(..) => Reply::Read(Err(error)),
         Request::Scan(..) => Reply::Scan(Err(error)),
+        Request::Standing(..) => Reply::Standing(Err(error)),
         Request::Lock { .. } => Reply::Lock(Err(error)),
         Request::Commit { .. } => Reply::Commit(Err(error)),
         Request::Outcome(_) => Reply::Outcome(Err(error)),

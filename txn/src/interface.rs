@@ -13,6 +13,8 @@ use annulus_replica::message::Holder;
 use annulus_replica::store::Stamp;
 use bytes::Bytes;
 
+use crate::standing::Standing;
+
 /// A key in its partition.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
@@ -187,6 +189,18 @@ pub trait Database: Clone + 'static {
         when: When,
         patience: Micros,
     ) -> impl Future<Output = Result<Vec<SeenRange>, TxnError>>;
+
+    /// How ranges stand at a snapshot, each within one index: whether they have changed since another snapshot can be
+    /// told from two of these, without reading them. Whoever holds no such promise answers that nothing is known.
+    fn standing(
+        &self,
+        ranges: Vec<(PartitionId, KeyRange)>,
+        at: Timestamp,
+        patience: Micros,
+    ) -> impl Future<Output = Result<Vec<Standing>, TxnError>> {
+        let (_, _) = (at, patience);
+        std::future::ready(Ok(vec![Standing::default(); ranges.len()]))
+    }
 
     /// Takes soft locks for the transaction that began at `start` and reads the newest versions. The
     /// returned id names the locks: give it to [`Database::commit`] or [`Database::unlock`].

@@ -22,6 +22,7 @@ mod recoveries;
 mod recovery;
 mod repairer;
 mod sets;
+pub mod standing;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod token;

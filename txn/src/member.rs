@@ -29,6 +29,7 @@ use crate::interface::{Commit, Committed, Fate, Place, Seen, SeenRange, TxnError
 use crate::recoveries::{Concluded, Recoveries};
 use crate::recovery::Ending;
 use crate::repairer::Repairer;
+use crate::standing::Standing;
 
 /// Names a client request of the driver's; echoed in the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +42,8 @@ pub enum Request {
     Read(Vec<Place>, When),
     /// Read ranges at one instant, each with the most keys to return.
     Scan(Vec<(PartitionId, KeyRange, u32)>, When),
+    /// How ranges stand at a snapshot.
+    Standing(Vec<(PartitionId, KeyRange)>, Timestamp),
     /// Take soft locks for the transaction that began at the timestamp; `nowait`: or be refused at once.
     Lock {
         /// The transaction's priority.
@@ -70,6 +73,8 @@ pub enum Reply {
     Read(Result<Vec<Seen>, TxnError>),
     /// In the order asked.
     Scan(Result<Vec<SeenRange>, TxnError>),
+    /// In the order asked.
+    Standing(Result<Vec<Standing>, TxnError>),
     /// The id of the locks, and the newest versions in the order asked.
     Lock(Result<(TxnId, Vec<Seen>), TxnError>),
     /// Committed, or why not.
@@ -132,7 +137,7 @@ impl Member {
     #[must_use]
     pub fn new(id: NodeId, incarnation: Incarnation, topology: Arc<Topology>, settings: Settings, seed: u64) -> Self {
         Self {
-            replica: Replica::new(id, Arc::clone(&topology), settings.clone()),
+            replica: Replica::new(id, incarnation, Arc::clone(&topology), settings.clone()),
             common: Common::new(id, incarnation, topology, settings, seed),
             coordinator: Coordinator::default(),
             recoveries: Recoveries::default(),
@@ -259,9 +264,11 @@ impl Member {
             | Message::LockAnswer(id, _)
             | Message::Repaired(id)
             | Message::Fetched(id, _)
+            | Message::Marks(id, _)
                 if stale(&id) => {}
             Message::Compared { id, .. } if stale(&id) => {}
             Message::ReadAnswer(id, answer) => self.coordinator.read_answer(from, id, answer, common),
+            Message::Marks(id, marks) => self.coordinator.marks(from, id, marks, common),
             Message::LockAnswer(id, answer) => self.coordinator.lock_answer(from, id, answer, common),
             Message::Repaired(id) => self.coordinator.repaired(from, id, common),
             Message::Vote(txn, vote) => self.coordinator.voted(from, txn, vote, common),

@@ -1,4 +1,5 @@
-//! A read: of keys or ranges, latest or at a timestamp, over one or several partitions.
+//! A read: of keys or ranges, latest or at a timestamp, over one or several partitions; or of marks, which tell
+//! whether ranges have changed.
 //!
 //! Latest, one partition: a majority with equal versions is the answer, linearized at the earliest of
 //! them. Where they differ, the newest version of a single key is right; several keys are repaired
@@ -10,12 +11,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use annulus_base::limits::MAX_READ_BYTES;
 use annulus_base::time::Micros;
 use annulus_base::{Mutation, NodeId, PartitionId, Timestamp};
-use annulus_replica::message::{Answer, Detail, Holder, Message, Read, ReadAt, ReadSet, Refusal};
+use annulus_replica::message::{Answer, Detail, Holder, Mark, Message, Read, ReadAt, ReadSet, Refusal};
 use annulus_replica::store::Placed;
 
 use crate::answers;
 use crate::common::{Common, NO_TAG};
 use crate::interface::{TxnError, When};
+use crate::standing::Standing;
 
 /// How often a read over several partitions starts over before it takes locks.
 const MAX_ATTEMPTS: u32 = 3;
@@ -29,6 +31,8 @@ struct Part {
     order: Vec<NodeId>,
     asked: usize,
     answers: BTreeMap<NodeId, Answer>,
+    /// The marks of the ranges, where these are asked for instead of their content.
+    marks: BTreeMap<NodeId, Vec<Option<Mark>>>,
     /// Those whose answer carries values.
     with_data: BTreeSet<NodeId>,
     refused: BTreeMap<NodeId, Refusal>,
@@ -66,6 +70,8 @@ pub(crate) enum Progress {
     Waiting,
     /// One answer per part, in the order of the parts.
     Done(Vec<Answer>),
+    /// How the ranges of each part stand.
+    Stands(Vec<Vec<Standing>>),
     /// It kept changing: validate these answers under shared locks.
     Validate(Vec<Answer>),
     /// It cannot succeed.
@@ -97,6 +103,8 @@ fn catch_up(answer: Answer, common: &mut Common) -> Result<Answer, Refusal> {
 pub(crate) struct ReadOp {
     op: u64,
     when: When,
+    /// Whether marks are asked for, not content.
+    of_marks: bool,
     parts: Vec<Part>,
     round: Round,
     attempts: u32,
@@ -108,29 +116,42 @@ pub(crate) struct ReadOp {
 impl ReadOp {
     /// Starts reading `sets`.
     pub(crate) fn start(op: u64, when: When, sets: Vec<(PartitionId, ReadSet)>, common: &mut Common) -> Self {
+        let mut read = Self::new(op, when, sets, common);
+        read.ask_all(common);
+        read
+    }
+
+    /// Starts asking for the marks of the ranges in `sets`.
+    pub(crate) fn of_marks(op: u64, at: Timestamp, sets: Vec<(PartitionId, ReadSet)>, common: &mut Common) -> Self {
+        let mut read = Self { of_marks: true, ..Self::new(op, When::At(at), sets, common) };
+        read.ask_all(common);
+        read
+    }
+
+    fn new(op: u64, when: When, sets: Vec<(PartitionId, ReadSet)>, common: &Common) -> Self {
         let parts = sets.into_iter().map(|(partition, set)| Part {
             partition,
             set,
             order: common.by_preference(partition),
             asked: 0,
             answers: BTreeMap::new(),
+            marks: BTreeMap::new(),
             with_data: BTreeSet::new(),
             refused: BTreeMap::new(),
             holder: None,
             phase: Phase::Asking,
             result: None,
         });
-        let mut read = Self {
+        Self {
             op,
             when,
+            of_marks: false,
             parts: parts.collect(),
             round: Round::First,
             attempts: 1,
             patience: MAX_ATTEMPTS,
             resend_at: 0,
-        };
-        read.ask_all(common);
-        read
+        }
     }
 
     /// Reads everything anew, after validation under locks failed.
@@ -164,7 +185,7 @@ impl ReadOp {
         part.holder.clone().map_or_else(
             || TxnError::Unavailable {
                 partition: part.partition,
-                answered: part.answers.len(),
+                answered: part.answers.len() + part.marks.len(),
                 needed: common.quorum(part.partition),
             },
             TxnError::Locked,
@@ -182,6 +203,7 @@ impl ReadOp {
     fn begin(&mut self, index: usize, common: &mut Common) {
         let part = &mut self.parts[index];
         part.answers.clear();
+        part.marks.clear();
         part.with_data.clear();
         part.refused.clear();
         part.asked = 0;
@@ -207,6 +229,7 @@ impl ReadOp {
 
     fn ask(&mut self, index: usize, node: NodeId, detail: Detail, common: &mut Common) {
         let part = &self.parts[index];
+        let detail = if self.of_marks { Detail::Marks } else { detail };
         let raise = match self.round {
             Round::Second(maximum) if !common.settings.mutations.has(Mutation::MaximumNotCarried) => maximum,
             _ => Timestamp::ZERO,
@@ -259,6 +282,30 @@ impl ReadOp {
             Ok(_) => Progress::Waiting,
             Err(refusal) => self.refused(index, from, refusal, common),
         }
+    }
+
+    /// A replica's marks.
+    pub(crate) fn marked(&mut self, from: NodeId, tag: u32, marks: Vec<Option<Mark>>, common: &mut Common) -> Progress {
+        let Some((index, _)) = self.untag(tag) else { return Progress::Waiting };
+        let part = &mut self.parts[index];
+        if !self.of_marks || part.phase != Phase::Asking || marks.len() != part.set.ranges.len() {
+            return Progress::Waiting;
+        }
+        part.refused.remove(&from);
+        part.marks.insert(from, marks);
+        if part.marks.len() < common.quorum(part.partition) {
+            return Progress::Waiting;
+        }
+        part.phase = Phase::Done;
+        if self.parts.iter().any(|part| part.phase != Phase::Done) {
+            return Progress::Waiting;
+        }
+        let epoch = common.topology.epoch();
+        let of_range = |part: &Part, range: usize| {
+            Standing::new(epoch, part.marks.iter().map(|(node, marks)| (*node, marks.get(range).copied().flatten())))
+        };
+        let of_part = |part: &Part| (0..part.set.ranges.len()).map(|range| of_range(part, range)).collect();
+        Progress::Stands(self.parts.iter().map(of_part).collect())
     }
 
     fn refused(&mut self, index: usize, from: NodeId, refusal: Refusal, common: &mut Common) -> Progress {
@@ -474,7 +521,8 @@ impl ReadOp {
 
     fn ask_silent(&mut self, index: usize, common: &mut Common) {
         let part = &self.parts[index];
-        let silent: Vec<NodeId> = part.order.iter().filter(|node| !part.answers.contains_key(node)).copied().collect();
+        let answered = |node: &NodeId| part.answers.contains_key(node) || part.marks.contains_key(node);
+        let silent: Vec<NodeId> = part.order.iter().filter(|node| !answered(node)).copied().collect();
         let detail = if self.round == Round::First { Detail::Data } else { Detail::Digest };
         for node in silent {
             self.ask(index, node, detail, common);

@@ -10,6 +10,7 @@ use crate::interface::{Commit, Place, RangeCheck, Seen, SeenRange, TxnError};
 use crate::lock::LockOp;
 use crate::member::Reply;
 use crate::read::ReadOp;
+use crate::standing::Standing;
 
 /// Where in the answers the result of one asked key or range is.
 pub(crate) type Position = (usize, usize);
@@ -19,6 +20,7 @@ pub(crate) type Position = (usize, usize);
 pub(crate) enum Shape {
     Keys(Vec<Position>),
     Ranges(Vec<(PartitionId, Position)>),
+    Standings(Vec<Position>),
 }
 
 impl Shape {
@@ -34,7 +36,15 @@ impl Shape {
                 });
                 found.collect()
             })),
+            Self::Standings(_) => Reply::Standing(answers.map(|_| Vec::new())),
         }
+    }
+
+    /// The reply to who asked how ranges stand; the standings come by part and range.
+    pub(crate) fn stands(&self, standings: &[Vec<Standing>]) -> Reply {
+        let Self::Standings(positions) = self else { return self.reply(Err(TxnError::Overloaded)) };
+        let found = positions.iter().filter_map(|(part, index)| standings.get(*part)?.get(*index));
+        Reply::Standing(Ok(found.cloned().collect()))
     }
 }
 

@@ -3,7 +3,8 @@
 //! A row is a version, a checksum over the table's number and the content, and the content: for each value a
 //! variable-length integer of the column's number and the type's tag, and the value. Values stand in the order of
 //! column numbers. What is not there is the column's `missing` value, so a column can be added without touching a
-//! row; what is there of a column that was dropped is passed over.
+//! row; what is there of a column that was dropped is passed over. What was stored before a column's type was made
+//! wider is of the narrower type, and becomes one of the wider when it is read.
 
 use annulus_base::Key;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -12,7 +13,7 @@ use super::payload::{self, TAG_BITS};
 use super::varint;
 use crate::catalog::{ColumnId, ObjectId, Table};
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::value::{Row, Value};
+use crate::value::{Row, SqlType, Value};
 
 /// The version of the format that is written.
 const VERSION: u8 = 1;
@@ -34,6 +35,19 @@ pub struct Layout {
 struct Field {
     id: ColumnId,
     missing: Value,
+    /// The column's type, if there may be values of a narrower one.
+    wide: Option<SqlType>,
+}
+
+/// A value of a type that was made wider.
+fn widened(value: Value, wide: Option<&SqlType>) -> Value {
+    match (value, wide) {
+        (Value::Int2(value), Some(SqlType::Int4)) => Value::Int4(value.into()),
+        (Value::Int2(value), Some(SqlType::Int8)) => Value::Int8(value.into()),
+        (Value::Int4(value), Some(SqlType::Int8)) => Value::Int8(value.into()),
+        (Value::Float4(value), Some(SqlType::Float8)) => Value::Float8(value.into()),
+        (value, _) => value,
+    }
 }
 
 impl Layout {
@@ -53,15 +67,20 @@ impl Layout {
     pub fn of_some(table: &Table, positions: &[usize]) -> SqlResult<Self> {
         let fields = positions.iter().filter_map(|position| table.columns.get(*position)).map(|column| {
             let missing = column.missing.as_deref().map(decode_value).transpose()?.unwrap_or(Value::Null);
-            Ok((column.id, missing))
+            let wide = matches!(column.ty, SqlType::Int4 | SqlType::Int8 | SqlType::Float8).then(|| column.ty.clone());
+            Ok(Field { id: column.id, missing: widened(missing, wide.as_ref()), wide })
         });
-        Ok(Self::new(table.id, fields.collect::<SqlResult<Vec<_>>>()?))
+        Ok(Self::of_fields(table.id, fields.collect::<SqlResult<Vec<_>>>()?))
     }
 
     /// Columns given by number, each with the value that it has where none is stored.
     #[must_use]
     pub fn new(table: ObjectId, columns: Vec<(ColumnId, Value)>) -> Self {
-        let columns: Vec<Field> = columns.into_iter().map(|(id, missing)| Field { id, missing }).collect();
+        let field = |(id, missing)| Field { id, missing, wide: None };
+        Self::of_fields(table, columns.into_iter().map(field).collect())
+    }
+
+    fn of_fields(table: ObjectId, columns: Vec<Field>) -> Self {
         let mut by_id: Vec<usize> = (0..columns.len()).collect();
         by_id.sort_by_key(|position| columns[*position].id);
         Self { table, columns, by_id }
@@ -70,8 +89,8 @@ impl Layout {
     /// The same columns, and behind them one more that is NULL where nothing is stored.
     #[must_use]
     pub fn with(&self, column: ColumnId) -> Self {
-        let known = self.columns.iter().map(|field| (field.id, field.missing.clone()));
-        Self::new(self.table, known.chain([(column, Value::Null)]).collect())
+        let more = Field { id: column, missing: Value::Null, wide: None };
+        Self::of_fields(self.table, self.columns.iter().cloned().chain([more]).collect())
     }
 
     /// The bytes of a row, whose values are in the order of the layout's columns.
@@ -81,7 +100,7 @@ impl Layout {
         out.put_u8(VERSION);
         out.put_u32(0);
         for position in &self.by_id {
-            let (Some(value), Field { id, missing }) = (row.get(*position), &self.columns[*position]) else { continue };
+            let (Some(value), Field { id, missing, .. }) = (row.get(*position), &self.columns[*position]) else { continue };
             // NULL needs to be said only where it is not what is missing.
             if !(value.is_null() && missing.is_null()) {
                 varint::put(&mut out, u64::from(*id) << TAG_BITS | u64::from(payload::tag_of(value)));
@@ -125,7 +144,10 @@ impl Layout {
             let (id, tag) = ((head >> TAG_BITS) as ColumnId, (head & ((1 << TAG_BITS) - 1)) as u8);
             while wanted.next_if(|position| self.columns[*position].id < id).is_some() {}
             match wanted.next_if(|position| self.columns[*position].id == id) {
-                Some(position) => row[position] = payload::take(tag, &mut input, whole)?,
+                Some(position) => {
+                    let value = payload::take(tag, &mut input, whole)?;
+                    row[position] = widened(value, self.columns[position].wide.as_ref());
+                }
                 None => payload::skip(tag, &mut input, whole)?,
             }
         }

@@ -91,6 +91,17 @@ impl Cursor {
         all
     }
 
+    /// What is left to read, apart from single keys.
+    #[must_use]
+    pub fn spans(&self) -> Vec<Span> {
+        self.lanes.iter().map(|lane| lane.span.clone()).collect()
+    }
+
+    /// Leaves partitions out, whose rows are known already.
+    pub fn leave_out(&mut self, partitions: &BTreeSet<PartitionId>) {
+        self.lanes.retain(|lane| !partitions.contains(&lane.span.partition));
+    }
+
     /// The next rows, some `limit` of them; `None` when there are no more. There may be none and yet more to come.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use annulus_base::time::Micros;
 use annulus_base::{Key, KeyRange, PartitionId, Timestamp};
 use annulus_replica::store::Stamp;
 use annulus_txn::interface::{Database, Place, RangeCheck, Seen, SeenRange, TxnError, When};
+use annulus_txn::standing::Standing;
 use bytes::Bytes;
 
 use crate::catalog::Home;
@@ -204,6 +205,23 @@ impl<D: Database> Transaction<D> {
         }
         self.snapshot = Some(self.db.begin());
         Ok(())
+    }
+
+    /// How spans, each within one index, stand at the instant of a pinned statement (or of the past): by it can be told
+    /// later whether they have changed, and so what was read of them need not be read again. `None` for whoever reads
+    /// elsewhere, or has written.
+    ///
+    /// # Errors
+    /// [`TxnError`] of the question; nothing is changed by it.
+    pub async fn standing(
+        &mut self,
+        spans: &[Span],
+        patience: Micros,
+    ) -> Result<Option<(Timestamp, Vec<Standing>)>, TxnError> {
+        let Some(at) = self.snapshot.filter(|_| !self.has_writes()) else { return Ok(None) };
+        self.reads.rounds += 1;
+        let ranges = spans.iter().map(|span| (span.partition, span.range.clone())).collect();
+        Ok(Some((at, self.db.standing(ranges, at, patience).await?)))
     }
 
     fn own_or(&self, place: &Place, seen: Option<&Seen>) -> Option<Bytes> {

@@ -11,6 +11,7 @@ use annulus_base::time::Micros;
 use annulus_base::{KeyRange, PartitionId, Timestamp, TxnId};
 use annulus_txn::interface::{Commit, Committed, Database, Fate, Place, Seen, SeenRange, TxnError, When};
 use annulus_txn::member::{Reply, Request};
+use annulus_txn::standing::Standing;
 
 /// A request of a session.
 #[derive(Debug)]
@@ -138,6 +139,15 @@ impl Database for SimDatabase {
         patience: Micros,
     ) -> Result<Vec<SeenRange>, TxnError> {
         expect_reply!(self.ask(Request::Scan(ranges, when), patience).await, Scan)
+    }
+
+    async fn standing(
+        &self,
+        ranges: Vec<(PartitionId, KeyRange)>,
+        at: Timestamp,
+        patience: Micros,
+    ) -> Result<Vec<Standing>, TxnError> {
+        expect_reply!(self.ask(Request::Standing(ranges, at), patience).await, Standing)
     }
 
     async fn lock(

@@ -16,6 +16,7 @@ mod schema;
 mod statements;
 mod steps;
 pub mod tables;
+mod watch;
 pub mod work;
 
 use std::future::Future;

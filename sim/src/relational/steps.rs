@@ -152,6 +152,6 @@ fn places(layout: &Layout, rng: &mut Rng) -> Vec<Place> {
     (0..rng.between(1, 3)).map(|_| place(layout, rng)).collect()
 }
 
-fn span(partition: PartitionId) -> Span {
+pub(super) fn span(partition: PartitionId) -> Span {
     Span { partition, range: KeyRange::of_index(0, OBJECT, 0) }
 }

@@ -16,6 +16,7 @@ use super::schema::Change;
 use super::statements::Statement;
 use super::steps::Steps;
 use super::tables::{self, PARENTS, Session};
+use super::watch::Watch;
 use crate::workload::Layout;
 
 /// Garbage deleted in one step.
@@ -32,6 +33,8 @@ pub enum Work {
     Change(Change),
     /// Deletes what was dropped.
     Sweep,
+    /// Looks whether what is said to be unchanged is.
+    Watch(Watch),
     /// Looks whether all is well, now (`None`) or in the past.
     Audit(Option<Timestamp>),
 }
@@ -56,7 +59,8 @@ impl Work {
             0..=7 => Self::Steps(Steps::random(layout, past, rng)),
             8..=9 => Self::Change(Change::random(rng)),
             10 => Self::Sweep,
-            11 => Self::Audit(rng.one_in(2).then_some(past)),
+            11 => Self::Watch(Watch::random(layout, rng)),
+            12 => Self::Audit(rng.one_in(2).then_some(past)),
             _ => Self::Statements(Statements::random(past, rng)),
         }
     }
@@ -74,6 +78,7 @@ impl Work {
             Self::Statements(statements) => statements.run(&session).await,
             Self::Change(change) => change.perform(&session).await.map(|()| End::Apart),
             Self::Sweep => sweep(&session.db, session.home, SWEPT, session.patience).await.map(|_| End::Apart),
+            Self::Watch(watch) => watch.run(&session).await.map_err(Failure::from),
             Self::Audit(at) => {
                 let at = at.unwrap_or_else(|| session.db.begin());
                 audit(&session, at).await.map(|found| found.map_or_else(End::Broken, |()| End::Apart))

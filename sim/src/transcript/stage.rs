@@ -490,6 +490,8 @@ impl Client {
                 self.last = Some(txn);
                 (format!("unknown: {}", describe::reference(&txn)), None)
             }
+            // No transcript asks for one.
+            Reply::Standing(standing) => (format!("{standing:?}"), None),
             Reply::Outcome(Ok(fate)) => (format!("{fate:?}"), None),
             Reply::Outcome(Err(error)) => (error.to_string(), None),
             Reply::Read(Err(error)) | Reply::Scan(Err(error)) | Reply::Lock(Err(error)) | Reply::Commit(Err(error)) => {

@@ -160,7 +160,7 @@ impl World {
             Request::Read(keys, when) => Some(Call::Read(keys.clone(), *when)),
             Request::Scan(_, when) => Some(Call::Scan(*when)),
             Request::Commit { commit, .. } => Some(Call::Commit(commit.clone())),
-            Request::Lock { .. } | Request::Outcome(_) => None,
+            Request::Lock { .. } | Request::Outcome(_) | Request::Standing(..) => None,
         };
         let entry = call.map(|call| self.history.invoke(client, call, self.time));
         let Some(session) = self.session(client) else { return };
@@ -202,7 +202,9 @@ impl World {
                 self.committed.push(committed.txn);
                 Outcome::Committed(committed.txn.id, committed.txn.ts)
             }
-            Reply::Commit(Err(TxnError::Unknown(_))) | Reply::Lock(_) | Reply::Outcome(_) => return Ok(()),
+            Reply::Commit(Err(TxnError::Unknown(_))) | Reply::Lock(_) | Reply::Outcome(_) | Reply::Standing(_) => {
+                return Ok(());
+            }
             Reply::Read(Err(error)) | Reply::Scan(Err(error)) | Reply::Commit(Err(error)) => {
                 if !error.class().not_executed() {
                     return wrong(format!("a request that was not a commit has an unknown outcome: {error}"));

@@ -304,9 +304,14 @@ impl Definition<'_> {
             return Err(SqlError::unsupported(format!("changing the type of a column from {from} to {to}"))
                 .hint("Add another column of the new type, update it from the old one, drop that, and rename it."));
         }
-        let key_changes = keyed && !is_text(&ty);
-        if key_changes {
-            return Err(SqlError::unsupported("changing the type of a column that is in an index"));
+        // Expressions over the column may get another type with it.
+        let computed = before.indexes.iter().flat_map(|index| &index.keys).any(|key| !matches!(key.part, KeyPart::Column(_)));
+        if (keyed || computed) && !is_text(&ty) {
+            return Err(SqlError::unsupported("changing the type of a column that is in an index")
+                .hint("Drop the index before, and create it again."));
+        }
+        if before.foreign_keys.iter().any(|key| key.columns.contains(&column.id)) && !is_text(&ty) {
+            return Err(SqlError::unsupported("changing the type of a column that is in a foreign key"));
         }
         let mut after = before.clone();
         after.columns.iter_mut().filter(|other| other.id == column.id).for_each(|other| other.ty = ty.clone());
@@ -501,13 +506,15 @@ fn is_text(ty: &annulus_relation::SqlType) -> bool {
     matches!(ty, T::Text | T::Varchar(_))
 }
 
-/// Whether every stored value of one type is, as it is stored, the same value of the other.
+/// Whether every stored value of one type is, as it is stored, a value of the other.
 fn is_same_when_stored(from: &annulus_relation::SqlType, to: &annulus_relation::SqlType) -> bool {
     use annulus_relation::SqlType as T;
     let room = |length: &Option<u32>| length.map_or(u64::MAX, u64::from);
     match (from, to) {
         (T::Varchar(_) | T::Text, T::Text) => true,
         (T::Varchar(from), T::Varchar(to)) => room(from) <= room(to),
+        // Rows say of which type their values are.
+        (T::Int2, T::Int4 | T::Int8) | (T::Int4, T::Int8) | (T::Float4, T::Float8) => true,
         (T::Numeric(_), T::Numeric(None)) => true,
         (T::Numeric(Some((precision, scale))), T::Numeric(Some((to, to_scale)))) => {
             scale == to_scale && precision <= to

@@ -1,23 +1,29 @@
 //! Queries on the engine, and serving what they ask for from the session's transaction.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use annulus_base::KeyRange;
 use annulus_relation::catalog::Catalog;
 use annulus_relation::error::SqlState;
 use annulus_relation::ops::{Bounds, Cursor, Physical};
+use annulus_relation::transaction::Span;
 use annulus_relation::value::{CastContext, can_cast, cast};
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::Database;
 use sqlparser::ast;
 
 use crate::bind::ParamTypes;
-use crate::query::{Explain, Running, ScanRequest, Statement, Stretch};
+use crate::query::{Collecting, Explain, Running, ScanRequest, Standings, Statement, Stretch};
 use crate::server::failure::to_sql;
 use crate::server::shared::lock;
 use crate::server::statistics::Sampling;
 use crate::session::answer::{Column, Tag};
 use crate::session::{Produced, Rows};
 use crate::statement::{Setting, Work};
+
+/// Most rows of a stretch.
+const MOST_ROWS: u32 = 20_000;
 
 /// A query that needs the engine.
 pub(crate) struct Query {
@@ -58,7 +64,8 @@ impl Query {
         })
     }
 
-    async fn begin<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Running> {
+    /// `reads_only`: nothing is written by what it finds.
+    async fn begin<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value], reads_only: bool) -> Outcome<Running> {
         // Some system tables show what only this thread knows: it is noted while the query is begun.
         if self.text.contains("pg_database") {
             let databases = work.server.databases(work.deadline.left()).await?;
@@ -69,12 +76,14 @@ impl Query {
         }
         let scope = work.shared.scope(&work.active.catalog, &work.active.env);
         let statement = Statement { query: &self.query, text: Some(&self.text), targets: &self.targets };
-        Ok(work.server.engine.run(statement, &scope, &self.params, params)?)
+        let mut running = work.server.engine.run(statement, &scope, &self.params, params)?;
+        running.reads_only = reads_only;
+        Ok(running)
     }
 
     /// Runs it for the client.
     pub async fn run<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Produced> {
-        let mut running = self.begin(work, params).await?;
+        let mut running = self.begin(work, params, true).await?;
         if self.text.to_ascii_lowercase().contains("nextval") {
             // A try that lacks values of a sequence is begun again: nobody may have been given any row of it.
             return Ok(Produced::rows(all(running, work).await?, Tag::Rows("SELECT")));
@@ -97,7 +106,8 @@ impl Query {
     ) -> Outcome<Vec<Row>> {
         let scope = work.shared.scope(&work.active.catalog, &work.active.env);
         let statement = Statement { query: &self.query, text: Some(&self.text), targets: &self.targets };
-        let running = work.server.engine.explain(statement, &scope, &self.params, params, how)?;
+        let mut running = work.server.engine.explain(statement, &scope, &self.params, params, how)?;
+        running.reads_only = true;
         all(running, work).await
     }
 
@@ -108,7 +118,7 @@ impl Query {
         params: &[Value],
         targets: &[(String, SqlType)],
     ) -> Outcome<Vec<Row>> {
-        let running = self.begin(work, params).await?;
+        let running = self.begin(work, params, false).await?;
         let rows = all(running, work).await?;
         let env = Arc::clone(&work.active.env);
         let assign = |(value, (from, (_, to))): (Value, (&Column, &(String, SqlType)))| match from.ty == *to {
@@ -157,7 +167,7 @@ pub(crate) async fn next<D: Database>(running: &mut Running, work: &mut Work<'_,
             biased;
             request = running.scans.recv(), if !running.scans.is_closed() || !running.scans.is_empty() => {
                 if let Some(request) = request {
-                    serve(request, work).await?;
+                    serve(request, running.reads_only, work).await?;
                 }
             }
             rows = running.rows.recv() => match rows {
@@ -171,10 +181,10 @@ pub(crate) async fn next<D: Database>(running: &mut Running, work: &mut Work<'_,
 }
 
 /// Reads what a scan of a query asks for.
-async fn serve<D: Database>(request: ScanRequest, work: &mut Work<'_, D>) -> Outcome<()> {
+async fn serve<D: Database>(request: ScanRequest, reads_only: bool, work: &mut Work<'_, D>) -> Outcome<()> {
     let ScanRequest { spec, resume, rows, reply } = request;
     let (rounds, bytes) = (work.active.transaction.rounds(), work.active.transaction.bytes());
-    match stretch(&spec, resume, rows, work).await {
+    match stretch(&spec, resume, rows, reads_only, work).await {
         Ok(mut stretch) => {
             stretch.round_trips = work.active.transaction.rounds() - rounds;
             stretch.bytes = work.active.transaction.bytes() - bytes;
@@ -193,38 +203,84 @@ async fn stretch<D: Database>(
     spec: &crate::query::ScanSpec,
     resume: Option<crate::query::Resume>,
     rows: usize,
+    reads_only: bool,
     work: &mut Work<'_, D>,
 ) -> Outcome<Stretch> {
     let catalog: Arc<Catalog> = Arc::clone(&work.active.catalog);
+    let mut stretch = Stretch::default();
     let mut place = match resume.map(|resume| resume.downcast::<Place>()) {
         Some(Ok(place)) => *place,
         Some(Err(_)) => return Err(internal("a scan that nobody began").into()),
         None => {
-            let place = begin(spec, &catalog)?;
+            let mut place = begin(spec, &catalog)?;
             let all: Vec<_> = catalog.home().partitions().collect();
             work.pin(&all).await?;
+            if spec.keeps && reads_only && work.active.only_reads() {
+                look_up(spec, &mut place, &mut stretch, &catalog, work).await?;
+            }
             place
         }
     };
-    let wanted = u32::try_from(rows).unwrap_or(u32::MAX).clamp(1, 10_000);
-    let mut found = Vec::new();
+    let wanted = u32::try_from(rows).unwrap_or(u32::MAX).clamp(1, MOST_ROWS);
     loop {
         work.deadline.check()?;
         let left = work.deadline.left();
-        match place.cursor.next(&mut work.active.transaction, &catalog, wanted, left).await? {
-            None => {
-                if let Some(sampling) = place.sampling {
-                    work.shared.statistics.note(catalog.home().catalog(), sampling);
-                }
-                return Ok(Stretch { rows: found, ..Stretch::default() });
+        let Some(tuples) = place.cursor.next(&mut work.active.transaction, &catalog, wanted, left).await? else {
+            if let Some(sampling) = place.sampling {
+                work.shared.statistics.note(catalog.home().catalog(), sampling);
             }
-            Some(tuples) => found.extend(tuples.into_iter().map(|tuple| tuple.values)),
+            return Ok(stretch);
+        };
+        for tuple in tuples {
+            match stretch.parts.last_mut().filter(|(partition, _)| *partition == tuple.place.partition) {
+                Some((_, rows)) => *rows += 1,
+                None => stretch.parts.push((tuple.place.partition, 1)),
+            }
+            stretch.rows.push(tuple.values);
         }
-        if !found.is_empty() {
-            place.sampling.iter_mut().for_each(|sampling| sampling.add(&found));
-            return Ok(Stretch { rows: found, resume: Some(Box::new(place)), ..Stretch::default() });
+        if !stretch.rows.is_empty() {
+            place.sampling.iter_mut().for_each(|sampling| sampling.add(&stretch.rows));
+            stretch.resume = Some(Box::new(place));
+            return Ok(stretch);
         }
     }
+}
+
+/// Takes the partitions out of a scan whose columns are kept and still as they were; the others are to be kept.
+async fn look_up<D: Database>(
+    spec: &crate::query::ScanSpec,
+    place: &mut Place,
+    stretch: &mut Stretch,
+    catalog: &Catalog,
+    work: &mut Work<'_, D>,
+) -> Outcome<()> {
+    let rows = place.cursor.spans();
+    let stamp = |rows: &Span| {
+        let stamp = catalog.home().stamp(spec.table.id, rows.partition);
+        Span { partition: stamp.partition, range: KeyRange { end: stamp.key.successor(), start: stamp.key } }
+    };
+    let spans: Vec<Span> = rows.iter().flat_map(|rows| [rows.clone(), stamp(rows)]).collect();
+    let left = work.deadline.left();
+    let Some((at, standings)) = work.active.transaction.standing(&spans, left).await? else { return Ok(()) };
+    let columns = &work.server.columns;
+    let (mut known, mut unknown) = (BTreeSet::new(), Vec::new());
+    for (rows, standings) in rows.iter().zip(standings.chunks_exact(2)) {
+        let standings: Standings = [standings[0].clone(), standings[1].clone()];
+        match columns.find(rows.partition, &spec.table, &spec.columns, (at, &standings)) {
+            Some(kept) => {
+                known.insert(rows.partition);
+                stretch.kept.push(kept);
+            }
+            None => unknown.push((rows.partition, standings)),
+        }
+    }
+    if !known.is_empty() {
+        // The rest is no sample of the table.
+        place.sampling = None;
+    }
+    place.cursor.leave_out(&known);
+    stretch.collecting = Collecting::new(columns, &spec.table, &spec.columns, at, unknown.into_iter());
+    Ok(())
 }
 
 fn begin(spec: &crate::query::ScanSpec, catalog: &Catalog) -> SqlResult<Place> {

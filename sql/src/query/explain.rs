@@ -56,7 +56,9 @@ fn done(plan: &dyn ExecutionPlan) -> String {
     let mut text = format!("  (actual rows={rows} time={:.3} ms", time as f64 / 1e6);
     for metric in metrics.iter() {
         match metric.value() {
-            MetricValue::Count { name, count } if matches!(&**name, "rows_read" | "bytes_read" | "round_trips") => {
+            MetricValue::Count { name, count }
+                if matches!(&**name, "rows_read" | "rows_kept" | "bytes_read" | "round_trips") =>
+            {
                 text.push_str(&format!(" {}={}", name.replace('_', " "), count.value()));
             }
             MetricValue::SpilledBytes(count) if count.value() > 0 => {

@@ -15,6 +15,7 @@
 
 mod aggregate;
 mod arrow;
+mod columns;
 mod engine;
 mod error;
 mod exec;
@@ -31,6 +32,7 @@ mod statistics;
 #[cfg(test)]
 mod tests;
 
+pub use columns::{Collecting, ColumnCache, Kept, Standings};
 pub use engine::{Explain, Planned, QueryEngine, Running, Statement};
 pub use request::{KeyRange, Resume, ScanRequest, ScanSpec, Stretch};
 pub use scope::{Catalog, Live, Relation, Scope, SystemSource};

@@ -9,9 +9,12 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use annulus_base::PartitionId;
 use annulus_relation::catalog::{ColumnId, Index, ObjectId, Table};
 use annulus_relation::{Row, SqlError, SqlResult, SqlState, Value};
 use tokio::sync::{mpsc, oneshot};
+
+use super::columns::{Collecting, Kept};
 
 /// What a scan reads.
 #[derive(Clone, Debug)]
@@ -29,6 +32,8 @@ pub struct ScanSpec {
     pub ordered: bool,
     /// No more rows than these will be wanted.
     pub limit: Option<u64>,
+    /// Whether all rows of a large table are read, so that their columns may be kept, and kept ones be given.
+    pub keeps: bool,
 }
 
 impl ScanSpec {
@@ -95,6 +100,12 @@ impl fmt::Debug for ScanRequest {
 pub struct Stretch {
     /// The rows: values of the columns asked for.
     pub rows: Vec<Row>,
+    /// The partitions that they are of, with the number of rows of each, where that matters.
+    pub parts: Vec<(PartitionId, usize)>,
+    /// More rows: whatever is kept of whole partitions.
+    pub kept: Vec<Arc<Kept>>,
+    /// Where the rows of this stretch and those after it are to be kept.
+    pub collecting: Option<Collecting>,
     /// Where to go on; `None` if this was the end.
     pub resume: Option<Resume>,
     /// How many bytes were read.

@@ -29,7 +29,7 @@ use annulus_relation::{SqlError, SqlResult, Value};
 use annulus_txn::interface::Database;
 use annulus_txn::token::Tokens;
 
-use crate::query::QueryEngine;
+use crate::query::{ColumnCache, QueryEngine};
 use crate::session::{Session, Settings, Startup};
 use catalogs::Catalogs;
 use deadline::Deadline;
@@ -39,6 +39,9 @@ use sequences::Sequences;
 use shared::Shared;
 use statements::Statements;
 use statistics::Sampled;
+
+/// Which part of the queries' memory is for kept columns.
+const KEPT: usize = 4;
 
 /// How the SQL of a node behaves.
 #[derive(Clone, Debug)]
@@ -53,7 +56,7 @@ pub struct Config {
     pub version: String,
     /// How many threads run queries.
     pub query_threads: usize,
-    /// How much memory all queries together may keep, in bytes.
+    /// How much memory all queries together may keep, in bytes. A quarter of it is for columns that were read before.
     pub query_memory: usize,
 }
 
@@ -156,6 +159,8 @@ pub struct Server<D: Database> {
     pub(crate) statements: Arc<Statements>,
     pub(crate) statistics: Arc<Sampled>,
     pub(crate) locked: Arc<Locked>,
+    /// Columns of tables that queries have read.
+    pub(crate) columns: Arc<ColumnCache>,
     catalogs: RefCell<BTreeMap<u32, Rc<Catalogs>>>,
 }
 
@@ -165,7 +170,8 @@ impl<D: Database> Server<D> {
     /// # Errors
     /// `58000` if the threads of queries cannot be started.
     pub fn new(db: D, config: Config, clients: Rc<dyn Clients>) -> SqlResult<Rc<Self>> {
-        let engine = QueryEngine::new(config.query_threads, config.query_memory)?;
+        let kept = config.query_memory / KEPT;
+        let engine = QueryEngine::new(config.query_threads, config.query_memory - kept)?;
         Ok(Rc::new(Self {
             db,
             config,
@@ -175,6 +181,7 @@ impl<D: Database> Server<D> {
             statements: Arc::default(),
             statistics: Arc::default(),
             locked: Arc::default(),
+            columns: Arc::new(ColumnCache::new(kept as u64)),
             catalogs: RefCell::default(),
         }))
     }

@@ -72,6 +72,11 @@ pub(crate) struct Opening {
 }
 
 impl<D: Database> Active<D> {
+    /// Whether nothing will be written besides what the statement at work writes itself.
+    pub fn only_reads(&self) -> bool {
+        self.read_only || self.transaction.mode() != Mode::Block
+    }
+
     pub fn new(db: &D, start: Timestamp, catalog: Arc<Catalog>, opening: Opening) -> Self {
         let Opening { mode, block, read_only, now, env, before } = opening;
         let opened = Arc::clone(&catalog);

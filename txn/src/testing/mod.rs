@@ -18,6 +18,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::interface::{Commit, Committed, Database, Fate, Place, Seen, SeenRange, TxnError, When};
+use crate::standing::Standing;
 use annulus_base::id::TxnRef;
 use annulus_base::time::Micros;
 use annulus_base::{KeyRange, PartitionId, Timestamp, TxnId};
@@ -37,6 +38,8 @@ pub enum Call {
     Read,
     /// [`Database::scan`]
     Scan,
+    /// [`Database::standing`]
+    Standing,
     /// [`Database::lock`]
     Lock,
     /// [`Database::commit`]
@@ -172,6 +175,16 @@ impl Database for Fake {
     ) -> Result<Vec<SeenRange>, TxnError> {
         self.enter(Call::Scan).await?;
         Ok(self.state.borrow_mut().scan(ranges, when))
+    }
+
+    async fn standing(
+        &self,
+        ranges: Vec<(PartitionId, KeyRange)>,
+        at: Timestamp,
+        _: Micros,
+    ) -> Result<Vec<Standing>, TxnError> {
+        self.enter(Call::Standing).await?;
+        Ok(self.state.borrow_mut().standing(&ranges, at))
     }
 
     async fn lock(

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::interface::{Commit, Committed, Fate, Place, RangeCheck, Seen, SeenRange, TxnError, When};
+use crate::standing::Standing;
 use annulus_base::id::TxnRef;
 use annulus_base::limits::{MAX_TXN_BYTES, MAX_TXN_KEYS, MAX_VALUE_LEN};
-use annulus_base::{Incarnation, Key, KeyRange, NodeId, PartitionId, Timestamp, TxnId};
-use annulus_replica::message::Holder;
+use annulus_base::{Epoch, Incarnation, Key, KeyRange, NodeId, PartitionId, Timestamp, TxnId};
+use annulus_replica::message::{Holder, Mark};
 use annulus_replica::store::Stamp;
 use bytes::Bytes;
 
@@ -107,6 +108,20 @@ impl State {
             SeenRange { partition, range, rows }
         };
         ranges.into_iter().map(stretch).collect()
+    }
+
+    /// A mark counts the versions of a range: there is one replica.
+    pub(super) fn standing(&mut self, ranges: &[(PartitionId, KeyRange)], at: Timestamp) -> Vec<Standing> {
+        self.instant(When::At(at));
+        let place = |partition: PartitionId, key: &Key| Place { partition, key: key.clone() };
+        let standing = |(partition, range): &(PartitionId, KeyRange)| {
+            let inside = self.versions.range(place(*partition, &range.start)..place(*partition, &range.end));
+            let versions: Vec<&Version> = inside.flat_map(|(_, versions)| versions).collect();
+            let known = versions.iter().all(|(stamp, _)| stamp.ts <= at);
+            let mark = known.then_some(Mark { incarnation: Incarnation(1), number: versions.len() as u64 });
+            Standing::new(Epoch(1), std::iter::once((NodeId(1), mark)))
+        };
+        ranges.iter().map(standing).collect()
     }
 
     /// Takes soft locks, from younger holders too: these lose all of theirs.

@@ -6,9 +6,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use annulus_relation::catalog::{Index, ObjectId, Table};
+use annulus_relation::catalog::{ColumnId, Index, ObjectId, Table};
 use annulus_relation::{SqlResult, SqlType};
-use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
@@ -33,13 +33,16 @@ use datafusion::physical_plan::{
 use futures::{Stream, TryStreamExt, stream};
 
 use super::super::arrow::{Builder, data_type};
+use super::super::columns::{Collecting, ColumnCache, Kept};
 use super::super::error::to_datafusion;
-use super::super::request::{ScanSpec, Scans, Stretch, begin, finish};
+use super::super::request::{KeyRange, ScanSpec, Scans, Stretch, begin, finish};
 use super::bounds::{Facts, covers, key_places};
 use super::provider::{TableScan, is_readable};
 
-/// How many rows the first stretch has; each one after it has four times as many, up to the batch size.
+/// How many rows the first stretch has; each one after it has four times as many, up to some batches.
 const FIRST_STRETCH: usize = 128;
+/// How many batches the largest stretches have.
+const BATCHES_AHEAD: usize = 4;
 
 /// Reads a table.
 #[derive(Clone, Debug)]
@@ -60,6 +63,8 @@ pub(in crate::query) struct ScanExec {
     few: bool,
     limit: Option<usize>,
     rows: f64,
+    /// Whether the table is large enough for its columns to be kept.
+    large: bool,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -90,6 +95,7 @@ impl ScanExec {
             few: false,
             limit: None,
             rows,
+            large: scan.statistics.rows(scan.table.id).is_some_and(ColumnCache::is_worth_it),
             properties: Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative)),
             metrics: ExecutionPlanMetricsSet::new(),
         })
@@ -130,7 +136,9 @@ impl ScanExec {
         let Some((index, ranges)) = chosen else {
             return internal_err!("table {} has no primary index", self.table.name);
         };
+        let whole = index.id == self.table.indexes[0].id && ranges == [KeyRange::all()];
         Ok(ScanSpec {
+            keeps: whole && self.large && self.ordered.is_none() && self.limit.is_none(),
             table: Arc::clone(&self.table),
             index: index.id,
             ranges,
@@ -182,7 +190,7 @@ impl DisplayAs for ScanExec {
         let Some((index, ranges)) = chosen.or_else(|| facts.choose(&self.table, &self.wanted())) else {
             return write!(f, "Scan on {}", self.table.name);
         };
-        let whole = ranges.iter().all(|range| *range == super::super::request::KeyRange::all()) && !ranges.is_empty();
+        let whole = ranges.iter().all(|range| *range == KeyRange::all()) && !ranges.is_empty();
         match whole && self.ordered.is_none() {
             true => write!(f, "Scan on {}", self.table.name)?,
             false => write!(f, "Index Scan using {} on {}", index.name, self.table.name)?,
@@ -244,6 +252,7 @@ impl ExecutionPlan for ScanExec {
             batch: context.session_config().batch_size(),
             baseline: BaselineMetrics::new(&self.metrics, partition),
             read: MetricBuilder::new(&self.metrics).counter("rows_read", partition),
+            kept: MetricBuilder::new(&self.metrics).counter("rows_kept", partition),
             bytes: MetricBuilder::new(&self.metrics).counter("bytes_read", partition),
             trips: MetricBuilder::new(&self.metrics).counter("round_trips", partition),
         };
@@ -331,6 +340,7 @@ struct Reader {
     batch: usize,
     baseline: BaselineMetrics,
     read: Count,
+    kept: Count,
     bytes: Count,
     trips: Count,
 }
@@ -341,6 +351,7 @@ struct Position {
     resume: Option<super::super::request::Resume>,
     rows: usize,
     left: usize,
+    collecting: Option<Collecting>,
 }
 
 impl Reader {
@@ -348,43 +359,40 @@ impl Reader {
         let wanted = self.scan.wanted();
         let spec = Arc::new(self.scan.spec(&wanted)?);
         let types: Vec<SqlType> = wanted.iter().map(|place| self.scan.table.columns[*place].ty.clone()).collect();
-        let layout = Layout::new(&self.scan, &wanted)?;
+        let layout = Layout::new(&self.scan, &wanted, types)?;
         let left = self.scan.limit.unwrap_or(usize::MAX);
-        let position = if spec.ranges.is_empty() || left == 0 {
-            None
-        } else {
-            Some(Position { pending: None, resume: None, rows: FIRST_STRETCH.min(left.max(1)), left })
-        };
-        let work = Arc::new((self, spec, types, layout));
-        Ok(stream::try_unfold(position, move |position| {
+        let rows = FIRST_STRETCH.min(left.max(1));
+        let nothing = spec.ranges.is_empty() || left == 0;
+        let position = (!nothing).then_some(Position { pending: None, resume: None, rows, left, collecting: None });
+        let work = Arc::new((self, spec, layout));
+        let stretches = stream::try_unfold(position, move |position| {
             let work = Arc::clone(&work);
             async move {
                 let Some(position) = position else { return Ok(None) };
-                let (reader, spec, types, layout) = &*work;
-                reader.step(spec, types, layout, position).await.map(Some)
+                let (reader, spec, layout) = &*work;
+                reader.step(spec, layout, position).await.map(Some)
             }
-        }))
+        });
+        Ok(stretches.map_ok(|batches| stream::iter(batches.into_iter().map(Ok))).try_flatten())
     }
 
     /// Reads one stretch; while it is worked on, the next one is under way.
     async fn step(
         &self,
         spec: &Arc<ScanSpec>,
-        types: &[SqlType],
         layout: &Layout,
         position: Position,
-    ) -> Result<(RecordBatch, Option<Position>)> {
+    ) -> Result<(Vec<RecordBatch>, Option<Position>)> {
         let pending = match position.pending {
             Some(pending) => pending,
             None => begin(&self.scan.scans, spec, position.resume, position.rows).await.map_err(to_datafusion)?,
         };
-        let stretch = finish(pending).await.map_err(to_datafusion)?;
+        let mut stretch = finish(pending).await.map_err(to_datafusion)?;
         self.read.add(stretch.rows.len());
         self.bytes.add(usize::try_from(stretch.bytes).unwrap_or(usize::MAX));
         self.trips.add(usize::try_from(stretch.round_trips).unwrap_or(usize::MAX));
-        let rows = (position.rows * 4).min(self.batch);
+        let rows = (position.rows * 4).min(self.batch * BATCHES_AHEAD);
         let _timer = self.baseline.elapsed_compute().timer();
-        let mut stretch = stretch;
         let ahead = match stretch.resume.take() {
             Some(resume) if position.rows > FIRST_STRETCH => {
                 Some(begin(&self.scan.scans, spec, Some(resume), rows).await.map_err(to_datafusion)?)
@@ -393,19 +401,56 @@ impl Reader {
             Some(resume) => Some((None, Some(resume))),
             None => None,
         };
-        let batch = layout.batch(&stretch, types)?;
-        let batch = batch.slice(0, batch.num_rows().min(position.left));
-        self.baseline.record_output(batch.num_rows());
-        let left = position.left - batch.num_rows();
-        let next = ahead.filter(|_| left > 0);
-        Ok((batch, next.map(|(pending, resume)| Position { pending, resume, rows, left })))
+        let mut batches = Vec::new();
+        for kept in &stretch.kept {
+            self.kept.add(kept.rows());
+            self.cut(&layout.of_kept(kept, &spec.columns)?, layout, &mut batches)?;
+        }
+        let batch = layout.of_rows(&stretch)?;
+        let collecting = collect(position.collecting.or(stretch.collecting.take()), &stretch, &batch);
+        self.cut(&batch, layout, &mut batches)?;
+        let mut left = position.left;
+        for batch in &mut batches {
+            *batch = batch.slice(0, batch.num_rows().min(left));
+            left -= batch.num_rows();
+            self.baseline.record_output(batch.num_rows());
+        }
+        let Some((pending, resume)) = ahead.filter(|_| left > 0) else {
+            collecting.filter(|_| left > 0).into_iter().for_each(Collecting::finish);
+            return Ok((batches, None));
+        };
+        Ok((batches, Some(Position { pending, resume, rows, left, collecting })))
     }
+
+    /// Cuts what was read into batches, and lets pass what the filter does.
+    fn cut(&self, read: &RecordBatch, layout: &Layout, batches: &mut Vec<RecordBatch>) -> Result<()> {
+        for start in (0..read.num_rows()).step_by(self.batch) {
+            let piece = read.slice(start, self.batch.min(read.num_rows() - start));
+            batches.push(layout.filtered(&piece)?);
+        }
+        Ok(())
+    }
+}
+
+/// Takes note of a stretch, partition by partition, unless that becomes too much.
+fn collect(collecting: Option<Collecting>, stretch: &Stretch, batch: &RecordBatch) -> Option<Collecting> {
+    let mut collecting = collecting?;
+    let mut start = 0;
+    for (partition, rows) in &stretch.parts {
+        let columns = batch.columns().iter().map(|column| column.slice(start, *rows)).collect();
+        if !collecting.add(*partition, *rows, columns) {
+            return None;
+        }
+        start += rows;
+    }
+    Some(collecting)
 }
 
 /// How rows become batches.
 struct Layout {
     /// What is read.
     schema: SchemaRef,
+    types: Vec<SqlType>,
     /// Over what is read.
     filter: Option<Arc<dyn PhysicalExpr>>,
     /// Where the given columns are in it.
@@ -413,26 +458,43 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(scan: &ScanExec, wanted: &[usize]) -> Result<Self> {
+    fn new(scan: &ScanExec, wanted: &[usize], types: Vec<SqlType>) -> Result<Self> {
         let schema = Arc::new(scan.full.project(wanted)?);
+        debug_assert!(types.iter().zip(schema.fields()).all(|(ty, field)| data_type(ty) == *field.data_type()));
         let filter = scan.filter.clone().map(|filter| reassign_expr_columns(filter, &schema)).transpose()?;
         let place = |column: &usize| wanted.binary_search(column).unwrap_or_default();
-        Ok(Self { schema, filter, given: scan.columns.iter().map(place).collect() })
+        Ok(Self { schema, types, filter, given: scan.columns.iter().map(place).collect() })
     }
 
-    fn batch(&self, stretch: &Stretch, types: &[SqlType]) -> Result<RecordBatch> {
-        debug_assert!(types.iter().zip(self.schema.fields()).all(|(ty, field)| data_type(ty) == *field.data_type()));
-        let columns = types.iter().enumerate().map(|(place, ty)| {
+    /// Everything read, from rows.
+    fn of_rows(&self, stretch: &Stretch) -> Result<RecordBatch> {
+        let columns = self.types.iter().enumerate().map(|(place, ty)| {
             let mut builder = Builder::new(ty, stretch.rows.len());
             stretch.rows.iter().for_each(|row| builder.push(row.get(place).unwrap_or(&annulus_relation::Value::Null)));
             builder.finish()
         });
-        let options = RecordBatchOptions::new().with_row_count(Some(stretch.rows.len()));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns.collect(), &options)?;
-        let batch = match &self.filter {
-            Some(filter) => batch_filter(&batch, filter)?,
-            None => batch,
-        };
-        Ok(batch.project(&self.given)?)
+        self.batch(columns.collect(), stretch.rows.len())
+    }
+
+    /// Everything read, from columns that are kept.
+    fn of_kept(&self, kept: &Kept, columns: &[ColumnId]) -> Result<RecordBatch> {
+        let columns: Option<Vec<ArrayRef>> = columns.iter().map(|id| kept.column(*id).cloned()).collect();
+        match columns {
+            Some(columns) => self.batch(columns, kept.rows()),
+            None => internal_err!("a kept partition lacks a column"),
+        }
+    }
+
+    fn batch(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+    }
+
+    /// The given columns of what passes the filter.
+    fn filtered(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        Ok(match &self.filter {
+            Some(filter) => batch_filter(batch, filter)?.project(&self.given)?,
+            None => batch.project(&self.given)?,
+        })
     }
 }

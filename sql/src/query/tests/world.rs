@@ -323,7 +323,7 @@ impl World {
         let rows: Vec<Row> = given.collect();
         self.scanned.lock().unwrap().push((index.name.clone(), rows.len()));
         let resume = (to < rows_left(&self.rows[&spec.table.id], spec, &places)).then(|| Box::new(to) as _);
-        let stretch = Stretch { rows, resume, bytes: 10, round_trips: 1 };
+        let stretch = Stretch { rows, resume, bytes: 10, round_trips: 1, ..Stretch::default() };
         let _ = request.reply.send(Ok(stretch));
     }
 }

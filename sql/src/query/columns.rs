@@ -1,0 +1,323 @@
+//! Columns of whole tables, kept after queries have read them.
+//!
+//! What is kept of a partition is used again as long as its replicas say that nothing in it has changed: then a query over
+//! the table reads nothing, decodes nothing, and computes on arrays that are there already.
+//!
+//! Invariants:
+//! - Kept columns are the table's rows in one partition at one snapshot. They are given to a query at the same or a later
+//!   snapshot only if a majority has promised that between the two nobody wrote to the rows, or to the table's stamp
+//!   there (see [`Standing`]), and if the query knows the table by the same descriptor.
+//! - All of it together takes about as much memory as was allowed; what is used least goes first.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use annulus_base::{PartitionId, Timestamp};
+use annulus_relation::SqlType;
+use annulus_relation::catalog::{ColumnId, ObjectId, Table};
+use annulus_txn::standing::Standing;
+use datafusion::arrow::array::{Array, ArrayRef, new_empty_array};
+use datafusion::arrow::compute::concat;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use super::arrow::data_type;
+
+/// Tables with fewer rows are read as quickly as asked about.
+const FEWEST_ROWS: u64 = 1_000;
+/// The part of the memory that the columns of one table may take.
+const SHARE: u64 = 2;
+
+/// How a partition stands: the table's rows in it, and the table's stamp.
+pub type Standings = [Standing; 2];
+
+fn are_still(now: &Standings, earlier: &Standings) -> bool {
+    now.iter().zip(earlier).all(|(now, earlier)| now.is_still(earlier))
+}
+
+/// Some columns of the rows that a table has in one partition.
+pub struct Kept {
+    table: Arc<Table>,
+    at: Timestamp,
+    standings: Standings,
+    rows: usize,
+    columns: BTreeMap<ColumnId, ArrayRef>,
+}
+
+impl Kept {
+    /// How many rows there are.
+    #[must_use]
+    pub const fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// A column, if it is kept.
+    #[must_use]
+    pub fn column(&self, id: ColumnId) -> Option<&ArrayRef> {
+        self.columns.get(&id)
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept").field("rows", &self.rows).field("columns", &self.columns.len()).finish_non_exhaustive()
+    }
+}
+
+type Place = (PartitionId, ObjectId);
+
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<Place, Arc<Kept>> for Bytes {
+    fn weight(&self, _: &Place, kept: &Arc<Kept>) -> u64 {
+        /// The entry, its standings and its descriptor's share.
+        const OVERHEAD: usize = 1_024;
+        let columns = kept.columns.values().map(|column| column.get_array_memory_size());
+        (OVERHEAD + columns.sum::<usize>()) as u64
+    }
+}
+
+/// The kept columns of a node.
+pub struct ColumnCache {
+    kept: Cache<Place, Arc<Kept>, Bytes>,
+    capacity: u64,
+    /// Whether some query is collecting: what it has collected is in memory, too.
+    collecting: AtomicBool,
+}
+
+impl fmt::Debug for ColumnCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ColumnCache").field("partitions", &self.kept.len()).finish_non_exhaustive()
+    }
+}
+
+impl ColumnCache {
+    /// Keeps about so many bytes.
+    #[must_use]
+    pub fn new(capacity: u64) -> Self {
+        const FIRST_ITEMS: usize = 256;
+        Self { kept: Cache::with_weighter(FIRST_ITEMS, capacity, Bytes), capacity, collecting: AtomicBool::new(false) }
+    }
+
+    /// Whether a table with so many rows is worth it.
+    #[must_use]
+    pub const fn is_worth_it(rows: u64) -> bool {
+        rows >= FEWEST_ROWS
+    }
+
+    /// The columns of a table in a partition as they are at a snapshot.
+    #[must_use]
+    pub fn find(
+        &self,
+        partition: PartitionId,
+        table: &Table,
+        columns: &[ColumnId],
+        (at, standings): (Timestamp, &Standings),
+    ) -> Option<Arc<Kept>> {
+        let kept = self.kept.get(&(partition, table.id))?;
+        let same = kept.at <= at && are_still(standings, &kept.standings) && *kept.table == *table;
+        (same && columns.iter().all(|id| kept.columns.contains_key(id))).then_some(kept)
+    }
+
+    /// Keeps what was read, together with what is known of the same rows already.
+    fn keep(&self, partition: PartitionId, mut new: Kept) {
+        let place = (partition, new.table.id);
+        if let Some(old) = self.kept.get(&place)
+            && old.at <= new.at
+            && old.rows == new.rows
+            && are_still(&new.standings, &old.standings)
+            && *old.table == *new.table
+        {
+            for (id, column) in &old.columns {
+                new.columns.entry(*id).or_insert_with(|| Arc::clone(column));
+            }
+        }
+        self.kept.insert(place, Arc::new(new));
+    }
+}
+
+/// What was found in a partition so far.
+struct Part {
+    standings: Standings,
+    rows: usize,
+    /// Each with all columns.
+    chunks: Vec<Vec<ArrayRef>>,
+}
+
+/// What is to be kept of a scan, as it goes on.
+pub struct Collecting {
+    cache: Arc<ColumnCache>,
+    table: Arc<Table>,
+    columns: Vec<ColumnId>,
+    at: Timestamp,
+    parts: BTreeMap<PartitionId, Part>,
+    bytes: u64,
+}
+
+impl fmt::Debug for Collecting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collecting").field("partitions", &self.parts.len()).finish_non_exhaustive()
+    }
+}
+
+impl Collecting {
+    /// Of a scan at a snapshot that gives these columns, in partitions whose standing is known; `None` if there are
+    /// none, or if another query is at it.
+    pub fn new(
+        cache: &Arc<ColumnCache>,
+        table: &Arc<Table>,
+        columns: &[ColumnId],
+        at: Timestamp,
+        parts: impl Iterator<Item = (PartitionId, Standings)>,
+    ) -> Option<Self> {
+        let known = |(_, standings): &(PartitionId, Standings)| standings.iter().all(Standing::is_known);
+        let empty = |standings| Part { standings, rows: 0, chunks: Vec::new() };
+        let parts: BTreeMap<_, _> =
+            parts.filter(known).map(|(partition, standings)| (partition, empty(standings))).collect();
+        if parts.is_empty() || cache.collecting.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        let (cache, table) = (Arc::clone(cache), Arc::clone(table));
+        Some(Self { cache, table, columns: columns.to_vec(), at, parts, bytes: 0 })
+    }
+
+    /// Takes note of rows of a partition. Tells whether it is worth going on.
+    pub fn add(&mut self, partition: PartitionId, rows: usize, columns: Vec<ArrayRef>) -> bool {
+        if let Some(part) = self.parts.get_mut(&partition) {
+            let bytes: usize = columns.iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum();
+            self.bytes += bytes as u64;
+            part.rows += rows;
+            part.chunks.push(columns);
+        }
+        self.bytes <= self.cache.capacity / SHARE
+    }
+
+    /// The scan has come to its end: all of it is kept.
+    pub fn finish(mut self) {
+        let types: Option<Vec<&SqlType>> = self
+            .columns
+            .iter()
+            .map(|id| self.table.columns.iter().find(|column| column.id == *id).map(|column| &column.ty))
+            .collect();
+        let Some(types) = types else { return };
+        for (partition, Part { standings, rows, chunks }) in std::mem::take(&mut self.parts) {
+            let whole = |(place, ty): (usize, &&SqlType)| {
+                let pieces: Vec<&dyn Array> =
+                    chunks.iter().filter_map(|chunk| Some(chunk.get(place)?.as_ref())).collect();
+                if pieces.is_empty() { Ok(new_empty_array(&data_type(ty))) } else { concat(&pieces) }
+            };
+            let columns: Result<Vec<ArrayRef>, _> = types.iter().enumerate().map(whole).collect();
+            // Arrays that cannot be put together are not kept.
+            let Ok(columns) = columns else { continue };
+            let columns = self.columns.iter().copied().zip(columns).collect();
+            let kept = Kept { table: Arc::clone(&self.table), at: self.at, standings, rows, columns };
+            self.cache.keep(partition, kept);
+        }
+    }
+}
+
+impl Drop for Collecting {
+    fn drop(&mut self) {
+        self.cache.collecting.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Client, run};
+
+    const SUM: &str = "select count(*), sum(v), max(name) from t";
+
+    /// How many rows a query reads from the cluster, and how many it finds kept.
+    async fn explained(client: &mut Client) -> (u64, u64) {
+        let plan = client.ok(&format!("explain analyze {SUM}")).await;
+        let number = |name: &str| {
+            let after = plan.split_once(&format!(" {name}=")).unwrap_or_else(|| panic!("no {name}: {plan}")).1;
+            after.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse::<u64>().unwrap()
+        };
+        (number("rows read"), number("rows kept"))
+    }
+
+    async fn filled(client: &mut Client) {
+        client.ok("create table t (id int primary key, v int, name text)").await;
+        client.ok("insert into t select n, n, 'n' || n from generate_series(1, 3000) n").await;
+        // The first one tells how large the table is, the second one keeps it.
+        for _ in 0..2 {
+            assert_eq!(client.ok(SUM).await, "3000|4501500|n999\nSELECT 1");
+        }
+    }
+
+    #[test]
+    fn a_table_that_stands_as_it_did_is_not_read_again() {
+        run(async |node| {
+            let mut client = node.client().await;
+            filled(&mut client).await;
+            assert_eq!(explained(&mut client).await, (0, 3000));
+            assert_eq!(client.ok(SUM).await, "3000|4501500|n999\nSELECT 1");
+            // Another column is read, and kept with the others.
+            assert_eq!(client.ok("select sum(id) from t").await, "4501500\nSELECT 1");
+            assert_eq!(explained(&mut client).await, (0, 3000));
+            assert_eq!(client.ok("select count(*) from t where name like '%99'").await, "30\nSELECT 1");
+        });
+    }
+
+    #[test]
+    fn writes_anywhere_are_seen_at_once() {
+        run(async |node| {
+            let elsewhere = node.other();
+            let (mut client, mut other) = (node.client().await, elsewhere.client().await);
+            filled(&mut client).await;
+            other.ok("update t set v = v + 1 where id = 7").await;
+            assert_eq!(client.ok(SUM).await, "3000|4501501|n999\nSELECT 1");
+            other.ok("delete from t where id = 8; insert into t values (4000, 8, 'zz')").await;
+            assert_eq!(client.ok(SUM).await, "3000|4501501|zz\nSELECT 1");
+            other.ok("truncate t").await;
+            assert_eq!(client.ok(SUM).await, "0|NULL|NULL\nSELECT 1");
+        });
+    }
+
+    #[test]
+    fn own_writes_and_snapshots_are_respected() {
+        run(async |node| {
+            let elsewhere = node.other();
+            let (mut client, mut other) = (node.client().await, elsewhere.client().await);
+            filled(&mut client).await;
+            client.ok("begin; update t set v = 0 where id = 3000").await;
+            assert_eq!(client.ok(SUM).await, "3000|4498500|n999\nSELECT 1");
+            client.ok("rollback").await;
+            assert_eq!(client.ok(SUM).await, "3000|4501500|n999\nSELECT 1");
+            client.ok("begin read only").await;
+            assert_eq!(client.ok(SUM).await, "3000|4501500|n999\nSELECT 1");
+            other.ok("update t set v = 0 where id = 3000").await;
+            assert_eq!(other.ok(SUM).await, "3000|4498500|n999\nSELECT 1");
+            assert_eq!(client.ok(SUM).await, "3000|4501500|n999\nSELECT 1");
+            client.ok("commit").await;
+            assert_eq!(client.ok(SUM).await, "3000|4498500|n999\nSELECT 1");
+            // What is written after a read is validated against rows, which must have been read.
+            client.ok("begin").await;
+            assert_eq!(client.ok(SUM).await, "3000|4498500|n999\nSELECT 1");
+            other.ok("update t set v = 1 where id = 3000").await;
+            client.ok("create table u as select 1 as one").await;
+            assert!(client.told("commit").await.starts_with("ERROR 40001"));
+        });
+    }
+
+    #[test]
+    fn changes_of_the_schema_are_seen() {
+        run(async |node| {
+            let elsewhere = node.other();
+            let (mut client, mut other) = (node.client().await, elsewhere.client().await);
+            filled(&mut client).await;
+            other.ok("alter table t add column more int default 5").await;
+            assert_eq!(client.ok("select sum(more), sum(v) from t").await, "15000|4501500\nSELECT 1");
+            other.ok("alter table t alter column v type bigint").await;
+            assert_eq!(client.ok(SUM).await, "3000|4501500|n999\nSELECT 1");
+            other.ok("alter table t drop column v; alter table t add column v int default 1").await;
+            assert_eq!(client.ok(SUM).await, "3000|3000|n999\nSELECT 1");
+            assert_eq!(client.ok(SUM).await, "3000|3000|n999\nSELECT 1");
+        });
+    }
+}
