@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Datum, History, Key, OpId, Value};
+use crate::history::{Datum, History, Key, OpId, Step, Value};
 
 /// The values that executed operations found, each with one that found it. Of the lists found for a key only
 /// a longest one counts: a list with something that is not in the longest one is no prefix of it, and every
@@ -11,6 +11,12 @@ pub(crate) fn seen(history: &History) -> BTreeMap<(Key, Value), OpId> {
     let mut seen = BTreeMap::new();
     let mut longest: BTreeMap<Key, (&[Value], OpId)> = BTreeMap::new();
     for (id, op) in history.executed() {
+        // Who found what it expected has seen it.
+        let expected = op.steps.iter().filter_map(|step| match step {
+            Step::Expect { key, value: Some(value) } => Some((*key, *value)),
+            _ => None,
+        });
+        seen.extend(expected.map(|place| (place, id)));
         for (key, found) in op.found() {
             match found {
                 Datum::Nothing => {}

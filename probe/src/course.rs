@@ -103,13 +103,13 @@ impl Course<'_> {
         });
         journal.note("final reads");
         self.drive(&mut clients, |jobs| self.read_all(workload, journal, jobs));
+        journal.note("outcomes are asked for once more");
+        clerk.audit(self.patience);
         #[cfg(feature = "sql")]
         if let Some(surveyor) = &mut surveyor {
             journal.note("indexes are compared with their table");
             surveyor.compare(self.patience);
         }
-        journal.note("outcomes are asked for once more");
-        clerk.audit(self.patience);
         Ok(disturbed)
     }
 

@@ -26,13 +26,13 @@ impl Standing {
         !self.marks.is_empty()
     }
 
-    /// Whether the content is the same as at an earlier snapshot (or the same one). A transaction between the two was
-    /// voted for by a majority, and so by one of the replicas that answered now, which then has another mark. No
-    /// means only that it is not known.
+    /// Whether the content is the same as at another snapshot, whichever is the earlier one. A transaction between the two
+    /// was voted for by a majority, and so by one of the replicas that answered, which then gave another mark. No means
+    /// only that it is not known.
     #[must_use]
-    pub fn is_still(&self, earlier: &Self) -> bool {
-        let unchanged = |(node, mark): (&NodeId, &Mark)| earlier.marks.get(node) == Some(mark);
-        self.is_known() && self.epoch == earlier.epoch && self.marks.iter().all(unchanged)
+    pub fn is_still(&self, other: &Self) -> bool {
+        let unchanged = |(node, mark): (&NodeId, &Mark)| other.marks.get(node) == Some(mark);
+        self.is_known() && self.epoch == other.epoch && self.marks.iter().all(unchanged)
     }
 }
 

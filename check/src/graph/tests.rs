@@ -233,6 +233,10 @@ fn histories_of_clients() {
     assert_eq!(anomaly(torn), Anomaly::GSingle);
     let unstamped = vec![ok(0, 1, vec![w(1, 1)])];
     assert!(matches!(check_history(&history(unstamped)), Verdict::Undecided(_)));
+    // Nobody read it, but somebody found what it expected: so it committed, at an unknown time.
+    let expected = Step::Expect { key: 1, value: Some(1) };
+    let followed = vec![op(0, 1, Outcome::Unknown, vec![w(1, 1)]), at(2, ok(0, 3, vec![expected, w(1, 2)]))];
+    assert!(matches!(check_history(&history(followed)), Verdict::Undecided(_)));
     let added = vec![ok(0, 1, vec![Step::Add { key: 1, amount: 1 }])];
     assert!(matches!(check_history(&history(added)), Verdict::Undecided(_)));
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -99,11 +100,13 @@ impl Local {
         Ok(true)
     }
 
+    /// Signals a node; one that has ended by itself (it refuses a damaged disk) is beyond signals.
     fn signal(&self, node: Node, signal: Signal) -> Result<(), Failure> {
-        if let Some(child) = &self.nodes[node].child {
-            kill_process(Pid::from_child(child), signal).map_err(io::Error::from)?;
+        let Some(child) = &self.nodes[node].child else { return Ok(()) };
+        match kill_process(Pid::from_child(child), signal) {
+            Err(Errno::SRCH) => Ok(()),
+            done => Ok(done.map_err(io::Error::from)?),
         }
-        Ok(())
     }
 }
 

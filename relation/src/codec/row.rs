@@ -100,7 +100,9 @@ impl Layout {
         out.put_u8(VERSION);
         out.put_u32(0);
         for position in &self.by_id {
-            let (Some(value), Field { id, missing, .. }) = (row.get(*position), &self.columns[*position]) else { continue };
+            let (Some(value), Field { id, missing, .. }) = (row.get(*position), &self.columns[*position]) else {
+                continue;
+            };
             // NULL needs to be said only where it is not what is missing.
             if !(value.is_null() && missing.is_null()) {
                 varint::put(&mut out, u64::from(*id) << TAG_BITS | u64::from(payload::tag_of(value)));

@@ -213,15 +213,11 @@ impl<D: Database> Transaction<D> {
     ///
     /// # Errors
     /// [`TxnError`] of the question; nothing is changed by it.
-    pub async fn standing(
-        &mut self,
-        spans: &[Span],
-        patience: Micros,
-    ) -> Result<Option<(Timestamp, Vec<Standing>)>, TxnError> {
+    pub async fn standing(&mut self, spans: &[Span], patience: Micros) -> Result<Option<Vec<Standing>>, TxnError> {
         let Some(at) = self.snapshot.filter(|_| !self.has_writes()) else { return Ok(None) };
         self.reads.rounds += 1;
         let ranges = spans.iter().map(|span| (span.partition, span.range.clone())).collect();
-        Ok(Some((at, self.db.standing(ranges, at, patience).await?)))
+        Ok(Some(self.db.standing(ranges, at, patience).await?))
     }
 
     fn own_or(&self, place: &Place, seen: Option<&Seen>) -> Option<Bytes> {

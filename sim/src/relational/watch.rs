@@ -1,7 +1,7 @@
 //! Reads the same again and again, as somebody who keeps what was read: where it is said to stand as it did, it must.
 
+use annulus_base::Key;
 use annulus_base::rng::Rng;
-use annulus_base::{Key, Timestamp};
 use annulus_relation::transaction::{Mode, Span, Transaction};
 use annulus_txn::interface::TxnError;
 use annulus_txn::standing::Standing;
@@ -23,9 +23,8 @@ pub struct Watch {
     rounds: u64,
 }
 
-/// What was found at an instant.
+/// What was found at one instant.
 struct Found {
-    at: Timestamp,
     standings: Vec<Standing>,
     contents: Vec<Vec<(Key, Bytes)>>,
 }
@@ -53,12 +52,12 @@ impl Watch {
         let partitions: Vec<_> = self.spans.iter().map(|span| span.partition).collect();
         txn.pin(&partitions, session.patience).await?;
         let standing = txn.standing(&self.spans, session.patience).await?;
-        let (at, standings) = standing.unwrap_or_default();
+        let standings = standing.unwrap_or_default();
         let mut contents = Vec::with_capacity(self.spans.len());
         for span in &self.spans {
             contents.push(content(&mut txn, span.clone(), session).await?);
         }
-        Ok(Found { at, standings, contents })
+        Ok(Found { standings, contents })
     }
 }
 
@@ -77,14 +76,11 @@ async fn content(
 }
 
 fn differs(before: &Found, now: &Found) -> Option<String> {
-    if now.at < before.at {
-        return None;
-    }
     let still = now.standings.iter().zip(&before.standings).map(|(now, before)| now.is_still(before));
     let contents = now.contents.iter().zip(&before.contents);
     let changed = still.zip(contents).position(|(still, (now, before))| still && now != before)?;
     Some(format!(
-        "range {changed} is said to stand at {} as it did at {}, but holds {:?} and not {:?}",
-        now.at, before.at, now.contents[changed], before.contents[changed]
+        "range {changed} is said to stand as it did, but holds {:?} and not {:?}",
+        now.contents[changed], before.contents[changed]
     ))
 }

@@ -305,7 +305,8 @@ impl Definition<'_> {
                 .hint("Add another column of the new type, update it from the old one, drop that, and rename it."));
         }
         // Expressions over the column may get another type with it.
-        let computed = before.indexes.iter().flat_map(|index| &index.keys).any(|key| !matches!(key.part, KeyPart::Column(_)));
+        let computed =
+            before.indexes.iter().flat_map(|index| &index.keys).any(|key| !matches!(key.part, KeyPart::Column(_)));
         if (keyed || computed) && !is_text(&ty) {
             return Err(SqlError::unsupported("changing the type of a column that is in an index")
                 .hint("Drop the index before, and create it again."));

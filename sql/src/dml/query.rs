@@ -255,32 +255,46 @@ async fn look_up<D: Database>(
     work: &mut Work<'_, D>,
 ) -> Outcome<()> {
     let rows = place.cursor.spans();
+    let mut waited = false;
     let stamp = |rows: &Span| {
         let stamp = catalog.home().stamp(spec.table.id, rows.partition);
         Span { partition: stamp.partition, range: KeyRange { end: stamp.key.successor(), start: stamp.key } }
     };
     let spans: Vec<Span> = rows.iter().flat_map(|rows| [rows.clone(), stamp(rows)]).collect();
-    let left = work.deadline.left();
-    let Some((at, standings)) = work.active.transaction.standing(&spans, left).await? else { return Ok(()) };
-    let columns = &work.server.columns;
-    let (mut known, mut unknown) = (BTreeSet::new(), Vec::new());
-    for (rows, standings) in rows.iter().zip(standings.chunks_exact(2)) {
-        let standings: Standings = [standings[0].clone(), standings[1].clone()];
-        match columns.find(rows.partition, &spec.table, &spec.columns, (at, &standings)) {
-            Some(kept) => {
-                known.insert(rows.partition);
-                stretch.kept.push(kept);
+    let columns = Arc::clone(&work.server.columns);
+    loop {
+        let left = work.deadline.left();
+        let Some(standings) = work.active.transaction.standing(&spans, left).await? else { return Ok(()) };
+        let (mut known, mut unknown) = (BTreeSet::new(), Vec::new());
+        for (rows, standings) in rows.iter().zip(standings.chunks_exact(2)) {
+            let standings: Standings = [standings[0].clone(), standings[1].clone()];
+            match columns.find(rows.partition, &spec.table, &spec.columns, &standings) {
+                Some(kept) => {
+                    known.insert(rows.partition);
+                    stretch.kept.push(kept);
+                }
+                None => unknown.push((rows.partition, standings)),
             }
-            None => unknown.push((rows.partition, standings)),
         }
+        let asker = (work.shared.id, catalog.home().catalog());
+        match Collecting::begin(&columns, asker, &spec.table, &spec.columns, unknown.into_iter()) {
+            // What it finds can be used here, whichever of the two snapshots is the earlier one.
+            Err(busy) if !waited && known.len() < rows.len() && !busy.is_of(work.shared.id) => {
+                waited = true;
+                stretch.kept.clear();
+                busy.wait(&columns).await;
+                continue;
+            }
+            Err(_) => {}
+            Ok(collecting) => stretch.collecting = collecting,
+        }
+        if !known.is_empty() {
+            // The rest is no sample of the table.
+            place.sampling = None;
+        }
+        place.cursor.leave_out(&known);
+        return Ok(());
     }
-    if !known.is_empty() {
-        // The rest is no sample of the table.
-        place.sampling = None;
-    }
-    place.cursor.leave_out(&known);
-    stretch.collecting = Collecting::new(columns, &spec.table, &spec.columns, at, unknown.into_iter());
-    Ok(())
 }
 
 fn begin(spec: &crate::query::ScanSpec, catalog: &Catalog) -> SqlResult<Place> {

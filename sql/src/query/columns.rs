@@ -4,17 +4,19 @@
 //! the table reads nothing, decodes nothing, and computes on arrays that are there already.
 //!
 //! Invariants:
-//! - Kept columns are the table's rows in one partition at one snapshot. They are given to a query at the same or a later
+//! - Kept columns are the table's rows in one partition at one snapshot. They are given to a query at another
 //!   snapshot only if a majority has promised that between the two nobody wrote to the rows, or to the table's stamp
 //!   there (see [`Standing`]), and if the query knows the table by the same descriptor.
+//! - One query at a time collects the columns of a table; others that want them wait for it.
 //! - All of it together takes about as much memory as was allowed; what is used least goes first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
-use annulus_base::{PartitionId, Timestamp};
+use annulus_base::PartitionId;
 use annulus_relation::SqlType;
 use annulus_relation::catalog::{ColumnId, ObjectId, Table};
 use annulus_txn::standing::Standing;
@@ -22,6 +24,7 @@ use datafusion::arrow::array::{Array, ArrayRef, new_empty_array};
 use datafusion::arrow::compute::concat;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use tokio::sync::Notify;
 
 use super::arrow::data_type;
 
@@ -29,6 +32,10 @@ use super::arrow::data_type;
 const FEWEST_ROWS: u64 = 1_000;
 /// The part of the memory that the columns of one table may take.
 const SHARE: u64 = 2;
+/// Tables collected at the same time.
+const MOST_COLLECTED: usize = 4;
+/// How long a query that collects may make no progress until others go on without it.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// How a partition stands: the table's rows in it, and the table's stamp.
 pub type Standings = [Standing; 2];
@@ -40,7 +47,6 @@ fn are_still(now: &Standings, earlier: &Standings) -> bool {
 /// Some columns of the rows that a table has in one partition.
 pub struct Kept {
     table: Arc<Table>,
-    at: Timestamp,
     standings: Standings,
     rows: usize,
     columns: BTreeMap<ColumnId, ArrayRef>,
@@ -84,8 +90,38 @@ impl Weighter<Place, Arc<Kept>> for Bytes {
 pub struct ColumnCache {
     kept: Cache<Place, Arc<Kept>, Bytes>,
     capacity: u64,
-    /// Whether some query is collecting: what it has collected is in memory, too.
-    collecting: AtomicBool,
+    /// The tables that queries collect, by catalog and number, each with the session and how far that is. What they have collected is in
+    /// memory, too.
+    collected: Mutex<HashMap<Place, (i32, Arc<AtomicU64>)>>,
+    /// Somebody has ended collecting.
+    ended: Notify,
+}
+
+/// Another query collects the columns of the same table.
+#[derive(Debug)]
+pub struct Busy {
+    session: i32,
+    progress: Weak<AtomicU64>,
+}
+
+impl Busy {
+    /// Whether it is a query of this session, which would wait for itself.
+    #[must_use]
+    pub const fn is_of(&self, session: i32) -> bool {
+        self.session == session
+    }
+
+    /// Waits until the other query is through, or makes no progress: perhaps its client does not listen.
+    pub async fn wait(self, cache: &ColumnCache) {
+        let mut seen = None;
+        loop {
+            let ended = cache.ended.notified();
+            let Some(now) = self.progress.upgrade().map(|progress| progress.load(Ordering::Relaxed)) else { return };
+            if tokio::time::timeout(PATIENCE, ended).await.is_err() && seen.replace(now) == Some(now) {
+                return;
+            }
+        }
+    }
 }
 
 impl fmt::Debug for ColumnCache {
@@ -99,7 +135,12 @@ impl ColumnCache {
     #[must_use]
     pub fn new(capacity: u64) -> Self {
         const FIRST_ITEMS: usize = 256;
-        Self { kept: Cache::with_weighter(FIRST_ITEMS, capacity, Bytes), capacity, collecting: AtomicBool::new(false) }
+        Self {
+            kept: Cache::with_weighter(FIRST_ITEMS, capacity, Bytes),
+            capacity,
+            collected: Mutex::default(),
+            ended: Notify::new(),
+        }
     }
 
     /// Whether a table with so many rows is worth it.
@@ -115,10 +156,10 @@ impl ColumnCache {
         partition: PartitionId,
         table: &Table,
         columns: &[ColumnId],
-        (at, standings): (Timestamp, &Standings),
+        standings: &Standings,
     ) -> Option<Arc<Kept>> {
         let kept = self.kept.get(&(partition, table.id))?;
-        let same = kept.at <= at && are_still(standings, &kept.standings) && *kept.table == *table;
+        let same = are_still(standings, &kept.standings) && *kept.table == *table;
         (same && columns.iter().all(|id| kept.columns.contains_key(id))).then_some(kept)
     }
 
@@ -126,7 +167,6 @@ impl ColumnCache {
     fn keep(&self, partition: PartitionId, mut new: Kept) {
         let place = (partition, new.table.id);
         if let Some(old) = self.kept.get(&place)
-            && old.at <= new.at
             && old.rows == new.rows
             && are_still(&new.standings, &old.standings)
             && *old.table == *new.table
@@ -152,9 +192,10 @@ pub struct Collecting {
     cache: Arc<ColumnCache>,
     table: Arc<Table>,
     columns: Vec<ColumnId>,
-    at: Timestamp,
+    catalog: PartitionId,
     parts: BTreeMap<PartitionId, Part>,
     bytes: u64,
+    progress: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for Collecting {
@@ -164,28 +205,39 @@ impl fmt::Debug for Collecting {
 }
 
 impl Collecting {
-    /// Of a scan at a snapshot that gives these columns, in partitions whose standing is known; `None` if there are
-    /// none, or if another query is at it.
-    pub fn new(
+    /// Of a session's scan that gives these columns, in partitions whose standing is known; `None` if there are none.
+    ///
+    /// # Errors
+    /// [`Busy`] if another query is at it.
+    pub fn begin(
         cache: &Arc<ColumnCache>,
+        (session, catalog): (i32, PartitionId),
         table: &Arc<Table>,
         columns: &[ColumnId],
-        at: Timestamp,
         parts: impl Iterator<Item = (PartitionId, Standings)>,
-    ) -> Option<Self> {
+    ) -> Result<Option<Self>, Busy> {
         let known = |(_, standings): &(PartitionId, Standings)| standings.iter().all(Standing::is_known);
         let empty = |standings| Part { standings, rows: 0, chunks: Vec::new() };
         let parts: BTreeMap<_, _> =
             parts.filter(known).map(|(partition, standings)| (partition, empty(standings))).collect();
-        if parts.is_empty() || cache.collecting.swap(true, Ordering::AcqRel) {
-            return None;
+        let mut collected = cache.collected.lock().unwrap_or_else(PoisonError::into_inner);
+        let whole = (catalog, table.id);
+        if let Some((session, progress)) = collected.get(&whole) {
+            return Err(Busy { session: *session, progress: Arc::downgrade(progress) });
         }
+        if parts.is_empty() || collected.len() >= MOST_COLLECTED {
+            return Ok(None);
+        }
+        let progress = Arc::new(AtomicU64::new(0));
+        collected.insert(whole, (session, Arc::clone(&progress)));
+        drop(collected);
         let (cache, table) = (Arc::clone(cache), Arc::clone(table));
-        Some(Self { cache, table, columns: columns.to_vec(), at, parts, bytes: 0 })
+        Ok(Some(Self { cache, catalog, table, columns: columns.to_vec(), parts, bytes: 0, progress }))
     }
 
     /// Takes note of rows of a partition. Tells whether it is worth going on.
     pub fn add(&mut self, partition: PartitionId, rows: usize, columns: Vec<ArrayRef>) -> bool {
+        self.progress.fetch_add(rows as u64 + 1, Ordering::Relaxed);
         if let Some(part) = self.parts.get_mut(&partition) {
             let bytes: usize = columns.iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum();
             self.bytes += bytes as u64;
@@ -213,7 +265,7 @@ impl Collecting {
             // Arrays that cannot be put together are not kept.
             let Ok(columns) = columns else { continue };
             let columns = self.columns.iter().copied().zip(columns).collect();
-            let kept = Kept { table: Arc::clone(&self.table), at: self.at, standings, rows, columns };
+            let kept = Kept { table: Arc::clone(&self.table), standings, rows, columns };
             self.cache.keep(partition, kept);
         }
     }
@@ -221,12 +273,17 @@ impl Collecting {
 
 impl Drop for Collecting {
     fn drop(&mut self) {
-        self.cache.collecting.store(false, Ordering::Release);
+        let mut collected = self.cache.collected.lock().unwrap_or_else(PoisonError::into_inner);
+        collected.remove(&(self.catalog, self.table.id));
+        drop(collected);
+        self.cache.ended.notify_waiters();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use annulus_txn::testing::Call;
+
     use crate::testing::{Client, run};
 
     const SUM: &str = "select count(*), sum(v), max(name) from t";
@@ -302,6 +359,30 @@ mod tests {
             other.ok("update t set v = 1 where id = 3000").await;
             client.ok("create table u as select 1 as one").await;
             assert!(client.told("commit").await.starts_with("ERROR 40001"));
+        });
+    }
+
+    #[test]
+    fn who_comes_meanwhile_waits_for_the_columns() {
+        run(async |node| {
+            let mut clients = Vec::new();
+            for _ in 0..8 {
+                clients.push(node.client().await);
+            }
+            filled(&mut clients[0]).await;
+            clients[0].ok("update t set v = v where id < 3000").await;
+            node.db.take_calls();
+            let sums = clients.iter_mut().map(|client| client.ok(SUM));
+            let sums = futures::future::join_all(sums).await;
+            assert!(sums.iter().all(|sum| sum == "3000|4501500|n999\nSELECT 1"), "{sums:?}");
+            let scans = node.db.take_calls().get(&Call::Scan).copied().unwrap_or_default();
+            clients[0].ok("update t set v = v where id < 3000").await;
+            node.db.take_calls();
+            clients[0].ok(SUM).await;
+            assert_eq!(scans, node.db.take_calls()[&Call::Scan], "more than one has read the table");
+            // A query that reads the table twice does not wait for itself.
+            clients[0].ok("update t set v = v where id < 3000").await;
+            assert_eq!(clients[0].ok("select count(*) from t a join t b on a.v = b.v").await, "3000\nSELECT 1");
         });
     }
 

@@ -32,7 +32,7 @@ mod statistics;
 #[cfg(test)]
 mod tests;
 
-pub use columns::{Collecting, ColumnCache, Kept, Standings};
+pub use columns::{Busy, Collecting, ColumnCache, Kept, Standings};
 pub use engine::{Explain, Planned, QueryEngine, Running, Statement};
 pub use request::{KeyRange, Resume, ScanRequest, ScanSpec, Stretch};
 pub use scope::{Catalog, Live, Relation, Scope, SystemSource};

@@ -14,6 +14,8 @@ use crate::journal::Journal;
 
 /// Rest between two changes, milliseconds.
 const REST: (u64, u64) = (100, 600);
+/// Most rows whose index entries are looked up in the end.
+const MOST_COMPARED: usize = 300;
 /// Pause before another try.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -62,7 +64,9 @@ impl<'a> Surveyor<'a> {
         let all = format!("SELECT k, {column} FROM {table} WHERE {column} IS NOT NULL");
         let Some(()) = self.insist(&index, patience).map(drop) else { return };
         let Some(rows) = self.insist(&all, patience) else { return };
-        for row in rows.iter().flat_map(|answer| &answer.rows) {
+        // Each is a query of its own: of many, a part is looked up.
+        let rows: Vec<_> = rows.iter().flat_map(|answer| &answer.rows).collect();
+        for row in rows.iter().step_by(rows.len().div_ceil(MOST_COMPARED).max(1)) {
             let [Some(key), Some(value)] = row.as_slice() else { continue };
             let by_index = format!("SELECT k FROM {table} WHERE {column} = {value}");
             let Some(found) = self.insist(&by_index, patience) else { return };

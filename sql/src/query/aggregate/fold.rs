@@ -1,4 +1,5 @@
-//! Aggregates as folds over values: one state for each group, into which rows go one by one.
+//! Aggregates as folds over values: one state for each group, into which rows go one by one, or where a fold knows better,
+//! many at a time.
 
 use std::fmt::{self, Debug};
 use std::hash::{Hash, Hasher};
@@ -25,6 +26,11 @@ pub(super) trait Fold: Clone + Debug + PartialEq + Eq + Hash + Send + Sync + 'st
     /// A row's arguments go in.
     fn add(&self, state: &mut Self::State, args: &Args<'_>, row: usize) -> SqlResult<()>;
 
+    /// Rows' arguments go in, each into the state of its group.
+    fn add_all(&self, states: &mut [Self::State], args: &Args<'_>, rows: &Rows<'_>) -> SqlResult<()> {
+        rows.each(|row, group| self.add(&mut states[group], args, row))
+    }
+
     /// The row that went in first goes out again; `None` if the fold cannot do that.
     fn remove(&self, state: &mut Self::State, args: &Args<'_>, row: usize) -> Option<SqlResult<()>>;
 
@@ -43,6 +49,28 @@ pub(super) trait Fold: Clone + Debug + PartialEq + Eq + Hash + Send + Sync + 'st
     /// How many bytes the state has elsewhere.
     fn size(_: &Self::State) -> usize {
         0
+    }
+}
+
+/// Which rows go in, and into which groups.
+pub(super) struct Rows<'a> {
+    count: usize,
+    /// The group of each row; all are of the first one if it is not said.
+    groups: Option<&'a [usize]>,
+    /// The rows that go in, if not all.
+    filter: Option<&'a BooleanArray>,
+}
+
+impl Rows<'_> {
+    /// Calls for each row, with its group, until one fails.
+    #[inline]
+    pub fn each(&self, mut add: impl FnMut(usize, usize) -> SqlResult<()>) -> SqlResult<()> {
+        for row in 0..self.count {
+            if self.filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row)) {
+                add(row, self.groups.map_or(0, |groups| groups[row]))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -204,12 +232,8 @@ impl<F: Fold> GroupsAccumulator for Groups<F> {
     ) -> Result<()> {
         self.states.resize_with(total, F::State::default);
         let args = Args::new(&self.folding.types, values)?;
-        for (row, group) in groups.iter().enumerate() {
-            if filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row)) {
-                self.folding.fold.add(&mut self.states[*group], &args, row).map_err(to_datafusion)?;
-            }
-        }
-        Ok(())
+        let rows = Rows { count: groups.len(), groups: Some(groups), filter };
+        self.folding.fold.add_all(&mut self.states, &args, &rows).map_err(to_datafusion)
     }
 
     fn evaluate(&mut self, emit: EmitTo) -> Result<ArrayRef> {
@@ -257,10 +281,8 @@ impl<F: Fold> Accumulator for Groups<F> {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         let count = values.first().map_or(0, |array| array.len());
         let args = Args::new(&self.folding.types, values)?;
-        for row in 0..count {
-            self.folding.fold.add(&mut self.states[0], &args, row).map_err(to_datafusion)?;
-        }
-        Ok(())
+        let rows = Rows { count, groups: None, filter: None };
+        self.folding.fold.add_all(&mut self.states, &args, &rows).map_err(to_datafusion)
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {

@@ -5,9 +5,10 @@ use std::cmp::Ordering;
 use annulus_relation::value::{self, Interval, Numeric};
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
 use bigdecimal::num_bigint::BigInt;
-use datafusion::arrow::array::BinaryViewArray;
+use datafusion::arrow::array::{Array as _, BinaryViewArray, Int16Array, Int32Array, Int64Array, PrimitiveArray};
+use datafusion::arrow::datatypes::ArrowPrimitiveType;
 
-use super::fold::{Args, Fold};
+use super::fold::{Args, Fold, Rows};
 use crate::query::arrow::payload;
 
 /// `sum` or `avg`.
@@ -23,6 +24,36 @@ pub(super) struct Sum {
 pub(super) struct Total {
     count: i64,
     sum: Amount,
+}
+
+impl Total {
+    #[inline]
+    fn add_integer(&mut self, integer: i64) -> SqlResult<()> {
+        self.count += 1;
+        if let Amount::Digits(digits, 0) = &mut self.sum
+            && let Some(sum) = digits.checked_add(integer.into())
+        {
+            *digits = sum;
+            return Ok(());
+        }
+        self.sum = std::mem::take(&mut self.sum).plus(Amount::Digits(integer.into(), 0))?;
+        Ok(())
+    }
+}
+
+/// Adds integers without making values of them.
+fn add_integers<T: ArrowPrimitiveType>(
+    totals: &mut [Total],
+    array: &PrimitiveArray<T>,
+    rows: &Rows<'_>,
+) -> SqlResult<()>
+where
+    i64: From<T::Native>,
+{
+    rows.each(|row, group| match array.is_valid(row) {
+        true => totals[group].add_integer(array.value(row).into()),
+        false => Ok(()),
+    })
 }
 
 #[derive(Debug, Default)]
@@ -191,6 +222,16 @@ impl Fold for Sum {
             state.sum = std::mem::take(&mut state.sum).plus(self.amount(args, row)?)?;
         }
         Ok(())
+    }
+
+    fn add_all(&self, states: &mut [Total], args: &Args<'_>, rows: &Rows<'_>) -> SqlResult<()> {
+        let array = args.array(0).as_any();
+        match self.of {
+            SqlType::Int2 if let Some(array) = array.downcast_ref::<Int16Array>() => add_integers(states, array, rows),
+            SqlType::Int4 if let Some(array) = array.downcast_ref::<Int32Array>() => add_integers(states, array, rows),
+            SqlType::Int8 if let Some(array) = array.downcast_ref::<Int64Array>() => add_integers(states, array, rows),
+            _ => rows.each(|row, group| self.add(&mut states[group], args, row)),
+        }
     }
 
     fn remove(&self, state: &mut Total, args: &Args<'_>, row: usize) -> Option<SqlResult<()>> {

@@ -63,7 +63,7 @@ pub(in crate::query) struct ScanExec {
     few: bool,
     limit: Option<usize>,
     rows: f64,
-    /// Whether the table is large enough for its columns to be kept.
+    /// Whether the table is large enough for its columns to be kept, or may be.
     large: bool,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
@@ -95,7 +95,7 @@ impl ScanExec {
             few: false,
             limit: None,
             rows,
-            large: scan.statistics.rows(scan.table.id).is_some_and(ColumnCache::is_worth_it),
+            large: scan.statistics.rows(scan.table.id).is_none_or(ColumnCache::is_worth_it),
             properties: Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative)),
             metrics: ExecutionPlanMetricsSet::new(),
         })

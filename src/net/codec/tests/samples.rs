@@ -5,7 +5,7 @@ use std::sync::Arc;
 use annulus_base::id::TxnRef;
 use annulus_base::{Ballot, Epoch, Incarnation, Key, KeyRange, NamespaceId, NodeId, PartitionId, Timestamp, TxnId};
 use annulus_replica::message::{
-    Accepted, Answer, Check, Compare, Detail, Found, Holder, Inquired, Lock, Message, No, Outcome, Part, Prepare,
+    Accepted, Answer, Check, Compare, Detail, Found, Holder, Inquired, Lock, Mark, Message, No, Outcome, Part, Prepare,
     RangeFound, Read, ReadAt, ReadSet, Recovered, Refusal, RequestId, Vote,
 };
 use annulus_replica::store::{Placed, Stamp, Version};
@@ -173,6 +173,10 @@ pub fn all() -> Vec<Envelope> {
     let others = [Envelope::Gossip(Bytes::from_static(b"gossip")), Envelope::Ping(5), Envelope::Pong(6)];
     let mut absent = prepare();
     absent.parts[0].checks = vec![Check::Absent(key())];
-    let later = Envelope::Transaction(Message::Prepare(Arc::new(absent)));
-    messages.chain(others).chain([later]).collect()
+    let later = [
+        Message::Prepare(Arc::new(absent)),
+        read(ReadAt::Snapshot(Timestamp(2)), Detail::Marks),
+        Message::Marks(id(), vec![Some(Mark { incarnation: Incarnation(3), number: 9 }), None]),
+    ];
+    messages.chain(others).chain(later.map(Envelope::Transaction)).collect()
 }
