@@ -30,7 +30,7 @@ struct Trial {
 const TRIALS: [Trial; 3] = [
     Trial { rule: "ReadIgnoresLocks", workload: Kind::Register, nemesis: Nemesis::Slow },
     Trial { rule: "SecondRoundSkipped", workload: Kind::Bank, nemesis: Nemesis::Slow },
-    Trial { rule: "MajorityFastPath", workload: Kind::ListAppend, nemesis: Nemesis::Halves },
+    Trial { rule: "SnapshotIgnoresLocks", workload: Kind::Bank, nemesis: Nemesis::Slow },
 ];
 
 /// Runs all trials and prints how each went. Whether all rules were missed, and nothing else.

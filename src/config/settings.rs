@@ -190,6 +190,9 @@ settings! {
         /// Most memory for one client's unfinished request, queued transaction and unsent replies. What would take more
         /// is refused with an error.
         max_client_memory: Size = "128 MiB";
+        /// Memory for all SQL queries together that sort, join or group. What would take more spills to disk, or fails alone.
+        /// A quarter of it keeps columns of tables that were read before.
+        query_memory: Size = "512 MiB";
         /// Most client requests at work at once; more are refused as overload.
         max_requests: Number<1, 10000000> = "10000";
         /// Most HTTP connections at once; more wait.

@@ -271,6 +271,7 @@ fn sql_config(config: &Config, node: NodeId, topology: &Topology) -> annulus_sql
     annulus_sql::server::Config {
         node: node.0,
         slow_statement: config.slow_statement,
+        query_memory: usize::try_from(config.query_memory.0).unwrap_or(usize::MAX),
         tokens: topology.namespace(NamespaceId::SYSTEM).cloned().map(Tokens::new),
         ..annulus_sql::server::Config::default()
     }

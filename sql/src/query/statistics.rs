@@ -13,7 +13,7 @@ use annulus_relation::value::compare;
 const PARTS: usize = 100;
 
 /// What is known about the data of a database.
-pub trait Statistics: Send + Sync {
+pub trait Statistics: std::fmt::Debug + Send + Sync {
     /// About how many rows a table has.
     fn rows(&self, table: ObjectId) -> Option<u64>;
 

@@ -69,7 +69,7 @@ impl Default for Config {
             tokens: None,
             version,
             query_threads: 2,
-            query_memory: 256 << 20,
+            query_memory: 512 << 20,
         }
     }
 }

@@ -54,6 +54,7 @@ impl Sampled {
     }
 }
 
+#[derive(Debug)]
 struct OfDatabase {
     sampled: Arc<Sampled>,
     database: PartitionId,

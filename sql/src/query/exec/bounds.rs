@@ -18,10 +18,15 @@ use datafusion::physical_expr::expressions::{
 
 use super::super::arrow::{Comparison, comparison, value_of};
 use super::super::request::KeyRange;
+use super::super::statistics::Statistics;
 use super::provider::is_readable;
 
 /// Ranges are multiplied out for lists over several columns; not beyond this.
 const MAX_RANGES: usize = 4096;
+/// The largest part of a table's rows that is fetched one by one, where an index leads to them: reading all is cheaper.
+const MOST_FETCHED: f64 = 0.1;
+/// Of a larger part than this all is read: whole tables may be kept.
+const MOST_OF_IT: f64 = 0.3;
 
 /// What a filter says about one column.
 #[derive(Clone, Debug, Default)]
@@ -128,16 +133,39 @@ impl Facts {
     }
 
     /// The best index to read, and what of it.
-    pub fn choose<'t>(&self, table: &'t Table, wanted: &[usize]) -> Option<(&'t Index, Vec<KeyRange>)> {
+    pub fn choose<'t>(
+        &self,
+        table: &'t Table,
+        wanted: &[usize],
+        statistics: &dyn Statistics,
+    ) -> Option<(&'t Index, Vec<KeyRange>)> {
         let primary = table.indexes.first()?;
-        let mut best = (primary, self.ranges(table, primary), self.worth(table, primary, wanted));
+        let mut best = (primary, self.worth(table, primary, wanted));
         for index in table.indexes.iter().skip(1).filter(|index| is_readable(index)) {
+            let fetches = !covers(table, index, wanted);
+            if fetches && self.share(table, index, statistics).is_some_and(|share| share > MOST_FETCHED) {
+                continue;
+            }
             let worth = self.worth(table, index, wanted);
-            if worth > best.2 {
-                best = (index, self.ranges(table, index), worth);
+            if worth > best.1 {
+                best = (index, worth);
             }
         }
-        Some((best.0, best.1))
+        let (index, _) = best;
+        let whole = self.share(table, index, statistics).is_some_and(|share| share > MOST_OF_IT);
+        let ranges = if whole && !self.nothing { vec![KeyRange::all()] } else { self.ranges(table, index) };
+        Some((index, ranges))
+    }
+
+    /// The part of the rows that lies between the bounds of an index's first column; `None` if that is not known, or if
+    /// the column has one of some values.
+    fn share(&self, table: &Table, index: &Index, statistics: &dyn Statistics) -> Option<f64> {
+        let place = *key_places(table, index).first()?;
+        let limits = self.limits.get(&place).filter(|limits| limits.one_of.is_none())?;
+        let known = statistics.column(table.id, table.columns.get(place)?.id)?;
+        let below =
+            |limit: &Option<(Value, bool)>, all: f64| limit.as_ref().map_or(all, |(value, _)| known.below(value));
+        Some(below(&limits.upper, 1.0 - known.nulls) - below(&limits.lower, 0.0))
     }
 
     /// How much an index narrows what is read; the parts are compared one after the other.

@@ -36,6 +36,7 @@ use super::super::arrow::{Builder, data_type};
 use super::super::columns::{Collecting, ColumnCache, Kept};
 use super::super::error::to_datafusion;
 use super::super::request::{KeyRange, ScanSpec, Scans, Stretch, begin, finish};
+use super::super::statistics::Statistics as TableStatistics;
 use super::bounds::{Facts, covers, key_places};
 use super::provider::{TableScan, is_readable};
 
@@ -49,6 +50,7 @@ const BATCHES_AHEAD: usize = 4;
 pub(in crate::query) struct ScanExec {
     table: Arc<Table>,
     scans: Scans,
+    statistics: Arc<dyn TableStatistics>,
     /// All columns of the table.
     full: SchemaRef,
     /// The places of those that are given.
@@ -87,6 +89,7 @@ impl ScanExec {
         Ok(Self {
             table: Arc::clone(&scan.table),
             scans: scan.scans.clone(),
+            statistics: Arc::clone(&scan.statistics),
             full: Arc::clone(&scan.schema),
             columns,
             filter,
@@ -131,7 +134,7 @@ impl ScanExec {
         let facts = Facts::of(&self.table, self.all_filters().as_ref());
         let chosen = match self.ordered.and_then(|id| self.table.indexes.iter().find(|index| index.id == id)) {
             Some(index) => Some((index, facts.ranges(&self.table, index))),
-            None => facts.choose(&self.table, wanted),
+            None => facts.choose(&self.table, wanted, &*self.statistics),
         };
         let Some((index, ranges)) = chosen else {
             return internal_err!("table {} has no primary index", self.table.name);
@@ -152,7 +155,7 @@ impl ScanExec {
     fn index_in_order(&self, order: &[PhysicalSortExpr]) -> Option<&Index> {
         let facts = Facts::of(&self.table, self.filter.as_ref());
         let wanted = self.wanted();
-        let best = facts.choose(&self.table, &wanted)?;
+        let best = facts.choose(&self.table, &wanted, &*self.statistics)?;
         self.table.indexes.iter().enumerate().find_map(|(number, index)| {
             let usable = number == 0 || is_readable(index);
             // Fetching each row by itself only to keep an order is worth it for a few rows only.
@@ -187,7 +190,8 @@ impl DisplayAs for ScanExec {
         let facts = Facts::of(&self.table, self.filter.as_ref());
         let fixed = self.ordered.and_then(|id| self.table.indexes.iter().find(|index| index.id == id));
         let chosen = fixed.map(|index| (index, facts.ranges(&self.table, index)));
-        let Some((index, ranges)) = chosen.or_else(|| facts.choose(&self.table, &self.wanted())) else {
+        let Some((index, ranges)) = chosen.or_else(|| facts.choose(&self.table, &self.wanted(), &*self.statistics))
+        else {
             return write!(f, "Scan on {}", self.table.name);
         };
         let whole = ranges.iter().all(|range| *range == KeyRange::all()) && !ranges.is_empty();

@@ -34,6 +34,12 @@ pub(crate) struct World {
     pub scanned: Arc<Mutex<Vec<(String, usize)>>>,
 }
 
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("tables", &self.rows.len()).finish_non_exhaustive()
+    }
+}
+
 impl Catalog for World {
     fn relation(&self, schema: &str, name: &str) -> Option<Relation> {
         (schema == "public").then(|| self.relations.get(name).cloned()).flatten()
