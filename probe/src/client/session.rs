@@ -30,6 +30,7 @@ pub enum Manner {
 
 impl Protocol {
     /// A manner that can express the program; `past`: what only reads may read the past.
+    #[cfg_attr(not(feature = "sql"), expect(unused_variables, reason = "only SQL reads the past"))]
     pub(crate) fn manner(self, program: &[Step], past: bool, rng: &mut Rng) -> Manner {
         match self {
             Self::Resp => Manner::Resp(resp::Style::any(program, rng)),

@@ -13,17 +13,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use annulus_base::PartitionId;
 use annulus_relation::SqlType;
 use annulus_relation::catalog::{ColumnId, ObjectId, Table};
 use annulus_txn::standing::Standing;
-use datafusion::arrow::array::{Array, ArrayRef, new_empty_array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray as _, new_empty_array};
 use datafusion::arrow::compute::concat;
 use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::unsync::Cache;
 use tokio::sync::Notify;
 
 use super::arrow::data_type;
@@ -88,7 +88,8 @@ impl Weighter<Place, Arc<Kept>> for Bytes {
 
 /// The kept columns of a node.
 pub struct ColumnCache {
-    kept: Cache<Place, Arc<Kept>, Bytes>,
+    /// Behind one lock, so that no part of the memory is set apart for some tables.
+    kept: Mutex<Cache<Place, Arc<Kept>, Bytes>>,
     capacity: u64,
     /// The tables that queries collect, by catalog and number, each with the session and how far that is. What they have collected is in
     /// memory, too.
@@ -126,7 +127,7 @@ impl Busy {
 
 impl fmt::Debug for ColumnCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ColumnCache").field("partitions", &self.kept.len()).finish_non_exhaustive()
+        f.debug_struct("ColumnCache").field("partitions", &self.kept().len()).finish_non_exhaustive()
     }
 }
 
@@ -136,11 +137,15 @@ impl ColumnCache {
     pub fn new(capacity: u64) -> Self {
         const FIRST_ITEMS: usize = 256;
         Self {
-            kept: Cache::with_weighter(FIRST_ITEMS, capacity, Bytes),
+            kept: Mutex::new(Cache::with_weighter(FIRST_ITEMS, capacity, Bytes)),
             capacity,
             collected: Mutex::default(),
             ended: Notify::new(),
         }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Cache<Place, Arc<Kept>, Bytes>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a table with so many rows is worth it.
@@ -158,7 +163,7 @@ impl ColumnCache {
         columns: &[ColumnId],
         standings: &Standings,
     ) -> Option<Arc<Kept>> {
-        let kept = self.kept.get(&(partition, table.id))?;
+        let kept = Arc::clone(self.kept().get(&(partition, table.id))?);
         let same = are_still(standings, &kept.standings) && *kept.table == *table;
         (same && columns.iter().all(|id| kept.columns.contains_key(id))).then_some(kept)
     }
@@ -166,7 +171,8 @@ impl ColumnCache {
     /// Keeps what was read, together with what is known of the same rows already.
     fn keep(&self, partition: PartitionId, mut new: Kept) {
         let place = (partition, new.table.id);
-        if let Some(old) = self.kept.get(&place)
+        let mut all = self.kept();
+        if let Some(old) = all.get(&place)
             && old.rows == new.rows
             && are_still(&new.standings, &old.standings)
             && *old.table == *new.table
@@ -175,7 +181,7 @@ impl ColumnCache {
                 new.columns.entry(*id).or_insert_with(|| Arc::clone(column));
             }
         }
-        self.kept.insert(place, Arc::new(new));
+        all.insert(place, Arc::new(new));
     }
 }
 
@@ -235,11 +241,10 @@ impl Collecting {
         Ok(Some(Self { cache, catalog, table, columns: columns.to_vec(), parts, bytes: 0, progress }))
     }
 
-    /// Takes note of rows of a partition. Tells whether it is worth going on.
-    pub fn add(&mut self, partition: PartitionId, rows: usize, columns: Vec<ArrayRef>) -> bool {
+    /// Takes note of rows of a partition, which take so many bytes. Tells whether it is worth going on.
+    pub fn add(&mut self, partition: PartitionId, rows: usize, columns: Vec<ArrayRef>, bytes: usize) -> bool {
         self.progress.fetch_add(rows as u64 + 1, Ordering::Relaxed);
         if let Some(part) = self.parts.get_mut(&partition) {
-            let bytes: usize = columns.iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum();
             self.bytes += bytes as u64;
             part.rows += rows;
             part.chunks.push(columns);
@@ -259,7 +264,7 @@ impl Collecting {
             let whole = |(place, ty): (usize, &&SqlType)| {
                 let pieces: Vec<&dyn Array> =
                     chunks.iter().filter_map(|chunk| Some(chunk.get(place)?.as_ref())).collect();
-                if pieces.is_empty() { Ok(new_empty_array(&data_type(ty))) } else { concat(&pieces) }
+                if pieces.is_empty() { Ok(new_empty_array(&data_type(ty))) } else { concat(&pieces).map(compact) }
             };
             let columns: Result<Vec<ArrayRef>, _> = types.iter().enumerate().map(whole).collect();
             // Arrays that cannot be put together are not kept.
@@ -268,6 +273,17 @@ impl Collecting {
             let kept = Kept { table: Arc::clone(&self.table), standings, rows, columns };
             self.cache.keep(partition, kept);
         }
+    }
+}
+
+/// Without what its views do not refer to: pieces of one array share its buffers.
+fn compact(array: ArrayRef) -> ArrayRef {
+    if let Some(views) = array.as_string_view_opt() {
+        Arc::new(views.gc())
+    } else if let Some(views) = array.as_binary_view_opt() {
+        Arc::new(views.gc())
+    } else {
+        array
     }
 }
 
@@ -383,6 +399,22 @@ mod tests {
             // A query that reads the table twice does not wait for itself.
             clients[0].ok("update t set v = v where id < 3000").await;
             assert_eq!(clients[0].ok("select count(*) from t a join t b on a.v = b.v").await, "3000\nSELECT 1");
+        });
+    }
+
+    #[test]
+    fn long_values_are_kept_once() {
+        run(async |node| {
+            let mut client = node.client().await;
+            client.ok("create table t (id int primary key, v int, name text)").await;
+            for from in (0..30_000).step_by(10_000) {
+                let rows = format!("generate_series({from} + 1, {from} + 10000) n");
+                client.ok(&format!("insert into t select n, n, repeat('x', 300) from {rows}")).await;
+            }
+            let sum = format!("30000|450015000|{}\nSELECT 1", "x".repeat(300));
+            assert_eq!(client.ok(SUM).await, sum);
+            assert_eq!(explained(&mut client).await, (0, 30_000));
+            assert_eq!(client.ok(SUM).await, sum);
         });
     }
 

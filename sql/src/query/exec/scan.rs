@@ -439,10 +439,11 @@ impl Reader {
 /// Takes note of a stretch, partition by partition, unless that becomes too much.
 fn collect(collecting: Option<Collecting>, stretch: &Stretch, batch: &RecordBatch) -> Option<Collecting> {
     let mut collecting = collecting?;
-    let mut start = 0;
+    let (all, mut start) = (batch.get_array_memory_size(), 0);
     for (partition, rows) in &stretch.parts {
         let columns = batch.columns().iter().map(|column| column.slice(start, *rows)).collect();
-        if !collecting.add(*partition, *rows, columns) {
+        let bytes = all * rows / batch.num_rows().max(1);
+        if !collecting.add(*partition, *rows, columns, bytes) {
             return None;
         }
         start += rows;
