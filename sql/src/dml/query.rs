@@ -31,6 +31,8 @@ pub(crate) struct Query {
     text: Arc<str>,
     targets: Vec<SqlType>,
     params: ParamTypes,
+    /// Whether it may ask about the catalog, which then has to be the present one.
+    asks_catalog: bool,
     pub columns: Vec<Column>,
 }
 
@@ -60,6 +62,7 @@ impl Query {
             text: Arc::clone(text),
             targets: targets.to_vec(),
             params: planned.params,
+            asks_catalog: may_ask_catalog(text),
             columns,
         })
     }
@@ -73,6 +76,13 @@ impl Query {
         }
         if self.text.contains("pg_stat_activity") {
             *lock(&work.shared.activity) = work.server.clients.activity();
+        }
+        if self.asks_catalog && !work.active.defines {
+            // What the system's tables show is read from no partition, so nothing else would find it out of date.
+            let catalog = Arc::clone(&work.active.catalog);
+            catalog.expect_unchanged(&mut work.active.transaction);
+            // Before anything is shown; in a block that has read already, its commit tells.
+            work.pin(&catalog.home().partitions().collect::<Vec<_>>()).await?;
         }
         let scope = work.shared.scope(&work.active.catalog, &work.active.env);
         let statement = Statement { query: &self.query, text: Some(&self.text), targets: &self.targets };
@@ -129,6 +139,12 @@ impl Query {
             |row: Row| row.into_iter().zip(self.columns.iter().zip(targets)).map(assign).collect::<SqlResult<Row>>();
         Ok(rows.into_iter().map(row).collect::<SqlResult<_>>()?)
     }
+}
+
+/// Whether a statement may use the system's tables: more do not matter.
+fn may_ask_catalog(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["pg_", "information_schema", "::reg"].iter().any(|part| text.contains(part))
 }
 
 /// `42804` if results of a query cannot be assigned to columns.

@@ -17,6 +17,7 @@ use super::{Active, Portal, Session};
 use crate::ddl::Job;
 use crate::dml::query::next;
 use crate::parse::Statement;
+use crate::server::catalogs::Catalogs;
 use crate::server::deadline::Deadline;
 use crate::server::failure::{is_about_catalog, is_retryable, to_sql};
 use crate::statement::{Plan, Work, produce};
@@ -166,11 +167,7 @@ impl<D: Database> Session<D> {
                 return Err(SqlError::unsupported("AS OF SYSTEM TIME in a transaction block"));
             }
             if !std::mem::replace(&mut active.used, true) && active.block && active.read_only {
-                // All reads are of one instant, so that nothing has to be remembered and validated.
-                let start = active.transaction.start();
-                active.transaction = Transaction::new(self.server.db.clone(), Mode::Statement, start);
-                let all: Vec<_> = active.catalog.home().partitions().collect();
-                active.transaction.pin(&all, deadline.left()).await.map_err(|error| to_sql(error.into()))?;
+                begin_reading(&self.server.db, &self.catalogs, active, &deadline).await.map_err(to_sql)?;
             }
             let catalog = Arc::clone(&active.catalog);
             self.renew(portal, &catalog)?;
@@ -257,6 +254,29 @@ impl<D: Database> Session<D> {
                 conflict.into()
             }
             _ => error.into(),
+        }
+    }
+}
+
+/// A block that only reads takes its instant: all its reads are of that, so that nothing has to be remembered and
+/// validated. Its catalog is confirmed with it, since all that it reads may be the catalog's own tables.
+async fn begin_reading<D: Database>(
+    db: &D,
+    catalogs: &Rc<Catalogs>,
+    active: &mut Active<D>,
+    deadline: &Deadline,
+) -> Outcome<()> {
+    let start = active.transaction.start();
+    loop {
+        active.transaction = Transaction::new(db.clone(), Mode::Statement, start);
+        active.catalog.expect_unchanged(&mut active.transaction);
+        let all: Vec<_> = active.catalog.home().partitions().collect();
+        match active.transaction.pin(&all, deadline.left()).await {
+            Err(TxnError::Conflict(_)) if !deadline.passed() => {
+                active.catalog = catalogs.reload(db, deadline.left()).await?;
+                active.opened = Arc::clone(&active.catalog);
+            }
+            pinned => return Ok(pinned?),
         }
     }
 }

@@ -39,6 +39,38 @@ fn a_block_is_one_transaction() {
 }
 
 #[test]
+fn the_catalog_that_is_shown_is_the_present_one() {
+    run(async |node| {
+        let elsewhere = node.other();
+        let (mut client, mut other) = (node.client().await, elsewhere.client().await);
+        let count = "select count(*) from pg_class where relkind = 'r' and relname like 't_'";
+        let shown = |tables: usize| format!("{tables}\nSELECT 1");
+        client.ok("create table t0 (id int primary key)").await;
+        assert_eq!(client.ok(count).await, shown(1));
+        other.ok("create table t1 (id int primary key)").await;
+        assert_eq!(client.ok(count).await, shown(2));
+        other.ok("create table t2 (id int primary key)").await;
+        client.ok("begin isolation level repeatable read read only").await;
+        assert!(client.ok(count).await.starts_with('3'));
+        other.ok("create table t3 (id int primary key)").await;
+        assert!(client.ok(count).await.starts_with('3'));
+        client.ok("rollback").await;
+        assert_eq!(client.ok(count).await, shown(4));
+        // What a block has made itself is shown in it.
+        client.ok("begin; create table t4 (id int primary key)").await;
+        assert_eq!(client.ok(count).await, shown(5));
+        client.ok("commit").await;
+        assert_eq!(other.ok(count).await, shown(5));
+        // A block that was shown something else in the meantime does not commit.
+        client.ok("begin").await;
+        assert_eq!(client.ok(count).await, shown(5));
+        other.ok("drop table t4").await;
+        assert!(client.told("commit").await.starts_with("ERROR 40001"));
+        assert_eq!(client.ok(count).await, shown(4));
+    });
+}
+
+#[test]
 fn a_block_that_failed_can_only_be_rolled_back() {
     run(async |node| {
         let mut client = node.client().await;
