@@ -75,8 +75,7 @@ impl Changes {
     /// the snapshot.
     pub(crate) fn mark(&self, partition: PartitionId, range: &KeyRange, at: Timestamp) -> Option<Mark> {
         let prefix = prefix(&range.start)?;
-        let behind = KeyRange { start: Key(prefix.to_vec().into()), end: after(&prefix)? };
-        if range.end > behind.end {
+        if range.end > after(&prefix)? {
             return None;
         }
         let change = self.last.get(&(partition, prefix)).unwrap_or(&self.others);

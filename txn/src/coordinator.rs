@@ -14,7 +14,8 @@ use crate::interface::{Commit, Committed, TxnError, When};
 use crate::lock::{self, LockOp};
 use crate::member::{ClientId, Reply, Request};
 use crate::read::{self, ReadOp};
-use crate::sets::{Position, Shape, by_partition, changed, group, lockable, positions, seen_of, validation};
+use crate::replies::{count, failure};
+use crate::sets::{Position, Shape, by_partition, changed, lockable, of_ranges, positions, seen_of, validation};
 
 /// What an operation is doing.
 #[derive(Debug)]
@@ -131,17 +132,13 @@ impl Coordinator {
             }
             Request::Scan(ranges, when) => {
                 let keyed = ranges.iter().map(|(partition, range, limit)| (*partition, (range.clone(), *limit)));
-                let (sets, shape) = group(keyed);
-                let sets =
-                    sets.into_iter().map(|(partition, ranges)| (partition, ReadSet { keys: Vec::new(), ranges }));
+                let (sets, shape) = of_ranges(keyed);
                 let shape = ranges.iter().map(|(partition, ..)| *partition).zip(shape).collect();
-                start_read(op, when, sets.collect(), Shape::Ranges(shape), common)
+                start_read(op, when, sets, Shape::Ranges(shape), common)
             }
             Request::Standing(ranges, at) => {
-                let (sets, shape) = group(ranges.into_iter().map(|(partition, range)| (partition, (range, 0))));
-                let sets =
-                    sets.into_iter().map(|(partition, ranges)| (partition, ReadSet { keys: Vec::new(), ranges }));
-                let read = ReadOp::of_marks(op, at, sets.collect(), common);
+                let (sets, shape) = of_ranges(ranges.into_iter().map(|(partition, range)| (partition, (range, 0))));
+                let read = ReadOp::of_marks(op, at, sets, common);
                 Work::Read { read, shape: Shape::Standings(shape), validating: None }
             }
             Request::Lock { start, mut keys, nowait } => {
@@ -655,22 +652,6 @@ impl Coordinator {
     }
 }
 
-/// Counts how a request ended.
-fn count(reply: &Reply, common: &mut Common) {
-    let error = match reply {
-        Reply::Read(Err(error)) | Reply::Scan(Err(error)) | Reply::Standing(Err(error)) => error,
-        Reply::Lock(Err(error)) => error,
-        Reply::Commit(Err(error)) | Reply::Outcome(Err(error)) => error,
-        _ => return,
-    };
-    match error {
-        TxnError::Conflict(_) => common.counters.conflicts += 1,
-        TxnError::Unavailable { .. } => common.counters.unavailable += 1,
-        TxnError::Unknown(_) => common.counters.unknown += 1,
-        _ => {}
-    }
-}
-
 fn start_read(op: u64, when: When, sets: Vec<(PartitionId, ReadSet)>, shape: Shape, common: &mut Common) -> Work {
     Work::Read { read: ReadOp::start(op, when, sets, common), shape, validating: None }
 }
@@ -689,16 +670,4 @@ fn release_held(held: Option<TxnId>, commit: &Commit, common: &mut Common) {
     let partitions = partitions.chain(commit.reads.iter().map(|(place, _)| place.partition));
     let nodes = common.replicas(partitions);
     common.broadcast(nodes.into_iter().collect(), Message::Unlock(txn));
-}
-
-/// The reply that tells a request's client of an error.
-pub(crate) fn failure(request: &Request, error: TxnError) -> Reply {
-    match request {
-        Request::Read(..) => Reply::Read(Err(error)),
-        Request::Scan(..) => Reply::Scan(Err(error)),
-        Request::Standing(..) => Reply::Standing(Err(error)),
-        Request::Lock { .. } => Reply::Lock(Err(error)),
-        Request::Commit { .. } => Reply::Commit(Err(error)),
-        Request::Outcome(_) => Reply::Outcome(Err(error)),
-    }
 }

@@ -21,6 +21,7 @@ mod read;
 mod recoveries;
 mod recovery;
 mod repairer;
+mod replies;
 mod sets;
 pub mod standing;
 #[cfg(any(test, feature = "testing"))]

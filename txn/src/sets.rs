@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use annulus_base::{Key, PartitionId};
-use annulus_replica::message::{Answer, RangeFound};
+use annulus_base::{Key, KeyRange, PartitionId};
+use annulus_replica::message::{Answer, RangeFound, ReadSet};
 use annulus_replica::store::Stamp;
 
 use crate::interface::{Commit, Place, RangeCheck, Seen, SeenRange, TxnError};
@@ -60,9 +60,7 @@ pub(crate) fn seen_of(found: &annulus_replica::message::Found) -> Seen {
 }
 
 /// Groups items by partition; tells for each where it went.
-pub(crate) fn group<T: PartialEq>(
-    items: impl Iterator<Item = (PartitionId, T)>,
-) -> (Vec<(PartitionId, Vec<T>)>, Vec<Position>) {
+fn group<T: PartialEq>(items: impl Iterator<Item = (PartitionId, T)>) -> (Vec<(PartitionId, Vec<T>)>, Vec<Position>) {
     let mut parts: Vec<(PartitionId, Vec<T>)> = Vec::new();
     let mut index: BTreeMap<PartitionId, usize> = BTreeMap::new();
     let mut positions = Vec::new();
@@ -75,6 +73,15 @@ pub(crate) fn group<T: PartialEq>(
         positions.push((part, parts[part].1.len() - 1));
     }
     (parts, positions)
+}
+
+/// What is asked of each partition for ranges, each with the most keys to return; tells for each where it went.
+pub(crate) fn of_ranges(
+    ranges: impl Iterator<Item = (PartitionId, (KeyRange, u32))>,
+) -> (Vec<(PartitionId, ReadSet)>, Vec<Position>) {
+    let (sets, positions) = group(ranges);
+    let set = |(partition, ranges)| (partition, ReadSet { keys: Vec::new(), ranges });
+    (sets.into_iter().map(set).collect(), positions)
 }
 
 /// Groups keys by partition; tells for each where it went.

@@ -298,7 +298,10 @@ async fn look_up<D: Database>(
             Err(busy) if !waited && known.len() < rows.len() && !busy.is_of(work.shared.id) => {
                 waited = true;
                 stretch.kept.clear();
-                busy.wait(&columns).await;
+                let patience = std::time::Duration::from_micros(left);
+                // Whoever waited in vain is told by its deadline.
+                let _ = tokio::time::timeout(patience, busy.wait(&columns)).await;
+                work.deadline.check()?;
                 continue;
             }
             Err(_) => {}

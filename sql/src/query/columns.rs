@@ -44,6 +44,11 @@ fn are_still(now: &Standings, earlier: &Standings) -> bool {
     now.iter().zip(earlier).all(|(now, earlier)| now.is_still(earlier))
 }
 
+/// Whether two descriptors say the same; mostly they are one.
+fn is_same(one: &Arc<Table>, other: &Arc<Table>) -> bool {
+    Arc::ptr_eq(one, other) || one == other
+}
+
 /// Some columns of the rows that a table has in one partition.
 pub struct Kept {
     table: Arc<Table>,
@@ -91,8 +96,8 @@ pub struct ColumnCache {
     /// Behind one lock, so that no part of the memory is set apart for some tables.
     kept: Mutex<Cache<Place, Arc<Kept>, Bytes>>,
     capacity: u64,
-    /// The tables that queries collect, by catalog and number, each with the session and how far that is. What they have collected is in
-    /// memory, too.
+    /// The tables that queries collect, by catalog and number, each with the session and how far that is. What they
+    /// have collected is in memory, too.
     collected: Mutex<HashMap<Place, (i32, Arc<AtomicU64>)>>,
     /// Somebody has ended collecting.
     ended: Notify,
@@ -159,12 +164,12 @@ impl ColumnCache {
     pub fn find(
         &self,
         partition: PartitionId,
-        table: &Table,
+        table: &Arc<Table>,
         columns: &[ColumnId],
         standings: &Standings,
     ) -> Option<Arc<Kept>> {
         let kept = Arc::clone(self.kept().get(&(partition, table.id))?);
-        let same = are_still(standings, &kept.standings) && *kept.table == *table;
+        let same = are_still(standings, &kept.standings) && is_same(&kept.table, table);
         (same && columns.iter().all(|id| kept.columns.contains_key(id))).then_some(kept)
     }
 
@@ -175,7 +180,7 @@ impl ColumnCache {
         if let Some(old) = all.get(&place)
             && old.rows == new.rows
             && are_still(&new.standings, &old.standings)
-            && *old.table == *new.table
+            && is_same(&old.table, &new.table)
         {
             for (id, column) in &old.columns {
                 new.columns.entry(*id).or_insert_with(|| Arc::clone(column));

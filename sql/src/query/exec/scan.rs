@@ -65,8 +65,6 @@ pub(in crate::query) struct ScanExec {
     few: bool,
     limit: Option<usize>,
     rows: f64,
-    /// Whether the table is large enough for its columns to be kept, or may be.
-    large: bool,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -98,7 +96,6 @@ impl ScanExec {
             few: false,
             limit: None,
             rows,
-            large: scan.statistics.rows(scan.table.id).is_none_or(ColumnCache::is_worth_it),
             properties: Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative)),
             metrics: ExecutionPlanMetricsSet::new(),
         })
@@ -140,8 +137,10 @@ impl ScanExec {
             return internal_err!("table {} has no primary index", self.table.name);
         };
         let whole = index.id == self.table.indexes[0].id && ranges == [KeyRange::all()];
+        // What is not known to be small may be large.
+        let large = self.statistics.rows(self.table.id).is_none_or(ColumnCache::is_worth_it);
         Ok(ScanSpec {
-            keeps: whole && self.large && self.ordered.is_none() && self.limit.is_none(),
+            keeps: whole && large && self.ordered.is_none() && self.limit.is_none(),
             table: Arc::clone(&self.table),
             index: index.id,
             ranges,
