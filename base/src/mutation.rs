@@ -46,11 +46,15 @@ pub enum Mutation {
     MarksKept,
     /// A mark is given at a snapshot although something was written above it.
     MarkBelowWrites,
+    /// Whoever fixes an instant is not told which keys are not settled at it.
+    UnsettledNotTold,
+    /// Fixing an instant does not refuse what is prepared at or below it afterwards.
+    UnsettledNotClosed,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::RangesUnchecked,
         Self::TimestampBelowReads,
         Self::NoVoteForgotten,
@@ -71,6 +75,8 @@ impl Mutation {
         Self::AcceptedIgnored,
         Self::MarksKept,
         Self::MarkBelowWrites,
+        Self::UnsettledNotTold,
+        Self::UnsettledNotClosed,
     ];
 
     /// The one of that name, which is its variant's.

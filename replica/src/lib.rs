@@ -29,6 +29,7 @@ mod replay;
 pub mod settings;
 pub mod store;
 mod sweep;
+mod unsettled;
 mod votes;
 
 pub use participant::Replica;

@@ -61,6 +61,13 @@ pub enum Detail {
     Digest,
     /// Nothing of the content: when it last changed. Answered by [`Message::Marks`]; of ranges, at a snapshot.
     Marks,
+    /// Nothing of the content: which keys of ranges are not settled at a snapshot (the module `unsettled` says what that
+    /// is). Answered by [`Message::Unsettled`].
+    Unsettled {
+        /// First wait for what is prepared at or below the snapshot, and hold writers back until the reader asks
+        /// again without this.
+        hold: bool,
+    },
 }
 
 /// Stands for the content of an index at one replica: another content has another mark (the module `changes` says what
@@ -71,6 +78,15 @@ pub struct Mark {
     pub incarnation: Incarnation,
     /// Which change since.
     pub number: u64,
+}
+
+/// What a replica says to whoever fixes an instant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub struct Unsettled {
+    /// The highest timestamp that it has voted for.
+    pub highest: Timestamp,
+    /// The keys that are not settled; `None` if it cannot tell.
+    pub keys: Option<Vec<Key>>,
 }
 
 /// A read of one partition.
@@ -430,6 +446,8 @@ pub enum Message {
     Held(Vec<PartitionId>),
     /// Answer to a [`Message::Read`] for marks: one for each range asked, `None` where there is none to give.
     Marks(RequestId, Vec<Option<Mark>>),
+    /// Answer to a [`Message::Read`] for what is not settled.
+    Unsettled(RequestId, Unsettled),
 }
 
 /// A message and where it goes; several receivers share one encoding.

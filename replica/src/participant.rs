@@ -22,6 +22,7 @@ use crate::repair::Deferred;
 use crate::settings::Settings;
 use crate::store::{Placed, Store, StoreError, StoreResult};
 use crate::sweep::Sweep;
+use crate::unsettled::{Holds, Recent};
 
 /// What is known of an undecided transaction.
 #[derive(Debug)]
@@ -121,6 +122,8 @@ pub struct Replica {
     pub(crate) purges: u64,
     pub(crate) sweep: Sweep,
     pub(crate) changes: Changes,
+    pub(crate) recent: Recent,
+    pub(crate) holds: Holds,
     /// Partitions of dynamic namespaces that have versions here.
     pub(crate) held: BTreeSet<PartitionId>,
     appended: u64,
@@ -155,6 +158,8 @@ impl Replica {
             purges: 0,
             sweep: Sweep::default(),
             changes: Changes::new(incarnation),
+            recent: Recent::default(),
+            holds: Holds::default(),
             held: BTreeSet::new(),
             appended: 0,
             synced: 0,
@@ -177,7 +182,10 @@ impl Replica {
             Message::Read(read) => self.read(now, from, read, store, out),
             Message::Lock(lock) => self.lock(now, from, lock, store, out),
             Message::Unlock(txn) => self.unlock(now, txn, store, out),
-            Message::Prepare(prepare) => self.prepare(now, from, prepare, store, out),
+            Message::Prepare(prepare) => match self.held_back(from, prepare) {
+                Some(prepare) => self.prepare(now, from, prepare, store, out),
+                None => Ok(()),
+            },
             Message::Accept { txn, ballot, outcome } => {
                 self.accept(now, from, txn, ballot, outcome, out);
                 Ok(())
@@ -203,7 +211,8 @@ impl Replica {
             | Message::Compared { .. }
             | Message::Fetched(..)
             | Message::Held(..)
-            | Message::Marks(..) => Ok(()),
+            | Message::Marks(..)
+            | Message::Unsettled(..) => Ok(()),
         }
     }
 

@@ -170,6 +170,7 @@ impl Replica {
             return Ok(());
         }
         self.wake_at = None;
+        self.lapse_holds(now, store, out)?;
         let partitions: Vec<PartitionId> = self.partitions.keys().copied().collect();
         for partition in partitions {
             self.lapse_parked(now, partition, out);

@@ -34,7 +34,14 @@ impl Replica {
         }
         if let ReadAt::Snapshot(at) = read.at {
             // Raised before waiting, so that nothing more can be prepared at or below.
-            self.raise_read_times(read.partition, &read.set, at);
+            let unclosed = matches!(read.detail, Detail::Unsettled { .. })
+                && self.settings.mutations.has(Mutation::UnsettledNotClosed);
+            if !unclosed {
+                self.raise_read_times(read.partition, &read.set, at);
+            }
+            if read.detail == (Detail::Unsettled { hold: true }) {
+                self.hold(now, from, &read, at);
+            }
         }
         if self.in_the_way(&read).is_some() {
             self.counters.read_waits += 1;
@@ -65,7 +72,8 @@ impl Replica {
             ReadAt::Latest { .. } => Mutation::ReadIgnoresLocks,
             ReadAt::Snapshot(_) => Mutation::SnapshotIgnoresLocks,
         };
-        if self.settings.mutations.has(ignored) {
+        // What is prepared is told, there, rather than waited for.
+        if read.detail == (Detail::Unsettled { hold: false }) || self.settings.mutations.has(ignored) {
             return None;
         }
         let locks = &self.partitions.get(&read.partition)?.locks;
@@ -86,9 +94,13 @@ impl Replica {
         store: &mut dyn Store,
         out: &mut Effects,
     ) -> StoreResult<()> {
-        if read.detail == Detail::Marks {
-            self.tell_marks(now, from, read, out);
-            return Ok(());
+        match read.detail {
+            Detail::Marks => {
+                self.tell_marks(now, from, read, out);
+                return Ok(());
+            }
+            Detail::Unsettled { hold } => return self.tell_unsettled(now, from, read, hold, store, out),
+            Detail::Data | Detail::Digest => {}
         }
         let at = match read.at {
             ReadAt::Latest { .. } => Timestamp::MAX,

@@ -1,7 +1,7 @@
 //! Answers of a replica to those who compare and repair partitions.
 
 use annulus_base::limits::STRETCH_BYTES;
-use annulus_base::{Key, KeyRange, Mutation, NodeId, PartitionId, Timestamp};
+use annulus_base::{Key, KeyRange, NodeId, PartitionId, Timestamp};
 
 use crate::effects::Effects;
 use crate::message::{Compare, Message, RequestId};
@@ -177,9 +177,7 @@ impl Replica {
             }
         }
         self.note_held(&versions);
-        if !self.settings.mutations.has(Mutation::MarksKept) {
-            self.changes.note(&versions);
-        }
+        self.note(&versions);
         store.apply(versions)
     }
 
@@ -209,7 +207,7 @@ impl Replica {
                 // In order already: another answer was quicker.
                 let Some(decided) = self.damaged.remove(&(partition, key.clone())) else { return Ok(()) };
                 versions.extend(decided);
-                self.changes.note(&versions);
+                self.note(&versions);
                 store.erase(partition, &key)?;
                 store.apply(versions)
             }

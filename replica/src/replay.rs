@@ -55,7 +55,7 @@ impl Replica {
                 self.note_decision(txn, outcome);
             }
             Record::Repaired(versions) => {
-                self.changes.note(&versions);
+                self.note(&versions);
                 store.apply(versions)?;
             }
             Record::Purged { partition, tombstones } => {
@@ -82,6 +82,7 @@ impl Replica {
         }
         self.restore_horizon();
         self.changes.start(self.fence.floor());
+        self.recent.start(self.fence.floor());
         for entry in self.entries.values_mut().filter(|entry| entry.vote.is_some()) {
             entry.since = now.steady;
             self.timers.insert((now.steady + self.settings.lock_timeout, entry.txn.id));

@@ -173,6 +173,8 @@ pub fn message(message: &Message) -> String {
                 Detail::Data => "",
                 Detail::Digest => " digest",
                 Detail::Marks => " marks",
+                Detail::Unsettled { hold: false } => " unsettled",
+                Detail::Unsettled { hold: true } => " unsettled, holding",
             };
             format!(
                 "Read #{} {}{detail} {at}: {} +{} ranges",
@@ -235,6 +237,10 @@ pub fn message(message: &Message) -> String {
         Message::Compared { id, here: Some(rows), .. } => format!("Compared #{} {}", id.sequence, stamps(rows)),
         Message::Fetch(id, partition, rows) => format!("Fetch #{} {partition} {}", id.sequence, stamps(rows)),
         Message::Marks(id, marks) => format!("Marks #{} +{}", id.sequence, marks.len()),
+        Message::Unsettled(id, told) => {
+            let keys = told.keys.as_ref().map_or_else(|| "unknown".to_owned(), |keys| keys.len().to_string());
+            format!("Unsettled #{}: {keys}", id.sequence)
+        }
         Message::Held(partitions) => format!("Held {}", list(partitions, ToString::to_string)),
         Message::Fetched(id, versions) => format!("Fetched #{} {}", id.sequence, list(versions, placed)),
         Message::Purge(partition, rows) => format!("Purge {partition} {}", stamps(rows)),
@@ -300,6 +306,7 @@ pub const fn kind(message: &Message) -> &'static str {
         Message::Fetched(..) => "Fetched",
         Message::Held(..) => "Held",
         Message::Marks(..) => "Marks",
+        Message::Unsettled(..) => "Unsettled",
         Message::Purge(..) => "Purge",
     }
 }

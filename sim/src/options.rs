@@ -95,6 +95,8 @@ pub struct Options {
     pub dynamic: bool,
     /// Whether the clients' transactions are run by `relation/`.
     pub relational: bool,
+    /// Whether those only write single keys and read all of them, bit by bit.
+    pub bare: bool,
     /// Number of slots of their database.
     pub slots: u16,
     /// Protocol settings of every node.
@@ -135,6 +137,7 @@ impl Options {
             partitions: *rng.pick(&[1, 1, 2, 2, 3, 5]).unwrap_or(&1),
             dynamic: false,
             relational: false,
+            bare: false,
             slots: 1,
             settings: settings(rng),
             network: network(rng, calm),

@@ -50,13 +50,15 @@ impl Scenario {
             Mutation::DecidesTwice | Mutation::RecoverWithoutRefusal | Mutation::BallotReused => &HASTY,
             Mutation::LowWaterAboveFence | Mutation::ForgottenAnswered => &FORGETFUL,
             Mutation::MarksKept | Mutation::MarkBelowWrites => &RELATIONAL,
+            Mutation::UnsettledNotTold | Mutation::UnsettledNotClosed => &INSTANTS,
             _ => &SWARM,
         }
     }
 }
 
 /// Every scenario.
-pub const ALL: [&Scenario; 8] = [&SWARM, &SKEWED, &REPEATS, &LAGGARDS, &HASTY, &FORGETFUL, &DYNAMIC, &RELATIONAL];
+pub const ALL: [&Scenario; 9] =
+    [&SWARM, &SKEWED, &REPEATS, &LAGGARDS, &HASTY, &FORGETFUL, &DYNAMIC, &RELATIONAL, &INSTANTS];
 
 /// No bias.
 pub const SWARM: Scenario = Scenario { name: "swarm", about: "no bias", tune: |_, _| {} };
@@ -186,5 +188,26 @@ pub const RELATIONAL: Scenario = Scenario {
         options.slots = *rng.pick(&[1, 1, 2, 4]).unwrap_or(&1);
         options.work.keys = rng.between(1, 8);
         options.work.pause = rng.between(1, 50) * MILLISECOND;
+    },
+};
+
+/// Blind writes by clocks that differ, and statements that read all of them in many rounds: do these see an instant?
+pub const INSTANTS: Scenario = Scenario {
+    name: "instants",
+    about: "blind writes by clocks that differ, and statements that read all of them in many rounds",
+    tune: |options, rng| {
+        options.relational = true;
+        options.bare = true;
+        options.nodes = rng.between(3, 6) as usize;
+        options.replication = 3;
+        options.partitions = rng.between(1, 3) as u16;
+        options.settings.max_clock_drift = 500 * MILLISECOND;
+        options.clocks.skew = rng.between(1, 200) * MILLISECOND;
+        options.work.keys = rng.between(1, 4);
+        options.work.clients = rng.between(4, 8) as usize;
+        options.work.pause = rng.between(1, 10) * MILLISECOND;
+        if rng.one_in(2) {
+            options.faults = FaultOptions::default();
+        }
     },
 };

@@ -127,6 +127,16 @@ impl Database for NodeDatabase {
         self.counted(expect_reply!(self.ask(Request::Standing(ranges, at), patience).await, Standing))
     }
 
+    async fn unsettled(
+        &self,
+        ranges: Vec<(PartitionId, KeyRange)>,
+        at: Timestamp,
+        hold: bool,
+        patience: Micros,
+    ) -> Result<Option<Vec<Place>>, TxnError> {
+        self.counted(expect_reply!(self.ask(Request::Unsettled(ranges, at, hold), patience).await, Unsettled))
+    }
+
     async fn lock(
         &self,
         start: Timestamp,

@@ -22,7 +22,9 @@ pub(crate) fn admit(request: &Request, common: &Common) -> Result<(), TxnError> 
             few(keys.len())?;
             keys.iter().try_for_each(|place| exists(place.partition))
         }
-        Request::Standing(ranges, _) => ranges.iter().try_for_each(|(partition, _)| exists(*partition)),
+        Request::Standing(ranges, _) | Request::Unsettled(ranges, ..) => {
+            ranges.iter().try_for_each(|(partition, _)| exists(*partition))
+        }
         Request::Scan(ranges, _) => ranges.iter().try_for_each(|(partition, ..)| exists(*partition)),
         Request::Commit { commit, .. } => admit_commit(commit, &few, &exists),
         Request::Outcome(txn) => exists(txn.anchor),

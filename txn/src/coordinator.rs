@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use annulus_base::id::TxnRef;
 use annulus_base::time::{MILLISECOND, Micros};
 use annulus_base::{Ballot, NodeId, PartitionId, Timestamp, TxnId};
-use annulus_replica::message::{Accepted, Answer, Mark, Message, Outcome, ReadSet, Refusal, RequestId, Vote};
+use annulus_replica::message::{Accepted, Answer, Detail, Message, Outcome, ReadSet, Refusal, RequestId, Vote};
 
 use crate::admission::admit;
 use crate::commit::{self, Try};
@@ -13,7 +13,7 @@ use crate::common::{self, Common};
 use crate::interface::{Commit, Committed, TxnError, When};
 use crate::lock::{self, LockOp};
 use crate::member::{ClientId, Reply, Request};
-use crate::read::{self, ReadOp};
+use crate::read::{self, ReadOp, Told};
 use crate::replies::{count, failure};
 use crate::sets::{Position, Shape, by_partition, changed, lockable, of_ranges, positions, seen_of, validation};
 
@@ -138,8 +138,13 @@ impl Coordinator {
             }
             Request::Standing(ranges, at) => {
                 let (sets, shape) = of_ranges(ranges.into_iter().map(|(partition, range)| (partition, (range, 0))));
-                let read = ReadOp::of_marks(op, at, sets, common);
+                let read = ReadOp::instead(op, at, Detail::Marks, sets, common);
                 Work::Read { read, shape: Shape::Standings(shape), validating: None }
+            }
+            Request::Unsettled(ranges, at, hold) => {
+                let (sets, _) = of_ranges(ranges.into_iter().map(|(partition, range)| (partition, (range, 0))));
+                let read = ReadOp::instead(op, at, Detail::Unsettled { hold }, sets, common);
+                Work::Read { read, shape: Shape::Unsettled, validating: None }
             }
             Request::Lock { start, mut keys, nowait } => {
                 let asked = keys.clone();
@@ -264,11 +269,11 @@ impl Coordinator {
         }
     }
 
-    /// A replica tells when ranges last changed.
-    pub(crate) fn marks(&mut self, from: NodeId, id: RequestId, marks: Vec<Option<Mark>>, common: &mut Common) {
+    /// A replica tells something else than the content of ranges.
+    pub(crate) fn told(&mut self, from: NodeId, id: RequestId, told: Told, common: &mut Common) {
         let (op, tag) = common::split(id);
         if let Some(Work::Read { read, .. }) = self.operations.get_mut(&op).map(|operation| &mut operation.work) {
-            let progress = read.marked(from, tag, marks, common);
+            let progress = read.told(from, tag, told, common);
             self.advance_read(op, progress, common);
         }
     }
@@ -298,6 +303,7 @@ impl Coordinator {
                 let reply = shape.stands(&standings);
                 self.finish(operation, reply, common);
             }
+            read::Progress::Unsettled(unsettled) => self.finish(operation, Reply::Unsettled(Ok(unsettled)), common),
             read::Progress::Failed(error) => {
                 let reply = shape.reply(Err(error));
                 self.finish(operation, reply, common);

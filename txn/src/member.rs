@@ -26,6 +26,7 @@ use crate::common::{self, Common};
 use crate::coordinator::Coordinator;
 use crate::counters::Counters;
 use crate::interface::{Commit, Committed, Fate, Place, Seen, SeenRange, TxnError, When};
+use crate::read::Told;
 use crate::recoveries::{Concluded, Recoveries};
 use crate::recovery::Ending;
 use crate::repairer::Repairer;
@@ -44,6 +45,8 @@ pub enum Request {
     Scan(Vec<(PartitionId, KeyRange, u32)>, When),
     /// How ranges stand at a snapshot.
     Standing(Vec<(PartitionId, KeyRange)>, Timestamp),
+    /// What in ranges is not settled at a snapshot; whether to hold writers back.
+    Unsettled(Vec<(PartitionId, KeyRange)>, Timestamp, bool),
     /// Take soft locks for the transaction that began at the timestamp; `nowait`: or be refused at once.
     Lock {
         /// The transaction's priority.
@@ -75,6 +78,8 @@ pub enum Reply {
     Scan(Result<Vec<SeenRange>, TxnError>),
     /// In the order asked.
     Standing(Result<Vec<Standing>, TxnError>),
+    /// All that is not settled, or that it cannot be told.
+    Unsettled(Result<Option<Vec<Place>>, TxnError>),
     /// The id of the locks, and the newest versions in the order asked.
     Lock(Result<(TxnId, Vec<Seen>), TxnError>),
     /// Committed, or why not.
@@ -265,10 +270,12 @@ impl Member {
             | Message::Repaired(id)
             | Message::Fetched(id, _)
             | Message::Marks(id, _)
+            | Message::Unsettled(id, _)
                 if stale(&id) => {}
             Message::Compared { id, .. } if stale(&id) => {}
             Message::ReadAnswer(id, answer) => self.coordinator.read_answer(from, id, answer, common),
-            Message::Marks(id, marks) => self.coordinator.marks(from, id, marks, common),
+            Message::Marks(id, marks) => self.coordinator.told(from, id, Told::Marks(marks), common),
+            Message::Unsettled(id, told) => self.coordinator.told(from, id, Told::Unsettled(told), common),
             Message::LockAnswer(id, answer) => self.coordinator.lock_answer(from, id, answer, common),
             Message::Repaired(id) => self.coordinator.repaired(from, id, common),
             Message::Vote(txn, vote) => self.coordinator.voted(from, txn, vote, common),

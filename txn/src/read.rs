@@ -1,5 +1,5 @@
-//! A read: of keys or ranges, latest or at a timestamp, over one or several partitions; or of marks, which tell
-//! whether ranges have changed.
+//! A read: of keys or ranges, latest or at a timestamp, over one or several partitions; or instead of their content of
+//! marks, which tell whether ranges have changed, or of what in them is not settled.
 //!
 //! Latest, one partition: a majority with equal versions is the answer, linearized at the earliest of
 //! them. Where they differ, the newest version of a single key is right; several keys are repaired
@@ -11,12 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use annulus_base::limits::MAX_READ_BYTES;
 use annulus_base::time::Micros;
 use annulus_base::{Mutation, NodeId, PartitionId, Timestamp};
-use annulus_replica::message::{Answer, Detail, Holder, Mark, Message, Read, ReadAt, ReadSet, Refusal};
+use annulus_replica::message::{Answer, Detail, Holder, Mark, Message, Read, ReadAt, ReadSet, Refusal, Unsettled};
 use annulus_replica::store::Placed;
 
 use crate::answers;
 use crate::common::{Common, NO_TAG};
-use crate::interface::{TxnError, When};
+use crate::interface::{Place, TxnError, When};
 use crate::standing::Standing;
 
 /// How often a read over several partitions starts over before it takes locks.
@@ -31,8 +31,8 @@ struct Part {
     order: Vec<NodeId>,
     asked: usize,
     answers: BTreeMap<NodeId, Answer>,
-    /// The marks of the ranges, where these are asked for instead of their content.
-    marks: BTreeMap<NodeId, Vec<Option<Mark>>>,
+    /// What was told instead of content.
+    told: BTreeMap<NodeId, Told>,
     /// Those whose answer carries values.
     with_data: BTreeSet<NodeId>,
     refused: BTreeMap<NodeId, Refusal>,
@@ -41,6 +41,13 @@ struct Part {
     phase: Phase,
     /// What was found in the first round.
     result: Option<Answer>,
+}
+
+/// What a replica tells of ranges instead of their content.
+#[derive(Debug)]
+pub(crate) enum Told {
+    Marks(Vec<Option<Mark>>),
+    Unsettled(Unsettled),
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -72,6 +79,8 @@ pub(crate) enum Progress {
     Done(Vec<Answer>),
     /// How the ranges of each part stand.
     Stands(Vec<Vec<Standing>>),
+    /// What in the ranges is not settled; `None` if it cannot be told.
+    Unsettled(Option<Vec<Place>>),
     /// It kept changing: validate these answers under shared locks.
     Validate(Vec<Answer>),
     /// It cannot succeed.
@@ -88,14 +97,14 @@ pub(crate) fn too_large(partition: PartitionId) -> TxnError {
 /// Notes what a replica has voted for, so that a snapshot begun after a read of the newest versions includes all
 /// that was acknowledged before. A correct replica is never further ahead than the
 /// two clocks may be together.
-fn catch_up(answer: Answer, common: &mut Common) -> Result<Answer, Refusal> {
+fn catch_up(highest: Timestamp, common: &mut Common) -> Result<(), Refusal> {
     let here = Timestamp::from_micros(common.now.wall);
     let reach = common.now.wall.saturating_add(common.settings.max_clock_drift.saturating_mul(2));
-    if answer.highest.micros() > reach {
-        return Err(Refusal::ClockDrift { asked: answer.highest, here });
+    if highest.micros() > reach {
+        return Err(Refusal::ClockDrift { asked: highest, here });
     }
-    common.voted = common.voted.max(answer.highest);
-    Ok(answer)
+    common.voted = common.voted.max(highest);
+    Ok(())
 }
 
 /// A read under way.
@@ -103,8 +112,8 @@ fn catch_up(answer: Answer, common: &mut Common) -> Result<Answer, Refusal> {
 pub(crate) struct ReadOp {
     op: u64,
     when: When,
-    /// Whether marks are asked for, not content.
-    of_marks: bool,
+    /// What is asked for, if not content.
+    instead: Option<Detail>,
     parts: Vec<Part>,
     round: Round,
     attempts: u32,
@@ -121,9 +130,15 @@ impl ReadOp {
         read
     }
 
-    /// Starts asking for the marks of the ranges in `sets`.
-    pub(crate) fn of_marks(op: u64, at: Timestamp, sets: Vec<(PartitionId, ReadSet)>, common: &mut Common) -> Self {
-        let mut read = Self { of_marks: true, ..Self::new(op, When::At(at), sets, common) };
+    /// Starts asking for something else than the content of the ranges in `sets`.
+    pub(crate) fn instead(
+        op: u64,
+        at: Timestamp,
+        detail: Detail,
+        sets: Vec<(PartitionId, ReadSet)>,
+        common: &mut Common,
+    ) -> Self {
+        let mut read = Self { instead: Some(detail), ..Self::new(op, When::At(at), sets, common) };
         read.ask_all(common);
         read
     }
@@ -135,7 +150,7 @@ impl ReadOp {
             order: common.by_preference(partition),
             asked: 0,
             answers: BTreeMap::new(),
-            marks: BTreeMap::new(),
+            told: BTreeMap::new(),
             with_data: BTreeSet::new(),
             refused: BTreeMap::new(),
             holder: None,
@@ -145,7 +160,7 @@ impl ReadOp {
         Self {
             op,
             when,
-            of_marks: false,
+            instead: None,
             parts: parts.collect(),
             round: Round::First,
             attempts: 1,
@@ -185,7 +200,7 @@ impl ReadOp {
         part.holder.clone().map_or_else(
             || TxnError::Unavailable {
                 partition: part.partition,
-                answered: part.answers.len() + part.marks.len(),
+                answered: part.answers.len() + part.told.len(),
                 needed: common.quorum(part.partition),
             },
             TxnError::Locked,
@@ -203,7 +218,7 @@ impl ReadOp {
     fn begin(&mut self, index: usize, common: &mut Common) {
         let part = &mut self.parts[index];
         part.answers.clear();
-        part.marks.clear();
+        part.told.clear();
         part.with_data.clear();
         part.refused.clear();
         part.asked = 0;
@@ -229,7 +244,7 @@ impl ReadOp {
 
     fn ask(&mut self, index: usize, node: NodeId, detail: Detail, common: &mut Common) {
         let part = &self.parts[index];
-        let detail = if self.of_marks { Detail::Marks } else { detail };
+        let detail = self.instead.unwrap_or(detail);
         let raise = match self.round {
             Round::Second(maximum) if !common.settings.mutations.has(Mutation::MaximumNotCarried) => maximum,
             _ => Timestamp::ZERO,
@@ -266,7 +281,7 @@ impl ReadOp {
         if !answer.as_ref().is_ok_and(|answer| answers::fits(answer, &part.set)) && answer.is_ok() {
             return Progress::Waiting;
         }
-        let answer = answer.and_then(|answer| catch_up(answer, common));
+        let answer = answer.and_then(|answer| catch_up(answer.highest, common).map(|()| answer));
         match answer {
             Ok(answer) if matches!(part.phase, Phase::Asking | Phase::Gathering) => {
                 part.refused.remove(&from);
@@ -284,28 +299,60 @@ impl ReadOp {
         }
     }
 
-    /// A replica's marks.
-    pub(crate) fn marked(&mut self, from: NodeId, tag: u32, marks: Vec<Option<Mark>>, common: &mut Common) -> Progress {
+    /// What a replica tells instead of content.
+    pub(crate) fn told(&mut self, from: NodeId, tag: u32, told: Told, common: &mut Common) -> Progress {
         let Some((index, _)) = self.untag(tag) else { return Progress::Waiting };
         let part = &mut self.parts[index];
-        if !self.of_marks || part.phase != Phase::Asking || marks.len() != part.set.ranges.len() {
+        let fits = match (&told, self.instead) {
+            (Told::Marks(marks), Some(Detail::Marks)) => marks.len() == part.set.ranges.len(),
+            (Told::Unsettled(_), Some(Detail::Unsettled { .. })) => true,
+            _ => false,
+        };
+        if !fits || part.phase != Phase::Asking {
             return Progress::Waiting;
         }
+        if let Told::Unsettled(told) = &told
+            && let Err(refusal) = catch_up(told.highest, common)
+        {
+            return self.refused(index, from, refusal, common);
+        }
         part.refused.remove(&from);
-        part.marks.insert(from, marks);
-        if part.marks.len() < common.quorum(part.partition) {
+        part.told.insert(from, told);
+        if part.told.len() < common.quorum(part.partition) {
             return Progress::Waiting;
         }
         part.phase = Phase::Done;
         if self.parts.iter().any(|part| part.phase != Phase::Done) {
             return Progress::Waiting;
         }
+        if self.instead == Some(Detail::Marks) { self.standings(common) } else { self.unsettled() }
+    }
+
+    fn standings(&self, common: &Common) -> Progress {
         let epoch = common.topology.epoch();
+        let mark = |told: &Told, range: usize| match told {
+            Told::Marks(marks) => marks.get(range).copied().flatten(),
+            Told::Unsettled(_) => None,
+        };
         let of_range = |part: &Part, range: usize| {
-            Standing::new(epoch, part.marks.iter().map(|(node, marks)| (*node, marks.get(range).copied().flatten())))
+            Standing::new(epoch, part.told.iter().map(|(node, told)| (*node, mark(told, range))))
         };
         let of_part = |part: &Part| (0..part.set.ranges.len()).map(|range| of_range(part, range)).collect();
         Progress::Stands(self.parts.iter().map(of_part).collect())
+    }
+
+    /// All that some replica of the majorities calls unsettled.
+    fn unsettled(&mut self) -> Progress {
+        let mut all = Vec::new();
+        for part in &mut self.parts {
+            for told in std::mem::take(&mut part.told).into_values() {
+                let Told::Unsettled(Unsettled { keys: Some(keys), .. }) = told else {
+                    return Progress::Unsettled(None);
+                };
+                all.extend(keys.into_iter().map(|key| Place { partition: part.partition, key }));
+            }
+        }
+        Progress::Unsettled(Some(all))
     }
 
     fn refused(&mut self, index: usize, from: NodeId, refusal: Refusal, common: &mut Common) -> Progress {
@@ -521,7 +568,7 @@ impl ReadOp {
 
     fn ask_silent(&mut self, index: usize, common: &mut Common) {
         let part = &self.parts[index];
-        let answered = |node: &NodeId| part.answers.contains_key(node) || part.marks.contains_key(node);
+        let answered = |node: &NodeId| part.answers.contains_key(node) || part.told.contains_key(node);
         let silent: Vec<NodeId> = part.order.iter().filter(|node| !answered(node)).copied().collect();
         let detail = if self.round == Round::First { Detail::Data } else { Detail::Digest };
         for node in silent {

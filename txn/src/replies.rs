@@ -8,7 +8,7 @@ use crate::member::{Reply, Request};
 pub(crate) fn count(reply: &Reply, common: &mut Common) {
     let error = match reply {
         Reply::Read(Err(error)) | Reply::Scan(Err(error)) | Reply::Standing(Err(error)) => error,
-        Reply::Lock(Err(error)) => error,
+        Reply::Lock(Err(error)) | Reply::Unsettled(Err(error)) => error,
         Reply::Commit(Err(error)) | Reply::Outcome(Err(error)) => error,
         _ => return,
     };
@@ -26,6 +26,7 @@ pub(crate) fn failure(request: &Request, error: TxnError) -> Reply {
         Request::Read(..) => Reply::Read(Err(error)),
         Request::Scan(..) => Reply::Scan(Err(error)),
         Request::Standing(..) => Reply::Standing(Err(error)),
+        Request::Unsettled(..) => Reply::Unsettled(Err(error)),
         Request::Lock { .. } => Reply::Lock(Err(error)),
         Request::Commit { .. } => Reply::Commit(Err(error)),
         Request::Outcome(_) => Reply::Outcome(Err(error)),

@@ -21,6 +21,8 @@ pub(crate) enum Shape {
     Keys(Vec<Position>),
     Ranges(Vec<(PartitionId, Position)>),
     Standings(Vec<Position>),
+    /// Of all ranges together.
+    Unsettled,
 }
 
 impl Shape {
@@ -37,6 +39,7 @@ impl Shape {
                 found.collect()
             })),
             Self::Standings(_) => Reply::Standing(answers.map(|_| Vec::new())),
+            Self::Unsettled => Reply::Unsettled(answers.map(|_| None)),
         }
     }
 

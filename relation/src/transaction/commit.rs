@@ -57,7 +57,7 @@ impl<D: Database> Transaction<D> {
         match self.mode {
             Mode::AsOf(_) => true,
             Mode::Statement if self.reads.is_empty() => true,
-            Mode::Statement => self.reads.is_found() && (self.snapshot.is_some() || self.reads.rounds <= 1),
+            Mode::Statement => self.reads.is_found() && (self.is_at_one_instant() || self.reads.rounds <= 1),
             Mode::Block => self.reads.is_empty(),
         }
     }

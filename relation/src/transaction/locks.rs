@@ -79,6 +79,9 @@ impl<D: Database> Transaction<D> {
         if places.iter().any(|place| !self.locks.places.contains(place)) {
             self.reads.rounds += 1;
             let found = self.locks.extend(self.start, places, nowait, patience).await?;
+            if let Some(pinned) = &mut self.pinned {
+                pinned.leave();
+            }
             let newest = found.iter().map(|(_, seen)| seen.stamp.ts).max().unwrap_or_default();
             if self.mode == Mode::Block {
                 match self.snapshot {

@@ -3,13 +3,13 @@
 //!
 //! Promises and invariants:
 //! - Strictly serializable: a commit succeeds only if everything read is still the newest. Without writes,
-//!   a statement may instead have read all at one instant that lies after everything acknowledged before it
-//!   ([`Transaction::pin`]), and [`Mode::AsOf`] reads the past.
+//!   a statement may instead have read all at one instant ([`Transaction::pin`]), and [`Mode::AsOf`] reads the past.
 //! - Own writes are seen; they are dropped, unseen by others, unless the commit succeeds.
 //! - In a block all reads see one instant, also if the transaction is doomed.
 //! - Soft locks are freed whatever way the transaction ends, dropping it included.
 
 mod commit;
+mod instant;
 mod locks;
 mod overlay;
 mod reads;
@@ -25,6 +25,8 @@ use annulus_replica::store::Stamp;
 use annulus_txn::interface::{Database, Place, TxnError};
 use bytes::Bytes;
 
+pub use instant::Grip;
+use instant::Pinned;
 use locks::Locks;
 use overlay::Overlay;
 pub use overlay::Savepoint;
@@ -79,6 +81,8 @@ pub struct Transaction<D: Database> {
     mode: Mode,
     /// At which timestamp the reads are made: from the first read of a block on, and of a pinned statement.
     snapshot: Option<Timestamp>,
+    /// What makes the snapshot an instant.
+    pinned: Option<Pinned>,
     reads: Reads,
     overlay: Overlay,
     locks: Locks<D>,
@@ -93,7 +97,8 @@ impl<D: Database> Transaction<D> {
             Mode::Statement | Mode::Block => None,
         };
         let locks = Locks::new(db.clone());
-        Self { db, start, mode, snapshot, reads: Reads::default(), overlay: Overlay::default(), locks }
+        let (reads, overlay) = (Reads::default(), Overlay::default());
+        Self { db, start, mode, snapshot, pinned: None, reads, overlay, locks }
     }
 
     /// Its priority.

@@ -3,13 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use annulus_base::time::Micros;
-use annulus_base::{Key, KeyRange, PartitionId, Timestamp};
+use annulus_base::{Key, KeyRange, Timestamp};
 use annulus_replica::store::Stamp;
 use annulus_txn::interface::{Database, Place, RangeCheck, Seen, SeenRange, TxnError, When};
-use annulus_txn::standing::Standing;
 use bytes::Bytes;
-
-use crate::catalog::Home;
 
 use super::{MOST_VALIDATED, Mode, Span, Stretch, Transaction};
 
@@ -66,7 +63,7 @@ impl Reads {
         open.map(|(place, _)| place.clone()).collect()
     }
 
-    fn confirm(&mut self, place: &Place, found: Stamp) -> Result<(), TxnError> {
+    pub(super) fn confirm(&mut self, place: &Place, found: Stamp) -> Result<(), TxnError> {
         let Some(expected) = self.expected.get_mut(place) else { return Ok(()) };
         if expected.stamp != found {
             self.torn = Some(place.key.clone());
@@ -105,6 +102,16 @@ impl Reads {
             self.overflowed = true;
             (self.keys, self.ranges) = (BTreeMap::new(), Vec::new());
         }
+    }
+
+    /// Whether something was read.
+    pub(super) fn has_any(&self) -> bool {
+        self.overflowed || !self.keys.is_empty() || !self.ranges.is_empty()
+    }
+
+    /// The places of all expected versions, confirmed or not.
+    pub(super) fn expected(&self) -> Vec<Place> {
+        self.expected.keys().cloned().collect()
     }
 
     pub(super) const fn overflowed(&self) -> bool {
@@ -169,6 +176,8 @@ impl<D: Database> Transaction<D> {
     async fn ask_keys(&mut self, mut wanted: Vec<Place>, patience: Micros) -> Result<BTreeMap<Place, Seen>, TxnError> {
         let keys = wanted.len();
         wanted.extend(self.reads.unconfirmed());
+        self.settle(|pinned| wanted.iter().find_map(|place| pinned.unsettled_at(place)), patience).await?;
+        self.note_read(wanted.iter().map(|place| place.partition));
         let when = self.when();
         self.reads.rounds += 1;
         let found = self.db.read(wanted.clone(), when, patience).await?;
@@ -181,43 +190,6 @@ impl<D: Database> Transaction<D> {
             self.reads.remember_key(place.clone(), seen.clone());
         }
         Ok(found)
-    }
-
-    /// Fixes the instant of a statement that reads in several rounds: all that was acknowledged before is
-    /// visible at it, and as long as it writes nothing, nothing that it reads needs validation. Confirms what is
-    /// expected; `partitions` are those that will be read.
-    ///
-    /// # Errors
-    /// [`TxnError::Conflict`] if something expected is no longer so, and every other [`TxnError`].
-    pub async fn pin(&mut self, partitions: &[PartitionId], patience: Micros) -> Result<(), TxnError> {
-        if self.snapshot.is_some() {
-            return Ok(());
-        }
-        // A majority of each partition is asked for the newest of something, and thereby for its clock.
-        let expected = self.reads.unconfirmed();
-        let mut wanted: Vec<Place> = expected.clone();
-        let covered: BTreeSet<PartitionId> = expected.iter().map(|place| place.partition).collect();
-        wanted.extend(partitions.iter().filter(|partition| !covered.contains(partition)).copied().map(Home::probe));
-        self.reads.rounds += 1;
-        let found = self.db.read(wanted, When::Latest, patience).await?;
-        for (place, seen) in expected.iter().zip(&found) {
-            self.reads.confirm(place, seen.stamp)?;
-        }
-        self.snapshot = Some(self.db.begin());
-        Ok(())
-    }
-
-    /// How spans, each within one index, stand at the instant of a pinned statement (or of the past): by it can be told
-    /// later whether they have changed, and so what was read of them need not be read again. `None` for whoever reads
-    /// elsewhere, or has written.
-    ///
-    /// # Errors
-    /// [`TxnError`] of the question; nothing is changed by it.
-    pub async fn standing(&mut self, spans: &[Span], patience: Micros) -> Result<Option<Vec<Standing>>, TxnError> {
-        let Some(at) = self.snapshot.filter(|_| !self.has_writes()) else { return Ok(None) };
-        self.reads.rounds += 1;
-        let ranges = spans.iter().map(|span| (span.partition, span.range.clone())).collect();
-        Ok(Some(self.db.standing(ranges, at, patience).await?))
     }
 
     fn own_or(&self, place: &Place, seen: Option<&Seen>) -> Option<Bytes> {
@@ -237,9 +209,11 @@ impl<D: Database> Transaction<D> {
             partition: place.partition,
             range: KeyRange { start: place.key.clone(), end: place.key.successor() },
         };
+        let asked: Vec<Span> = spans.iter().cloned().chain(expected.iter().map(point)).collect();
+        self.settle(|pinned| asked.iter().find_map(|span| pinned.unsettled_in(span)), patience).await?;
+        self.note_read(asked.iter().map(|span| span.partition));
         let when = self.when();
-        let asked = spans.iter().cloned().chain(expected.iter().map(point));
-        let ranges = asked.map(|span| (span.partition, span.range, limit.max(1))).collect();
+        let ranges = asked.into_iter().map(|span| (span.partition, span.range, limit.max(1))).collect();
         self.reads.rounds += 1;
         let mut found = self.db.scan(ranges, when, patience).await?;
         for (place, found) in expected.iter().zip(found.split_off(spans.len().min(found.len()))) {

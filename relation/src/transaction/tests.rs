@@ -110,7 +110,7 @@ fn a_pinned_statement_sees_one_instant_in_many_rounds_without_validation() {
         let db = filled();
         db.set_stretch(1);
         let mut txn = begin(&db, Mode::Statement);
-        txn.pin(&[span().partition], PATIENCE).await.unwrap();
+        txn.pin(&[span().partition], Grip::Light, PATIENCE).await.unwrap();
         let (mut all, mut rest) = (Vec::new(), Some(span()));
         while let Some(span) = rest {
             let stretch = txn.scan(&span, 10, PATIENCE).await.unwrap();
@@ -121,6 +121,63 @@ fn a_pinned_statement_sees_one_instant_in_many_rounds_without_validation() {
         }
         assert_eq!(all, ["a", "b", "c"]);
         assert_eq!(txn.commit(PATIENCE).await, Ok(Done::ReadOnly));
+    });
+}
+
+#[test]
+fn what_is_not_settled_moves_the_instant_up_before_anything_is_read() {
+    run(async {
+        let db = filled();
+        db.inject(Call::Unsettled, Fault::Precedes(Box::new(|db| db.write(place("a"), Some(value("new"))))));
+        let mut txn = begin(&db, Mode::Statement);
+        txn.pin(&[span().partition], Grip::Light, PATIENCE).await.unwrap();
+        assert_eq!(db.take_calls().get(&Call::Unsettled), Some(&2));
+        assert_eq!(names(&txn.scan(&span(), 10, PATIENCE).await.unwrap()), ["new", "b", "c"]);
+        assert_eq!(db.take_calls().get(&Call::Unsettled), Some(&2));
+        assert_eq!(txn.commit(PATIENCE).await, Ok(Done::ReadOnly));
+    });
+}
+
+#[test]
+fn what_is_not_settled_cannot_be_read_after_something_else() {
+    run(async {
+        let db = filled();
+        db.inject(Call::Unsettled, Fault::Precedes(Box::new(|db| db.write(place("a"), Some(value("new"))))));
+        let mut txn = begin(&db, Mode::Statement);
+        txn.pin(&[span().partition], Grip::Light, PATIENCE).await.unwrap();
+        txn.get(&[place("b")], PATIENCE).await.unwrap();
+        assert_eq!(txn.get(&[place("a")], PATIENCE).await, Err(TxnError::Conflict(place("a").key)));
+        assert_eq!(txn.scan(&span(), 10, PATIENCE).await.map(drop), Err(TxnError::Conflict(place("a").key)));
+        assert_eq!(txn.standing(&[span()], PATIENCE).await.map(drop), Err(TxnError::Conflict(place("a").key)));
+    });
+}
+
+#[test]
+fn a_firm_grip_waits_until_all_is_settled() {
+    run(async {
+        let db = filled();
+        for name in ["a", "b"] {
+            let write = move |db: &Fake| db.write(place(name), Some(value("new")));
+            db.inject(Call::Unsettled, Fault::Precedes(Box::new(write)));
+        }
+        let mut txn = begin(&db, Mode::Statement);
+        txn.pin(&[span().partition], Grip::Firm, PATIENCE).await.unwrap();
+        txn.get(&[place("c")], PATIENCE).await.unwrap();
+        assert_eq!(txn.get(&[place("a")], PATIENCE).await, Ok(vec![Some(value("new"))]));
+        assert_eq!(txn.commit(PATIENCE).await, Ok(Done::ReadOnly));
+    });
+}
+
+#[test]
+fn what_lies_outside_of_the_pinned_partitions_is_validated() {
+    run(async {
+        let db = filled();
+        let elsewhere = Place { partition: PartitionId::new(NamespaceId(2), 0), ..place("a") };
+        let mut txn = begin(&db, Mode::Statement);
+        txn.pin(&[span().partition], Grip::Light, PATIENCE).await.unwrap();
+        txn.get(&[place("a"), elsewhere], PATIENCE).await.unwrap();
+        db.write(place("a"), Some(value("later")));
+        assert_eq!(txn.commit(PATIENCE).await, Err(TxnError::Conflict(place("a").key)));
     });
 }
 
@@ -155,7 +212,7 @@ fn what_is_expected_is_confirmed_by_the_first_read_or_the_commit() {
         };
         assert_eq!(stale().get(&[place("b")], PATIENCE).await, Err(TxnError::Conflict(place("a").key)));
         assert_eq!(stale().scan(&span(), 5, PATIENCE).await, Err(TxnError::Conflict(place("a").key)));
-        assert_eq!(stale().pin(&[], PATIENCE).await, Err(TxnError::Conflict(place("a").key)));
+        assert_eq!(stale().pin(&[], Grip::Light, PATIENCE).await, Err(TxnError::Conflict(place("a").key)));
         let mut blind = stale();
         blind.put(place("x"), value("x"));
         assert!(matches!(blind.commit(PATIENCE).await, Err(TxnError::Conflict(_))));

@@ -150,6 +150,16 @@ impl Database for SimDatabase {
         expect_reply!(self.ask(Request::Standing(ranges, at), patience).await, Standing)
     }
 
+    async fn unsettled(
+        &self,
+        ranges: Vec<(PartitionId, KeyRange)>,
+        at: Timestamp,
+        hold: bool,
+        patience: Micros,
+    ) -> Result<Option<Vec<Place>>, TxnError> {
+        expect_reply!(self.ask(Request::Unsettled(ranges, at, hold), patience).await, Unsettled)
+    }
+
     async fn lock(
         &self,
         start: Timestamp,

@@ -3,7 +3,7 @@
 use annulus_base::rng::Rng;
 use annulus_base::time::Micros;
 use annulus_base::{Key, KeyRange, PartitionId, Timestamp};
-use annulus_relation::transaction::{Done, Mode, Savepoint, Span, Transaction};
+use annulus_relation::transaction::{Done, Grip, Mode, Savepoint, Span, Transaction};
 use annulus_txn::interface::{Database, Place, TxnError};
 use bytes::Bytes;
 
@@ -28,7 +28,7 @@ enum Step {
     Save,
     /// Back to the last savepoint.
     Undo,
-    Pin(Vec<PartitionId>),
+    Pin(Vec<PartitionId>, Grip),
     Validate,
 }
 
@@ -50,14 +50,31 @@ impl Steps {
         let writes = !matches!(mode, Mode::AsOf(_)) && !rng.one_in(3);
         let mut all: Vec<Step> = (0..rng.between(1, MOST_STEPS)).map(|_| step(layout, mode, writes, rng)).collect();
         if mode == Mode::Statement && !writes && rng.one_in(2) {
-            all.insert(0, Step::Pin(layout.partitions.clone()));
+            let grip = if rng.one_in(2) { Grip::Light } else { Grip::Firm };
+            all.insert(0, Step::Pin(layout.partitions.clone(), grip));
         }
         Self { mode, all }
     }
 
+    /// Writes one key, or reads everything in many rounds.
+    pub(super) fn bare(layout: &Layout, rng: &mut Rng) -> Self {
+        let all = match rng.below(5) {
+            0..=2 => vec![Step::Put(place(layout, rng), rng.bits())],
+            _ => {
+                let grip = if rng.one_in(4) { Grip::Firm } else { Grip::Light };
+                let mut scans: Vec<_> =
+                    layout.partitions.iter().map(|partition| Step::Scan(span(*partition), 2)).collect();
+                let first = rng.below(scans.len() as u64) as usize;
+                scans.rotate_left(first);
+                std::iter::once(Step::Pin(layout.partitions.clone(), grip)).chain(scans).collect()
+            }
+        };
+        Self { mode: Mode::Statement, all }
+    }
+
     /// Reads everything, in one statement of many rounds.
     pub(super) fn everything(layout: &Layout) -> Self {
-        let pin = Step::Pin(layout.partitions.clone());
+        let pin = Step::Pin(layout.partitions.clone(), Grip::Firm);
         let scans = layout.partitions.iter().map(|partition| Step::Scan(span(*partition), 3));
         Self { mode: Mode::Statement, all: std::iter::once(pin).chain(scans).collect() }
     }
@@ -98,7 +115,7 @@ async fn perform<D: Database>(
                 txn.rollback_to(savepoint);
             }
         }
-        Step::Pin(partitions) => txn.pin(&partitions, patience).await?,
+        Step::Pin(partitions, grip) => txn.pin(&partitions, grip, patience).await?,
         Step::Validate => txn.validate(patience).await?,
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use annulus_base::Key;
 use annulus_base::rng::Rng;
-use annulus_relation::transaction::{Mode, Span, Transaction};
+use annulus_relation::transaction::{Grip, Mode, Span, Transaction};
 use annulus_txn::interface::TxnError;
 use annulus_txn::standing::Standing;
 use bytes::Bytes;
@@ -50,7 +50,7 @@ impl Watch {
     async fn look(&self, session: &Session) -> Result<Found, TxnError> {
         let mut txn = session.transaction(Mode::Statement);
         let partitions: Vec<_> = self.spans.iter().map(|span| span.partition).collect();
-        txn.pin(&partitions, session.patience).await?;
+        txn.pin(&partitions, Grip::Light, session.patience).await?;
         let standing = txn.standing(&self.spans, session.patience).await?;
         let standings = standing.unwrap_or_default();
         let mut contents = Vec::with_capacity(self.spans.len());

@@ -6,7 +6,7 @@ use annulus_relation::catalog::{Action, Catalog, PUBLIC, sweep};
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::ops::{Checks, Claims, explain};
-use annulus_relation::transaction::{Done, Mode};
+use annulus_relation::transaction::{Done, Grip, Mode};
 use annulus_relation::{SqlError, SqlResult};
 use annulus_txn::interface::{Database, TxnError};
 
@@ -53,6 +53,11 @@ pub struct Statements {
 }
 
 impl Work {
+    /// One of the two sorts of bare transactions.
+    pub fn bare(layout: &Layout, rng: &mut Rng) -> Self {
+        Self::Steps(Steps::bare(layout, rng))
+    }
+
     /// Any work; `past` is a time to read at.
     pub fn random(layout: &Layout, past: Timestamp, rng: &mut Rng) -> Self {
         match rng.below(40) {
@@ -124,7 +129,8 @@ impl Statements {
         }
         let mut txn = session.transaction(self.mode);
         if self.pinned {
-            txn.pin(&session.home.partitions().collect::<Vec<_>>(), session.patience).await?;
+            let grip = if self.goes_on { Grip::Light } else { Grip::Firm };
+            txn.pin(&session.home.partitions().collect::<Vec<_>>(), grip, session.patience).await?;
         }
         let mut claims = Claims::default();
         for statement in &self.all {

@@ -12,6 +12,7 @@
 //! a: n1 read x y              client a asks n1 for the latest versions
 //! a: n1 scan [partition]      ... for all keys of a partition
 //! a: n1 at 5ms x y            ... for the versions at n1's clock plus 5 ms (or minus)
+//! a: n1 unsettled 5ms [holding]  ... for the keys of partition 0 that are not settled then
 //! a: n1 set x=1 y=            ... to write x and delete y, without reading
 //! a: n1 set x=1 seen x y      ... having read x and y (or `scanned`)
 //! a: n1 lock x y [nowait]     ... for soft locks

@@ -398,6 +398,10 @@ impl Stage {
                 call = Some(Call::Read(keys.clone(), at));
                 Request::Read(keys.clone(), at)
             }
+            Ask::Unsettled { time, hold } => {
+                let at = Timestamp::from_micros(wall.saturating_add_signed(time));
+                Request::Unsettled(vec![(PartitionId::new(NAMESPACE, 0), everything())], at, hold)
+            }
             Ask::Scan(slot) => {
                 call = Some(Call::Scan(When::Latest));
                 Request::Scan(vec![(PartitionId::new(NAMESPACE, slot), everything(), u32::MAX)], When::Latest)
@@ -490,6 +494,12 @@ impl Client {
                 self.last = Some(txn);
                 (format!("unknown: {}", describe::reference(&txn)), None)
             }
+            Reply::Unsettled(Ok(Some(unsettled))) => {
+                let keys: Vec<String> = unsettled.iter().map(|place| place.key.to_string()).collect();
+                (format!("not settled: {}", keys.join(" ")), None)
+            }
+            Reply::Unsettled(Ok(None)) => ("cannot be told".to_owned(), None),
+            Reply::Unsettled(Err(error)) => (describe::error(&error), None),
             // No transcript asks for one.
             Reply::Standing(standing) => (format!("{standing:?}"), None),
             Reply::Outcome(Ok(fate)) => (format!("{fate:?}"), None),

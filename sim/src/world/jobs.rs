@@ -81,6 +81,7 @@ impl World {
 
     fn next_work(&mut self, client: usize) -> Option<Work> {
         match self.phase {
+            Phase::Faults | Phase::Healed if self.options.bare => Some(Work::bare(&self.layout, &mut self.rng)),
             Phase::Faults | Phase::Healed => {
                 let node = self.any_node();
                 let past = self.snapshot_at(node);
@@ -160,7 +161,7 @@ impl World {
             Request::Read(keys, when) => Some(Call::Read(keys.clone(), *when)),
             Request::Scan(_, when) => Some(Call::Scan(*when)),
             Request::Commit { commit, .. } => Some(Call::Commit(commit.clone())),
-            Request::Lock { .. } | Request::Outcome(_) | Request::Standing(..) => None,
+            Request::Lock { .. } | Request::Outcome(_) | Request::Standing(..) | Request::Unsettled(..) => None,
         };
         let entry = call.map(|call| self.history.invoke(client, call, self.time));
         let Some(session) = self.session(client) else { return };
@@ -202,7 +203,11 @@ impl World {
                 self.committed.push(committed.txn);
                 Outcome::Committed(committed.txn.id, committed.txn.ts)
             }
-            Reply::Commit(Err(TxnError::Unknown(_))) | Reply::Lock(_) | Reply::Outcome(_) | Reply::Standing(_) => {
+            Reply::Commit(Err(TxnError::Unknown(_)))
+            | Reply::Lock(_)
+            | Reply::Outcome(_)
+            | Reply::Standing(_)
+            | Reply::Unsettled(_) => {
                 return Ok(());
             }
             Reply::Read(Err(error)) | Reply::Scan(Err(error)) | Reply::Commit(Err(error)) => {

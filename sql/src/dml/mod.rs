@@ -19,7 +19,7 @@ mod update;
 use std::rc::Rc;
 
 use annulus_relation::ops::{Checks, Surroundings, Tuple, Writer};
-use annulus_relation::transaction::{Mode, Transaction};
+use annulus_relation::transaction::{Grip, Mode, Transaction};
 use annulus_relation::{Outcome, Row, Value};
 use annulus_txn::interface::Database;
 
@@ -43,9 +43,10 @@ const STRETCH: u32 = 1_000;
 
 impl<D: Database> Work<'_, D> {
     /// A statement of its own reads all at one instant from now on.
-    pub(crate) async fn pin(&mut self, partitions: &[annulus_base::PartitionId]) -> Outcome<()> {
+    pub(crate) async fn pin(&mut self, partitions: &[annulus_base::PartitionId], grip: Grip) -> Outcome<()> {
         if self.active.transaction.mode() == Mode::Statement && !self.active.transaction.has_writes() {
-            self.active.transaction.pin(partitions, self.deadline.left()).await?;
+            let grip = if self.active.is_retry { Grip::Firm } else { grip };
+            self.active.transaction.pin(partitions, grip, self.deadline.left()).await?;
         }
         Ok(())
     }

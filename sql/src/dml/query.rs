@@ -7,7 +7,7 @@ use annulus_base::KeyRange;
 use annulus_relation::catalog::Catalog;
 use annulus_relation::error::SqlState;
 use annulus_relation::ops::{Bounds, Cursor, Physical};
-use annulus_relation::transaction::Span;
+use annulus_relation::transaction::{Grip, Span};
 use annulus_relation::value::{CastContext, can_cast, cast};
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::Database;
@@ -82,7 +82,7 @@ impl Query {
             let catalog = Arc::clone(&work.active.catalog);
             catalog.expect_unchanged(&mut work.active.transaction);
             // Before anything is shown; in a block that has read already, its commit tells.
-            work.pin(&catalog.home().partitions().collect::<Vec<_>>()).await?;
+            work.pin(&catalog.home().partitions().collect::<Vec<_>>(), Grip::Light).await?;
         }
         let scope = work.shared.scope(&work.active.catalog, &work.active.env);
         let statement = Statement { query: &self.query, text: Some(&self.text), targets: &self.targets };
@@ -230,7 +230,7 @@ async fn stretch<D: Database>(
         None => {
             let mut place = begin(spec, &catalog)?;
             let all: Vec<_> = catalog.home().partitions().collect();
-            work.pin(&all).await?;
+            work.pin(&all, Grip::Light).await?;
             if spec.keeps && reads_only && work.active.only_reads() {
                 look_up(spec, &mut place, &mut stretch, &catalog, work).await?;
             }

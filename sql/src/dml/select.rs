@@ -6,6 +6,7 @@ use std::sync::Arc;
 use annulus_relation::catalog::KeyPart;
 use annulus_relation::error::SqlState;
 use annulus_relation::ops::Cursor;
+use annulus_relation::transaction::Grip;
 use annulus_relation::value::CastContext;
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::Database;
@@ -106,7 +107,7 @@ impl Select {
         }
         let short = source.access.is_point(&source.target.physical) || source.access.index == 0;
         if !short || source.access.is_everything() {
-            work.pin(&scan.cursor.partitions()).await?;
+            work.pin(&scan.cursor.partitions(), Grip::Light).await?;
         }
         let first = scan.next(work, FIRST).await?.unwrap_or_default();
         if scan.ended() {
@@ -114,7 +115,7 @@ impl Select {
         }
         // There is more: all of it has to be of one instant, without remembering every row.
         if work.restart() {
-            work.pin(&scan.cursor.partitions()).await?;
+            work.pin(&scan.cursor.partitions(), Grip::Firm).await?;
             let cursor = source.access.cursor(&source.target.physical, params, &evaluator, None, self.ordered)?;
             scan = Scan { select: Rc::clone(self), cursor, params: params.into(), skip, left };
             return Ok(Produced { rows: Rows::Scan(Vec::new().into_iter(), Box::new(scan)), tag: Tag::Rows("SELECT") });

@@ -30,6 +30,8 @@ pub(crate) struct Active<D: Database> {
     pub read_only: bool,
     /// Whether it has run a statement that reads or writes.
     pub used: bool,
+    /// Whether an earlier try of it failed.
+    pub is_retry: bool,
     /// When it began: what `now()` says.
     pub now: i64,
     /// How values are read and printed in it.
@@ -88,6 +90,7 @@ impl<D: Database> Active<D> {
             failed: false,
             read_only,
             used: false,
+            is_retry: false,
             now,
             env,
             claims: Claims::default(),

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
-use annulus_relation::transaction::{Mode, Transaction};
+use annulus_relation::transaction::{Grip, Mode, Transaction};
 use annulus_relation::{Row, SqlError, SqlResult};
 use annulus_txn::interface::{Database, TxnError};
 
@@ -193,6 +193,7 @@ impl<D: Database> Session<D> {
         let mut tries = 0;
         loop {
             let mut active = self.open(mode, start, false, &deadline).await.map_err(to_sql)?;
+            active.is_retry = tries > 0;
             let outcome = self.attempt(portal, &mut active, deadline).await;
             let failure = match outcome {
                 Ok(produced) if produced.streams() => {
@@ -271,7 +272,7 @@ async fn begin_reading<D: Database>(
         active.transaction = Transaction::new(db.clone(), Mode::Statement, start);
         active.catalog.expect_unchanged(&mut active.transaction);
         let all: Vec<_> = active.catalog.home().partitions().collect();
-        match active.transaction.pin(&all, deadline.left()).await {
+        match active.transaction.pin(&all, Grip::Firm, deadline.left()).await {
             Err(TxnError::Conflict(_)) if !deadline.passed() => {
                 active.catalog = catalogs.reload(db, deadline.left()).await?;
                 active.opened = Arc::clone(&active.catalog);

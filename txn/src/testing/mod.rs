@@ -40,6 +40,8 @@ pub enum Call {
     Scan,
     /// [`Database::standing`]
     Standing,
+    /// [`Database::unsettled`]
+    Unsettled,
     /// [`Database::lock`]
     Lock,
     /// [`Database::commit`]
@@ -185,6 +187,17 @@ impl Database for Fake {
     ) -> Result<Vec<Standing>, TxnError> {
         self.enter(Call::Standing).await?;
         Ok(self.state.borrow_mut().standing(&ranges, at))
+    }
+
+    async fn unsettled(
+        &self,
+        ranges: Vec<(PartitionId, KeyRange)>,
+        at: Timestamp,
+        _: bool,
+        _: Micros,
+    ) -> Result<Option<Vec<Place>>, TxnError> {
+        self.enter(Call::Unsettled).await?;
+        Ok(Some(self.state.borrow_mut().unsettled(&ranges, at)))
     }
 
     async fn lock(

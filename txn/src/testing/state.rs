@@ -124,6 +124,17 @@ impl State {
         ranges.iter().map(standing).collect()
     }
 
+    /// What was written above a snapshot.
+    pub(super) fn unsettled(&mut self, ranges: &[(PartitionId, KeyRange)], at: Timestamp) -> Vec<Place> {
+        self.instant(When::At(at));
+        let asked = |place: &Place| {
+            ranges.iter().any(|(partition, range)| *partition == place.partition && range.contains(&place.key))
+        };
+        let newer = |versions: &[Version]| versions.last().is_some_and(|(stamp, _)| stamp.ts > at);
+        let all = self.versions.iter().filter(|(place, versions)| asked(place) && newer(versions));
+        all.map(|(place, _)| place.clone()).collect()
+    }
+
     /// Takes soft locks, from younger holders too: these lose all of theirs.
     pub(super) fn lock(&mut self, own: TxnId, keys: &[Place]) -> Result<(TxnId, Vec<Seen>), TxnError> {
         keys.iter().try_for_each(|place| self.held_against(place, Some(own), own.start))?;

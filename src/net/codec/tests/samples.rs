@@ -6,7 +6,7 @@ use annulus_base::id::TxnRef;
 use annulus_base::{Ballot, Epoch, Incarnation, Key, KeyRange, NamespaceId, NodeId, PartitionId, Timestamp, TxnId};
 use annulus_replica::message::{
     Accepted, Answer, Check, Compare, Detail, Found, Holder, Inquired, Lock, Mark, Message, No, Outcome, Part, Prepare,
-    RangeFound, Read, ReadAt, ReadSet, Recovered, Refusal, RequestId, Vote,
+    RangeFound, Read, ReadAt, ReadSet, Recovered, Refusal, RequestId, Unsettled, Vote,
 };
 use annulus_replica::store::{Placed, Stamp, Version};
 use bytes::Bytes;
@@ -177,6 +177,8 @@ pub fn all() -> Vec<Envelope> {
         Message::Prepare(Arc::new(absent)),
         read(ReadAt::Snapshot(Timestamp(2)), Detail::Marks),
         Message::Marks(id(), vec![Some(Mark { incarnation: Incarnation(3), number: 9 }), None]),
+        read(ReadAt::Snapshot(Timestamp(2)), Detail::Unsettled { hold: true }),
+        Message::Unsettled(id(), Unsettled { highest: Timestamp(8), keys: Some(vec![key()]) }),
     ];
     messages.chain(others).chain(later.map(Envelope::Transaction)).collect()
 }

@@ -1,0 +1,210 @@
+//! The instant of a statement that reads in many rounds without remembering what it read.
+//!
+//! A snapshot alone is not one: with clocks that differ, it can lack a transaction that was acknowledged and yet hold one
+//! that began after that. So nothing at or below it may be prepared any more in any partition to be read, and what is
+//! not settled there ([`Database::unsettled`]) must not be read: where it is wanted first, a later snapshot is taken, now
+//! with writers held back; where something was read before, the transaction fails.
+
+use std::collections::BTreeSet;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use annulus_base::time::Micros;
+use annulus_base::{Key, KeyRange, PartitionId};
+use annulus_txn::interface::{Database, Place, TxnError, When};
+use annulus_txn::standing::Standing;
+
+use super::{Span, Transaction};
+
+/// How often a snapshot is tried.
+const TRIES: u32 = 5;
+
+/// How much is done for an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grip {
+    /// Writers go on: for whoever reads little.
+    Light,
+    /// Writers of the partitions are held back for a round trip or two: for whoever reads much of what is written
+    /// all the time, or cannot be begun again.
+    Firm,
+}
+
+/// An instant that was fixed.
+#[derive(Debug)]
+pub(super) struct Pinned {
+    partitions: BTreeSet<PartitionId>,
+    /// What must not be read at it. `None`: anything.
+    unsettled: Option<BTreeSet<Place>>,
+    /// Nothing was read at it so far.
+    is_fresh: bool,
+    /// Something was read that it does not speak for.
+    has_gaps: bool,
+}
+
+impl Pinned {
+    /// The key of a place, if it must not be read.
+    pub(super) fn unsettled_at(&self, place: &Place) -> Option<Key> {
+        let settled = self.unsettled.as_ref().is_some_and(|unsettled| !unsettled.contains(place));
+        (self.covers(place.partition) && !settled).then(|| place.key.clone())
+    }
+
+    /// The first key in a span that must not be read.
+    pub(super) fn unsettled_in(&self, span: &Span) -> Option<Key> {
+        if !self.covers(span.partition) || span.range.start >= span.range.end {
+            return None;
+        }
+        let place = |key: &Key| Place { partition: span.partition, key: key.clone() };
+        let Some(unsettled) = &self.unsettled else { return Some(span.range.start.clone()) };
+        let mut inside = unsettled.range(place(&span.range.start)..place(&span.range.end));
+        inside.next().map(|place| place.key.clone())
+    }
+
+    /// Something of these partitions is read.
+    pub(super) fn note(&mut self, mut partitions: impl Iterator<Item = PartitionId>) {
+        self.is_fresh = false;
+        self.has_gaps |= partitions.any(|partition| !self.covers(partition));
+    }
+
+    /// Something is read at another time.
+    pub(super) const fn leave(&mut self) {
+        self.has_gaps = true;
+    }
+
+    fn covers(&self, partition: PartitionId) -> bool {
+        self.partitions.contains(&partition)
+    }
+}
+
+impl<D: Database> Transaction<D> {
+    /// Fixes the instant of a statement that reads in several rounds: all that was acknowledged before is visible at it,
+    /// and as long as it writes nothing, nothing that it reads needs validation. Confirms what is expected; `partitions`
+    /// are those that will be read.
+    ///
+    /// # Errors
+    /// [`TxnError::Conflict`] if something expected is no longer so, and every other [`TxnError`].
+    pub async fn pin(&mut self, partitions: &[PartitionId], grip: Grip, patience: Micros) -> Result<(), TxnError> {
+        if self.snapshot.is_some() {
+            return Ok(());
+        }
+        let expected = self.reads.expected();
+        let partitions = partitions.iter().copied().chain(expected.iter().map(|place| place.partition)).collect();
+        let has_gaps = self.reads.has_any();
+        self.pinned = Some(Pinned { partitions, unsettled: None, is_fresh: true, has_gaps });
+        self.fix(grip, patience).await?;
+        if grip == Grip::Firm {
+            // What was written meanwhile may be wanted at any time.
+            let is_clear = |pinned: &Pinned| pinned.unsettled.as_ref().is_some_and(BTreeSet::is_empty);
+            for _ in 1..TRIES {
+                if self.pinned.as_ref().is_some_and(is_clear) {
+                    break;
+                }
+                self.fix(grip, patience).await?;
+            }
+        }
+        self.settle(|pinned| expected.iter().find_map(|place| pinned.unsettled_at(place)), patience).await
+    }
+
+    /// Takes a new snapshot, and reads there what is expected.
+    async fn fix(&mut self, grip: Grip, patience: Micros) -> Result<(), TxnError> {
+        let Some(pinned) = &self.pinned else { return Ok(()) };
+        let ranges: Vec<_> = pinned.partitions.iter().map(|partition| (*partition, KeyRange::all())).collect();
+        let at = self.db.begin();
+        self.reads.rounds += 2;
+        let first = self.db.unsettled(ranges.clone(), at, grip == Grip::Firm, patience).await?;
+        let expected = self.reads.expected();
+        let second = self.db.unsettled(ranges, at, false, patience);
+        let (second, found) = together(second, read_all(&self.db, expected.clone(), When::At(at), patience)).await;
+        let (second, found) = (second?, found?);
+        for (place, seen) in expected.iter().zip(found) {
+            self.reads.confirm(place, seen.stamp)?;
+        }
+        self.snapshot = Some(at);
+        if let Some(pinned) = &mut self.pinned {
+            pinned.unsettled = first.zip(second).map(|(first, second)| first.into_iter().chain(second).collect());
+        }
+        Ok(())
+    }
+
+    /// To be called before anything is read, with how to find in it what must not be.
+    pub(super) async fn settle(
+        &mut self,
+        unsettled: impl Fn(&Pinned) -> Option<Key>,
+        patience: Micros,
+    ) -> Result<(), TxnError> {
+        for tried in 1.. {
+            let Some(pinned) = &self.pinned else { return Ok(()) };
+            let Some(key) = unsettled(pinned) else { return Ok(()) };
+            if !pinned.is_fresh || tried >= TRIES {
+                return Err(TxnError::Conflict(key));
+            }
+            self.fix(Grip::Firm, patience).await?;
+        }
+        Ok(())
+    }
+
+    /// To be called before something of these partitions is read.
+    pub(super) fn note_read(&mut self, partitions: impl Iterator<Item = PartitionId>) {
+        if let Some(pinned) = &mut self.pinned {
+            pinned.note(partitions);
+        }
+    }
+
+    /// Whether all that was read was read at an instant.
+    pub(super) fn is_at_one_instant(&self) -> bool {
+        self.pinned.as_ref().is_some_and(|pinned| !pinned.has_gaps)
+    }
+
+    /// How spans, each within one index, stand at the instant of a pinned statement (or of the past): by it can be told
+    /// later whether they have changed, and so what was read of them need not be read again. `None` for whoever reads
+    /// elsewhere, or has written.
+    ///
+    /// # Errors
+    /// [`TxnError`] of the question; nothing is changed by it.
+    pub async fn standing(&mut self, spans: &[Span], patience: Micros) -> Result<Option<Vec<Standing>>, TxnError> {
+        if self.snapshot.is_none() || self.has_writes() {
+            return Ok(None);
+        }
+        self.settle(|pinned| spans.iter().find_map(|span| pinned.unsettled_in(span)), patience).await?;
+        self.note_read(spans.iter().map(|span| span.partition));
+        let Some(at) = self.snapshot else { return Ok(None) };
+        self.reads.rounds += 1;
+        let ranges = spans.iter().map(|span| (span.partition, span.range.clone())).collect();
+        Ok(Some(self.db.standing(ranges, at, patience).await?))
+    }
+}
+
+async fn read_all<D: Database>(
+    db: &D,
+    places: Vec<Place>,
+    when: When,
+    patience: Micros,
+) -> Result<Vec<annulus_txn::interface::Seen>, TxnError> {
+    if places.is_empty() { Ok(Vec::new()) } else { db.read(places, when, patience).await }
+}
+
+/// Waits for both.
+async fn together<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {
+    let (mut a, mut b) = (pin!(a), pin!(b));
+    let (mut first, mut second) = (None, None);
+    poll_fn(|context| {
+        if first.is_none()
+            && let Poll::Ready(output) = a.as_mut().poll(context)
+        {
+            first = Some(output);
+        }
+        if second.is_none()
+            && let Poll::Ready(output) = b.as_mut().poll(context)
+        {
+            second = Some(output);
+        }
+        match (first.take(), second.take()) {
+            (Some(a), Some(b)) => Poll::Ready((a, b)),
+            (a, b) => {
+                (first, second) = (a, b);
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
