@@ -11,6 +11,8 @@ use crate::nemesis::tormentor::Window;
 /// A fault that leaves every key a majority and lasts at least this long must see a success. Long enough for locks
 /// of the dead to be recovered and for a client to have given up on a frozen node.
 const MUST_SERVE: u64 = 4_500_000;
+/// A success this soon after a fault's first action says nothing: it was under way.
+const UNDER_WAY: u64 = 500_000;
 /// The time after healing that counts as recovering, microseconds.
 const AFTER: u64 = 5_000_000;
 
@@ -21,6 +23,8 @@ pub struct Cost {
     pub window: Window,
     /// The longest time without any success between the fault's first action and healing, microseconds.
     pub unavailable: u64,
+    /// Whether anybody was served in the fault but for what had been under way.
+    pub served: bool,
     /// From the beginning of healing to the last of the nodes' first successes, microseconds; `None` if some node
     /// was never seen to serve again before the next fault.
     pub recovery: Option<u64>,
@@ -52,6 +56,7 @@ pub fn costs(samples: &[Sample], windows: &[Window], nodes: usize) -> Vec<Cost> 
         Cost {
             window: window.clone(),
             unavailable: served.longest_gap(window.begun, window.ended).length(),
+            served: served.gaps(window.begun + UNDER_WAY, window.ended).nth(1).is_some(),
             recovery: recovery(&served, window.ended, next, nodes),
             before: served.rate(quiet_since, window.begun),
             during: served.rate(window.begun, window.ended),
@@ -75,8 +80,7 @@ pub fn worst(costs: &[Cost]) -> Worst {
 #[must_use]
 pub fn stuck(costs: &[Cost]) -> Vec<String> {
     let length = |cost: &Cost| cost.window.ended - cost.window.begun;
-    let stuck =
-        |cost: &&Cost| cost.window.has_majority && length(cost) >= MUST_SERVE && cost.unavailable >= length(cost);
+    let stuck = |cost: &&Cost| cost.window.has_majority && length(cost) >= MUST_SERVE && !cost.served;
     let say = |cost: &Cost| {
         format!(
             "nobody was served for {:?}, although the fault '{}' leaves every key a majority",
@@ -124,9 +128,12 @@ mod tests {
 
     #[test]
     fn a_majority_that_serves_nobody_is_stuck() {
-        let samples = successes(&[(10, 0), (9_000_000, 0)]);
-        let stuck = |has_majority| stuck(&costs(&samples, &[window(1_000_000, 7_000_000, has_majority)], 1)).len();
-        assert_eq!((stuck(true), stuck(false)), (1, 0));
+        let stuck = |during, has_majority| {
+            let samples = successes(&[(10, 0), (during, 0), (9_000_000, 0)]);
+            stuck(&costs(&samples, &[window(1_000_000, 7_000_000, has_majority)], 1)).len()
+        };
+        assert_eq!((stuck(10, true), stuck(10, false)), (1, 0));
+        assert_eq!((stuck(1_020_000, true), stuck(6_990_000, true)), (1, 0), "what was under way is no service");
     }
 
     #[test]

@@ -50,10 +50,10 @@ pub enum DynamicNamespaceError {
 pub struct DynamicNamespace(NamespaceId);
 
 impl DynamicNamespace {
-    /// The list of databases. `BY NAME`.
-    pub const CATALOGUE: Self = Self::by_name(0);
-    /// The database that exists from the start. `BY NAME`.
-    pub const DEFAULT_DATABASE: Self = Self::by_name(1);
+    /// The number of the list of databases. `BY NAME`, with as many replicas as the cluster keeps.
+    pub const CATALOGUE: u32 = 0;
+    /// The number of the database that exists from the start, which is made in the same way.
+    pub const DEFAULT_DATABASE: u32 = 1;
     /// The smallest id of any: all dynamic ids, and only these, are not below.
     pub const FIRST_ID: NamespaceId = NamespaceId(DYNAMIC);
 
@@ -72,11 +72,6 @@ impl DynamicNamespace {
         let (_, code) = code.ok_or(DynamicNamespaceError::Factor(replication_factor))?;
         let slots = slots.trailing_zeros();
         Ok(Self(NamespaceId(DYNAMIC | code << FACTOR_SHIFT | slots << SLOTS_SHIFT | number)))
-    }
-
-    /// One slot, three replicas.
-    const fn by_name(number: u32) -> Self {
-        Self(NamespaceId(DYNAMIC | 1 << FACTOR_SHIFT | number))
     }
 
     /// The namespace that an id describes; `None` for an id of the founding, or an impossible one.
@@ -194,13 +189,17 @@ mod tests {
     /// Ids and slots are stored data.
     #[test]
     fn ids_and_slots_never_change() {
-        assert_eq!(DynamicNamespace::CATALOGUE.id(), NamespaceId(0xa000_0000));
-        assert_eq!(DynamicNamespace::DEFAULT_DATABASE.id(), NamespaceId(0xa000_0001));
-        assert_eq!(DynamicNamespace::DEFAULT_DATABASE.basis(), Basis::ByName);
+        let known = [DynamicNamespace::CATALOGUE, DynamicNamespace::DEFAULT_DATABASE];
+        for (factor, first) in [(1, 0x8000_0000), (3, 0xa000_0000), (5, 0xc000_0000)] {
+            let [list, database] = known.map(|number| DynamicNamespace::new(number, 1, factor).unwrap());
+            assert_eq!((list.id(), database.id()), (NamespaceId(first), NamespaceId(first + 1)));
+            assert_eq!((list.basis(), database.basis()), (Basis::ByName, Basis::ByName));
+        }
         let by_key = DynamicNamespace::new(5, 256, 5).unwrap();
         assert_eq!((by_key.id(), by_key.basis()), (NamespaceId(0xd000_0005), Basis::ByKey { slots: 256 }));
         assert_eq!((by_key.partition_of(b"").slot, by_key.partition_of(b"a").slot), (0xaf, 0x17));
         assert_eq!(by_key.partition_of_hash(u64::MAX), PartitionId::new(by_key.id(), 255));
-        assert_eq!(DynamicNamespace::CATALOGUE.partition_of(b"a"), DynamicNamespace::CATALOGUE.first_partition());
+        let by_name = DynamicNamespace::new(0, 1, 3).unwrap();
+        assert_eq!(by_name.partition_of(b"a"), by_name.first_partition());
     }
 }

@@ -6,7 +6,7 @@ use annulus_base::{Epoch, NamespaceId, NodeId, PartitionId};
 
 use crate::dynamic::DynamicNamespace;
 use crate::error::TopologyError;
-use crate::namespace::Namespace;
+use crate::namespace::{DEFAULT_REPLICATION_FACTOR, Namespace};
 use crate::placement::Placement;
 use crate::record::{ClusterId, Member, TopologyRecord};
 use crate::rings::{DynamicRings, ReplicaRing, Rings};
@@ -117,6 +117,13 @@ impl Topology {
     #[must_use]
     pub fn member(&self, node: NodeId) -> Option<&Member> {
         self.index(node).map(|index| &self.record.members[index])
+    }
+
+    /// Replicas of each partition of what is made at run time and does not say otherwise: as many as of the cluster's
+    /// own records.
+    #[must_use]
+    pub fn replication_factor(&self) -> u8 {
+        self.namespace(NamespaceId::SYSTEM).map_or(DEFAULT_REPLICATION_FACTOR, |system| system.replication_factor)
     }
 
     /// The namespaces of the founding, in the order of their ids.

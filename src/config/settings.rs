@@ -150,7 +150,8 @@ settings! {
         initial_members: Vec<HostPort> = "";
         /// Kept for joining a running cluster, which is not possible yet.
         join: Vec<HostPort> = "";
-        /// How many nodes hold each partition. A namespace may say otherwise. A cluster of one node has one replica.
+        /// How many nodes hold each partition, of SQL databases too. A namespace, or `CREATE DATABASE`, may say
+        /// otherwise. A cluster of one node has one replica. Fixed when the cluster first forms.
         replication_factor: ReplicationFactor = "3";
         /// Into how many hash slots each key-value database is cut. A namespace may say otherwise.
         kv_slots: Number<1, 4095> = "256";

@@ -105,6 +105,10 @@ impl Database for NodeDatabase {
         self.driver.with_member(|member, now| member.begin(now))
     }
 
+    fn replication_factor(&self) -> u8 {
+        self.topology.replication_factor()
+    }
+
     async fn read(&self, keys: Vec<Place>, when: When, patience: Micros) -> Result<Vec<Seen>, TxnError> {
         self.counted(expect_reply!(self.ask(Request::Read(keys, when), patience).await, Read))
     }

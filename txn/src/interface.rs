@@ -11,6 +11,7 @@ use annulus_base::time::Micros;
 use annulus_base::{ErrorClass, Key, KeyRange, PartitionId, Timestamp, TxnId};
 use annulus_replica::message::Holder;
 use annulus_replica::store::Stamp;
+use annulus_ring::DEFAULT_REPLICATION_FACTOR;
 use bytes::Bytes;
 
 use crate::standing::Standing;
@@ -177,6 +178,11 @@ pub enum Fate {
 pub trait Database: Clone + 'static {
     /// The priority of a new transaction; keep it over retries, so that a loser becomes the oldest.
     fn begin(&self) -> Timestamp;
+
+    /// Replicas of each partition of what is made at run time and does not say otherwise. Never changes.
+    fn replication_factor(&self) -> u8 {
+        DEFAULT_REPLICATION_FACTOR
+    }
 
     /// Reads keys, all at one instant. The results are in the order asked.
     fn read(&self, keys: Vec<Place>, when: When, patience: Micros)

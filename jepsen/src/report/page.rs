@@ -129,7 +129,7 @@ fn faults(costs: &[Cost]) -> String {
     let mut out = "<table><tr><th>fault</th><th>at s</th><th>for s</th><th>majority</th><th>unavailable ms</th>\
                    <th>recovery ms</th><th>ok/s before</th><th>during</th><th>after</th></tr>"
         .to_owned();
-    for Cost { window, unavailable, recovery, before, during, after } in costs {
+    for Cost { window, unavailable, recovery, before, during, after, served: _ } in costs {
         let _ = write!(
             out,
             "<tr><td>{}</td><td>{:.1}</td><td>{:.1}</td><td>{}</td><td>{}</td><td>{}</td><td>{before}</td>\

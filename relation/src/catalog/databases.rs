@@ -1,12 +1,12 @@
 //! The list of databases: their names and what they are made of.
 //!
 //! It is in a namespace of its own. The database that exists from the start is on it without being stored, until
-//! something about it changes.
+//! something about it changes. Both have as many replicas as the cluster keeps of everything that does not say otherwise.
 
 use annulus_base::time::Micros;
 use annulus_base::{Key, KeyRange};
 use annulus_replica::store::Stamp;
-use annulus_ring::{Consistency, DEFAULT_REPLICATION_FACTOR, DynamicNamespace};
+use annulus_ring::{Consistency, DynamicNamespace};
 use annulus_txn::interface::{Database, Seen, TxnError, When};
 use wincode::{SchemaRead, SchemaWrite};
 
@@ -48,12 +48,15 @@ impl DatabaseInfo {
     /// # Errors
     /// `22023` if there are no such databases.
     pub fn home(&self) -> SqlResult<Home> {
-        let namespace = DynamicNamespace::new(self.number, self.slots, self.replication_factor);
-        let impossible = |error: annulus_ring::DynamicNamespaceError| {
-            SqlError::new(SqlState::INVALID_PARAMETER_VALUE, error.to_string())
-        };
-        namespace.map(Home::new).map_err(impossible)
+        home(self.number, self.slots, self.replication_factor)
     }
+}
+
+fn home(number: u32, slots: u16, replication_factor: u8) -> SqlResult<Home> {
+    let impossible = |error: annulus_ring::DynamicNamespaceError| {
+        SqlError::new(SqlState::INVALID_PARAMETER_VALUE, error.to_string())
+    };
+    DynamicNamespace::new(number, slots, replication_factor).map(Home::new).map_err(impossible)
 }
 
 /// A record of the list.
@@ -67,30 +70,30 @@ enum Listed {
 /// The list as it was at one instant.
 #[derive(Clone, Debug)]
 pub struct Databases {
+    home: Home,
     live: Vec<DatabaseInfo>,
     next_number: u32,
     stamp: Stamp,
 }
 
-fn list_home() -> Home {
-    Home::new(DynamicNamespace::CATALOGUE)
+fn list_home<D: Database>(db: &D) -> SqlResult<Home> {
+    home(DynamicNamespace::CATALOGUE, 1, db.replication_factor())
 }
 
-fn default_database() -> DatabaseInfo {
-    let namespace = DynamicNamespace::DEFAULT_DATABASE;
+fn default_database<D: Database>(db: &D) -> DatabaseInfo {
     DatabaseInfo {
-        number: namespace.number(),
+        number: DynamicNamespace::DEFAULT_DATABASE,
         name: DEFAULT_DATABASE_NAME.to_owned(),
-        slots: namespace.slots(),
-        replication_factor: DEFAULT_REPLICATION_FACTOR,
+        slots: 1,
+        replication_factor: db.replication_factor(),
         consistency: Consistency::Strong,
         comment: Some("default database".to_owned()),
     }
 }
 
 /// All records of the list and its root, at one instant.
-async fn read<D: Database>(db: &D, patience: Micros) -> Result<(Seen, Vec<(Key, Seen)>), TxnError> {
-    let (home, root) = (list_home(), list_home().record(Kind::Root, 0));
+async fn read<D: Database>(db: &D, home: Home, patience: Micros) -> Result<(Seen, Vec<(Key, Seen)>), TxnError> {
+    let root = home.record(Kind::Root, 0);
     let root = KeyRange { start: root.key.clone(), end: root.key.successor() };
     let ranges = vec![(home.catalog(), root, 1), (home.catalog(), Home::records(Kind::Database), u32::MAX)];
     let mut found = db.scan(ranges, When::Latest, patience).await?.into_iter();
@@ -109,20 +112,21 @@ impl Databases {
     /// # Errors
     /// `XX001` if a record is damaged, and every [`TxnError`].
     pub async fn load<D: Database>(db: &D, patience: Micros) -> Outcome<Self> {
-        let (root, records) = read(db, patience).await?;
-        let root_key = list_home().record(Kind::Root, 0).key;
+        let home = list_home(db)?;
+        let (root, records) = read(db, home, patience).await?;
+        let root_key = home.record(Kind::Root, 0).key;
         let stored = root.value.as_deref().map(|bytes| record::decode(&root_key, bytes)).transpose()?;
-        let mut this = Self { live: Vec::new(), next_number: stored.unwrap_or(2), stamp: root.stamp };
+        let mut this = Self { home, live: Vec::new(), next_number: stored.unwrap_or(2), stamp: root.stamp };
         let mut is_default_stored = false;
         for (key, seen) in &records {
             let (Listed::Live(info) | Listed::Dropped(info, _)) = &decode(key, seen)?;
-            is_default_stored |= info.number == default_database().number;
+            is_default_stored |= info.number == DynamicNamespace::DEFAULT_DATABASE;
             if let Listed::Live(info) = decode(key, seen)? {
                 this.live.push(info);
             }
         }
         if !is_default_stored {
-            this.live.push(default_database());
+            this.live.push(default_database(db));
         }
         this.live.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(this)
@@ -152,7 +156,7 @@ impl Databases {
 
     /// Demands that the list is still so at commit.
     pub fn expect_unchanged<D: Database>(&self, transaction: &mut Transaction<D>) {
-        transaction.expect(list_home().record(Kind::Root, 0), self.stamp);
+        transaction.expect(self.home.record(Kind::Root, 0), self.stamp);
     }
 
     /// Creates a database as part of `transaction`; its number is given here.
@@ -200,7 +204,7 @@ impl Databases {
     /// `3D000` if there is no such database, `55006` if it is the one that exists from the start.
     pub fn drop<D: Database>(&self, transaction: &mut Transaction<D>, name: &str, catalog: &Catalog) -> SqlResult<()> {
         let info = self.get(name)?;
-        if info.number == default_database().number {
+        if info.number == DynamicNamespace::DEFAULT_DATABASE {
             return Err(SqlError::new(
                 SqlState::OBJECT_IN_USE,
                 "the database that exists from the start cannot be dropped",
@@ -217,8 +221,8 @@ impl Databases {
     fn write<D: Database>(&self, transaction: &mut Transaction<D>, listed: &Listed, next_number: u32) {
         self.expect_unchanged(transaction);
         let (Listed::Live(info) | Listed::Dropped(info, _)) = listed;
-        transaction.put(list_home().record(Kind::Root, 0), record::encode(&next_number));
-        transaction.put(list_home().record(Kind::Database, info.number), record::encode(listed));
+        transaction.put(self.home.record(Kind::Root, 0), record::encode(&next_number));
+        transaction.put(self.home.record(Kind::Database, info.number), record::encode(listed));
     }
 }
 
@@ -231,9 +235,10 @@ fn decode(key: &Key, seen: &Seen) -> SqlResult<Listed> {
 /// # Errors
 /// `XX001` if a record is damaged, and every [`TxnError`] of the step; a conflict means that another node was faster.
 pub async fn sweep_databases<D: Database>(db: &D, limit: u32, patience: Micros) -> Outcome<Swept> {
-    for (key, seen) in read(db, patience).await?.1 {
+    let list = list_home(db)?;
+    for (key, seen) in read(db, list, patience).await?.1 {
         let Listed::Dropped(info, mut progress) = decode(&key, &seen)? else { continue };
-        let (home, place) = (info.home()?, list_home().record(Kind::Database, info.number));
+        let (home, place) = (info.home()?, list.record(Kind::Database, info.number));
         let mut transaction = Transaction::new(db.clone(), Mode::Statement, db.begin());
         transaction.expect(place.clone(), seen.stamp);
         // All but the root, which says that the database was dropped, and is the very first key.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::samples::{by_key, member, members, topology};
 use super::*;
 use crate::dynamic::{MAX_DYNAMIC_NUMBER, MAX_DYNAMIC_SLOTS};
+use crate::namespace::Basis;
 use crate::placement::MAX_LOAD_PERCENT;
 
 fn dynamic(number: u32, slots: u16, factor: u8) -> DynamicNamespace {
@@ -46,7 +47,7 @@ fn impossible_ids_and_slots_are_nowhere() {
     let topology = topology(members(5), by_key(4));
     let namespace = dynamic(2, 16, 3).id();
     assert_eq!(topology.replicas(PartitionId::new(namespace, 16)), None);
-    assert_eq!(topology.replicas(PartitionId::new(DynamicNamespace::CATALOGUE.id(), 1)), None);
+    assert_eq!(topology.replicas(PartitionId::new(dynamic(0, 1, 3).id(), 1)), None);
     assert_eq!(topology.replicas(PartitionId::new(NamespaceId(u32::MAX), 0)), None);
     assert_eq!(topology.dynamic.remembered(), 0);
 }
@@ -68,10 +69,22 @@ fn whoever_asks_for_everything_does_not_fill_the_memory() {
 fn placement_of_dynamic_namespaces_never_changes() {
     let topology = topology(members(5), by_key(256));
     let by_key = |slot| PartitionId::new(dynamic(7, 256, 3).id(), slot);
-    let by_name = [DynamicNamespace::CATALOGUE, DynamicNamespace::DEFAULT_DATABASE].map(|name| name.first_partition());
+    let known = [DynamicNamespace::CATALOGUE, DynamicNamespace::DEFAULT_DATABASE];
+    let by_name = known.map(|number| dynamic(number, 1, 3).first_partition());
     let rings = [by_name[0], by_name[1], by_key(0), by_key(200)].map(|partition| {
         let ring = topology.replicas(partition).unwrap_or_default();
         ring.iter().map(|node| node.0).collect::<Vec<_>>()
     });
     assert_eq!(rings, [[1, 2, 5], [3, 5, 4], [4, 1, 2], [2, 3, 5]]);
+}
+
+#[test]
+fn what_says_nothing_has_as_many_replicas_as_the_records_of_the_cluster() {
+    let of = |factor| {
+        let system =
+            Namespace { replication_factor: factor, ..Namespace::new(NamespaceId::SYSTEM, "s", Basis::ByName) };
+        topology(members(5), vec![system]).replication_factor()
+    };
+    assert_eq!([1, 3, 5].map(of), [1, 3, 5]);
+    assert_eq!(topology(members(5), Vec::new()).replication_factor(), 3);
 }

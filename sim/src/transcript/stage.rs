@@ -7,11 +7,11 @@ use annulus_base::id::TxnRef;
 use annulus_base::mutation::{Mutation, Mutations};
 use annulus_base::rng::Rng;
 use annulus_base::time::{Micros, SECOND};
-use annulus_base::{Key, NodeId, PartitionId, Timestamp, TxnId};
+use annulus_base::{Key, NamespaceId, NodeId, PartitionId, Timestamp, TxnId};
 use annulus_replica::effects::Effects;
 use annulus_replica::message::{Message, Send};
 use annulus_replica::store::Stamp;
-use annulus_ring::{DynamicNamespace, Topology};
+use annulus_ring::Topology;
 use annulus_txn::interface::{Commit, Place, RangeCheck, Seen, SeenRange, TxnError, When};
 use annulus_txn::member::{ClientId, Input, Reply, Request, Settings};
 use bytes::Bytes;
@@ -533,8 +533,8 @@ impl Client {
     }
 }
 
-/// The partition of a namespace that is not in the topology's record.
-const DYNAMIC: PartitionId = DynamicNamespace::CATALOGUE.first_partition();
+/// The partition of a namespace that is not in the topology's record: number 0, by name, three replicas.
+const DYNAMIC: PartitionId = PartitionId::new(NamespaceId(0xa000_0000), 0);
 
 /// All keys of a partition.
 fn everything() -> annulus_base::KeyRange {

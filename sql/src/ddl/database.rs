@@ -4,7 +4,7 @@ use annulus_relation::catalog::{DatabaseInfo, load};
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::Outcome;
 use annulus_relation::{SqlError, SqlResult};
-use annulus_ring::{Consistency, DEFAULT_REPLICATION_FACTOR};
+use annulus_ring::Consistency;
 use annulus_txn::interface::{Database, When};
 
 use crate::parse::{DatabaseOption, Statement};
@@ -61,7 +61,7 @@ pub(crate) async fn administer<D: Database>(
             if *if_not_exists && databases.get(name).is_ok() {
                 notice(work, format!("database \"{name}\" already exists, skipping"));
             } else {
-                databases.create(transaction, described(name, options)?)?;
+                databases.create(transaction, described(name, options, work.server.db.replication_factor())?)?;
             }
         }
         Statement::RenameDatabase { name, to } => {
@@ -104,9 +104,9 @@ fn invalid(option: &DatabaseOption, message: String) -> SqlError {
     SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message).at(option.position)
 }
 
-/// The database that options describe.
-fn described(name: &str, options: &[DatabaseOption]) -> SqlResult<DatabaseInfo> {
-    let (mut by_key, mut slots, mut factor) = (None, None, DEFAULT_REPLICATION_FACTOR);
+/// The database that options describe, with `factor` replicas unless they say otherwise.
+fn described(name: &str, options: &[DatabaseOption], mut factor: u8) -> SqlResult<DatabaseInfo> {
+    let (mut by_key, mut slots) = (None, None);
     for option in options {
         let Some(value) = &option.value else { continue };
         match option.name.as_str() {

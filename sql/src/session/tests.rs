@@ -1,5 +1,7 @@
 mod described;
 
+use annulus_relation::catalog::Databases;
+
 use crate::testing::run;
 
 #[test]
@@ -364,6 +366,19 @@ fn databases_are_apart() {
         assert_eq!(client.ok("select datname from pg_database order by 1").await, "annulus\nd\nSELECT 2");
         client.ok("drop database d").await;
         assert!(other.told("insert into t values (99)").await.starts_with("ERROR 3D000"));
+    });
+}
+
+#[test]
+fn a_database_has_as_many_replicas_as_the_cluster_keeps_or_as_it_says() {
+    run(async |node| {
+        node.db.set_replication_factor(5);
+        let mut client = node.client().await;
+        client.ok("create database d").await;
+        client.ok("create database e with (replication_factor = 1)").await;
+        let databases = Databases::load(&node.db, 1_000_000).await.unwrap();
+        let replicas = ["annulus", "d", "e"].map(|name| databases.get(name).unwrap().replication_factor);
+        assert_eq!(replicas, [5, 5, 1]);
     });
 }
 

@@ -88,6 +88,11 @@ impl Fake {
         self.state.borrow_mut().stretch = versions.max(1);
     }
 
+    /// The cluster keeps so many replicas.
+    pub fn set_replication_factor(&self, factor: u8) {
+        self.state.borrow_mut().replication_factor = factor;
+    }
+
     /// The next such call meets the fault; several faults of one kind of call meet the calls in their order.
     pub fn inject(&self, call: Call, fault: Fault) {
         self.script.borrow_mut().faults.push_back((call, fault));
@@ -162,6 +167,10 @@ impl Fake {
 impl Database for Fake {
     fn begin(&self) -> Timestamp {
         self.state.borrow_mut().tick()
+    }
+
+    fn replication_factor(&self) -> u8 {
+        self.state.borrow().replication_factor
     }
 
     async fn read(&self, keys: Vec<Place>, when: When, _: Micros) -> Result<Vec<Seen>, TxnError> {

@@ -9,6 +9,7 @@ use annulus_base::limits::{MAX_TXN_BYTES, MAX_TXN_KEYS, MAX_VALUE_LEN};
 use annulus_base::{Epoch, Incarnation, Key, KeyRange, NodeId, PartitionId, Timestamp, TxnId};
 use annulus_replica::message::{Holder, Mark};
 use annulus_replica::store::Stamp;
+use annulus_ring::DEFAULT_REPLICATION_FACTOR;
 use bytes::Bytes;
 
 /// A version: its stamp and its value.
@@ -23,6 +24,7 @@ pub(super) struct State {
     fates: BTreeMap<TxnId, Fate>,
     /// Most versions in a stretch of a range.
     pub(super) stretch: usize,
+    pub(super) replication_factor: u8,
 }
 
 impl Default for State {
@@ -34,6 +36,7 @@ impl Default for State {
             locks: BTreeMap::new(),
             fates: BTreeMap::new(),
             stretch: usize::MAX,
+            replication_factor: DEFAULT_REPLICATION_FACTOR,
         }
     }
 }

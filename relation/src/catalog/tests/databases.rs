@@ -55,6 +55,24 @@ fn databases_come_and_go() {
     assert!(again.number > b.number);
 }
 
+/// So that whatever number of nodes the cluster's own records survive, SQL does, too.
+#[test]
+fn the_list_and_the_first_database_have_as_many_replicas_as_the_cluster_keeps() {
+    for factor in [1, 3, 5] {
+        let fake = Fake::new();
+        fake.set_replication_factor(factor);
+        create_database(&fake, "a", 1).unwrap();
+        let known = |number| DynamicNamespace::new(number, 1, factor).unwrap();
+        let of_the_list = known(DynamicNamespace::CATALOGUE).first_partition();
+        assert!(fake.present().iter().all(|(place, _)| place.partition == of_the_list), "{factor}");
+        let first = list(&fake).get(DEFAULT_DATABASE_NAME).unwrap().home().unwrap();
+        assert_eq!(first.namespace, known(DynamicNamespace::DEFAULT_DATABASE));
+        drop_database(&fake, "a").unwrap();
+        while run(sweep_databases(&fake, 3, SECOND)).unwrap() == Swept::Part {}
+        assert_eq!(names(&fake), [DEFAULT_DATABASE_NAME]);
+    }
+}
+
 #[test]
 fn a_database_is_renamed() {
     let fake = Fake::new();
