@@ -24,13 +24,15 @@ struct Trial {
     /// As `annulus start --test-mutation` takes it.
     rule: &'static str,
     workload: Kind,
+    protocol: Protocol,
     nemesis: Nemesis,
 }
 
 const TRIALS: [Trial; 3] = [
-    Trial { rule: "ReadIgnoresLocks", workload: Kind::Register, nemesis: Nemesis::Slow },
-    Trial { rule: "SecondRoundSkipped", workload: Kind::Bank, nemesis: Nemesis::Slow },
-    Trial { rule: "SnapshotIgnoresLocks", workload: Kind::Bank, nemesis: Nemesis::Slow },
+    Trial { rule: "ReadIgnoresLocks", workload: Kind::Register, protocol: Protocol::Resp, nemesis: Nemesis::Slow },
+    Trial { rule: "SecondRoundSkipped", workload: Kind::Bank, protocol: Protocol::Resp, nemesis: Nemesis::Slow },
+    // Its sums are read at instants of the past that are hardly over.
+    Trial { rule: "SnapshotIgnoresLocks", workload: Kind::Bank, protocol: Protocol::Sql, nemesis: Nemesis::Slow },
 ];
 
 /// Runs all trials and prints how each went. Whether all rules were missed, and nothing else.
@@ -78,7 +80,7 @@ fn attempt(
 ) -> Result<Option<String>, Failure> {
     let plan = Plan {
         workload: trial.workload,
-        protocol: Protocol::Resp,
+        protocol: trial.protocol,
         nemesis: trial.nemesis,
         seed,
         length: Duration::from_secs(options.seconds),

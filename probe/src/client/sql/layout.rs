@@ -18,6 +18,8 @@ pub enum Layout {
     Primary,
     /// Keys are unique beside another primary key.
     Unique,
+    /// As `Primary`, with so many other rows that a query over the whole table keeps its columns.
+    Wide,
     /// Parents, and children that refer to them: `annulus_check::foreign_keys`.
     Families,
 }
@@ -30,8 +32,7 @@ impl Layout {
     pub const fn of(kind: Kind, number: u64) -> Self {
         match kind {
             Kind::ForeignKeys => Self::Families,
-            _ if number.is_multiple_of(2) => Self::Primary,
-            _ => Self::Unique,
+            _ => [Self::Primary, Self::Unique, Self::Wide][(number % 3) as usize],
         }
     }
 
@@ -42,6 +43,11 @@ impl Layout {
             Self::Unique => &[
                 LEDGER,
                 "CREATE TABLE kv (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), k bigint NOT NULL UNIQUE, v bigint, l text)",
+            ],
+            Self::Wide => &[
+                LEDGER,
+                "CREATE TABLE kv (k bigint PRIMARY KEY, v bigint, l text)",
+                "INSERT INTO kv (k) SELECT -n FROM generate_series(1, 1500) AS n",
             ],
             Self::Families => &[
                 LEDGER,
@@ -56,7 +62,7 @@ impl Layout {
     /// A table that can be changed without anybody's statement becoming wrong, and one of its columns.
     pub(super) const fn changeable(self) -> (&'static str, &'static str) {
         match self {
-            Self::Primary | Self::Unique => ("kv", "v"),
+            Self::Primary | Self::Unique | Self::Wide => ("kv", "v"),
             Self::Families => ("children", "parent"),
         }
     }

@@ -74,6 +74,7 @@ impl Session {
     pub fn execute(&mut self, program: &[Step], style: Style, token: Option<&str>) -> Done {
         let done = match style {
             Style::Single => self.single(program),
+            Style::Whole => self.whole(program),
             Style::Past { at } => self.past(program, at),
             Style::Message { range } => {
                 self.message(program, Statements { layout: self.layout, range, lock: false }, token)
@@ -122,6 +123,15 @@ impl Session {
         let statement = statements::single(self.layout, program).ok_or_else(|| Done::absurd("no single statement"))?;
         let answers =
             self.ask(&statement.sql).map_err(|trouble| judge(trouble, program, None, Stage::Commit, &[&statement]))?;
+        let mut found = program.to_vec();
+        statement.take(&only(answers, 1)?[0], &mut found)?;
+        Ok(found)
+    }
+
+    fn whole(&mut self, program: &[Step]) -> Attempt<Vec<Step>> {
+        let statement = statements::whole(program);
+        let answers =
+            self.ask(&statement.sql).map_err(|trouble| judge(trouble, program, None, Stage::Before, &[&statement]))?;
         let mut found = program.to_vec();
         statement.take(&only(answers, 1)?[0], &mut found)?;
         Ok(found)

@@ -116,7 +116,7 @@ impl Statements {
             format!("k IN ({})", keys.join(", "))
         };
         let sql = match self.layout {
-            Layout::Primary | Layout::Unique => {
+            Layout::Primary | Layout::Unique | Layout::Wide => {
                 format!("SELECT k, v, l FROM kv WHERE {which}{}", if self.lock { " FOR UPDATE" } else { "" })
             }
             Layout::Families => format!(
@@ -176,6 +176,15 @@ pub fn single(layout: Layout, program: &[Step]) -> Option<Statement> {
         }
         changes => Some(Statement::new(upsert(changes)?, Meaning::Changes)),
     }
+}
+
+/// What reads by a query over the whole table: such a query keeps what it has found in memory, and uses what an earlier
+/// one has kept. The condition is one that needs all rows.
+pub fn whole(program: &[Step]) -> Statement {
+    let keys: BTreeSet<String> = program.iter().map(|step| step.key().to_string()).collect();
+    let keys: Vec<String> = keys.into_iter().collect();
+    let sql = format!("SELECT k, max(v), max(l) FROM kv GROUP BY k HAVING max(k) IN ({})", keys.join(", "));
+    Statement::new(sql, Meaning::Finds { steps: (0..program.len()).collect(), conditional: false })
 }
 
 /// What reads the state of an instant of the past.

@@ -37,6 +37,8 @@ impl Instant {
 pub enum Style {
     /// One statement.
     Single,
+    /// One query over the whole table, to read some of it.
+    Whole,
     /// One statement that reads the state of an instant of the past.
     Past {
         /// Which instant.
@@ -68,6 +70,9 @@ impl Style {
         let mut styles = vec![Self::Block { range, lock }];
         if !(Statements { layout, range, lock: false }).of(program).iter().any(statements::Statement::is_conditional) {
             styles.push(Self::Message { range });
+        }
+        if layout == Layout::Wide && reads {
+            styles.extend([Self::Whole, Self::Whole]);
         }
         if statements::single(layout, program).is_some() {
             styles.push(Self::Single);
@@ -108,6 +113,11 @@ mod tests {
         let mut styles = |program: &[Step], past| {
             (0..200).map(|_| Style::any(Layout::Primary, program, past, &mut rng)).collect::<Vec<_>>()
         };
+        let whole = |program: &[Step], layout, rng: &mut Rng| {
+            (0..200).any(|_| Style::any(layout, program, true, rng) == Style::Whole)
+        };
+        assert!(whole(&reads, Layout::Wide, &mut Rng::new(2)) && !whole(&reads, Layout::Primary, &mut Rng::new(2)));
+        assert!(!whole(&change, Layout::Wide, &mut Rng::new(2)));
         let (reading, changing) = (styles(&reads, true), styles(&change, true));
         assert!(styles(&reads, false).iter().all(|style| style.read_at().is_none()));
         assert!(reading.iter().any(|style| style.read_at().is_some()));
