@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use annulus_check::workload::Kind;
+use annulus_probe::client::sql::Layout;
 
 use crate::cell::{self, Outcome, Plan};
 use crate::cluster::Shape;
@@ -28,11 +29,19 @@ struct Trial {
     nemesis: Nemesis,
 }
 
+impl Trial {
+    /// The first seed from `seed` on under which it can be noticed: in SQL, with whole tables read in many rounds.
+    fn seed_from(&self, seed: u64) -> u64 {
+        let suits = |seed: &u64| self.protocol == Protocol::Resp || Layout::of(self.workload, *seed) == Layout::Wide;
+        (seed..).find(suits).unwrap_or(seed)
+    }
+}
+
 const TRIALS: [Trial; 3] = [
     Trial { rule: "ReadIgnoresLocks", workload: Kind::Register, protocol: Protocol::Resp, nemesis: Nemesis::Slow },
     Trial { rule: "SecondRoundSkipped", workload: Kind::Bank, protocol: Protocol::Resp, nemesis: Nemesis::Slow },
-    // Its sums are read at instants of the past that are hardly over.
-    Trial { rule: "SnapshotIgnoresLocks", workload: Kind::Bank, protocol: Protocol::Sql, nemesis: Nemesis::Slow },
+    // What is read in many rounds is fresh by this rule alone where clocks differ.
+    Trial { rule: "UnsettledNotTold", workload: Kind::Register, protocol: Protocol::Sql, nemesis: Nemesis::ClockSkew },
 ];
 
 /// Runs all trials and prints how each went. Whether all rules were missed, and nothing else.
@@ -44,12 +53,13 @@ pub fn run(options: &Options, program: &Path, report: &mut Report) -> Result<boo
     let mut seed = options.seed;
     for trial in &TRIALS {
         let name = format!("{} under {}", trial.workload, trial.nemesis);
+        seed = trial.seed_from(seed);
         let complaint = attempt(options, program, trial, None, seed, report)?;
         good &= complaint.is_none();
         println!("{:<24} {name}, all rules in force: {}", "", complaint.as_deref().unwrap_or("passed, as it should"));
         let mut found = None;
         for _ in 0..TRIES {
-            seed += 1;
+            seed = trial.seed_from(seed + 1);
             found = attempt(options, program, trial, Some(trial.rule), seed, report)?;
             if found.is_some() {
                 break;
