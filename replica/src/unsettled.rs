@@ -29,6 +29,8 @@ const MOST_RECENT: usize = 1 << 13;
 const MOST_TOLD: usize = 1 << 10;
 /// Most readers that hold writers back at once.
 const MOST_HOLDS: usize = 64;
+/// Most writers that are held back at once; others go on, which may cost a reader another try.
+const MOST_HELD: usize = 256;
 
 type Written = (PartitionId, Timestamp, u64);
 
@@ -140,10 +142,10 @@ impl Replica {
         });
     }
 
-    /// Keeps a Prepare until the readers that hold it back are done; `None` if there are none.
+    /// Keeps a Prepare until the readers that hold it back are done; gives it back if there are none, or too many like it.
     pub(crate) fn held_back(&mut self, from: NodeId, prepare: Arc<Prepare>) -> Option<Arc<Prepare>> {
         let held = Held { from, prepare, before: self.holds.number };
-        if !self.holds.hold_back(&held) {
+        if self.holds.writers.len() >= MOST_HELD || !self.holds.hold_back(&held) {
             return Some(held.prepare);
         }
         self.holds.writers.push(held);

@@ -6,14 +6,12 @@
 //! with writers held back; where something was read before, the transaction fails.
 
 use std::collections::BTreeSet;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
 
 use annulus_base::time::Micros;
 use annulus_base::{Key, KeyRange, PartitionId};
-use annulus_txn::interface::{Database, Place, TxnError, When};
+use annulus_txn::interface::{Database, Place, Seen, TxnError, When};
 use annulus_txn::standing::Standing;
+use futures::future::try_join;
 
 use super::{Span, Transaction};
 
@@ -114,8 +112,8 @@ impl<D: Database> Transaction<D> {
         let first = self.db.unsettled(ranges.clone(), at, grip == Grip::Firm, patience).await?;
         let expected = self.reads.expected();
         let second = self.db.unsettled(ranges, at, false, patience);
-        let (second, found) = together(second, read_all(&self.db, expected.clone(), When::At(at), patience)).await;
-        let (second, found) = (second?, found?);
+        let found = read_all(&self.db, expected.clone(), When::At(at), patience);
+        let (second, found) = try_join(second, found).await?;
         for (place, seen) in expected.iter().zip(found) {
             self.reads.confirm(place, seen.stamp)?;
         }
@@ -132,15 +130,16 @@ impl<D: Database> Transaction<D> {
         unsettled: impl Fn(&Pinned) -> Option<Key>,
         patience: Micros,
     ) -> Result<(), TxnError> {
-        for tried in 1.. {
+        let mut tries = 0;
+        loop {
             let Some(pinned) = &self.pinned else { return Ok(()) };
             let Some(key) = unsettled(pinned) else { return Ok(()) };
-            if !pinned.is_fresh || tried >= TRIES {
+            tries += 1;
+            if !pinned.is_fresh || tries == TRIES {
                 return Err(TxnError::Conflict(key));
             }
             self.fix(Grip::Firm, patience).await?;
         }
-        Ok(())
     }
 
     /// To be called before something of these partitions is read.
@@ -179,32 +178,6 @@ async fn read_all<D: Database>(
     places: Vec<Place>,
     when: When,
     patience: Micros,
-) -> Result<Vec<annulus_txn::interface::Seen>, TxnError> {
+) -> Result<Vec<Seen>, TxnError> {
     if places.is_empty() { Ok(Vec::new()) } else { db.read(places, when, patience).await }
-}
-
-/// Waits for both.
-async fn together<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {
-    let (mut a, mut b) = (pin!(a), pin!(b));
-    let (mut first, mut second) = (None, None);
-    poll_fn(|context| {
-        if first.is_none()
-            && let Poll::Ready(output) = a.as_mut().poll(context)
-        {
-            first = Some(output);
-        }
-        if second.is_none()
-            && let Poll::Ready(output) = b.as_mut().poll(context)
-        {
-            second = Some(output);
-        }
-        match (first.take(), second.take()) {
-            (Some(a), Some(b)) => Poll::Ready((a, b)),
-            (a, b) => {
-                (first, second) = (a, b);
-                Poll::Pending
-            }
-        }
-    })
-    .await
 }
