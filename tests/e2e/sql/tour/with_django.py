@@ -28,6 +28,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 SETTINGS = """
 SECRET_KEY = "x"
 USE_TZ = True
+TIME_ZONE = "America/Chicago"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -120,10 +121,12 @@ class Sale(models.Model):
 """
 
 ROWS = """
+import datetime
 from decimal import Decimal
 from django.contrib.auth.models import Group, Permission, User
 from django.db import IntegrityError, transaction
 from django.db.models import Avg, Count, F, Q, Sum
+from django.utils import timezone
 from shop.models import Item, Label
 
 ada = User.objects.create_user("ada", "ada@example.com", "secret", is_staff=True)
@@ -153,8 +156,14 @@ each = User.objects.annotate(n=Count("items"), sum=Sum("items__price")).order_by
 assert list(each) == [("ada", 2, Decimal("6.50")), ("bob", 1, Decimal("2.00"))], list(each)
 assert [item.owner.username for item in Item.objects.select_related("owner").order_by("pk")] == ["ada", "ada", "bob"]
 assert [len(item.labels.all()) for item in Item.objects.prefetch_related("labels").order_by("pk")] == [2, 1, 0]
-assert Item.objects.filter(made__date=pen.made.date(), made__year=pen.made.year).count() == 3
-assert list(Item.objects.dates("made", "month")) == [pen.made.date().replace(day=1)]
+# The day in the project's time zone, which need not be UTC's; one moment for all, lest midnight come in between.
+Item.objects.update(made=pen.made)
+day = timezone.localtime(pen.made).date()
+assert Item.objects.filter(made__date=day, made__year=day.year).count() == 3
+assert list(Item.objects.dates("made", "month")) == [day.replace(day=1)]
+evening = pen.made.replace(hour=3)
+assert Item.objects.filter(pk=pen.pk).update(made=evening) == 1
+assert Item.objects.filter(made__date=evening.date() - datetime.timedelta(days=1), pk=pen.pk).exists()
 assert Item.objects.filter(owner__in=User.objects.filter(is_staff=True)).count() == 3
 assert list(Item.objects.order_by("pk")[1:2]) == [ink]
 assert Item.objects.filter(pk__in=[pen.pk, ink.pk]).exists()
