@@ -1,7 +1,7 @@
 //! Rows that have a unique key already: for `ON CONFLICT`, and to tell what a commit's conflict was about.
 
 use annulus_base::time::Micros;
-use annulus_txn::interface::{Database, Place, When};
+use annulus_txn::interface::{Database, Place};
 
 use super::physical::{Physical, Tuple};
 use super::scan::{get, lost};
@@ -10,7 +10,7 @@ use super::{Expressions, Surroundings, errors};
 use crate::catalog::Catalog;
 use crate::error::SqlError;
 use crate::failure::Outcome;
-use crate::transaction::Transaction;
+use crate::transaction::{Mode, Premises, Transaction};
 use crate::value::Row;
 
 /// A row that has a unique key that another one would take.
@@ -69,24 +69,31 @@ pub async fn conflicting<D: Database, E: Expressions>(
 /// Reads the keys again that a transaction had demanded nobody to have, after its commit failed with a conflict: the
 /// violation to tell the client, or nothing if the conflict was about something else and a retry may succeed.
 ///
+/// It is told only if somebody has the key at an instant at which all the rest still holds that the transaction went
+/// by: a row that was read and is another one now would perhaps not have led to that key at all.
+///
 /// # Errors
-/// Every error of the read.
+/// [`TxnError::Conflict`](annulus_txn::interface::TxnError) if the rest does not hold, and every error of the reads.
 pub async fn explain<D: Database>(
     db: &D,
     catalog: &Catalog,
     claims: &Claims,
+    premises: Premises,
     patience: Micros,
 ) -> Outcome<Option<SqlError>> {
     if claims.is_empty() {
         return Ok(None);
     }
-    let places: Vec<Place> = claims.0.iter().map(|(place, _)| place.clone()).collect();
-    let found = db.read(places, When::Latest, patience).await?;
-    let taken = claims.0.iter().zip(found).find(|(_, seen)| seen.value.is_some());
-    let violation = |((_, claim), _): (&(Place, super::write::Claim), _)| {
-        let table = catalog.table_by_id(claim.table)?;
-        let index = table.indexes.get(claim.index)?;
-        Some(errors::unique_violation(catalog, table, index, &claim.keys))
+    let mut now = Transaction::with_premises(db.clone(), Mode::Block, db.begin(), premises);
+    // The key may be in an index that was dropped meanwhile.
+    catalog.expect_unchanged(&mut now);
+    let places: Vec<Place> = claims.places().cloned().collect();
+    let found = now.get(&places, patience).await?;
+    let Some((_, claim)) = claims.0.iter().zip(found).find(|(_, value)| value.is_some()).map(|(claim, _)| claim) else {
+        return Ok(None);
     };
-    Ok(taken.and_then(violation))
+    now.validate(patience).await?;
+    let table = catalog.table_by_id(claim.table);
+    let index = table.and_then(|table| Some((table, table.indexes.get(claim.index)?)));
+    Ok(index.map(|(table, index)| errors::unique_violation(catalog, table, index, &claim.keys)))
 }

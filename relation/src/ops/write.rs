@@ -14,7 +14,7 @@ use annulus_base::time::Micros;
 use annulus_txn::interface::{Database, Place, TxnError};
 
 pub use apply::Claims;
-pub(super) use apply::{Claim, Footprint};
+pub(super) use apply::Footprint;
 
 use super::physical::{Physical, RowId, Tuple};
 use super::{Expressions, Surroundings, errors, foreign};

@@ -74,6 +74,10 @@ pub enum Done {
     Committed(TxnRef),
 }
 
+/// What a transaction has read, and what else it demands.
+#[derive(Debug)]
+pub struct Premises(Reads);
+
 /// A transaction under way.
 pub struct Transaction<D: Database> {
     db: D,
@@ -99,6 +103,16 @@ impl<D: Database> Transaction<D> {
         let locks = Locks::new(db.clone());
         let (reads, overlay) = (Reads::default(), Overlay::default());
         Self { db, start, mode, snapshot, pinned: None, reads, overlay, locks }
+    }
+
+    /// A transaction that has done nothing yet, and demands at commit what another one went by.
+    pub(crate) fn with_premises(db: D, mode: Mode, start: Timestamp, premises: Premises) -> Self {
+        Self { reads: premises.0, ..Self::new(db, mode, start) }
+    }
+
+    /// What it goes by so far, but for the absence of some keys.
+    pub fn premises<'a>(&self, besides: impl IntoIterator<Item = &'a Place>) -> Premises {
+        Premises(self.reads.besides(besides.into_iter()))
     }
 
     /// Its priority.

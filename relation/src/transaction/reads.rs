@@ -57,6 +57,24 @@ impl Reads {
         self.absent.insert(place);
     }
 
+    /// The same demands, as nobody has confirmed them yet, but for the absence of some keys.
+    pub(super) fn besides<'a>(&self, absent: impl Iterator<Item = &'a Place>) -> Self {
+        let unconfirmed = |(place, stamp)| (place, Expected { stamp, confirmed: false });
+        let mut rest = self.absent.clone();
+        for place in absent {
+            rest.remove(place);
+        }
+        Self {
+            expected: self.versions().into_iter().map(unconfirmed).collect(),
+            absent: rest,
+            ranges: self.ranges.clone(),
+            rows: self.rows,
+            overflowed: self.overflowed,
+            torn: self.torn.clone(),
+            ..Self::default()
+        }
+    }
+
     /// Expected versions that no read has confirmed yet: the next one asks for them too.
     fn unconfirmed(&self) -> Vec<Place> {
         let open = self.expected.iter().filter(|(_, expected)| !expected.confirmed);

@@ -6,7 +6,7 @@ use annulus_relation::catalog::{Action, Catalog, PUBLIC, sweep};
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::ops::{Checks, Claims, explain};
-use annulus_relation::transaction::{Done, Grip, Mode};
+use annulus_relation::transaction::{Done, Grip, Mode, Premises};
 use annulus_relation::{SqlError, SqlResult};
 use annulus_txn::interface::{Database, TxnError};
 
@@ -15,7 +15,7 @@ use super::audit::audit;
 use super::schema::Change;
 use super::statements::Statement;
 use super::steps::Steps;
-use super::tables::{self, PARENTS, Session};
+use super::tables::{self, NEVER_VIOLATED, PARENTS, Session};
 use super::watch::Watch;
 use crate::workload::Layout;
 
@@ -149,10 +149,11 @@ impl Statements {
                 Err(failure) => return Err(failure),
             }
         }
+        let premises = txn.premises(claims.places());
         match txn.commit(session.patience).await {
             Ok(Done::ReadOnly) => Ok(self.without_effect()),
             Ok(Done::Committed(_)) => Ok(End::Apart),
-            Err(error @ TxnError::Conflict(_)) => told(session, &catalog, &claims, error).await,
+            Err(error @ TxnError::Conflict(_)) => told(session, &catalog, &claims, premises, error).await,
             Err(error) => Err(error.into()),
         }
     }
@@ -174,9 +175,15 @@ impl Statements {
 }
 
 /// Whether a conflict at commit was a unique key that somebody else has: then there is nothing to try again.
-async fn told(session: &Session, catalog: &Catalog, claims: &Claims, error: TxnError) -> Outcome<End> {
+async fn told(
+    session: &Session,
+    catalog: &Catalog,
+    claims: &Claims,
+    premises: Premises,
+    error: TxnError,
+) -> Outcome<End> {
     session.forget();
-    match explain(&session.db.aside(), catalog, claims, session.patience).await? {
+    match explain(&session.db.aside(), catalog, claims, premises, session.patience).await? {
         Some(violation) => is_allowed(violation).map(|()| End::Apart).map_err(Failure::Sql),
         None => Err(error.into()),
     }
@@ -185,5 +192,6 @@ async fn told(session: &Session, catalog: &Catalog, claims: &Claims, error: TxnE
 /// The statements break constraints; anything else must not happen.
 fn is_allowed(error: SqlError) -> SqlResult<()> {
     let allowed = [SqlState::UNIQUE_VIOLATION, SqlState::FOREIGN_KEY_VIOLATION];
-    if allowed.contains(&error.state()) { Ok(()) } else { Err(error) }
+    let is_possible = error.report().constraint.as_deref() != Some(NEVER_VIOLATED);
+    if is_possible && allowed.contains(&error.state()) { Ok(()) } else { Err(error) }
 }

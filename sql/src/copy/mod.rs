@@ -186,10 +186,11 @@ impl CopyIn {
         let db = work.server.db.clone();
         let mut transaction = Transaction::new(db.clone(), Mode::Statement, db.begin());
         let claims = writer.finish(&mut transaction, work.deadline.left()).await?;
+        let premises = transaction.premises(claims.places());
         match transaction.commit(work.deadline.left()).await {
             Ok(_) => Ok(()),
             Err(error @ TxnError::Conflict(_)) => {
-                let found = explain(&db, &catalog, &claims, work.deadline.left()).await?;
+                let found = explain(&db, &catalog, &claims, premises, work.deadline.left()).await?;
                 Err(found.map_or_else(|| Failure::Txn(error), Failure::Sql))
             }
             Err(error) => Err(error.into()),

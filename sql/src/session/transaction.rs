@@ -5,9 +5,9 @@ use std::sync::Arc;
 use annulus_base::Timestamp;
 use annulus_relation::catalog::load;
 use annulus_relation::error::SqlState;
-use annulus_relation::failure::Outcome;
+use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::ops::explain;
-use annulus_relation::transaction::{Done, Mode, Transaction};
+use annulus_relation::transaction::{Done, Mode};
 use annulus_relation::{SqlError, SqlResult};
 use annulus_txn::interface::{Database, TxnError, When};
 use annulus_txn::token;
@@ -182,21 +182,16 @@ impl<D: Database> Session<D> {
             }
         };
         let (claims, catalog) = (std::mem::take(&mut active.claims), Arc::clone(&active.catalog));
+        let premises = active.transaction.premises(claims.places());
         match self.end_active(active, deadline).await {
             Err(error @ TxnError::Conflict(_)) => {
-                let found = explain(&self.server.db, &catalog, &claims, deadline.left()).await?;
-                let Some(violation) = found else { return Err(error.into()) };
-                // The key may be in an index that was dropped meanwhile.
-                let db = self.server.db.clone();
-                let mut now = Transaction::new(db.clone(), Mode::Statement, db.begin());
-                catalog.expect_unchanged(&mut now);
-                match now.validate(deadline.left()).await {
-                    Err(TxnError::Conflict(_)) => {
-                        self.catalogs.outdate();
-                        Err(error.into())
-                    }
-                    _ => Err(violation.into()),
+                let found = explain(&self.server.db, &catalog, &claims, premises, deadline.left()).await;
+                if let Err(Failure::Txn(error)) = &found
+                    && is_about_catalog(error)
+                {
+                    self.catalogs.outdate();
                 }
+                Err(found?.map_or(error.into(), Failure::from))
             }
             ended => {
                 ended?;

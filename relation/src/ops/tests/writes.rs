@@ -4,8 +4,10 @@ use annulus_base::time::SECOND;
 
 use super::world::*;
 use crate::catalog::Default;
-use crate::ops::{Checks, explain};
+use crate::failure::Failure;
+use crate::ops::{Bounds, Checks, explain};
 use crate::value::{SqlType, Value};
+use annulus_txn::interface::TxnError;
 use annulus_txn::testing::{Call, run};
 
 fn indexed() -> crate::catalog::Table {
@@ -120,23 +122,47 @@ fn at_commit_keys_are_not_read_and_a_conflict_is_explained() {
     let world = World::new(vec![indexed()]);
     let attempt = |row: &[i32]| {
         let mut transaction = world.begin();
-        let claims = world.execute(&mut transaction, Checks::AtCommit, |w| world.add(w, "t", vec![ints(row)]));
-        (claims.unwrap(), run(transaction.commit(SECOND)))
+        let claims = world.execute(&mut transaction, Checks::AtCommit, |w| world.add(w, "t", vec![ints(row)])).unwrap();
+        let premises = transaction.premises(claims.places());
+        (claims, premises, run(transaction.commit(SECOND)))
     };
     world.fake.take_calls();
-    attempt(&[1, 10, 5]).1.unwrap();
+    attempt(&[1, 10, 5]).2.unwrap();
     assert_eq!(world.fake.take_calls(), [(Call::Commit, 1)].into());
-    let (claims, committed) = attempt(&[2, 10, 5]);
+    let (claims, premises, committed) = attempt(&[2, 10, 5]);
     assert!(is_conflict(&committed));
-    let error = run(explain(&world.fake, &world.catalog, &claims, SECOND)).unwrap().unwrap();
+    let error = run(explain(&world.fake, &world.catalog, &claims, premises, SECOND)).unwrap().unwrap();
     assert_eq!(error.report().detail.as_deref(), Some("Key (a)=(10) already exists."));
     // A conflict about something else: the table was changed.
     let mut transaction = world.begin();
-    let claims = world.execute(&mut transaction, Checks::AtCommit, |w| world.add(w, "t", vec![ints(&[3, 30, 0])]));
+    let claims =
+        world.execute(&mut transaction, Checks::AtCommit, |w| world.add(w, "t", vec![ints(&[3, 30, 0])])).unwrap();
+    let premises = transaction.premises(claims.places());
     let place = world.catalog.home().stamp(20_000, world.physical("t").row_place(&ints(&[3])).unwrap().partition);
     world.fake.write(place, Some(bytes::Bytes::from_static(b"2")));
     assert!(is_conflict(&run(transaction.commit(SECOND))));
-    assert_eq!(run(explain(&world.fake, &world.catalog, &claims.unwrap(), SECOND)), Ok(None));
+    let explained = run(explain(&world.fake, &world.catalog, &claims, premises, SECOND));
+    assert!(matches!(explained, Err(Failure::Txn(TxnError::Conflict(_)))), "{explained:?}");
+}
+
+/// Two transactions make the same of one row: the second has read what is over, and nobody else has its key.
+#[test]
+fn a_key_that_follows_from_what_is_over_is_no_violation() {
+    let world = World::new(vec![indexed()]);
+    world.insert("t", &[&[1, 10, 5]]).unwrap();
+    let change = || {
+        let mut transaction = world.begin();
+        let old = world.read(&mut transaction, "t", 0, &[Bounds::all()], None, true);
+        let claims = world
+            .execute(&mut transaction, Checks::AtCommit, |w| world.change(w, "t", old, |_| Some(ints(&[1, 11, 5]))));
+        (transaction, claims.unwrap())
+    };
+    let ((first, _), (second, claims)) = (change(), change());
+    run(first.commit(SECOND)).unwrap();
+    let premises = second.premises(claims.places());
+    assert!(is_conflict(&run(second.commit(SECOND))));
+    let explained = run(explain(&world.fake, &world.catalog, &claims, premises, SECOND));
+    assert!(matches!(explained, Err(Failure::Txn(TxnError::Conflict(_)))), "{explained:?}");
 }
 
 #[test]

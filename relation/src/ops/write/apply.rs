@@ -51,6 +51,11 @@ impl Claims {
         self.0.extend(other.0);
     }
 
+    /// The keys' places.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        self.0.iter().map(|(place, _)| place)
+    }
+
     /// Whether there are none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
