@@ -5,7 +5,7 @@ use annulus_relation::{SqlError, SqlResult};
 use sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
-use super::{Discard, Isolation, Modes, SetValue, Statement, copy, object, parse_one};
+use super::{Discard, Isolation, Modes, SetValue, Statement, copy, fetch, object, parse_one};
 
 /// The statement, if it is one of those that are parsed here.
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
@@ -61,7 +61,10 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
         "cluster" => maintenance(cursor, "CLUSTER"),
         "lock" => lock(cursor)?,
         "listen" | "notify" | "unlisten" => refused(cursor, "LISTEN and NOTIFY"),
-        "declare" | "fetch" | "move" | "close" => refused(cursor, "DECLARE CURSOR and FETCH"),
+        "declare" => fetch::declare(cursor)?,
+        "fetch" => fetch::fetch(cursor, false)?,
+        "move" => fetch::fetch(cursor, true)?,
+        "close" => fetch::close(cursor)?,
         "merge" => refused(cursor, "MERGE"),
         "do" => refused(cursor, "DO"),
         "call" => refused(cursor, "CALL"),

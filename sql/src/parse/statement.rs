@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{self, DataType, Expr, ObjectName};
 
-use super::Parsed;
+use super::{Declare, FetchRows, Parsed};
 
 /// A statement.
 #[derive(Clone, Debug)]
@@ -60,6 +60,19 @@ pub enum Statement {
     },
     /// `DEALLOCATE name`; `None`: all
     Deallocate(Option<String>),
+    /// `DECLARE name CURSOR FOR query`
+    Declare(Declare),
+    /// `FETCH` and `MOVE`
+    Fetch {
+        /// Whose rows.
+        name: String,
+        /// Which ones.
+        rows: FetchRows,
+        /// `MOVE`: they are not given.
+        moves: bool,
+    },
+    /// `CLOSE name`; `None`: all
+    Close(Option<String>),
     /// `EXPLAIN`
     Explain {
         /// `ANALYZE`: run it, and show what happened.

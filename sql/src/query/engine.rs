@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use annulus_relation::{Row, SqlError, SqlResult, SqlState, SqlType, Value};
 use datafusion::common::config::ConfigOptions;
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -19,6 +19,7 @@ use tokio::task::AbortHandle;
 use super::arrow::read_rows;
 use super::error::from_datafusion;
 use super::explain;
+use super::memory::MemoryShare;
 use super::optimizer;
 use super::plan::{Translated, translate};
 use super::request::ScanRequest;
@@ -119,6 +120,11 @@ impl QueryEngine {
         let pool = TrackConsumersPool::new(FairSpillPool::new(memory_bytes), consumers);
         let env = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc().map_err(from_datafusion)?;
         Ok(Self { runtime: Some(runtime), state: session_state(threads, env) })
+    }
+
+    /// Memory for rows that a session keeps, named in errors.
+    pub(crate) fn memory_share(&self, consumer: &'static str) -> MemoryShare {
+        MemoryShare::new(MemoryConsumer::new(consumer).register(&self.state.runtime_env().memory_pool))
     }
 
     /// What a query gives and takes, without running it. `params` are the types that the client declared.

@@ -21,6 +21,7 @@ mod error;
 mod exec;
 mod explain;
 mod json;
+mod memory;
 mod optimizer;
 mod plan;
 mod request;
@@ -34,6 +35,7 @@ mod tests;
 
 pub use columns::{Busy, Collecting, ColumnCache, Kept, Standings};
 pub use engine::{Explain, Planned, QueryEngine, Running, Statement};
+pub(crate) use memory::{MemoryShare, row_size};
 pub use request::{KeyRange, Resume, ScanRequest, ScanSpec, Stretch};
 pub use scope::{Catalog, Live, Relation, Scope, SystemSource};
 pub use statistics::{ColumnStatistics, NoStatistics, Statistics};

@@ -61,6 +61,8 @@ struct Point {
     catalog: Arc<Catalog>,
     defines: bool,
     settings: Saved,
+    /// Of the cursors, those declared since.
+    cursors: u64,
 }
 
 /// What a new transaction is like.
@@ -137,9 +139,10 @@ impl<D: Database> Active<D> {
         Ok(())
     }
 
-    pub fn save(&mut self, name: String, settings: Saved) {
+    pub fn save(&mut self, name: String, settings: Saved, cursors: u64) {
         let (catalog, defines) = (Arc::clone(&self.catalog), self.defines);
-        self.savepoints.push(Point { name, writes: self.transaction.savepoint(), catalog, defines, settings });
+        let writes = self.transaction.savepoint();
+        self.savepoints.push(Point { name, writes, catalog, defines, settings, cursors });
     }
 
     /// Forgets a savepoint and those after it.
@@ -149,15 +152,15 @@ impl<D: Database> Active<D> {
         Ok(())
     }
 
-    /// Undoes what was done since a savepoint, which stays; returns the settings of then.
-    pub fn rollback_to(&mut self, name: &str) -> SqlResult<Saved> {
+    /// Undoes what was done since a savepoint, which stays; returns the settings, and the cursors' mark, of then.
+    pub fn rollback_to(&mut self, name: &str) -> SqlResult<(Saved, u64)> {
         let index = self.find(name)?;
         self.savepoints.truncate(index + 1);
         let point = self.savepoints.last().ok_or_else(|| missing(name))?;
         self.transaction.rollback_to(point.writes);
         (self.catalog, self.defines) = (Arc::clone(&point.catalog), point.defines);
         self.failed = false;
-        Ok(point.settings.clone())
+        Ok((point.settings.clone(), point.cursors))
     }
 
     fn find(&self, name: &str) -> SqlResult<usize> {

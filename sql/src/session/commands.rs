@@ -34,6 +34,8 @@ impl<D: Database> Session<D> {
                 self.deallocate(name.as_deref())?;
                 Tag::word(if name.is_some() { "DEALLOCATE" } else { "DEALLOCATE ALL" })
             }
+            Statement::Fetch { name, rows, moves } => return self.fetch(name, *rows, *moves).await.map(Some),
+            Statement::Close(name) => self.close(name.as_deref())?,
             Statement::Lock(tables) => self.lock(tables)?,
             Statement::Maintenance(tag) => Tag::word(tag),
             Statement::Refused(what) => return Err(SqlError::unsupported(what)),
@@ -150,6 +152,7 @@ impl<D: Database> Session<D> {
         }
         if what == Discard::All {
             self.prepared.clear();
+            self.cursors.clear();
             self.shared.settings().reset_all();
         }
         Ok(Tag::word(match what {

@@ -10,7 +10,7 @@ use annulus_relation::transaction::{Grip, Mode, Transaction};
 use annulus_relation::{Row, SqlError, SqlResult};
 use annulus_txn::interface::{Database, TxnError};
 
-use super::answer::{Run, Step, Tag};
+use super::answer::{Column, Run, Step, Tag};
 use super::jobs::Jobs;
 use super::portal::{Produced, Rows, State};
 use super::{Active, Portal, Session};
@@ -26,7 +26,15 @@ use crate::statement::{Plan, Work, produce};
 const PATIENT: u32 = 4;
 
 /// How many rows are read at a time for a client that takes them bit by bit.
-const STRETCH: u32 = 4_000;
+pub(super) const STRETCH: u32 = 4_000;
+
+/// Whoever knows which columns a statement has that stands for another one is not given others.
+fn check_columns(portal: &Portal, columns: Option<&Rc<[Column]>>) -> SqlResult<()> {
+    if portal.described.get() && portal.analyzed.columns.as_ref() != columns {
+        return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "cached plan must not change result type"));
+    }
+    Ok(())
+}
 
 pub(super) fn ended() -> SqlError {
     SqlError::new(SqlState::INTERNAL_ERROR, "the portal has ended")
@@ -48,12 +56,15 @@ impl<D: Database> Session<D> {
     }
 
     /// The next rows of a portal that has begun, or its end.
-    async fn advance(&mut self, portal: &mut Portal, run: Run) -> SqlResult<Step> {
+    pub(super) async fn advance(&mut self, portal: &mut Portal, run: Run) -> SqlResult<Step> {
         let State::Open(produced) = &mut portal.state else {
             return Err(ended());
         };
         if let Rows::CopyIn(..) | Rows::CopyOut(..) = produced.rows {
             return self.copy(portal, run).await;
+        }
+        if let Rows::Fetch { .. } = produced.rows {
+            return self.fetch_on(portal, run).await;
         }
         let rows = match &mut produced.rows {
             Rows::Ready(rows) => rows.by_ref().take(run.most).collect::<Vec<_>>(),
@@ -116,7 +127,7 @@ impl<D: Database> Session<D> {
                 Rows::Ready(ready) => {
                     Some(ready.by_ref().take(STRETCH as usize).collect::<Vec<_>>()).filter(|rows| !rows.is_empty())
                 }
-                Rows::CopyIn(..) | Rows::CopyOut(_) => None,
+                Rows::Fetch { .. } | Rows::CopyIn(..) | Rows::CopyOut(_) => None,
                 Rows::Scan(_, scan) => scan.next(&mut work, STRETCH).await.map_err(to_sql)?,
                 Rows::Query(_, running) => next(running, &mut work).await.map_err(to_sql)?,
             };
@@ -127,7 +138,7 @@ impl<D: Database> Session<D> {
         }
     }
 
-    async fn begin_portal(&mut self, portal: &mut Portal, last: bool) -> SqlResult<Produced> {
+    pub(super) async fn begin_portal(&mut self, portal: &mut Portal, last: bool) -> SqlResult<Produced> {
         self.check_failed(&portal.analyzed.parsed)?;
         let parsed = Rc::clone(&portal.analyzed.parsed);
         if let Plan::Empty = portal.analyzed.plan {
@@ -135,12 +146,20 @@ impl<D: Database> Session<D> {
         }
         if let Plan::Command = portal.analyzed.plan {
             if let Statement::Execute { name, arguments } = &parsed.statement {
-                *portal = self.executed(name, arguments, &parsed.whole).await?;
+                let executed = self.executed(name, arguments, &parsed.whole).await?;
+                check_columns(portal, executed.analyzed.columns.as_ref())?;
+                *portal = executed;
                 return Box::pin(self.begin_portal(portal, last)).await;
+            }
+            if let Statement::Fetch { name, moves: false, .. } = &parsed.statement {
+                check_columns(portal, self.cursors.columns(name).as_ref())?;
             }
             if let Some(produced) = self.command(&parsed).await? {
                 return Ok(produced);
             }
+        }
+        if let (Plan::Declare(query), Statement::Declare(declare)) = (&portal.analyzed.plan, &parsed.statement) {
+            return self.declare(declare, query, portal, last).await;
         }
         if self.active.is_none() && last {
             return self.autocommit(portal).await;
@@ -171,6 +190,9 @@ impl<D: Database> Session<D> {
             }
             let catalog = Arc::clone(&active.catalog);
             self.renew(portal, &catalog)?;
+        }
+        if !portal.analyzed.plan.only_reads() {
+            self.read_cursors().await?;
         }
         let Self { server, catalogs, shared, active: Some(active), news, .. } = self else {
             return Err(SqlError::new(SqlState::INTERNAL_ERROR, "there is no transaction"));

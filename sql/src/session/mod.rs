@@ -12,6 +12,7 @@ mod active;
 pub mod answer;
 mod commands;
 mod copy;
+mod cursor;
 mod execute;
 mod functions;
 pub(crate) mod jobs;
@@ -34,6 +35,7 @@ use annulus_txn::interface::Database;
 
 pub(crate) use active::Active;
 use answer::{Column, News, Shield, Status, Timeouts};
+use cursor::Cursors;
 pub use portal::Portal;
 pub(crate) use portal::{CopyOut, Produced, Rows};
 use prepared::Prepared;
@@ -57,13 +59,14 @@ pub struct Startup {
     pub settings: Vec<(String, String)>,
 }
 
-/// A session: settings, prepared statements, a transaction.
+/// A session: settings, prepared statements, cursors, a transaction.
 pub struct Session<D: Database> {
     server: Rc<Server<D>>,
     catalogs: Rc<Catalogs>,
     shared: Arc<Shared>,
     active: Option<Active<D>>,
     prepared: HashMap<String, Rc<Prepared>>,
+    cursors: Cursors,
     news: Vec<News>,
     shield: Shield,
 }
@@ -76,6 +79,7 @@ impl<D: Database> Session<D> {
             shared,
             active: None,
             prepared: HashMap::new(),
+            cursors: Cursors::default(),
             news: Vec::new(),
             shield: Rc::new(Cell::new(false)),
         }

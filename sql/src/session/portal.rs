@@ -51,6 +51,8 @@ pub(crate) enum Rows {
     Scan(vec::IntoIter<Row>, Box<Scan>),
     /// Some, and the query that gives more.
     Query(vec::IntoIter<Row>, Box<Running>),
+    /// Those of a cursor, so many at most.
+    Fetch { cursor: Box<str>, left: u64 },
     /// Data that is expected from the client; whether the client knows.
     CopyIn(Box<CopyIn>, bool),
     /// Rows that the client is given as lines; whether it knows.
@@ -83,7 +85,7 @@ impl Produced {
     pub const fn streams(&self) -> bool {
         match self.rows {
             Rows::Ready(_) => false,
-            Rows::Scan(..) | Rows::Query(..) | Rows::CopyIn(..) | Rows::CopyOut(..) => true,
+            Rows::Scan(..) | Rows::Query(..) | Rows::Fetch { .. } | Rows::CopyIn(..) | Rows::CopyOut(..) => true,
         }
     }
 }

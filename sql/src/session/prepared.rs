@@ -10,7 +10,7 @@ use annulus_txn::interface::Database;
 
 use super::answer::Description;
 use super::{Portal, Script, Session};
-use crate::parse::{Parsed, parse, shape};
+use crate::parse::{Parsed, Statement, parse, shape};
 use crate::server::failure::to_sql;
 use crate::statement::{Analyzed, Setting, analyze, literal_values};
 
@@ -66,7 +66,15 @@ impl<D: Database> Session<D> {
         self.shared.use_catalog(catalog);
         let path = self.shared.path();
         let setting = Setting { shared: &self.shared, catalog, path, env: self.env(), engine: &self.server.engine };
-        analyze(parsed, declared, &setting).map(Rc::new)
+        let mut found = analyze(parsed, declared, &setting)?;
+        match &parsed.statement {
+            Statement::Execute { name, .. } => {
+                found.columns = self.prepared.get(name).and_then(|prepared| prepared.description.columns.clone());
+            }
+            Statement::Fetch { name, moves: false, .. } => found.columns = self.cursors.columns(name),
+            _ => {}
+        }
+        Ok(Rc::new(found))
     }
 
     /// Analyzes a statement of a simple query.

@@ -106,6 +106,12 @@ impl<D: Database> Session<D> {
     }
 
     pub(super) async fn commit_block(&mut self, chain: bool) -> SqlResult<Tag> {
+        if self.active.as_ref().is_some_and(|active| !active.failed)
+            && let Err(error) = self.read_held_cursors().await
+        {
+            self.active.take().into_iter().for_each(|active| self.undo(active));
+            return Err(error);
+        }
         let Some(active) = self.active.take() else {
             return self.outside(chain, "COMMIT");
         };
@@ -158,6 +164,7 @@ impl<D: Database> Session<D> {
 
     /// Rolls a transaction back.
     pub(super) fn undo(&mut self, active: Active<D>) {
+        self.cursors.end_transaction(false);
         self.shared.settings().restore(&active.before);
         if active.defines {
             // What was taken from sequences that it made must not be given out for their namesakes.
@@ -234,6 +241,7 @@ impl<D: Database> Session<D> {
         if defines {
             self.catalogs.outdate();
         }
+        self.cursors.end_transaction(done.is_ok());
         match done {
             Ok(done) => {
                 if let Done::Committed(txn) = done {
@@ -288,9 +296,9 @@ impl<D: Database> Session<D> {
     }
 
     pub(super) fn savepoint(&mut self, name: &str) -> SqlResult<Tag> {
-        let saved = self.saved();
+        let (saved, cursors) = (self.saved(), self.cursors.mark());
         let active = self.block("SAVEPOINT")?;
-        active.save(name.to_owned(), saved);
+        active.save(name.to_owned(), saved, cursors);
         Ok(Tag::word("SAVEPOINT"))
     }
 
@@ -300,7 +308,8 @@ impl<D: Database> Session<D> {
     }
 
     pub(super) fn rollback_to(&mut self, name: &str) -> SqlResult<Tag> {
-        let settings = self.block("ROLLBACK TO SAVEPOINT")?.rollback_to(name)?;
+        let (settings, cursors) = self.block("ROLLBACK TO SAVEPOINT")?.rollback_to(name)?;
+        self.cursors.close_since(cursors);
         self.shared.settings().restore(&settings);
         Ok(Tag::word("ROLLBACK"))
     }

@@ -46,6 +46,17 @@ pub(crate) fn analyze(parsed: &Rc<Parsed>, declared: &[Option<SqlType>], setting
                 plan: Plan::Explain(Rc::new(inner), how),
             })
         }
+        Statement::Declare(declare) => {
+            let inner = analyze(&Rc::new(Parsed::clone(&declare.query)), declared, setting)?;
+            Ok(Analyzed {
+                parsed: Rc::clone(parsed),
+                parameters: inner.parameters.clone(),
+                columns: None,
+                catalog: inner.catalog.clone(),
+                path: Arc::clone(&setting.path),
+                plan: Plan::Declare(Rc::new(inner)),
+            })
+        }
         Statement::Copy(copy) => analyze_copy(copy, parsed, setting),
         Statement::Sql(statement) => analyze_sql(statement, parsed, declared, setting),
         _ => Ok(plain(Plan::Command, None)),

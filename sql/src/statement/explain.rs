@@ -38,7 +38,7 @@ pub(super) async fn explain<D: Database>(
                     count += rows.len();
                 }
             }
-            Rows::Query(..) | Rows::CopyIn(..) | Rows::CopyOut(_) => {}
+            Rows::Query(..) | Rows::Fetch { .. } | Rows::CopyIn(..) | Rows::CopyOut(_) => {}
         }
         let rounds = work.active.transaction.rounds() - rounds;
         lines.push(format!("Rows: {count}"));

@@ -69,6 +69,8 @@ pub(crate) enum Plan {
     Joined(Joined),
     CopyFrom(Rc<CopyFrom>),
     Explain(Rc<Analyzed>, Explain),
+    /// `DECLARE ... CURSOR` for a query.
+    Declare(Rc<Analyzed>),
     /// `COPY ... TO STDOUT` of a query.
     CopyTo(Rc<Analyzed>, CopyOptions),
     Insert(Insert),
@@ -77,6 +79,15 @@ pub(crate) enum Plan {
 }
 
 impl Plan {
+    /// Whether it leaves all rows as they are.
+    pub fn only_reads(&self) -> bool {
+        match self {
+            Self::Select(_) | Self::Query(_) | Self::CopyTo(..) | Self::Declare(_) => true,
+            Self::Explain(statement, how) => !how.analyze || statement.plan.only_reads(),
+            _ => false,
+        }
+    }
+
     /// Whether statements that differ in literals only may share it.
     pub fn has_shape(&self) -> bool {
         match self {

@@ -82,7 +82,7 @@ pub(super) async fn run<D: Database>(
         Plan::Insert(insert) => insert.run(work, params).await,
         Plan::Update(update) => update.run(work, params).await,
         Plan::Delete(delete) => delete.run(work, params).await,
-        Plan::Command | Plan::Empty => Err(internal("the statement runs elsewhere").into()),
+        Plan::Command | Plan::Declare(_) | Plan::Empty => Err(internal("the statement runs elsewhere").into()),
     }
 }
 

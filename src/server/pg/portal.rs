@@ -23,10 +23,19 @@ pub struct Portal<P> {
     pub columns: Option<Rc<[Column]>>,
     /// The formats of its columns.
     pub formats: Vec<Format>,
+    /// Whether the client knows its columns, or has said that it does not ask.
+    pub is_described: bool,
     /// What it has ended with, if it has: the word that counts its rows.
     pub ended: Option<Option<&'static str>>,
     /// About how many bytes it holds.
     pub holds: usize,
+}
+
+impl<P> Portal<P> {
+    /// One of a simple query, whose columns are told when it has begun.
+    pub fn undescribed(inner: P, sql: Arc<str>) -> Self {
+        Self { inner, sql, columns: None, formats: Vec::new(), is_described: false, ended: None, holds: 0 }
+    }
 }
 
 /// A connection's portals by name.

@@ -9,6 +9,7 @@ use annulus_relation::error::SqlState;
 use super::connection::Connection;
 use super::failure::Failure;
 use super::portal::Portal;
+use super::protocol::Format;
 use super::protocol::backend::{self, Signal};
 use super::protocol::frontend::{Message, understand};
 use super::session::{Run, Session, Status, Step, Tag};
@@ -35,6 +36,7 @@ impl<S: Session> Connection<S> {
             self.tell_news();
             match step? {
                 Step::Rows(rows) => {
+                    self.describe_late(portal);
                     given += rows.len();
                     self.give(portal, &rows).await?;
                     if given >= most {
@@ -55,6 +57,7 @@ impl<S: Session> Connection<S> {
                     self.wire.make_room().await?;
                 }
                 Step::End(tag) => {
+                    self.describe_late(portal);
                     if copying {
                         backend::signal(&mut self.wire.output, Signal::CopyDone);
                     }
@@ -66,6 +69,18 @@ impl<S: Session> Connection<S> {
                     return Ok(());
                 }
             }
+        }
+    }
+
+    /// Tells the columns of a simple query's portal, once it has begun: only then are they certain.
+    fn describe_late(&mut self, portal: &mut Portal<S::Portal>) {
+        if std::mem::replace(&mut portal.is_described, true) {
+            return;
+        }
+        portal.columns = self.session.columns(&portal.inner);
+        if let Some(columns) = &portal.columns {
+            portal.formats = vec![Format::Text; columns.len()];
+            backend::columns(&mut self.wire.output, columns, std::iter::repeat(Format::Text));
         }
     }
 

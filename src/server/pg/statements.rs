@@ -31,13 +31,7 @@ impl<S: Session> Connection<S> {
             self.wire.shared.metrics.sql.statements.increment(1);
             let watch = self.watch();
             let inner = self.wire.attend(self.session.start(statement), &watch).await??;
-            let columns = self.session.columns(&inner);
-            if let Some(columns) = &columns {
-                backend::columns(&mut self.wire.output, columns, std::iter::repeat(Format::Text));
-            }
-            let formats = vec![Format::Text; columns.as_ref().map_or(0, |columns| columns.len())];
-            let sql = Arc::clone(&sql);
-            let mut portal = Portal { inner, sql, columns, formats, ended: None, holds: 0 };
+            let mut portal = Portal::undescribed(inner, Arc::clone(&sql));
             self.drive(&mut portal, usize::MAX, place + 1 == count, &watch).await?;
             self.end_portals();
         }
@@ -92,7 +86,8 @@ impl<S: Session> Connection<S> {
             format!("bind message has {formats} result formats but query has {count} columns")
         })?;
         let holds = parameters.iter().flatten().map(bytes::Bytes::len).sum();
-        let portal = Portal { inner, sql: Arc::clone(&description.text), columns, formats, ended: None, holds };
+        let sql = Arc::clone(&description.text);
+        let portal = Portal { inner, sql, columns, formats, is_described: true, ended: None, holds };
         self.portals.add(name, portal, self.wire.shared.config.max_client_memory / 2)?;
         self.tell_news();
         backend::signal(&mut self.wire.output, Signal::BindComplete);

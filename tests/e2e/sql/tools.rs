@@ -46,6 +46,10 @@ fn psql_loads_asks_and_describes() {
     assert_eq!(psql(one, "SELECT * FROM items ORDER BY id;"), "1|apple|0.50\n2|pear, ripe|1.25\n3||\n");
     assert_eq!(psql(two, "COPY items TO STDOUT;").lines().collect::<Vec<_>>().len(), 3);
     assert_eq!(psql(two, "COPY (SELECT name FROM items WHERE id = 3) TO STDOUT;"), "\\N\n");
+    // In pieces, through a cursor.
+    assert_eq!(psql(one, "\\set FETCH_COUNT 2\nSELECT id FROM items ORDER BY id;\n"), "1\n2\n3\n");
+    let prepared = "PREPARE cheap (numeric) AS SELECT id, name FROM items WHERE price < $1; EXECUTE cheap (1);";
+    assert_eq!(psql(two, prepared), "1|apple\n");
     let (text, done) = tool("psql", one, &["-X", "-q"], "SELEC 1;\nSELECT pg_typeof(1.5);\n");
     assert!(done && text.contains("ERROR:  syntax error at or near \"SELEC\"") && text.contains("numeric"), "{text}");
     for (command, expected) in [

@@ -11,6 +11,7 @@ use super::fold::{Args, Fold};
 use super::statistics::{self, Moments};
 use super::sums;
 use crate::query::arrow::key;
+use crate::query::row_size;
 
 /// What becomes of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,19 +109,7 @@ impl Fold for Collect {
     }
 
     fn size(state: &Rows) -> usize {
-        let values = |row: &Vec<Value>| row.iter().map(|value| size_of::<Value>() + heap(value)).sum::<usize>();
-        state.iter().map(|row| size_of::<Vec<Value>>() + values(row)).sum()
-    }
-}
-
-/// About how many bytes a value has elsewhere.
-fn heap(value: &Value) -> usize {
-    match value {
-        Value::Text(text) | Value::Json(text) | Value::Jsonb(text) => text.len(),
-        Value::Bytea(bytes) => bytes.len(),
-        Value::Numeric(_) => 32,
-        Value::Array(values) => values.iter().map(|value| size_of::<Value>() + heap(value)).sum(),
-        _ => 0,
+        state.iter().map(row_size).sum()
     }
 }
 

@@ -63,7 +63,6 @@ DATABASES = {
         "USER": "annulus",
         "NAME": "annulus",
         # There is no DECLARE CURSOR.
-        "DISABLE_SERVER_SIDE_CURSORS": True,
     }
 }
 """

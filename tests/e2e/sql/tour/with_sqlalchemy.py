@@ -168,6 +168,8 @@ def ask(session):
     same(session.query(Book.title).filter(Book.title.ilike("%IR%")).order_by(Book.title).all(), [("First",), ("Third",)])
     same(session.query(Book).filter(Book.tags.any("a")).one().title, "First")
     same(session.query(Book).filter(Book.extra["pages"].astext == "10").one().title, "Second")
+    streamed = session.execute(sa.select(Book.title).order_by(Book.title), execution_options={"stream_results": True, "max_row_buffer": 1})
+    same([title for title, in streamed], ["First", "Second", "Third"])
     exists = session.query(Author.name).filter(Author.books.any(Book.price > 10)).order_by(Author.name)
     same(exists.all(), [("Ada",), ("Bob",)])
     for how in (orm.joinedload, orm.selectinload, orm.subqueryload):
