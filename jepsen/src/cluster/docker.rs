@@ -210,6 +210,9 @@ impl Cluster for Containers {
 
     fn upgrade(&mut self, node: Node) -> Result<(), Failure> {
         let next = self.next.clone().ok_or_else(|| Failure::Unsupported(NO_NEXT.to_owned()))?;
+        if self.images[node] == next {
+            return Ok(());
+        }
         self.images[node] = next;
         self.compose.set_images(&self.images)?;
         // The new container does not know what the old one wrote.
