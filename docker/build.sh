@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the image `annulus` from this source, without a network: the program in release, then its libraries.
-# BINARY=FILE takes a program that was built before.
+# BINARY=FILE takes a program that was built before, TAG=NAME gives the image another name.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 if [ -z "${BINARY:-}" ]; then
@@ -11,4 +11,4 @@ context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 mkdir "$context/data"
 "$here/collect.sh" "$BINARY" "$context/root"
-docker build --file "$here/Dockerfile" --tag annulus "$context"
+docker build --file "$here/Dockerfile" --tag "${TAG:-annulus}" "$context"

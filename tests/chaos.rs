@@ -7,7 +7,7 @@ use std::time::Duration;
 use annulus_check::workload::Kind;
 use annulus_jepsen::cell::{self, Outcome, Plan};
 use annulus_jepsen::cluster::local::Local;
-use annulus_jepsen::cluster::{Cluster, Link, Node, Shape};
+use annulus_jepsen::cluster::{Cluster, Disk, Link, Node, Shape};
 use annulus_jepsen::nemesis::Nemesis;
 use annulus_jepsen::{Failure, Protocol};
 use tempfile::TempDir;
@@ -111,20 +111,8 @@ impl Cluster for Strangers {
         Ok(())
     }
 
-    fn fill_disk(&mut self, node: Node) -> Result<(), Failure> {
-        self.0[node].fill_disk(0)
-    }
-
-    fn free_disk(&mut self, node: Node) -> Result<(), Failure> {
-        self.0[node].free_disk(0)
-    }
-
-    fn take_disk(&mut self, node: Node) -> Result<(), Failure> {
-        self.0[node].take_disk(0)
-    }
-
-    fn return_disk(&mut self, node: Node) -> Result<(), Failure> {
-        self.0[node].return_disk(0)
+    fn disk(&mut self, node: Node) -> &mut Disk {
+        self.0[node].disk(0)
     }
 
     fn log(&self, node: Node) -> String {

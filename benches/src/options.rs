@@ -25,7 +25,7 @@ pub struct Arguments {
 pub enum Command {
     /// The comparison of SQL databases: the same statements, prepared, over each one's protocol.
     Sql(Options),
-    /// TPC-H's 22 queries, and whether their results are PostgreSQL's.
+    /// TPC-H's 22 queries: whether their results are PostgreSQL's, and times beside its and DataFusion's over Parquet.
     Tpch(TpchOptions),
     /// Loads keys of 100 B into Annulus and prints the memory of each node before and after.
     Memory(MemoryOptions),

@@ -86,9 +86,9 @@ fn attempt(
     place: &Path,
 ) -> Result<cell::Outcome, Failure> {
     let mut cluster: Box<dyn Cluster> = if options.docker {
-        Box::new(Containers::start(shape)?)
+        Box::new(Containers::start(shape, options.upgrade_to.clone())?)
     } else {
-        let next = options.upgrade_to.clone();
+        let next = options.upgrade_to.as_ref().map(PathBuf::from);
         Box::new(Local::start(Programs { next, ..program.into() }, shape, place, plan.seed)?)
     };
     cell::run(plan, &mut *cluster)

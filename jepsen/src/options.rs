@@ -39,7 +39,7 @@ pub struct Options {
     /// Processes on loopback, with a network of our own between them. The default.
     #[arg(long)]
     pub local: bool,
-    /// Containers, from the image that `docker/build.sh` makes.
+    /// Containers, from the image that `docker/build.sh` makes; needs root.
     #[arg(long)]
     pub docker: bool,
     /// How many nodes; 3 or 5 by the seed if not given.
@@ -54,9 +54,10 @@ pub struct Options {
     /// The node's program; the one beside this program if not given.
     #[arg(long, value_name = "FILE")]
     pub program: Option<PathBuf>,
-    /// Another build of the node's program, for upgrades; without it they are skipped.
-    #[arg(long, value_name = "FILE")]
-    pub upgrade_to: Option<PathBuf>,
+    /// Another build of the node's program, for upgrades; without it they are skipped. With `--docker`, an image's name
+    /// (`TAG=NAME docker/build.sh` makes one).
+    #[arg(long, value_name = "FILE|IMAGE")]
+    pub upgrade_to: Option<String>,
     /// Takes rules of the protocol out of the nodes, one after the other, and ends with 0 if each is missed: whether this
     /// suite can find anything. Needs the program that `cargo xtask chaos --self-test` builds.
     #[arg(long, conflicts_with_all = ["docker", "workloads", "protocols", "nemeses", "cells", "upgrade_to"])]

@@ -1,9 +1,12 @@
-//! TPC-H's 22 queries on ours and on PostgreSQL, over the same generated data: their results must be the same.
+//! TPC-H's 22 queries on ours and on PostgreSQL, over the same generated data: their results must be the same. Their times
+//! stand beside those of DataFusion over Parquet, where that can be had.
 
+mod datafusion;
+mod report;
 mod tables;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures::{SinkExt as _, pin_mut};
@@ -14,6 +17,8 @@ use crate::failure::Failure;
 use crate::options::TpchOptions;
 use crate::peer::{Kind, Peer};
 use crate::run::data_folder;
+use datafusion::DataFusion;
+use report::{Outcome, Report, Row};
 use tables::{TABLES, Table, queries};
 
 /// Text sent at once while loading, bytes.
@@ -27,27 +32,47 @@ pub async fn compare(options: &TpchOptions) -> Result<(), Failure> {
     let dir = data_folder(&options.place)?;
     let mut ours = Database::start(Kind::AnnulusSql, dir.path(), options).await?;
     let mut theirs = Database::start(Kind::Postgres, dir.path(), options).await?;
-    let mut report = Report::default();
+    let mut parquet = match DataFusion::start(dir.path(), options).await {
+        Ok(started) => Some(started),
+        Err(failure) => {
+            println!("DataFusion over Parquet is LEFT OUT: {failure}");
+            None
+        }
+    };
+    let mut report = Report::new(parquet.is_some());
     for (number, query) in (1..).zip(queries(options.scale)) {
         if options.queries.is_empty() || options.queries.contains(&number) {
-            let found = ours.measure(&query, options).await?;
-            let expected = theirs.measure(&query, options).await?;
-            report.add(number, &found, &expected);
+            let found = fastest(options.rounds, async || ours.run(&query).await).await?;
+            let expected = fastest(options.rounds, async || theirs.run(&query).await).await?;
+            let beside = match &mut parquet {
+                Some(parquet) => Some(fastest(options.rounds, async || Ok(parquet.run(&query).await)).await?),
+                None => None,
+            };
+            report.add(number, &found, &expected, beside.as_ref());
         }
     }
     report.finish()
+}
+
+/// The fastest of some runs; one that fails is the last.
+async fn fastest(rounds: u32, mut run: impl AsyncFnMut() -> Result<Outcome, Failure>) -> Result<Outcome, Failure> {
+    let mut fastest = run().await?;
+    for _ in 1..rounds {
+        if fastest.rows.is_err() {
+            break;
+        }
+        let next = run().await?;
+        if next.rows.is_err() || next.seconds < fastest.seconds {
+            fastest = next;
+        }
+    }
+    Ok(fastest)
 }
 
 /// A database with the data set.
 struct Database {
     peer: Peer,
     client: tokio_postgres::Client,
-}
-
-/// What a query came to.
-struct Outcome {
-    rows: Result<Vec<Vec<Option<String>>>, String>,
-    time: Duration,
 }
 
 impl Database {
@@ -73,34 +98,23 @@ impl Database {
         Ok(Self { peer, client })
     }
 
-    /// The best of some runs.
-    async fn measure(&mut self, query: &str, options: &TpchOptions) -> Result<Outcome, Failure> {
-        let mut best: Option<Outcome> = None;
-        for _ in 0..options.rounds {
-            let begun = Instant::now();
-            let answer = self.client.simple_query(query).await;
-            let time = begun.elapsed();
-            self.peer.check_alive()?;
-            let rows = match answer {
-                Ok(messages) => Ok(messages.iter().filter_map(row_of).collect()),
-                Err(error) => match Refusal::from(error) {
-                    Refusal::Failed(told) => Err(told),
-                    Refusal::Conflict => Err("lost a conflict".to_owned()),
-                },
-            };
-            let failed = rows.is_err();
-            if best.as_ref().is_none_or(|best| time < best.time) {
-                best = Some(Outcome { rows, time });
-            }
-            if failed {
-                break;
-            }
-        }
-        best.ok_or(Failure::NoPeers)
+    async fn run(&mut self, query: &str) -> Result<Outcome, Failure> {
+        let begun = Instant::now();
+        let answer = self.client.simple_query(query).await;
+        let seconds = begun.elapsed().as_secs_f64();
+        self.peer.check_alive()?;
+        let rows = match answer {
+            Ok(messages) => Ok(messages.iter().filter_map(row_of).collect()),
+            Err(error) => match Refusal::from(error) {
+                Refusal::Failed(told) => Err(told),
+                Refusal::Conflict => Err("lost a conflict".to_owned()),
+            },
+        };
+        Ok(Outcome { rows, seconds })
     }
 }
 
-fn row_of(message: &SimpleQueryMessage) -> Option<Vec<Option<String>>> {
+fn row_of(message: &SimpleQueryMessage) -> Option<Row> {
     match message {
         SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|place| row.get(place).map(str::to_owned)).collect()),
         _ => None,
@@ -125,55 +139,4 @@ async fn load(client: &tokio_postgres::Client, table: &Table, scale: f64) -> Res
     sink.send(chunk.into()).await?;
     sink.finish().await?;
     Ok(client.batch_execute("COMMIT").await?)
-}
-
-/// The table of times, and which results differ.
-#[derive(Default)]
-struct Report {
-    lines: Vec<String>,
-    wrong: Vec<String>,
-    ours: f64,
-    theirs: f64,
-}
-
-impl Report {
-    fn add(&mut self, number: u32, found: &Outcome, expected: &Outcome) {
-        let [ours, theirs] = [found, expected].map(|outcome| outcome.time.as_secs_f64());
-        self.ours += ours;
-        self.theirs += theirs;
-        let line = match (&found.rows, &expected.rows) {
-            (Ok(rows), Ok(_)) => {
-                format!("| {number} | {} | {ours:.2} | {theirs:.2} | {:.1} |", rows.len(), ours / theirs)
-            }
-            (Err(told), _) | (_, Err(told)) => format!("| {number} | {told} | {ours:.2} | {theirs:.2} | |"),
-        };
-        eprintln!("{line}");
-        self.lines.push(line);
-        match (&found.rows, &expected.rows) {
-            (Ok(found), Ok(expected)) if sorted(found) == sorted(expected) => {}
-            (Ok(found), Ok(expected)) => {
-                let different = found.iter().zip(expected).find(|(one, other)| one != other);
-                self.wrong.push(format!(
-                    "query {number}: {} rows, PostgreSQL {}: {different:?}",
-                    found.len(),
-                    expected.len()
-                ));
-            }
-            _ => self.wrong.push(format!("query {number} failed")),
-        }
-    }
-
-    fn finish(self) -> Result<(), Failure> {
-        println!("| query | rows | annulus, s | PostgreSQL, s | ratio |\n| ----: | ---: | ---: | ---: | ---: |");
-        self.lines.iter().for_each(|line| println!("{line}"));
-        println!("| all | | {:.2} | {:.2} | {:.1} |", self.ours, self.theirs, self.ours / self.theirs);
-        if self.wrong.is_empty() { Ok(()) } else { Err(Failure::Wrong(self.wrong.join("\n"))) }
-    }
-}
-
-/// Rows in one order: what a query orders by may be equal in several.
-fn sorted<T: Ord>(rows: &[T]) -> Vec<&T> {
-    let mut rows: Vec<&T> = rows.iter().collect();
-    rows.sort();
-    rows
 }

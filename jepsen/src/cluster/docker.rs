@@ -1,19 +1,20 @@
-//! A cluster of containers, by docker-compose (either generation) and the files in `docker/`.
+//! A cluster of containers, by docker-compose and the files in `docker/`.
 //!
 //! Partitions are packet filters in the receiver's network namespace, set from outside with `nsenter` and
-//! `iptables`: the image has neither. That, and taking a disk away, needs root.
+//! `iptables`: the image has neither. That, and data that belongs to the image's user, needs root.
 
-use std::fs;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::unix::fs::{MetadataExt as _, chown};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::chown;
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
 use super::command::run;
-use super::{Cluster, LOOK, Link, Node, Shape, is_ready, tail};
+use super::compose::{Compose, PROJECT};
+use super::{Cluster, Disk, LOOK, Link, NO_NEXT, Node, Shape, is_ready, tail};
 use crate::Failure;
 
 /// How long a cluster may take to form.
@@ -22,85 +23,81 @@ const START: Duration = Duration::from_secs(60);
 const KV: u16 = 6379;
 const SQL: u16 = 5432;
 const HTTP: u16 = 7480;
-/// The first three numbers of all addresses: others than in the files, so that a user's own cluster is left alone.
+/// The first three numbers of all addresses.
 const NET: [u8; 3] = [172, 29, 77];
-/// What the files leave open, besides the number of replicas. Hosts' ports are others than a user's, too.
-const SETTINGS: [(&str, &str); 6] = [
-    ("ANNULUS_NAME", PROJECT),
-    ("ANNULUS_NET", "172.29.77"),
-    ("ANNULUS_KV_PORTS", "2700"),
-    ("ANNULUS_SQL_PORTS", "2720"),
-    ("ANNULUS_HTTP_PORTS", "2710"),
-    ("ANNULUS_REQUEST_TIMEOUT", "2 s"),
-];
-/// The project: what containers and volumes are named after.
-const PROJECT: &str = "annulus-chaos";
+/// The image of nodes that were not upgraded.
+const IMAGE: &str = "annulus";
+/// The user, and the group, that nodes are in the image.
+const USER: u32 = 10001;
+/// The process of a container that does not run.
+const NOBODY: &str = "0";
 /// How many lines of a log are shown.
 const TAIL: usize = 20;
 
 /// The containers.
 pub struct Containers {
     shape: Shape,
+    compose: Compose,
+    /// Each node's image, and the one that nodes are upgraded to.
+    images: Vec<String>,
+    next: Option<String>,
+    /// What containers wrote that an upgrade replaced.
+    earlier_logs: Vec<String>,
     links: Vec<Vec<Link>>,
+    disks: Vec<Disk>,
+    // Goes after the disks, which may be mounted in it.
+    _dir: TempDir,
 }
 
 impl Containers {
-    /// A cluster that serves, from the image `annulus`.
+    /// A cluster that serves, from the image `annulus`; its nodes can be upgraded to the image `next`.
     ///
     /// # Errors
     /// If there is no Docker or no image, or the cluster does not form.
-    pub fn start(shape: Shape) -> Result<Self, Failure> {
-        if shape.small_disks {
-            return Err(Failure::Unsupported("a volume of limited size that outlives its container".to_owned()));
+    pub fn start(shape: Shape, next: Option<String>) -> Result<Self, Failure> {
+        [IMAGE].into_iter().chain(next.as_deref()).try_for_each(look_for)?;
+        let dir = tempfile::Builder::new().prefix("annulus-jepsen-").tempdir()?;
+        let disks = Disk::of_all(shape, dir.path())?;
+        for data in disks.iter().map(Disk::data) {
+            chown(&data, Some(USER), Some(USER)).map_err(Failure::at(&data))?;
         }
-        run("docker", &["image", "inspect", "annulus"]).map_err(|_| Failure::Missing {
-            program: PathBuf::from("the image 'annulus', or Docker,"),
-            remedy: "docker/build.sh",
-        })?;
-        let cluster = Self { shape, links: vec![vec![Link::Open; shape.nodes]; shape.nodes] };
+        let images = vec![IMAGE.to_owned(); shape.nodes];
+        let compose = Compose::new(shape, dir.path())?;
+        compose.set_images(&images)?;
+        let links = vec![vec![Link::Open; shape.nodes]; shape.nodes];
+        let earlier_logs = vec![String::new(); shape.nodes];
+        let cluster = Self { shape, compose, images, next, earlier_logs, links, disks, _dir: dir };
         // What an earlier run may have left behind.
-        cluster.compose(&["down", "--volumes"])?;
-        cluster.compose(&["up", "--detach"])?;
+        cluster.compose.run(&["down", "--volumes", "--remove-orphans"])?;
+        cluster.compose.run(&["up", "--detach"])?;
+        cluster.comes_up()?;
+        Ok(cluster)
+    }
+
+    fn comes_up(&self) -> Result<(), Failure> {
         let end = Instant::now() + START;
-        for (node, page) in cluster.pages().into_iter().enumerate() {
+        for (node, page) in self.pages().into_iter().enumerate() {
             while !is_ready(page) {
                 if Instant::now() > end {
-                    let log = tail(&cluster.log(node), TAIL);
+                    let log = tail(&self.log(node), TAIL);
                     return Err(Failure::NotReady { node: node + 1, seconds: START.as_secs(), log });
                 }
                 sleep(LOOK);
             }
         }
-        Ok(cluster)
-    }
-
-    fn compose(&self, arguments: &[&str]) -> Result<(), Failure> {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docker/compose-{}.yml", self.shape.nodes));
-        if !file.is_file() {
-            return Err(Failure::Unsupported(format!("there is no {}", file.display())));
-        }
-        let is_plugin = Command::new("docker").args(["compose", "version"]).output();
-        let is_plugin = is_plugin.is_ok_and(|output| output.status.success());
-        let mut command = if is_plugin { Command::new("docker") } else { Command::new("docker-compose") };
-        command.args(is_plugin.then_some("compose")).args(["--project-name", PROJECT, "--file"]).arg(&file);
-        command.args(arguments).envs(SETTINGS);
-        command.env("ANNULUS_REPLICATION_FACTOR", self.shape.replicas.to_string());
-        let line = format!("{command:?}");
-        let failed = |how: String, output: String| Failure::Command { command: line, how, output };
-        match command.output() {
-            Ok(output) if output.status.success() => Ok(()),
-            Ok(output) => Err(failed(output.status.to_string(), String::from_utf8_lossy(&output.stderr).into_owned())),
-            Err(error) => Err(failed("it cannot be started".to_owned(), error.to_string())),
-        }
+        Ok(())
     }
 
     fn inspect(&self, node: Node, what: &str) -> Result<String, Failure> {
         Ok(run("docker", &["inspect", "--format", what, &container(node)])?.trim().to_owned())
     }
 
-    /// Puts a link's filter into the receiver's namespace, or takes it out.
+    /// Puts a link's filter into the receiver's namespace, or takes it out. It has none while it does not run.
     fn filter(&self, change: &str, from: Node, to: Node, link: Link) -> Result<(), Failure> {
         let process = self.inspect(to, "{{.State.Pid}}")?;
+        if process == NOBODY {
+            return Ok(());
+        }
         let sender = address(from).to_string();
         let mut arguments = vec!["--target", &process, "--net", "iptables", change, "INPUT", "--source", &sender];
         let odds;
@@ -112,10 +109,27 @@ impl Containers {
         run("nsenter", &arguments).map(|_| ())
     }
 
-    fn disk(&self, node: Node) -> Result<PathBuf, Failure> {
-        let volume = format!("{PROJECT}_n{}-data", node + 1);
-        Ok(PathBuf::from(run("docker", &["volume", "inspect", "--format", "{{.Mountpoint}}", &volume])?.trim()))
+    /// Signals a node; one that has ended by itself (it refuses a damaged disk) is beyond signals.
+    fn signal(&mut self, node: Node, signal: &str) -> Result<(), Failure> {
+        match run("docker", &["kill", "--signal", signal, &container(node)]) {
+            Err(failure) if self.is_running(node) => Err(failure),
+            _ => Ok(()),
+        }
     }
+
+    fn printed(&self, node: Node) -> String {
+        let output = Command::new("docker").args(["logs", &container(node)]).output();
+        output.map_or_else(|error| error.to_string(), |output| String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+/// Whether there is such an image.
+fn look_for(image: &str) -> Result<(), Failure> {
+    let found = run("docker", &["image", "inspect", image]);
+    found.map(|_| ()).map_err(|_| Failure::Missing {
+        program: PathBuf::from(format!("the image '{image}', or Docker,")),
+        remedy: "docker/build.sh (with TAG=NAME for another image than 'annulus')",
+    })
 }
 
 /// Both generations of docker-compose are told this name by the files.
@@ -165,11 +179,11 @@ impl Cluster for Containers {
     }
 
     fn kill(&mut self, node: Node) -> Result<(), Failure> {
-        if self.is_running(node) { self.signal(node, "KILL") } else { Ok(()) }
+        self.signal(node, "KILL")
     }
 
     fn pause(&mut self, node: Node) -> Result<(), Failure> {
-        if self.is_running(node) { self.signal(node, "STOP") } else { Ok(()) }
+        self.signal(node, "STOP")
     }
 
     fn resume(&mut self, node: Node) -> Result<(), Failure> {
@@ -181,7 +195,7 @@ impl Cluster for Containers {
             return Err(Failure::Unsupported("slow links between containers need a kernel with netem".to_owned()));
         }
         let before = std::mem::replace(&mut self.links[from][to], link);
-        if before == link || !self.is_running(to) {
+        if before == link {
             return Ok(());
         }
         if before != Link::Open {
@@ -190,54 +204,30 @@ impl Cluster for Containers {
         if link == Link::Open { Ok(()) } else { self.filter("--append", from, to, link) }
     }
 
-    fn fill_disk(&mut self, _: Node) -> Result<(), Failure> {
-        Err(Failure::Unsupported("only a small disk can be filled".to_owned()))
+    fn disk(&mut self, node: Node) -> &mut Disk {
+        &mut self.disks[node]
     }
 
-    fn free_disk(&mut self, _: Node) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    fn take_disk(&mut self, node: Node) -> Result<(), Failure> {
-        let disk = self.disk(node)?;
-        let owner = fs::metadata(&disk).map_err(Failure::at(&disk))?;
-        fs::rename(&disk, taken(&disk)).map_err(Failure::at(&disk))?;
-        fs::create_dir(&disk).map_err(Failure::at(&disk))?;
-        chown(&disk, Some(owner.uid()), Some(owner.gid())).map_err(Failure::at(&disk))
-    }
-
-    fn return_disk(&mut self, node: Node) -> Result<(), Failure> {
-        let disk = self.disk(node)?;
-        if !taken(&disk).exists() {
+    fn upgrade(&mut self, node: Node) -> Result<(), Failure> {
+        let next = self.next.clone().ok_or_else(|| Failure::Unsupported(NO_NEXT.to_owned()))?;
+        if self.images[node] == next {
             return Ok(());
         }
-        self.kill(node)?;
-        match fs::remove_dir_all(&disk) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::at(&disk)(error)),
-            _ => fs::rename(taken(&disk), &disk).map_err(Failure::at(&disk)),
-        }
+        self.images[node] = next;
+        self.compose.set_images(&self.images)?;
+        // The new container does not know what the old one wrote.
+        self.earlier_logs[node] = self.log(node);
+        self.compose.run(&["up", "--no-start", "--no-deps", &self.disks[node].name()])
     }
 
     fn log(&self, node: Node) -> String {
-        let output = Command::new("docker").args(["logs", &container(node)]).output();
-        output.map_or_else(|error| error.to_string(), |output| String::from_utf8_lossy(&output.stderr).into_owned())
+        self.earlier_logs[node].clone() + &self.printed(node)
     }
-}
-
-impl Containers {
-    fn signal(&self, node: Node, signal: &str) -> Result<(), Failure> {
-        run("docker", &["kill", "--signal", signal, &container(node)]).map(|_| ())
-    }
-}
-
-/// Where a disk is put away.
-fn taken(disk: &Path) -> PathBuf {
-    disk.with_file_name("taken")
 }
 
 impl Drop for Containers {
     fn drop(&mut self) {
-        if let Err(error) = self.compose(&["down", "--volumes"]) {
+        if let Err(error) = self.compose.run(&["down", "--volumes"]) {
             eprintln!("the containers of {PROJECT} may still be there: {error}");
         }
     }

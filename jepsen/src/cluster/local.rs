@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::network::{Network, Place};
 use super::process::Process;
-use super::{ClockError, Cluster, LOOK, Link, Node, Part, Shape, is_ready, tail};
+use super::{Cluster, Disk, LOOK, Link, Node, Shape, is_ready, tail};
 use crate::Failure;
 
 pub use super::process::Programs;
@@ -60,15 +60,13 @@ impl Local {
     /// `None` if somebody else took a port.
     fn attempt(programs: &Programs, shape: Shape, logs: &Path, seed: u64) -> Result<Option<Self>, Failure> {
         let dir = tempfile::Builder::new().prefix("annulus-jepsen-").tempdir()?;
-        let nodes =
-            (1..=shape.nodes).map(|number| Process::new(programs, &dir.path().join(format!("n{number}")), logs));
-        let mut nodes: Vec<Process> = nodes.collect();
+        let disks = Disk::of_all(shape, dir.path())?;
+        let mut nodes: Vec<Process> = disks.into_iter().map(|disk| Process::new(programs, disk, logs)).collect();
         let places: Vec<Place> = nodes.iter().map(|node| node.place).collect();
         let members: Vec<String> = places.iter().map(|place| format!("127.0.0.1:{}", place.public)).collect();
         for node in &mut nodes {
             node.arguments.push(format!("--initial-members={}", members.join(",")));
             node.arguments.push(format!("--replication-factor={}", shape.replicas));
-            node.prepare(shape.small_disks)?;
         }
         let network = match Network::start(&places, seed) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Ok(None),
@@ -164,59 +162,12 @@ impl Cluster for Local {
         Ok(())
     }
 
-    fn fill_disk(&mut self, node: Node) -> Result<(), Failure> {
-        self.nodes[node].fill_disk()
-    }
-
-    fn free_disk(&mut self, node: Node) -> Result<(), Failure> {
-        let filler = self.nodes[node].filler();
-        match fs::remove_file(&filler) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::File { path: filler, source: error }),
-            _ => Ok(()),
-        }
-    }
-
-    fn take_disk(&mut self, node: Node) -> Result<(), Failure> {
-        let node = &self.nodes[node];
-        fs::rename(node.data(), node.taken()).map_err(Failure::at(&node.data()))
-    }
-
-    fn return_disk(&mut self, node: Node) -> Result<(), Failure> {
-        if !self.nodes[node].taken().exists() {
-            return Ok(());
-        }
-        self.kill(node)?;
-        let node = &self.nodes[node];
-        if node.data().exists() {
-            fs::remove_dir_all(node.data()).map_err(Failure::at(&node.data()))?;
-        }
-        fs::rename(node.taken(), node.data()).map_err(Failure::at(&node.taken()))
-    }
-
-    fn set_clock(&mut self, node: Node, error: ClockError) -> Result<(), Failure> {
-        self.nodes[node].set_clock(error)
-    }
-
-    fn fail_syncs(&mut self, node: Node) -> Result<(), Failure> {
-        self.nodes[node].fail_syncs(true)
-    }
-
-    fn damage(&mut self, node: Node, part: Part, seed: u64) -> Result<String, Failure> {
-        self.nodes[node].damage(part, seed)
+    fn disk(&mut self, node: Node) -> &mut Disk {
+        &mut self.nodes[node].disk
     }
 
     fn upgrade(&mut self, node: Node) -> Result<(), Failure> {
         self.nodes[node].upgrade()
-    }
-
-    fn mend(&mut self, node: Node) -> Result<(), Failure> {
-        self.nodes[node].set_clock(ClockError::default())?;
-        self.nodes[node].fail_syncs(false)?;
-        if self.nodes[node].is_damaged() {
-            self.stop(node)?;
-            self.nodes[node].undo_damage()?;
-        }
-        Ok(())
     }
 
     fn log(&self, node: Node) -> String {

@@ -1,11 +1,13 @@
 //! Nodes that can be hurt, wherever they run.
 //!
 //! [`Cluster`] is all that a nemesis knows. There are two: [`local`], processes on loopback with a network of our
-//! own between them, and [`docker`], containers on a bridge. What one of them cannot do is
-//! [`Failure::Unsupported`], and the cell is skipped with that reason, never passed.
+//! own between them, and [`docker`], containers on a bridge. What either has on this machine's disk is a [`Disk`]. What
+//! one of them cannot do is [`Failure::Unsupported`], and the cell is skipped with that reason, never passed.
 
 mod command;
+mod compose;
 mod damage;
+mod disk;
 pub mod docker;
 pub mod local;
 mod network;
@@ -16,6 +18,8 @@ mod process;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use disk::Disk;
+
 use crate::Failure;
 
 /// A node by position, from 0. People see it from 1.
@@ -25,6 +29,11 @@ pub type Node = usize;
 const LOOK: Duration = Duration::from_millis(20);
 /// How long one page may take.
 const PAGE: Duration = Duration::from_secs(2);
+/// What nodes are told: small files, since many clusters follow each other, and little patience, so that a fault of
+/// seconds shows what happens.
+const FLAGS: [&str; 3] = ["--log-segment-size=4MiB", "--cache-size=32MiB", "--request-timeout=2s"];
+/// Why nodes cannot be upgraded.
+const NO_NEXT: &str = "an upgrade needs a second build; see --upgrade-to";
 
 /// What happens to bytes from one node to another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -136,52 +145,20 @@ pub trait Cluster: Send {
     /// Changes what happens to bytes from one node to another.
     fn link(&mut self, from: Node, to: Node, link: Link) -> Result<(), Failure>;
 
-    /// Fills the node's disk to the last byte.
-    fn fill_disk(&mut self, node: Node) -> Result<(), Failure>;
+    /// What the node has on this machine.
+    fn disk(&mut self, node: Node) -> &mut Disk;
 
-    /// Gives the space back.
-    fn free_disk(&mut self, node: Node) -> Result<(), Failure>;
-
-    /// Puts the disk of a node that does not run away: it would start with an empty one.
-    fn take_disk(&mut self, node: Node) -> Result<(), Failure>;
-
-    /// Puts the disk back if it was taken, and kills a node that runs without it.
-    fn return_disk(&mut self, node: Node) -> Result<(), Failure>;
-
-    /// Makes a node's clock wrong from now on, also after a restart, until it is mended.
+    /// Lets a node that does not run be one of the next build from its next start on.
     ///
     /// # Errors
-    /// If this kind of cluster cannot do it; the same for those below.
-    fn set_clock(&mut self, _: Node, _: ClockError) -> Result<(), Failure> {
-        Err(Failure::Unsupported(HOOKS.to_owned()))
-    }
-
-    /// Lets a node's syncs fail from now on, until it is mended.
-    fn fail_syncs(&mut self, _: Node) -> Result<(), Failure> {
-        Err(Failure::Unsupported(HOOKS.to_owned()))
-    }
-
-    /// Flips a bit on the disk of a node that does not run, until it is mended. Which one, for people.
-    fn damage(&mut self, _: Node, _: Part, _seed: u64) -> Result<String, Failure> {
-        Err(Failure::Unsupported("bits flip on the disks of processes only".to_owned()))
-    }
-
-    /// Lets a node run the next build from its next start on.
+    /// If this kind of cluster cannot do it.
     fn upgrade(&mut self, _: Node) -> Result<(), Failure> {
-        Err(Failure::Unsupported("only processes are upgraded: there is one image".to_owned()))
-    }
-
-    /// Takes a wrong clock, failing syncs and flipped bits back; for the last of these it stops the node.
-    fn mend(&mut self, _: Node) -> Result<(), Failure> {
-        Ok(())
+        Err(Failure::Unsupported(NO_NEXT.to_owned()))
     }
 
     /// Everything that the node has written to its log.
     fn log(&self, node: Node) -> String;
 }
-
-/// Why a container's clock and syncs cannot be hurt.
-const HOOKS: &str = "only nodes that are processes have test hooks";
 
 /// Whether a node says that it serves.
 #[must_use]
@@ -202,15 +179,38 @@ pub fn heal(cluster: &mut dyn Cluster) -> Result<(), Failure> {
         }
     }
     for node in 0..nodes {
-        cluster.free_disk(node)?;
-        cluster.return_disk(node)?;
+        cluster.disk(node).free()?;
+        return_disk(cluster, node)?;
         if cluster.is_running(node) {
             cluster.resume(node)?;
         }
-        cluster.mend(node)?;
+        mend(cluster, node)?;
         if !cluster.is_running(node) {
             cluster.start(node)?;
         }
+    }
+    Ok(())
+}
+
+/// Gives a node its disk back if it was taken; one that runs without it is killed.
+fn return_disk(cluster: &mut dyn Cluster, node: Node) -> Result<(), Failure> {
+    if !cluster.disk(node).is_taken() {
+        return Ok(());
+    }
+    cluster.kill(node)?;
+    cluster.disk(node).put_back()
+}
+
+/// Takes a wrong clock, failing syncs and flipped bits back; for the last of these it stops the node.
+///
+/// # Errors
+/// If that cannot be done.
+pub fn mend(cluster: &mut dyn Cluster, node: Node) -> Result<(), Failure> {
+    cluster.disk(node).set_clock(ClockError::default())?;
+    cluster.disk(node).fail_syncs(false)?;
+    if cluster.disk(node).is_damaged() {
+        cluster.stop(node)?;
+        cluster.disk(node).undo_damage()?;
     }
     Ok(())
 }

@@ -100,23 +100,23 @@ fn carry_out(cluster: &mut dyn Cluster, action: &Action, journal: &Journal) -> R
         Action::Start(node) => cluster.start(*node),
         Action::Pause(node) => cluster.pause(*node),
         Action::Links(links) => links.iter().try_for_each(|(from, to, link)| cluster.link(*from, *to, *link)),
-        Action::FillDisk(node) => cluster.fill_disk(*node),
+        Action::FillDisk(node) => cluster.disk(*node).fill(),
         Action::LoseDisk(node) => {
             cluster.kill(*node)?;
-            cluster.take_disk(*node)?;
+            cluster.disk(*node).take()?;
             cluster.start(*node)
         }
-        Action::SetClock(node, error) => cluster.set_clock(*node, *error),
-        Action::FailSyncs(node) => cluster.fail_syncs(*node),
+        Action::SetClock(node, error) => cluster.disk(*node).set_clock(*error),
+        Action::FailSyncs(node) => cluster.disk(*node).fail_syncs(true),
         Action::Damage(node, part, seed) => {
             cluster.stop(*node)?;
-            let what = cluster.damage(*node, *part, *seed)?;
+            let what = cluster.disk(*node).damage(*part, *seed)?;
             journal.note(&format!("n{}: {what}", node + 1));
             cluster.start(*node)
         }
         Action::Upgrade(node) => {
-            cluster.upgrade(*node)?;
             cluster.stop(*node)?;
+            cluster.upgrade(*node)?;
             cluster.start(*node)
         }
         Action::Wait(pause) => {
@@ -142,7 +142,7 @@ fn until_all_ready(cluster: &mut dyn Cluster, fault: &Fault, journal: &Journal) 
             }
             if may_stop(node) && !cluster.is_running(node) {
                 journal.note(&format!("n{} has stopped; starting it", node + 1));
-                cluster.mend(node).and_then(|()| cluster.start(node)).map_err(|_| node)?;
+                cluster::mend(cluster, node).and_then(|()| cluster.start(node)).map_err(|_| node)?;
             }
             sleep(LOOK);
         }
