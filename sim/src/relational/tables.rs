@@ -1,6 +1,6 @@
 //! The tables of simulated sessions, and how a session gets at them.
 //!
-//! `parents (id, code unique, duty)` and `children (id, parent references parents, kind, unique (kind, id))`, all integers. What their
+//! `parents (id, code unique, duty)` and `children (id, parent references parents, kind)`, all integers. What their
 //! rows must always keep, besides what the schema says, is told by `audit`. `notes (number, owner, kind)` has no primary
 //! key, but may be given one over its numbers, which are not always unique.
 
@@ -28,8 +28,6 @@ pub(super) const PARENTS: &str = "parents";
 pub(super) const CHILDREN: &str = "children";
 /// The name of the table without a primary key.
 pub(super) const NOTES: &str = "notes";
-/// A constraint that no row can violate, since the primary key is a part of it.
-pub(super) const NEVER_VIOLATED: &str = "children_kind_id_key";
 /// Positions of the columns of [`PARENTS`].
 pub(super) const CODE: usize = 1;
 /// Whether somebody is on duty: of a pair of parents, one is.
@@ -116,9 +114,6 @@ pub(super) fn create(catalog: &Catalog, on_delete: Action) -> SqlResult<Edit> {
     add_index(&mut edit, &mut parents, "parents_code_key", CODE, Some(ConstraintKind::Unique))?;
     let mut children = table(&mut edit, CHILDREN, ["id", "parent", "kind"])?;
     add_index(&mut edit, &mut children, "children_parent", PARENT, None)?;
-    add_index(&mut edit, &mut children, NEVER_VIOLATED, KIND, Some(ConstraintKind::Unique))?;
-    let by_id = IndexKey { part: KeyPart::Column(children.columns[0].id), descending: false, nulls_first: false };
-    children.indexes.last_mut().into_iter().for_each(|index| index.keys.push(by_id.clone()));
     children.foreign_keys.push(ForeignKey {
         name: "children_parent_fkey".to_owned(),
         columns: vec![children.columns[PARENT].id],
