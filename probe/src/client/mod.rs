@@ -44,7 +44,7 @@ pub struct Client<'a> {
     pub number: u64,
     /// What it speaks.
     pub protocol: Protocol,
-    /// Where the nodes are, each as HOST:PORT.
+    /// Where the nodes are, as in [`crate::course::Course`].
     pub addresses: &'a [String],
     /// Before every key.
     pub prefix: &'a str,

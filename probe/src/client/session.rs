@@ -39,7 +39,7 @@ impl Protocol {
         }
     }
 
-    /// Connects to a node at HOST:PORT.
+    /// Connects to a node: at HOST:PORT, or in SQL as a connection string says.
     ///
     /// # Errors
     /// If the node cannot be reached or does not answer.

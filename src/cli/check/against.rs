@@ -129,7 +129,7 @@ struct Seen {
     samples: Vec<Sample>,
     notes: Vec<String>,
     unknown: usize,
-    left: usize,
+    left: bool,
     /// When it was over, microseconds from the start.
     end: u64,
 }
@@ -140,7 +140,7 @@ impl Seen {
         self.samples.extend(report.samples);
         self.notes.extend(report.notes);
         self.unknown += report.unknown;
-        self.left += report.left;
+        self.left |= report.left;
     }
 
     fn tell(mut self, kinds: &[Kind], ground: &Ground<'_>) -> Result<Ending, Box<dyn Error>> {
@@ -161,7 +161,7 @@ impl Seen {
             self.unknown,
             availability::describe(&Served::of(&self.samples), ground.addresses, self.end)
         ))?;
-        self.notes.extend((self.left > 0).then(|| left_behind(ground.prefix)));
+        self.notes.extend(self.left.then(|| left_behind(ground.prefix)));
         self.notes.iter().try_for_each(|note| print(&format!("{note}\n")))?;
         Ok(ending)
     }

@@ -10,10 +10,10 @@ use annulus_base::rng::Rng;
 use annulus_check::history::{Form, Outcome, to_json};
 use annulus_check::workload::{Kind, Workload};
 use annulus_check::{Anomaly, Verdict, Violation};
-use annulus_probe::Patience;
 use annulus_probe::client::Protocol;
 use annulus_probe::course::{self, Course};
 use annulus_probe::journal::{Journal, Record, Sample};
+use annulus_probe::{Patience, sweep};
 
 use super::conclusion::Finding;
 
@@ -50,8 +50,8 @@ pub struct Report {
     pub samples: Vec<Sample>,
     /// How many transactions stayed unknown.
     pub unknown: usize,
-    /// How many keys may still be there.
-    pub left: usize,
+    /// Whether keys may still be there.
+    pub left: bool,
     /// What else the user must know.
     pub notes: Vec<String>,
 }
@@ -60,7 +60,8 @@ impl Ground<'_> {
     /// Does it until `ended` is set, checks it, and removes its keys. A setup whose outcome is not known is tried again
     /// under other keys.
     pub fn play(&self, round: u64, kind: Kind, mut rng: Rng, ended: &AtomicBool) -> Report {
-        let mut report = Report { kind, round, findings: vec![], samples: vec![], unknown: 0, left: 0, notes: vec![] };
+        let mut report =
+            Report { kind, round, findings: vec![], samples: vec![], unknown: 0, left: false, notes: vec![] };
         for attempt in 0_u64.. {
             let prefix = format!("{}{kind}:{round}.{attempt}:", self.prefix);
             let clients = (2 * self.addresses.len() as u64).clamp(4, 20);
@@ -81,7 +82,7 @@ impl Ground<'_> {
                 }
             });
             let mut record = journal.finish();
-            report.left += course.sweep(&record.history);
+            report.left |= !sweep::keys(self.addresses, &prefix, &record.history, self.patience);
             report.samples.append(&mut record.samples);
             if run.is_ok() {
                 self.judge(&mut report, &*workload, &record);
