@@ -15,7 +15,9 @@ use crate::lock::{self, LockOp};
 use crate::member::{ClientId, Reply, Request};
 use crate::read::{self, ReadOp, Told};
 use crate::replies::{count, failure};
-use crate::sets::{Position, Shape, by_partition, changed, lockable, of_ranges, positions, seen_of, validation};
+use crate::sets::{
+    Position, Shape, by_partition, changed, is_lockable, lockable, of_ranges, positions, seen_of, validation,
+};
 
 /// What an operation is doing.
 #[derive(Debug)]
@@ -547,7 +549,7 @@ impl Coordinator {
             release_held(*held, commit, common);
             let error = reasons.locked.map_or(shortfall, TxnError::Locked);
             self.finish(operation, Reply::Commit(Err(error)), common);
-        } else if reasons.locked.is_some() {
+        } else if reasons.locked.is_some_and(|holder| held.is_none() || is_lockable(commit, &holder.key)) {
             release_held(held.take(), commit, common);
             let id = common.new_txn(*start);
             let sets = lockable(commit);
@@ -563,6 +565,8 @@ impl Coordinator {
             *step = Step::Trying(attempt);
             self.put_back(op, operation);
         } else {
+            // Also for whoever holds a key that is only read: nobody stands in line there. A node alone decides nothing
+            // else before this step ends, so trying again at once would never end.
             let pause = common.rng.between(MILLISECOND, 10 * MILLISECOND);
             *step = Step::Pausing(common.now.steady + pause);
             self.put_back(op, operation);

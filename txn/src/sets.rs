@@ -103,7 +103,7 @@ pub(crate) fn positions(asked: &[Place], sets: &[(PartitionId, Vec<Key>)]) -> Ve
     asked.iter().filter_map(find).collect()
 }
 
-/// What a commit locks when it has to: the keys that it reads and writes.
+/// What a commit locks when it has to: the keys that it writes, or else those that it reads.
 pub(crate) fn lockable(commit: &Commit) -> Vec<(PartitionId, Vec<Key>)> {
     let read = commit.reads.iter().map(|(place, _)| place);
     let mut places: Vec<&Place> = commit.writes.iter().map(|(place, _)| place).collect();
@@ -114,6 +114,11 @@ pub(crate) fn lockable(commit: &Commit) -> Vec<(PartitionId, Vec<Key>)> {
     places.sort();
     places.dedup();
     by_partition(places.into_iter().map(|place| (place.partition, &place.key))).0
+}
+
+/// Whether a commit that locks what it can stands in line for that key.
+pub(crate) fn is_lockable(commit: &Commit, key: &Key) -> bool {
+    lockable(commit).iter().any(|(_, keys)| keys.contains(key))
 }
 
 /// A key that was read in an older version than the lock request found.

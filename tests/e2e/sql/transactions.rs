@@ -37,6 +37,32 @@ fn the_second_of_two_that_read_the_same_fails_and_has_no_effect() {
     cluster.stop();
 }
 
+/// A node alone answers its own messages in one go: who tried again at once, while somebody else changed what was only
+/// read (the table itself), kept it busy for ever.
+#[test]
+fn a_node_alone_serves_while_a_table_changes() {
+    let mut cluster = Cluster::start(1);
+    let port = cluster.nodes[0].sql;
+    let connect = move || Sql::connect(port).expect("a client");
+    connect()
+        .must("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t SELECT n, 0 FROM generate_series(0, 7) AS n");
+    // Some are refused, because of the others.
+    let repeat = |times: usize, all: Vec<String>| {
+        thread::spawn(move || {
+            let client = connect();
+            (0..times).flat_map(|_| &all).filter(|sql| client.ask(sql).is_ok()).count()
+        })
+    };
+    let update = |_| repeat(100, (0..8).map(|id| format!("UPDATE t SET n = n + 1 WHERE id = {id}")).collect());
+    let mut clients: Vec<_> = (0..8).map(update).collect();
+    let alter = ["ADD COLUMN IF NOT EXISTS m int NOT NULL DEFAULT 1", "DROP COLUMN IF EXISTS m"];
+    clients.push(repeat(20, alter.map(|what| format!("ALTER TABLE t {what}")).to_vec()));
+    until_true("all are served", PATIENCE, || clients.iter().all(|client| client.is_finished()));
+    let done: Vec<usize> = clients.into_iter().map(|client| client.join().expect("a client")).collect();
+    assert_eq!(connect().must("SELECT sum(n) FROM t"), [done[..8].iter().sum::<usize>().to_string()]);
+    cluster.stop();
+}
+
 #[test]
 fn transfers_go_on_while_nodes_are_killed() {
     let mut cluster = Cluster::start(3);
