@@ -14,7 +14,6 @@ use annulus_check::{Verdict, agreement, durability};
 
 use crate::Patience;
 use crate::client::outcomes::Clerk;
-#[cfg(feature = "sql")]
 use crate::client::sql::{self, Surveyor};
 use crate::client::{Client, Job, Protocol};
 use crate::journal::{Journal, Record};
@@ -67,13 +66,11 @@ impl Course<'_> {
         setup(workload, client(self.clients, rng.fork()))?;
         let mut clients: Vec<Client<'_>> = (0..self.clients).map(|number| client(number, rng.fork())).collect();
         let mut clerk = Clerk::new(self.protocol, self.addresses, journal, rng.fork());
-        #[cfg(feature = "sql")]
         let mut surveyor = self.surveyor(journal, rng.fork());
         let (mut faults, mut work) = (rng.fork(), rng.fork());
         let finished = AtomicBool::new(false);
         let disturbed = thread::scope(|scope| {
             let asking = scope.spawn(|| clerk.work(&finished, self.patience));
-            #[cfg(feature = "sql")]
             let surveying = surveyor.as_mut().map(|surveyor| scope.spawn(|| surveyor.work(&finished)));
             let disturbing = scope.spawn(|| disturb(&mut faults));
             self.drive(&mut clients, |jobs| {
@@ -89,7 +86,6 @@ impl Course<'_> {
             });
             finished.store(true, Ordering::Release);
             asking.join().expect("who asks for outcomes does not panic");
-            #[cfg(feature = "sql")]
             if let Some(surveying) = surveying {
                 surveying.join().expect("who changes the schema does not panic");
             }
@@ -99,7 +95,6 @@ impl Course<'_> {
         self.drive(&mut clients, |jobs| self.read_all(workload, journal, jobs));
         journal.note("outcomes are asked for once more");
         clerk.audit(self.patience);
-        #[cfg(feature = "sql")]
         if let Some(surveyor) = &mut surveyor {
             journal.note("indexes are compared with their table");
             surveyor.compare(self.patience);
@@ -108,21 +103,18 @@ impl Course<'_> {
     }
 
     /// Makes the tables that the protocol needs, at any node.
-    #[cfg_attr(not(feature = "sql"), expect(unused_variables, reason = "only SQL has tables"))]
     fn make_tables(&self, rng: &mut Rng) -> Result<(), NotSetUp> {
         match self.protocol {
             Protocol::Resp => Ok(()),
-            #[cfg(feature = "sql")]
             Protocol::Sql(schema) => {
                 let address = rng.pick(self.addresses).map_or("", String::as_str);
-                let session = sql::Session::connect(address, schema.layout);
+                let session = sql::Session::connect(address, schema.layout).map_err(|error| error.to_string());
                 session.and_then(|mut session| session.make_tables()).map_err(NotSetUp::Tables)
             }
         }
     }
 
     /// Whoever changes the schema meanwhile, if somebody does.
-    #[cfg(feature = "sql")]
     fn surveyor<'a>(&'a self, journal: &'a Journal, rng: Rng) -> Option<Surveyor<'a>> {
         match self.protocol {
             Protocol::Sql(schema) if schema.changing => {

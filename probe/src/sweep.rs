@@ -8,7 +8,6 @@ use annulus_check::history::{History, Key, Step};
 
 use crate::Patience;
 use crate::client::resp::{Session, name};
-#[cfg(feature = "sql")]
 use crate::client::sql::Connection;
 
 /// Keys removed by one command.
@@ -35,14 +34,12 @@ pub fn keys(addresses: &[String], prefix: &str, history: &History, patience: &Pa
 }
 
 /// Removes a schema with all its tables. Whether it is not there any more.
-#[cfg(feature = "sql")]
 #[must_use]
 pub fn schema(nodes: &[String], name: &str, patience: &Patience) -> bool {
     insist(nodes, patience, |node| Connection::open(node).is_ok_and(|mut node| node.remove_schema(name).is_ok()))
 }
 
 /// Removes a database with all that is in it. Whether it is not there any more.
-#[cfg(feature = "sql")]
 #[must_use]
 pub fn database(nodes: &[String], name: &str, patience: &Patience) -> bool {
     insist(nodes, patience, |node| Connection::open(node).is_ok_and(|mut node| node.remove_database(name).is_ok()))

@@ -1,13 +1,12 @@
 //! Clients: half of them ask a random node for each transaction, the others stay with one. All say honestly what
 //! they know.
 //!
-//! [`resp`] speaks the Redis protocol, `sql` (a feature) the PostgreSQL protocol; `session` is either.
+//! [`resp`] speaks the Redis protocol, [`sql`] the PostgreSQL protocol; `session` is either.
 
 mod done;
 pub mod outcomes;
 pub mod resp;
 mod session;
-#[cfg(feature = "sql")]
 pub mod sql;
 
 use std::sync::mpsc::Receiver;

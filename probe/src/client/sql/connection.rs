@@ -17,6 +17,26 @@ const ANSWER: Duration = Duration::from_secs(4);
 /// How long a node may try.
 const OPTIONS: &str = "-c statement_timeout=2s";
 
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotConnected {
+    /// Nobody answers, or not as a PostgreSQL server does.
+    #[error("{0}")]
+    Absent(String),
+    /// The server does not want it: there is no such database, for example.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl NotConnected {
+    fn of(error: &Error) -> Self {
+        match error.as_db_error() {
+            Some(refusal) => Self::Refused(refusal.message().to_owned()),
+            None => Self::Absent(told(error)),
+        }
+    }
+}
+
 /// One connection to one node.
 pub struct Connection {
     runtime: Runtime,
@@ -28,19 +48,19 @@ impl Connection {
     /// Connects to the node that a connection string names.
     ///
     /// # Errors
-    /// If the node cannot be reached or does not answer, and why.
-    pub fn open(string: &str) -> Result<Self, String> {
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-        let mut config: Config = string.parse().map_err(|error| told(&error))?;
+    /// If the node cannot be reached, does not answer or does not want it, and why.
+    pub fn open(string: &str) -> Result<Self, NotConnected> {
+        let absent = |error: &dyn std::fmt::Display| NotConnected::Absent(error.to_string());
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| absent(&error))?;
+        let mut config: Config = string.parse().map_err(|error| NotConnected::of(&error))?;
         let options = format!("{} {OPTIONS}", config.get_options().unwrap_or_default());
         config.options(options).application_name("annulus-probe");
         let client = runtime.block_on(async {
-            let connecting =
-                timeout(CONNECT, config.connect(NoTls)).await.map_err(|_| "no answer in time".to_owned())?;
-            let (client, connection) = connecting.map_err(|error| told(&error))?;
+            let connecting = timeout(CONNECT, config.connect(NoTls)).await.map_err(|_| absent(&"no answer in time"))?;
+            let (client, connection) = connecting.map_err(|error| NotConnected::of(&error))?;
             // Its errors are those of the statements.
             tokio::spawn(connection);
-            Ok::<_, String>(client)
+            Ok(client)
         })?;
         Ok(Self { runtime, client, usable: true })
     }

@@ -20,7 +20,7 @@ use annulus_check::history::Step;
 use super::done::Attempt;
 use super::{Done, Doubt};
 use answer::{Answer, Stage, Trouble};
-pub use connection::Connection;
+pub use connection::{Connection, NotConnected};
 pub use layout::{Layout, Schema};
 pub use nodes::{NoNodes, Nodes};
 use statements::{Statement, Statements};
@@ -37,8 +37,8 @@ impl Session {
     /// Connects to the node that a connection string names.
     ///
     /// # Errors
-    /// If the node cannot be reached or does not answer, and why.
-    pub fn connect(string: &str, layout: Layout) -> Result<Self, String> {
+    /// If the node cannot be reached, does not answer or does not want it, and why.
+    pub fn connect(string: &str, layout: Layout) -> Result<Self, NotConnected> {
         Ok(Self { connection: Connection::open(string)?, layout })
     }
 
