@@ -1,11 +1,13 @@
 //! One workload under one nemesis, from a fresh cluster to the checkers' verdicts.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use annulus_base::rng::Rng;
 use annulus_check::Verdict;
 use annulus_check::workload::{Kind, Workload};
 use annulus_probe::Patience;
+use annulus_probe::client::sql::Nodes;
 use annulus_probe::course::{self, Course};
 use annulus_probe::journal::{Journal, Record};
 
@@ -83,11 +85,11 @@ impl Outcome {
 pub fn run(plan: Plan, cluster: &mut dyn Cluster) -> Result<Outcome, Failure> {
     let mut rng = Rng::new(plan.seed);
     let mut workload = plan.workload.build(KEYS);
-    let addresses = match plan.protocol {
-        Protocol::Resp => cluster.addresses(),
-        Protocol::Sql | Protocol::SqlSchema => cluster.sql_addresses(),
+    let named = |addresses: Vec<SocketAddr>| addresses.iter().map(ToString::to_string).collect();
+    let addresses: Vec<String> = match plan.protocol {
+        Protocol::Resp => named(cluster.addresses()),
+        Protocol::Sql | Protocol::SqlSchema => Nodes::at(named(cluster.sql_addresses())).strings(),
     };
-    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     let prefix = format!("{}:", plan.workload);
     let patience = Patience::new(PATIENCE);
     let course = Course {

@@ -1,6 +1,6 @@
 //! One workload, from its setup to the checkers' verdicts, while somebody disturbs the cluster.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -8,22 +8,15 @@ use std::thread::{self, sleep};
 use std::time::Duration;
 
 use annulus_base::rng::Rng;
-use annulus_check::history::{Datum, History, Key, Step};
+use annulus_check::history::{Datum, History, Key};
 use annulus_check::workload::{self, Program, Workload};
 use annulus_check::{Verdict, agreement, durability};
 
 use crate::Patience;
 use crate::client::outcomes::Clerk;
-use crate::client::resp::{self, Session};
-#[cfg(feature = "sql")]
 use crate::client::sql::{self, Surveyor};
 use crate::client::{Client, Job, Protocol};
 use crate::journal::{Journal, Record};
-
-/// Keys removed by one command.
-const SWEPT_AT_ONCE: usize = 100;
-/// Pause before another try to remove them.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// Why a workload cannot begin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +34,7 @@ pub enum NotSetUp {
 pub struct Course<'a> {
     /// What clients speak.
     pub protocol: Protocol,
-    /// Where the nodes speak that, each as HOST:PORT.
+    /// Where the nodes speak that: each as HOST:PORT, or in SQL as a connection string.
     pub addresses: &'a [String],
     /// Before every key, where keys have names.
     pub prefix: &'a str,
@@ -69,17 +62,15 @@ impl Course<'_> {
         disturb: impl FnOnce(&mut Rng) -> T + Send,
     ) -> Result<T, NotSetUp> {
         let client = |number, rng| Client::new(number, self.protocol, self.addresses, self.prefix, journal, rng);
-        self.make_tables()?;
+        self.make_tables(rng)?;
         setup(workload, client(self.clients, rng.fork()))?;
         let mut clients: Vec<Client<'_>> = (0..self.clients).map(|number| client(number, rng.fork())).collect();
         let mut clerk = Clerk::new(self.protocol, self.addresses, journal, rng.fork());
-        #[cfg(feature = "sql")]
         let mut surveyor = self.surveyor(journal, rng.fork());
         let (mut faults, mut work) = (rng.fork(), rng.fork());
         let finished = AtomicBool::new(false);
         let disturbed = thread::scope(|scope| {
             let asking = scope.spawn(|| clerk.work(&finished, self.patience));
-            #[cfg(feature = "sql")]
             let surveying = surveyor.as_mut().map(|surveyor| scope.spawn(|| surveyor.work(&finished)));
             let disturbing = scope.spawn(|| disturb(&mut faults));
             self.drive(&mut clients, |jobs| {
@@ -95,7 +86,6 @@ impl Course<'_> {
             });
             finished.store(true, Ordering::Release);
             asking.join().expect("who asks for outcomes does not panic");
-            #[cfg(feature = "sql")]
             if let Some(surveying) = surveying {
                 surveying.join().expect("who changes the schema does not panic");
             }
@@ -105,7 +95,6 @@ impl Course<'_> {
         self.drive(&mut clients, |jobs| self.read_all(workload, journal, jobs));
         journal.note("outcomes are asked for once more");
         clerk.audit(self.patience);
-        #[cfg(feature = "sql")]
         if let Some(surveyor) = &mut surveyor {
             journal.note("indexes are compared with their table");
             surveyor.compare(self.patience);
@@ -113,21 +102,19 @@ impl Course<'_> {
         Ok(disturbed)
     }
 
-    /// Makes the tables that the protocol needs.
-    fn make_tables(&self) -> Result<(), NotSetUp> {
+    /// Makes the tables that the protocol needs, at any node.
+    fn make_tables(&self, rng: &mut Rng) -> Result<(), NotSetUp> {
         match self.protocol {
             Protocol::Resp => Ok(()),
-            #[cfg(feature = "sql")]
             Protocol::Sql(schema) => {
-                let address = self.addresses.first().map_or("", String::as_str);
-                let session = sql::Session::connect(address, schema.layout);
+                let address = rng.pick(self.addresses).map_or("", String::as_str);
+                let session = sql::Session::connect(address, schema.layout).map_err(|error| error.to_string());
                 session.and_then(|mut session| session.make_tables()).map_err(NotSetUp::Tables)
             }
         }
     }
 
     /// Whoever changes the schema meanwhile, if somebody does.
-    #[cfg(feature = "sql")]
     fn surveyor<'a>(&'a self, journal: &'a Journal, rng: Rng) -> Option<Surveyor<'a>> {
         match self.protocol {
             Protocol::Sql(schema) if schema.changing => {
@@ -159,28 +146,6 @@ impl Course<'_> {
             }
             let _ = jobs.send(Job::Insist(program));
         }
-    }
-
-    /// Removes every key that the history is about. How many may still be there.
-    #[must_use]
-    pub fn sweep(&self, history: &History) -> usize {
-        let keys: BTreeSet<Key> = history.ops.iter().flat_map(|op| &op.steps).map(Step::key).collect();
-        let mut names: Vec<String> = keys.into_iter().map(|key| resp::name(self.prefix, key)).collect();
-        for address in self.addresses.iter().cycle() {
-            let mut session = Session::connect(address).ok();
-            while let (Some(session), false) = (&mut session, names.is_empty()) {
-                let rest = names.len().saturating_sub(SWEPT_AT_ONCE);
-                if session.remove(&names[rest..]).is_err() {
-                    break;
-                }
-                names.truncate(rest);
-            }
-            if names.is_empty() || self.patience.is_over() {
-                break;
-            }
-            sleep(PAUSE);
-        }
-        names.len()
     }
 }
 

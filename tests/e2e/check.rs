@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cluster::{ANNULUS, Cluster, Node, START, run};
+use crate::sql::client::Sql;
 use crate::wait::{until, until_true};
 
 /// How long a killed node is away: longer than what counts as an outage of one node.
@@ -21,6 +22,19 @@ const UNDECIDED: Option<i32> = Some(3);
 fn addresses(nodes: &[Node]) -> String {
     let addresses: Vec<String> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.kv)).collect();
     addresses.join(",")
+}
+
+/// The same nodes, where they speak SQL.
+fn url(nodes: &[Node]) -> String {
+    let addresses: Vec<String> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.sql)).collect();
+    format!("postgres://{}/annulus", addresses.join(","))
+}
+
+/// The databases that are there.
+fn databases(node: &Node) -> Vec<String> {
+    let ask =
+        || Sql::connect(node.sql).and_then(|sql| sql.ask("SELECT datname FROM pg_database ORDER BY datname")).ok();
+    until("the databases are listed", START, ask)
 }
 
 /// The keys that are there. A busy node may need several tries to list them.
@@ -36,9 +50,9 @@ struct Watch {
 
 impl Watch {
     /// Starts it, and waits until it has found all nodes.
-    fn start(nodes: &[Node], arguments: &[&str]) -> Self {
+    fn start(nodes: &str, arguments: &[&str]) -> Self {
         let mut process = Command::new(ANNULUS)
-            .args(["check", "--against", &addresses(nodes)])
+            .args(["check", "--against", nodes])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -51,6 +65,11 @@ impl Watch {
             assert_ne!(output.read_line(&mut line).expect("text"), 0, "it ended early");
         }
         Self { process, output }
+    }
+
+    /// Tells it to end, as Ctrl-C does.
+    fn interrupt(&self) {
+        kill_process(Pid::from_child(&self.process), Signal::INT).expect("an own child can be signalled");
     }
 
     /// Its exit code, and what it said from there on.
@@ -70,7 +89,7 @@ fn said(output: Output) -> (Option<i32>, String) {
 fn a_cluster_that_loses_a_node_keeps_its_promise() {
     let mut cluster = Cluster::start(3);
     cluster.nodes[0].client().must::<()>("SET mine untouched");
-    let watch = Watch::start(&cluster.nodes, &["--minutes=0.4", "--rate=150"]);
+    let watch = Watch::start(&addresses(&cluster.nodes), &["--minutes=0.4", "--rate=150"]);
     cluster.nodes[0].kill();
     sleep(AWAY);
     cluster.nodes[0].spawn();
@@ -91,15 +110,15 @@ fn a_cluster_that_loses_a_node_keeps_its_promise() {
 fn an_interrupted_watch_removes_its_keys_and_a_killed_one_leaves_them_to_clean_up() {
     let mut cluster = Cluster::start(1);
     let own = |cluster: &Cluster| keys(&cluster.nodes[0], "annulus-check:*");
-    let watch = Watch::start(&cluster.nodes, &["--minutes=60"]);
+    let watch = Watch::start(&addresses(&cluster.nodes), &["--minutes=60"]);
     until_true("it works", START, || !own(&cluster).is_empty());
-    kill_process(Pid::from_child(&watch.process), Signal::INT).expect("an own child can be signalled");
+    watch.interrupt();
     let (code, text) = watch.end();
     assert_eq!(code, HELD, "{text}");
     assert!(text.contains("Strict serializability held"), "{text}");
     assert_eq!(own(&cluster), [""; 0]);
 
-    let mut watch = Watch::start(&cluster.nodes, &["--minutes=60"]);
+    let mut watch = Watch::start(&addresses(&cluster.nodes), &["--minutes=60"]);
     until_true("it works", START, || !own(&cluster).is_empty());
     watch.process.kill().expect("an own child can be killed");
     watch.end();
@@ -110,7 +129,63 @@ fn an_interrupted_watch_removes_its_keys_and_a_killed_one_leaves_them_to_clean_u
 
     let nobody = format!("{},127.0.0.1:1", addresses(&cluster.nodes));
     let (code, text) = said(run(&["check", "--against", &nobody]));
-    assert!(code == UNDECIDED && text.contains("cannot reach 127.0.0.1:1"), "{text}");
+    assert!(code == UNDECIDED && text.contains("cannot connect to 127.0.0.1:1"), "{text}");
+    cluster.stop();
+}
+
+#[test]
+fn in_sql_a_cluster_that_loses_a_node_keeps_its_promise_too() {
+    let mut cluster = Cluster::start(3);
+    Sql::connect(cluster.nodes[0].sql).expect("a client").must("CREATE TABLE mine (k int PRIMARY KEY)");
+    let watch = Watch::start(&url(&cluster.nodes), &["--minutes=0.2", "--rate=150"]);
+    assert_eq!(databases(&cluster.nodes[1]).len(), 2, "it works in a database of its own");
+    cluster.nodes[0].kill();
+    sleep(AWAY);
+    cluster.nodes[0].spawn();
+    let (code, text) = watch.end();
+    assert_eq!(code, HELD, "{text}");
+    for expected in ["Strict serializability held", "bank (bank, ", "foreign-keys (", "nobody was served was"] {
+        assert!(text.contains(expected), "'{expected}' is missing in\n{text}");
+    }
+    let lost = format!("127.0.0.1:{} served nobody for", cluster.nodes[0].sql);
+    assert!(text.contains(&lost), "'{lost}' is missing in\n{text}");
+    cluster.wait_ready();
+    assert_eq!(databases(&cluster.nodes[1]), ["annulus"]);
+    let tables = "SELECT tablename FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')";
+    assert_eq!(Sql::connect(cluster.nodes[1].sql).expect("a client").must(tables), ["mine"]);
+    cluster.stop();
+}
+
+#[test]
+fn in_sql_nothing_stays_behind_and_mistakes_are_told() {
+    let mut cluster = Cluster::start(1);
+    let nodes = url(&cluster.nodes);
+    let own = |cluster: &Cluster| databases(&cluster.nodes[0]).iter().any(|name| name.starts_with("annulus_check_"));
+    let watch = Watch::start(&nodes, &["--minutes=60"]);
+    assert!(own(&cluster));
+    watch.interrupt();
+    // Perhaps before anything was executed.
+    let (_, text) = watch.end();
+    assert!(!text.contains("DID NOT HOLD") && !own(&cluster), "{text}");
+
+    let mut watch = Watch::start(&nodes, &["--minutes=60"]);
+    watch.process.kill().expect("an own child can be killed");
+    watch.end();
+    assert!(own(&cluster));
+    let (code, text) = said(run(&["check", "--clean-up", "--against", &nodes]));
+    assert!(code == HELD && text.contains("1 databases removed") && !own(&cluster), "{text}");
+
+    let [kv, sql] = [cluster.nodes[0].kv, cluster.nodes[0].sql];
+    let mistakes = [
+        (format!("postgres://127.0.0.1:{kv}"), format!("speaks the Redis protocol: write redis://127.0.0.1:{kv}")),
+        (format!("127.0.0.1:{sql}"), format!("speaks the PostgreSQL protocol: write postgres://127.0.0.1:{sql}")),
+        (format!("postgres://127.0.0.1:{sql}/shop"), "database \"shop\" does not exist".to_owned()),
+        ("postgres://127.0.0.1:1".to_owned(), "cannot connect to 127.0.0.1:1: ".to_owned()),
+    ];
+    for (against, expected) in mistakes {
+        let (code, text) = said(run(&["check", "--against", &against]));
+        assert!(code == UNDECIDED && text.contains(&expected), "{against}: {text}");
+    }
     cluster.stop();
 }
 

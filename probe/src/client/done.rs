@@ -23,13 +23,11 @@ pub enum Done {
 
 impl Done {
     /// The program's own expectation was not met.
-    #[cfg(feature = "sql")]
     pub(crate) fn unexpected() -> Self {
         Self::Fail(UNEXPECTED.to_owned())
     }
 
     /// No node may ever answer this.
-    #[cfg(feature = "sql")]
     pub(crate) fn absurd(what: impl std::fmt::Display) -> Self {
         Self::Fail(format!("{NONSENSE}{what}"))
     }

@@ -1,13 +1,12 @@
 //! Clients: half of them ask a random node for each transaction, the others stay with one. All say honestly what
 //! they know.
 //!
-//! [`resp`] speaks the Redis protocol, `sql` (a feature) the PostgreSQL protocol; `session` is either.
+//! [`resp`] speaks the Redis protocol, [`sql`] the PostgreSQL protocol; `session` is either.
 
 mod done;
 pub mod outcomes;
 pub mod resp;
 mod session;
-#[cfg(feature = "sql")]
 pub mod sql;
 
 use std::sync::mpsc::Receiver;
@@ -44,7 +43,7 @@ pub struct Client<'a> {
     pub number: u64,
     /// What it speaks.
     pub protocol: Protocol,
-    /// Where the nodes are, each as HOST:PORT.
+    /// Where the nodes are, as in [`crate::course::Course`].
     pub addresses: &'a [String],
     /// Before every key.
     pub prefix: &'a str,
@@ -77,7 +76,8 @@ impl<'a> Client<'a> {
             let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
             match job {
                 Ok(Job::Once(program)) => {
-                    self.attempt(&program, true);
+                    let node = self.usual();
+                    self.attempt(node, &program, true);
                 }
                 Ok(Job::Insist(program)) => self.insist(&program, patience),
                 Err(_) => return,
@@ -95,14 +95,15 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Whether it was executed, on the latest state. A node that cannot be reached was not asked.
+    /// Whether it was executed, on the latest state, by any node: the usual one may be away. A node that cannot be reached
+    /// was not asked.
     pub fn once(&mut self, program: &[Step]) -> bool {
-        self.attempt(program, false)
+        let node = self.any();
+        self.attempt(node, program, false)
     }
 
-    /// The same; what only reads may read the past instead, where the protocol can.
-    fn attempt(&mut self, program: &[Step], past: bool) -> bool {
-        let node = self.coordinator();
+    /// Whether that node has executed it. `past`: what only reads may read the past instead, where the protocol can.
+    fn attempt(&mut self, node: usize, program: &[Step], past: bool) -> bool {
         let Some(mut session) = self.session(node) else {
             sleep(PAUSE);
             return false;
@@ -151,10 +152,13 @@ impl<'a> Client<'a> {
 
     /// Every second client stays with one node: otherwise all would soon wait for a frozen one, and nobody would
     /// notice that the others serve.
-    fn coordinator(&mut self) -> usize {
+    fn usual(&mut self) -> usize {
         let nodes = self.addresses.len() as u64;
-        let node = if self.number.is_multiple_of(2) { self.rng.below(nodes) } else { self.number / 2 % nodes };
-        node as usize
+        if self.number.is_multiple_of(2) { self.any() } else { (self.number / 2 % nodes) as usize }
+    }
+
+    fn any(&mut self) -> usize {
+        self.rng.below(self.addresses.len() as u64) as usize
     }
 
     fn session(&mut self, node: usize) -> Option<Session> {

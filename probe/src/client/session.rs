@@ -5,7 +5,6 @@ use annulus_check::history::Step;
 
 use super::Done;
 use super::resp;
-#[cfg(feature = "sql")]
 use super::sql;
 
 /// What clients speak.
@@ -14,7 +13,6 @@ pub enum Protocol {
     /// The Redis protocol.
     Resp,
     /// SQL over the PostgreSQL protocol.
-    #[cfg(feature = "sql")]
     Sql(sql::Schema),
 }
 
@@ -24,30 +22,29 @@ pub enum Manner {
     /// Over the Redis protocol.
     Resp(resp::Style),
     /// Over the PostgreSQL protocol.
-    #[cfg(feature = "sql")]
     Sql(sql::Style),
 }
 
 impl Protocol {
     /// A manner that can express the program; `past`: what only reads may read the past.
-    #[cfg_attr(not(feature = "sql"), expect(unused_variables, reason = "only SQL reads the past"))]
     pub(crate) fn manner(self, program: &[Step], past: bool, rng: &mut Rng) -> Manner {
         match self {
             Self::Resp => Manner::Resp(resp::Style::any(program, rng)),
-            #[cfg(feature = "sql")]
             Self::Sql(schema) => Manner::Sql(sql::Style::any(schema.layout, program, past, rng)),
         }
     }
 
-    /// Connects to a node at HOST:PORT.
+    /// Connects to a node: at HOST:PORT, or in SQL as a connection string says.
     ///
     /// # Errors
     /// If the node cannot be reached or does not answer.
     pub(crate) fn connect(self, address: &str) -> Result<Session, String> {
         match self {
             Self::Resp => resp::Session::connect(address).map(Session::Resp).map_err(|error| error.to_string()),
-            #[cfg(feature = "sql")]
-            Self::Sql(schema) => sql::Session::connect(address, schema.layout).map(Session::Sql),
+            Self::Sql(schema) => {
+                let connected = sql::Session::connect(address, schema.layout);
+                connected.map(Session::Sql).map_err(|error| error.to_string())
+            }
         }
     }
 }
@@ -58,7 +55,6 @@ impl Manner {
         program.iter().any(Step::changes)
             && match self {
                 Self::Resp(style) => style.tells_by_token(program),
-                #[cfg(feature = "sql")]
                 Self::Sql(style) => style.tells_by_token(),
             }
     }
@@ -67,7 +63,6 @@ impl Manner {
     pub(crate) const fn read_at(self) -> Option<u64> {
         match self {
             Self::Resp(_) => None,
-            #[cfg(feature = "sql")]
             Self::Sql(style) => style.read_at(),
         }
     }
@@ -78,7 +73,6 @@ pub(crate) enum Session {
     /// That speaks the Redis protocol.
     Resp(resp::Session),
     /// That speaks the PostgreSQL protocol.
-    #[cfg(feature = "sql")]
     Sql(sql::Session),
 }
 
@@ -87,7 +81,6 @@ impl Session {
     pub const fn is_usable(&self) -> bool {
         match self {
             Self::Resp(session) => session.is_usable(),
-            #[cfg(feature = "sql")]
             Self::Sql(session) => session.is_usable(),
         }
     }
@@ -96,9 +89,7 @@ impl Session {
     pub fn execute(&mut self, prefix: &str, program: &[Step], manner: Manner, token: Option<&str>) -> Done {
         match (self, manner) {
             (Self::Resp(session), Manner::Resp(style)) => session.execute(prefix, program, style, token),
-            #[cfg(feature = "sql")]
             (Self::Sql(session), Manner::Sql(style)) => session.execute(program, style, token),
-            #[cfg(feature = "sql")]
             (Self::Resp(_), Manner::Sql(_)) | (Self::Sql(_), Manner::Resp(_)) => {
                 unreachable!("one course speaks one protocol")
             }
@@ -109,7 +100,6 @@ impl Session {
     pub fn last(&mut self) -> Option<(String, u64)> {
         match self {
             Self::Resp(_) => None,
-            #[cfg(feature = "sql")]
             Self::Sql(session) => session.last(),
         }
     }
@@ -121,7 +111,6 @@ impl Session {
     pub fn outcome(&mut self, name: &str) -> Result<String, String> {
         match self {
             Self::Resp(session) => session.outcome(name),
-            #[cfg(feature = "sql")]
             Self::Sql(session) => session.outcome(name),
         }
     }

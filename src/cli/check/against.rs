@@ -1,7 +1,7 @@
 //! `--against`: watches a live cluster while its user does what they fear.
 //!
-//! All workloads run at once, in rounds of a minute. A round begins when the one before it ends, and goes on until the
-//! one before that is checked and its keys are removed: at most two are there at a time, and somebody always asks.
+//! All workloads run at once, in rounds of a minute. A round ends when the next one is set up, and that goes on until the
+//! earlier one is checked and what it made is removed: at most two are there at a time, and somebody always asks.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -14,13 +14,14 @@ use annulus_check::Verdict;
 use annulus_check::history::Outcome;
 use annulus_check::workload::Kind;
 use annulus_probe::Patience;
-use annulus_probe::client::resp::Session;
 use annulus_probe::journal::Sample;
 use annulus_probe::served::Served;
 
 use super::conclusion::{Ending, Finding, conclude};
-use super::round::{Ground, Report};
-use super::{Arguments, PREFIX, availability, stop};
+use super::round::{Ground, Report, Stage};
+use super::scratch::Scratch;
+use super::target::Target;
+use super::{Arguments, availability, stop};
 use crate::cli::print;
 
 /// How long a round lasts, unless the one before it is not done.
@@ -31,42 +32,33 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Watches, and says what came out.
-pub fn run(arguments: &Arguments) -> Result<Ending, Box<dyn Error>> {
-    arguments.against.iter().try_for_each(|address| greet(address))?;
+pub fn run(target: &Target, arguments: &Arguments) -> Result<Ending, Box<dyn Error>> {
+    target.greet()?;
     let seed = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64;
-    let prefix = format!("{PREFIX}{seed:016x}:");
+    let scratch = Scratch::new(target, seed);
     let over = Arc::new(AtomicBool::new(false));
-    stop::at_signal(Arc::clone(&over), left_behind(&prefix))?;
+    stop::at_signal(Arc::clone(&over), scratch.left_behind())?;
     print(&format!(
-        "Watching {} for {}: {} transactions a second under keys that begin with {prefix}\nDo what you fear. Ctrl-C ends it.\n",
-        arguments.against.join(", "),
+        "Watching {target} for {}: {} transactions a second in {scratch}\n",
         humantime::format_duration(arguments.minutes),
         arguments.rate
     ))?;
+    scratch.make()?;
+    let kinds = arguments.workloads.as_deref().unwrap_or(target.usual());
     let patience = Patience::new(PATIENCE);
     let ground = Ground {
-        addresses: &arguments.against,
-        prefix: &prefix,
-        rate: (arguments.rate / arguments.workloads.len() as u64).max(1),
+        scratch: &scratch,
+        rate: (arguments.rate / kinds.len() as u64).max(1),
         start: Instant::now(),
         patience: &patience,
         output: &arguments.output,
     };
-    let watch = Watch { ground: &ground, kinds: &arguments.workloads, length: arguments.minutes, over: &over };
+    let watch = Watch { ground: &ground, kinds, length: arguments.minutes, over: &over };
     let mut seen = Seen::default();
     thread::scope(|scope| watch.rounds(scope, &mut Rng::new(seed), &mut seen));
-    seen.tell(&arguments.workloads, &ground)
-}
-
-/// Somebody who is not there, or no node of Annulus, is told apart before anything is done.
-fn greet(address: &str) -> Result<(), String> {
-    let mut session = Session::connect(address)
-        .map_err(|error| format!("cannot reach {address}: {error}; the cluster must be whole at the start"))?;
-    session.greet().map_err(|why| format!("{address} is no node of Annulus: {why}"))
-}
-
-fn left_behind(prefix: &str) -> String {
-    format!("Keys that begin with {prefix} may still be there; annulus check --clean-up --against ... removes them.")
+    seen.left |= !scratch.remove(&patience);
+    seen.notes.extend(seen.left.then(|| scratch.left_behind()));
+    seen.tell(kinds, target)
 }
 
 struct Watch<'a> {
@@ -79,31 +71,54 @@ struct Watch<'a> {
 impl Watch<'_> {
     fn rounds<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, rng: &mut Rng, seen: &mut Seen) {
         let mut earlier = Vec::new();
+        let mut last = Arc::new(Stage::default());
         for round in 1.. {
             let begun = Instant::now();
-            let ended = Arc::new(AtomicBool::new(false));
+            let stage = Arc::new(Stage::default());
             let play = |kind: &Kind| {
-                let (kind, rng, ended) = (*kind, rng.fork(), Arc::clone(&ended));
-                scope.spawn(move || self.ground.play(round, kind, rng, &ended))
+                let (kind, rng, stage) = (*kind, rng.fork(), Arc::clone(&stage));
+                scope.spawn(move || self.ground.play(round, kind, rng, &stage))
             };
-            let running = self.kinds.iter().map(play).collect();
-            while !self.is_over() && (begun.elapsed() < ROUND || !earlier.is_empty()) {
-                self.collect(&mut earlier, seen);
-                sleep(LOOK);
+            let running: Vec<_> = self.kinds.iter().map(play).collect();
+            self.wait(&mut earlier, seen, |_| stage.is_set_up(self.kinds.len()));
+            last.end();
+            if round == 1 && !self.is_over() {
+                seen.begin = self.now();
+                // Whoever does not read this still wants everything to be removed.
+                let _ = print("Do what you fear. Ctrl-C ends it.\n");
             }
-            ended.store(true, Ordering::Release);
-            let before = std::mem::replace(&mut earlier, running);
+            self.wait(&mut earlier, seen, |earlier| begun.elapsed() >= ROUND && earlier.is_empty());
+            earlier.extend(running);
+            last = stage;
             if self.is_over() {
-                seen.end = self.ground.start.elapsed().as_micros() as u64;
-                self.ground.patience.begin();
-                earlier.extend(before);
                 break;
             }
         }
+        last.end();
+        seen.end = self.now();
+        self.ground.patience.begin();
         while !earlier.is_empty() {
             self.collect(&mut earlier, seen);
             sleep(LOOK);
         }
+    }
+
+    /// Takes in what comes out until it is enough, or over.
+    fn wait<'scope>(
+        &self,
+        running: &mut Vec<ScopedJoinHandle<'scope, Report>>,
+        seen: &mut Seen,
+        enough: impl Fn(&[ScopedJoinHandle<'scope, Report>]) -> bool,
+    ) {
+        while !self.is_over() && !enough(running) {
+            self.collect(running, seen);
+            sleep(LOOK);
+        }
+    }
+
+    /// Microseconds since the start.
+    fn now(&self) -> u64 {
+        self.ground.start.elapsed().as_micros() as u64
     }
 
     fn is_over(&self) -> bool {
@@ -129,8 +144,10 @@ struct Seen {
     samples: Vec<Sample>,
     notes: Vec<String>,
     unknown: usize,
-    left: usize,
-    /// When it was over, microseconds from the start.
+    left: bool,
+    /// When everything was set up, microseconds from the start.
+    begin: u64,
+    /// When it was over.
     end: u64,
 }
 
@@ -140,10 +157,10 @@ impl Seen {
         self.samples.extend(report.samples);
         self.notes.extend(report.notes);
         self.unknown += report.unknown;
-        self.left += report.left;
+        self.left |= report.left;
     }
 
-    fn tell(mut self, kinds: &[Kind], ground: &Ground<'_>) -> Result<Ending, Box<dyn Error>> {
+    fn tell(mut self, kinds: &[Kind], target: &Target) -> Result<Ending, Box<dyn Error>> {
         for kind in kinds {
             let what = kind.to_string();
             if !self.findings.iter().any(|finding| finding.what == what) {
@@ -159,9 +176,8 @@ impl Seen {
             count(Outcome::Fail),
             count(Outcome::Unknown),
             self.unknown,
-            availability::describe(&Served::of(&self.samples), ground.addresses, self.end)
+            availability::describe(&Served::of(&self.samples), target.nodes(), self.begin, self.end)
         ))?;
-        self.notes.extend((self.left > 0).then(|| left_behind(ground.prefix)));
         self.notes.iter().try_for_each(|note| print(&format!("{note}\n")))?;
         Ok(ending)
     }

@@ -12,11 +12,11 @@ const NODE_OUTAGE: u64 = 3_000_000;
 /// Most outages that are listed.
 const MOST: usize = 10;
 
-/// What was unavailable until `end` (microseconds from the start), and how long.
-pub fn describe(served: &Served, addresses: &[String], end: u64) -> String {
-    let longest = served.longest_gap(0, end);
+/// What was unavailable from `begin` to `end` (microseconds from the start), and how long.
+pub fn describe(served: &Served, addresses: &[String], begin: u64, end: u64) -> String {
+    let longest = served.longest_gap(begin, end);
     let mut text = format!("Availability: the longest time in which nobody was served was {}.\n", seconds(longest));
-    let outages: Vec<Gap> = served.gaps(0, end).filter(|gap| gap.length() >= OUTAGE).collect();
+    let outages: Vec<Gap> = served.gaps(begin, end).filter(|gap| gap.length() >= OUTAGE).collect();
     if outages.len() > 1 {
         let all: Vec<String> = outages.iter().take(MOST).map(|gap| seconds(*gap)).collect();
         let more = if outages.len() > MOST { ", ..." } else { "" };
@@ -24,7 +24,7 @@ pub fn describe(served: &Served, addresses: &[String], end: u64) -> String {
     }
     for (node, address) in addresses.iter().enumerate() {
         let served = served.by(node);
-        let gaps: Vec<Gap> = served.gaps(0, end).filter(|gap| gap.length() >= NODE_OUTAGE).collect();
+        let gaps: Vec<Gap> = served.gaps(begin, end).filter(|gap| gap.length() >= NODE_OUTAGE).collect();
         let all = Duration::from_micros(gaps.iter().map(Gap::length).sum());
         let _ = match gaps.as_slice() {
             [] => writeln!(text, "  {address} served all the time"),
@@ -34,7 +34,7 @@ pub fn describe(served: &Served, addresses: &[String], end: u64) -> String {
                 "  {address} served nobody for {:.1} s in all, {} times; longest: {}",
                 all.as_secs_f64(),
                 several.len(),
-                seconds(served.longest_gap(0, end))
+                seconds(served.longest_gap(begin, end))
             ),
         };
     }
@@ -61,7 +61,7 @@ mod tests {
         let other = (0..100_u64).filter(|at| !(20..80).contains(at)).map(|at| (at * 100_000, 1));
         let samples: Vec<Sample> = one.chain(other).map(sample).collect();
         let addresses = ["a:1".to_owned(), "b:1".to_owned(), "c:1".to_owned()];
-        let text = describe(&Served::of(&samples), &addresses, 10_000_000);
+        let text = describe(&Served::of(&samples), &addresses, 0, 10_000_000);
         assert!(text.contains("nobody was served was 2.10 s (from 3.9 s on)"), "{text}");
         assert!(text.contains("a:1 served all the time"), "{text}");
         assert!(text.contains("b:1 served nobody for 6.10 s (from 1.9 s on)"), "{text}");

@@ -1,8 +1,8 @@
-//! One workload for about a minute, under keys of its own: so that what is remembered and what is checked at a time
+//! One workload for about a minute, under keys or in tables of its own: so that what is remembered and what is checked at a time
 //! stays small however long somebody watches.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -11,11 +11,11 @@ use annulus_check::history::{Form, Outcome, to_json};
 use annulus_check::workload::{Kind, Workload};
 use annulus_check::{Anomaly, Verdict, Violation};
 use annulus_probe::Patience;
-use annulus_probe::client::Protocol;
 use annulus_probe::course::{self, Course};
 use annulus_probe::journal::{Journal, Record, Sample};
 
 use super::conclusion::Finding;
+use super::scratch::{Part, Scratch};
 
 /// Keys that a workload uses at a time.
 const KEYS: u64 = 8;
@@ -24,10 +24,8 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// What all rounds have in common.
 pub struct Ground<'a> {
-    /// Where the nodes are.
-    pub addresses: &'a [String],
-    /// Before all keys of this run.
-    pub prefix: &'a str,
+    /// Where it happens.
+    pub scratch: &'a Scratch<'a>,
     /// Transactions in a second at most, for each workload.
     pub rate: u64,
     /// When times are counted from.
@@ -36,6 +34,29 @@ pub struct Ground<'a> {
     pub patience: &'a Patience,
     /// Where histories with an anomaly go.
     pub output: &'a Path,
+}
+
+/// How far a round is.
+#[derive(Default)]
+pub struct Stage {
+    set_up: AtomicUsize,
+    ended: AtomicBool,
+}
+
+impl Stage {
+    /// Whether that many workloads are set up.
+    pub fn is_set_up(&self, workloads: usize) -> bool {
+        self.set_up.load(Ordering::Acquire) >= workloads
+    }
+
+    /// Nobody begins anything any more, but for final reads.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
 }
 
 /// What came out of a round.
@@ -50,49 +71,59 @@ pub struct Report {
     pub samples: Vec<Sample>,
     /// How many transactions stayed unknown.
     pub unknown: usize,
-    /// How many keys may still be there.
-    pub left: usize,
+    /// Whether something may still be there.
+    pub left: bool,
     /// What else the user must know.
     pub notes: Vec<String>,
 }
 
 impl Ground<'_> {
-    /// Does it until `ended` is set, checks it, and removes its keys. A setup whose outcome is not known is tried again
-    /// under other keys.
-    pub fn play(&self, round: u64, kind: Kind, mut rng: Rng, ended: &AtomicBool) -> Report {
-        let mut report = Report { kind, round, findings: vec![], samples: vec![], unknown: 0, left: 0, notes: vec![] };
+    /// Does it until its round is ended, checks it, and removes what it has made. A setup whose outcome is not known is tried
+    /// again in another place.
+    pub fn play(&self, round: u64, kind: Kind, mut rng: Rng, stage: &Stage) -> Report {
+        let mut report =
+            Report { kind, round, findings: vec![], samples: vec![], unknown: 0, left: false, notes: vec![] };
         for attempt in 0_u64.. {
-            let prefix = format!("{}{kind}:{round}.{attempt}:", self.prefix);
-            let clients = (2 * self.addresses.len() as u64).clamp(4, 20);
-            let journal = Journal::new(self.start, clients + 1);
-            let course = Course {
-                protocol: Protocol::Resp,
-                addresses: self.addresses,
-                prefix: &prefix,
-                clients,
-                rate: self.rate,
-                afterwards: Duration::ZERO,
-                patience: self.patience,
-            };
-            let mut workload = kind.build(KEYS);
-            let run = course.run(&mut *workload, &journal, &mut rng, |_| {
-                while !ended.load(Ordering::Acquire) {
-                    sleep(LOOK);
-                }
-            });
-            let mut record = journal.finish();
-            report.left += course.sweep(&record.history);
-            report.samples.append(&mut record.samples);
-            if run.is_ok() {
-                self.judge(&mut report, &*workload, &record);
-                break;
-            }
-            if ended.load(Ordering::Acquire) {
+            let part = self.scratch.part(kind, round, attempt, &mut rng);
+            if self.attempt(&part, &mut report, &mut rng, stage) || stage.has_ended() {
                 break;
             }
             sleep(LOOK);
         }
         report
+    }
+
+    /// Whether it could be set up.
+    fn attempt(&self, part: &Part, report: &mut Report, rng: &mut Rng, stage: &Stage) -> bool {
+        let clients = (2 * part.addresses.len() as u64).clamp(4, 20);
+        let journal = Journal::new(self.start, clients + 1);
+        let prefix = part.prefix();
+        let course = Course {
+            protocol: part.protocol,
+            addresses: &part.addresses,
+            prefix: &prefix,
+            clients,
+            rate: self.rate,
+            afterwards: Duration::ZERO,
+            patience: self.patience,
+        };
+        let mut workload = report.kind.build(KEYS);
+        let is_set_up = part.make(rng).is_ok()
+            && course
+                .run(&mut *workload, &journal, rng, |_| {
+                    stage.set_up.fetch_add(1, Ordering::Release);
+                    while !stage.has_ended() {
+                        sleep(LOOK);
+                    }
+                })
+                .is_ok();
+        let mut record = journal.finish();
+        report.left |= !part.remove(&record.history, self.patience);
+        report.samples.append(&mut record.samples);
+        if is_set_up {
+            self.judge(report, &*workload, &record);
+        }
+        is_set_up
     }
 
     fn judge(&self, report: &mut Report, workload: &dyn Workload, record: &Record) {

@@ -27,7 +27,7 @@ pub fn at_signal(flag: Arc<AtomicBool>, left_behind: String) -> io::Result<()> {
             };
             next().await;
             flag.store(true, Ordering::Release);
-            eprintln!("Ending: final reads, then the keys are removed. Once more leaves at once.");
+            eprintln!("Ending: final reads, then everything is removed that was made. Once more leaves at once.");
             next().await;
             eprintln!("{left_behind}");
             exit(INTERRUPTED);

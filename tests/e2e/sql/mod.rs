@@ -1,6 +1,6 @@
 //! SQL: real clusters, PostgreSQL's drivers and tools.
 
-mod client;
+pub mod client;
 mod described;
 mod differential;
 mod keys;

@@ -6,68 +6,46 @@
 //! [`Style`]s, which take different paths through a node.
 
 mod answer;
+mod connection;
+mod housekeeping;
 mod layout;
+mod nodes;
 mod statements;
 mod style;
 mod surveyor;
 
-use std::time::Duration;
-
 use annulus_base::id::TxnRef;
 use annulus_check::history::Step;
-use tokio::runtime::{Builder, Runtime};
-use tokio::time::timeout;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::done::Attempt;
 use super::{Done, Doubt};
 use answer::{Answer, Stage, Trouble};
+pub use connection::{Connection, NotConnected};
 pub use layout::{Layout, Schema};
+pub use nodes::{NoNodes, Nodes};
 use statements::{Statement, Statements};
 pub use style::Style;
 pub(crate) use surveyor::Surveyor;
 
-/// How long a connection may take to come about.
-const CONNECT: Duration = Duration::from_secs(1);
-/// How long an answer may take: longer than a node tries.
-const ANSWER: Duration = Duration::from_secs(4);
-/// How long a node may try.
-const OPTIONS: &str = "-c statement_timeout=2s";
-
-/// One connection to one node, with a runtime of its own.
+/// A connection on which transactions over tables of one layout are asked for.
 pub struct Session {
-    runtime: Runtime,
-    client: Client,
+    connection: Connection,
     layout: Layout,
-    usable: bool,
 }
 
 impl Session {
-    /// Connects to a node at HOST:PORT.
+    /// Connects to the node that a connection string names.
     ///
     /// # Errors
-    /// If the node cannot be reached or does not answer, and why.
-    pub fn connect(address: &str, layout: Layout) -> Result<Self, String> {
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-        let mut config = tokio_postgres::Config::new();
-        let (host, port) = address.rsplit_once(':').ok_or_else(|| format!("{address} is not HOST:PORT"))?;
-        config.host(host).port(port.parse().map_err(|_| format!("{port} is not a port"))?);
-        config.user("annulus").dbname("annulus").options(OPTIONS).application_name("annulus-probe");
-        let client = runtime.block_on(async {
-            let connecting =
-                timeout(CONNECT, config.connect(NoTls)).await.map_err(|_| "no answer in time".to_owned())?;
-            let (client, connection) = connecting.map_err(|error| error.to_string())?;
-            // Its errors are those of the statements.
-            tokio::spawn(connection);
-            Ok::<_, String>(client)
-        })?;
-        Ok(Self { runtime, client, layout, usable: true })
+    /// If the node cannot be reached, does not answer or does not want it, and why.
+    pub fn connect(string: &str, layout: Layout) -> Result<Self, NotConnected> {
+        Ok(Self { connection: Connection::open(string)?, layout })
     }
 
     /// Whether requests and answers still go together.
     #[must_use]
     pub const fn is_usable(&self) -> bool {
-        self.usable
+        self.connection.is_usable()
     }
 
     /// Asks for a transaction; the token is put down in the ledger with it.
@@ -140,8 +118,10 @@ impl Session {
     fn past(&mut self, program: &[Step], at: style::Instant) -> Attempt<Vec<Step>> {
         let statement = statements::past(self.layout, program, at);
         let answers = self.ask(&statement.sql).map_err(|trouble| match trouble {
-            // It is before the tables were made.
-            Trouble::Refused { code, .. } if code == "42P01" => Done::Fail("-42P01".to_owned()),
+            // It is before the tables were made; or the node's clock is behind this machine's.
+            Trouble::Refused { code, .. } if matches!(code.as_str(), "42P01" | "22023") => {
+                Done::Fail(format!("-{code}"))
+            }
             trouble => judge(trouble, program, None, Stage::Before, &[&statement]),
         })?;
         let mut found = program.to_vec();
@@ -168,7 +148,9 @@ impl Session {
         let mut found = program.to_vec();
         if let Err(done) = self.work(program, how, token, &mut found) {
             // If that fails too, the connection is of no use, and the node rolls back when it ends.
-            self.usable &= self.ask("ROLLBACK").is_ok();
+            if self.ask("ROLLBACK").is_err() {
+                self.connection.give_up();
+            }
             return Err(done);
         }
         self.ask("COMMIT").map_err(|trouble| judge(trouble, &found, token, Stage::Commit, &[]))?;
@@ -189,16 +171,8 @@ impl Session {
         Ok(())
     }
 
-    /// Sends statements in one message and reads the answers to each. After a lost answer the connection is of no use.
     fn ask(&mut self, sql: &str) -> Result<Vec<Answer>, Trouble> {
-        let asked = self.runtime.block_on(async { timeout(ANSWER, self.client.simple_query(sql)).await });
-        let trouble = match asked {
-            Ok(Ok(messages)) => return Ok(answers(&messages)),
-            Ok(Err(error)) => Trouble::of(&error),
-            Err(_) => Trouble::Lost("no answer in time"),
-        };
-        self.usable &= matches!(trouble, Trouble::Refused { .. }) && !self.client.is_closed();
-        Err(trouble)
+        self.connection.ask(sql)
     }
 }
 
@@ -220,22 +194,6 @@ fn judge(trouble: Trouble, steps: &[Step], token: Option<&str>, stage: Stage, st
     }
     let names = token.map(str::to_owned).into_iter().chain(trouble.id()).collect();
     Done::Unknown(Doubt { why: trouble.reason(), names, steps: steps.to_vec() })
-}
-
-fn answers(messages: &[SimpleQueryMessage]) -> Vec<Answer> {
-    let (mut answers, mut rows) = (Vec::new(), Vec::new());
-    for message in messages {
-        match message {
-            SimpleQueryMessage::Row(row) => {
-                rows.push((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect());
-            }
-            SimpleQueryMessage::CommandComplete(count) => {
-                answers.push(Answer { rows: std::mem::take(&mut rows), count: *count });
-            }
-            _ => {}
-        }
-    }
-    answers
 }
 
 fn only(answers: Vec<Answer>, count: usize) -> Attempt<Vec<Answer>> {
