@@ -95,6 +95,8 @@ impl Replica {
         let here: Vec<(Key, Stamp)> = versions.map(|(key, version)| (key.clone(), version.stamp)).collect();
         let digest = stretch_digest(here.iter().map(|(key, stamp)| (key, *stamp)));
         let same = range == compare.range && digest == compare.digest;
+        // The asker must not let tombstones be purged that cover what is yet to be decided here.
+        let same = same && !self.has_covering_tombstone(compare.partition, &history);
         let here = (!same).then_some(here);
         // What is said to be here must stay: on it may rest that a tombstone is purged elsewhere.
         out.send_durable(from, Message::Compared { id: compare.id, range, here });
@@ -234,7 +236,8 @@ impl Replica {
         self.review_held(partition, store)
     }
 
-    /// Drops tombstones that every replica has, with everything below them.
+    /// Drops tombstones that every replica has, with everything below them. No replica had a version of their keys yet
+    /// to be decided when it said so: its own tombstone would have to cover that, and may be damaged.
     ///
     /// # Errors
     /// What the store says.
@@ -273,7 +276,14 @@ impl Replica {
         self.read_times.raise_floor(self.purged);
     }
 
-    fn is_write_locked(&self, partition: PartitionId, range: &KeyRange) -> bool {
+    /// Whether a deleted key has a version here that is yet to be decided, and may be an older one.
+    fn has_covering_tombstone(&self, partition: PartitionId, history: &[(Key, Version)]) -> bool {
+        history.iter().any(|(key, version)| version.value.is_none() && self.is_write_locked(partition, &only(key)))
+    }
+
+    /// Whether a version of some key in a range may still be decided here.
+    #[must_use]
+    pub fn is_write_locked(&self, partition: PartitionId, range: &KeyRange) -> bool {
         let state = self.partitions.get(&partition);
         state.is_some_and(|state| state.locks.writers_in(range, None).next().is_some())
     }

@@ -294,13 +294,8 @@ impl Repairer {
             if range.end < stretch.reached {
                 stretch.reached = range.end.clone();
             }
-            if !lacking.is_empty() || !pushed.is_empty() {
-                stretch.all_equal = false;
-                self.differed = true;
-            }
-            if range.end < stretch.range.end {
-                stretch.all_equal = false;
-            }
+            stretch.all_equal = false;
+            self.differed |= !lacking.is_empty() || !pushed.is_empty();
             if !lacking.is_empty() {
                 self.fetch(from, stretch.partition, lacking, replica, common);
             }
@@ -323,7 +318,8 @@ impl Repairer {
         let Some(stretch) = self.stretch.take() else { return Ok(()) };
         self.asked.retain(|_, about| about.is_some());
         if stretch.all_equal {
-            let tombstones = old_tombstones(&stretch);
+            let mut tombstones = old_tombstones(&stretch);
+            tombstones.retain(|(key, _)| !replica.is_write_locked(stretch.partition, &only(key)));
             if !tombstones.is_empty() {
                 let partition = stretch.partition;
                 let others = common.ring(partition).iter().filter(|node| **node != common.id).copied().collect();
