@@ -124,7 +124,7 @@ fn an_interrupted_watch_removes_its_keys_and_a_killed_one_leaves_them_to_clean_u
     watch.end();
     assert_ne!(own(&cluster), [""; 0]);
     let (code, text) = said(run(&["check", "--clean-up", "--against", &addresses(&cluster.nodes)]));
-    assert!(code == HELD && text.contains("keys removed"), "{text}");
+    assert!(code == HELD && text.contains("Removed keys: "), "{text}");
     assert_eq!(own(&cluster), [""; 0]);
 
     let nobody = format!("{},127.0.0.1:1", addresses(&cluster.nodes));
@@ -173,7 +173,7 @@ fn in_sql_nothing_stays_behind_and_mistakes_are_told() {
     watch.end();
     assert!(own(&cluster));
     let (code, text) = said(run(&["check", "--clean-up", "--against", &nodes]));
-    assert!(code == HELD && text.contains("1 databases removed") && !own(&cluster), "{text}");
+    assert!(code == HELD && text.contains("Removed databases: 1") && !own(&cluster), "{text}");
 
     let [kv, sql] = [cluster.nodes[0].kv, cluster.nodes[0].sql];
     let mistakes = [

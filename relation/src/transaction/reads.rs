@@ -60,13 +60,10 @@ impl Reads {
     /// The same demands, as nobody has confirmed them yet, but for the absence of some keys.
     pub(super) fn besides<'a>(&self, absent: impl Iterator<Item = &'a Place>) -> Self {
         let unconfirmed = |(place, stamp)| (place, Expected { stamp, confirmed: false });
-        let mut rest = self.absent.clone();
-        for place in absent {
-            rest.remove(place);
-        }
+        let left_out: BTreeSet<&Place> = absent.collect();
         Self {
             expected: self.versions().into_iter().map(unconfirmed).collect(),
-            absent: rest,
+            absent: self.absent.iter().filter(|place| !left_out.contains(place)).cloned().collect(),
             ranges: self.ranges.clone(),
             rows: self.rows,
             overflowed: self.overflowed,

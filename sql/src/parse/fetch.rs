@@ -79,22 +79,22 @@ fn direction(cursor: &mut Cursor<'_>) -> SqlResult<FetchRows> {
         ("all", Next(i64::MAX)),
     ];
     // A cursor may have such a name: then nothing follows.
-    let is_name = cursor.rest().len() == 1;
-    if let Some((_, rows)) = words.into_iter().find(|(word, _)| !is_name && cursor.take(word)) {
+    if cursor.rest().len() == 1 {
+        return Ok(Next(1));
+    }
+    if let Some((_, rows)) = words.into_iter().find(|(word, _)| cursor.take(word)) {
         return Ok(rows);
     }
-    if !is_name && cursor.take("absolute") {
+    if cursor.take("absolute") {
         return Ok(Absolute(cursor.integer()?));
     }
-    if !is_name && cursor.take("relative") {
+    if cursor.take("relative") {
         return Ok(Relative(cursor.integer()?));
     }
-    if !is_name && cursor.take("forward") {
-        return Ok(Next(count(cursor)?));
-    }
-    if !is_name && cursor.take("backward") {
+    if cursor.take("backward") {
         return Ok(Next(count(cursor)?.saturating_neg()));
     }
+    cursor.take("forward");
     Ok(Next(count(cursor)?))
 }
 

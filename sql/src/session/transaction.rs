@@ -189,9 +189,9 @@ impl<D: Database> Session<D> {
             }
         };
         let (claims, catalog) = (std::mem::take(&mut active.claims), Arc::clone(&active.catalog));
-        let premises = active.transaction.premises(claims.places());
-        match self.end_active(active, deadline).await {
-            Err(error @ TxnError::Conflict(_)) => {
+        let premises = (!claims.is_empty()).then(|| active.transaction.premises(claims.places()));
+        match (self.end_active(active, deadline).await, premises) {
+            (Err(error @ TxnError::Conflict(_)), Some(premises)) => {
                 let found = explain(&self.server.db, &catalog, &claims, premises, deadline.left()).await;
                 if let Err(Failure::Txn(error)) = &found
                     && is_about_catalog(error)
@@ -200,7 +200,7 @@ impl<D: Database> Session<D> {
                 }
                 Err(found?.map_or(error.into(), Failure::from))
             }
-            ended => {
+            (ended, _) => {
                 ended?;
                 token.map_or(Ok(()), |token| Ok(self.shared.settings().used_token(&token)?))
             }

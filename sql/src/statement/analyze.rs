@@ -37,29 +37,28 @@ pub(crate) fn analyze(parsed: &Rc<Parsed>, declared: &[Option<SqlType>], setting
             let body = Rc::new(Parsed::clone(body));
             let inner = analyze(&body, declared, setting)?;
             let how = Explain { analyze: *ran, verbose: *verbose };
-            Ok(Analyzed {
-                parsed: Rc::clone(parsed),
-                parameters: inner.parameters.clone(),
-                columns: Some(vec![Column::new("QUERY PLAN", SqlType::Text)].into()),
-                catalog: inner.catalog.clone(),
-                path: Arc::clone(&setting.path),
-                plan: Plan::Explain(Rc::new(inner), how),
-            })
+            let columns = Some(vec![Column::new("QUERY PLAN", SqlType::Text)].into());
+            Ok(Analyzed { columns, ..around(parsed, inner, |inner| Plan::Explain(inner, how)) })
         }
         Statement::Declare(declare) => {
             let inner = analyze(&Rc::new(Parsed::clone(&declare.query)), declared, setting)?;
-            Ok(Analyzed {
-                parsed: Rc::clone(parsed),
-                parameters: inner.parameters.clone(),
-                columns: None,
-                catalog: inner.catalog.clone(),
-                path: Arc::clone(&setting.path),
-                plan: Plan::Declare(Rc::new(inner)),
-            })
+            Ok(around(parsed, inner, Plan::Declare))
         }
         Statement::Copy(copy) => analyze_copy(copy, parsed, setting),
         Statement::Sql(statement) => analyze_sql(statement, parsed, declared, setting),
         _ => Ok(plain(Plan::Command, None)),
+    }
+}
+
+/// A statement around another one, which it takes its parameters for.
+fn around(parsed: &Rc<Parsed>, inner: Analyzed, plan: impl FnOnce(Rc<Analyzed>) -> Plan) -> Analyzed {
+    Analyzed {
+        parsed: Rc::clone(parsed),
+        parameters: inner.parameters.clone(),
+        columns: None,
+        catalog: inner.catalog.clone(),
+        path: Arc::clone(&inner.path),
+        plan: plan(Rc::new(inner)),
     }
 }
 

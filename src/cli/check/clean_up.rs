@@ -17,14 +17,14 @@ pub fn run(target: &Target) -> Result<(), Box<dyn Error>> {
     let removed = match target {
         Target::Resp(addresses) => {
             let mut session = addresses.iter().find_map(|address| Session::connect(address).ok()).ok_or(NOBODY)?;
-            format!("{} keys", remove_keys(&mut session)?)
+            format!("keys: {}", remove_keys(&mut session)?)
         }
         Target::Sql(nodes) => {
             let mut node = nodes.strings().iter().find_map(|node| Connection::open(node).ok()).ok_or(NOBODY)?;
-            format!("{} databases", remove_databases(&mut node)?)
+            format!("databases: {}", remove_databases(&mut node)?)
         }
     };
-    print(&format!("{removed} removed.\n"))
+    print(&format!("Removed {removed}.\n"))
 }
 
 fn remove_keys(session: &mut Session) -> Result<usize, String> {
