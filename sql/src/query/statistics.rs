@@ -80,11 +80,15 @@ impl ColumnStatistics {
     pub fn equal(&self, value: &Value) -> f64 {
         let (Some(least), Some(greatest)) = (self.bounds.first(), self.bounds.last()) else { return 0.0 };
         let outside = compare(value, least) == Ordering::Less || compare(value, greatest) == Ordering::Greater;
-        let times = self.bounds.iter().filter(|bound| compare(bound, value) == Ordering::Equal).count();
-        let part = match times {
+        // What is there several times is frequent; the other values share what is left.
+        let runs = self.bounds.chunk_by(|a, b| compare(a, b) == Ordering::Equal).filter(|run| run.len() > 1);
+        let (frequent, taken) = runs.clone().fold((0, 0), |(runs, rows), run| (runs + 1, rows + run.len()));
+        let all = self.bounds.len() as f64;
+        let own = runs.clone().find(|run| compare(&run[0], value) == Ordering::Equal);
+        let part = match own {
             _ if outside => 0.0,
-            0 | 1 => 1.0 / self.distinct,
-            _ => ((times - 1) as f64 / (self.bounds.len() - 1) as f64).max(1.0 / self.distinct),
+            Some(run) => run.len() as f64 / all,
+            None => (1.0 - taken as f64 / all) / (self.distinct - f64::from(frequent)).max(1.0),
         };
         part * (1.0 - self.nulls)
     }
@@ -143,6 +147,10 @@ mod tests {
         let column = ColumnStatistics::of_sample(numbers((0..1_000).map(|n| if n < 800 { 5 } else { n })), 100_000);
         assert!(near(column.equal(&Value::Int4(5)), 0.8), "{}", column.equal(&Value::Int4(5)));
         assert!(column.equal(&Value::Int4(900)) < 0.01);
+        // Of three values, one in ten: not one in three.
+        let skewed = (0..1_000).map(|n| if n % 10 == 0 { 7 } else { 8 + n % 2 });
+        let column = ColumnStatistics::of_sample(numbers(skewed), 1_000);
+        assert!(near(column.equal(&Value::Int4(7)), 0.1), "{}", column.equal(&Value::Int4(7)));
     }
 
     #[test]
