@@ -45,7 +45,7 @@ impl Delete {
             delete.using.is_none() && delete.selection.as_ref().is_none_or(|filter| needs_query(filter).is_none());
         let Some((name, alias)) = from_of(delete).and_then(only_table).filter(|_| simple) else { return Ok(None) };
         let target = Target::new(setting, name, alias)?;
-        let source = Source::new(target, delete.selection.as_ref(), parsed, setting, params)?;
+        let source = Source::new(target, delete.selection.as_ref(), parsed, setting, params, false)?;
         let returning =
             returning(delete.returning.as_deref(), &source.target, &source.target.scope, parsed, setting, params)?;
         Ok(Some(Self { source, returning }))

@@ -57,7 +57,8 @@ impl Select {
             [from] => {
                 let Some((name, alias)) = only_table(from) else { return Ok(None) };
                 let Some(target) = user_table(setting, name, alias)? else { return Ok(None) };
-                Some(Source::new(target, select.selection.as_ref(), parsed, setting, params)?)
+                let ordered = query.order_by.is_some();
+                Some(Source::new(target, select.selection.as_ref(), parsed, setting, params, ordered)?)
             }
             _ => return Ok(None),
         };

@@ -10,6 +10,7 @@ use sqlparser::ast::{ObjectName, TableFactor, TableWithJoins};
 
 use super::stored::Evaluator;
 use crate::bind::{Expr, Scope};
+use crate::conditions::{Facts, Indexed, MOST_FETCHED, are_alike, key_value, normal, subject_of};
 use crate::names::{Names, name_of};
 use crate::statement::Setting;
 
@@ -93,7 +94,7 @@ pub(crate) fn only_table(from: &TableWithJoins) -> Option<(&ObjectName, Option<&
 /// How rows are found: by which index, and which keys of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Access {
-    /// The index, by position.
+    /// The index, by position. A partial one holds all rows that are meant.
     pub index: usize,
     /// What the first keys are equal to: each one expression, or several alternatives.
     equal: Vec<Alternatives>,
@@ -112,7 +113,7 @@ enum Alternatives {
 /// A condition on one key: the operator, and what the key is compared with.
 struct Condition<'e> {
     operator: &'static str,
-    column: usize,
+    key: &'e Expr,
     value: &'e Expr,
     any: bool,
 }
@@ -123,42 +124,46 @@ impl Access {
         Self { index: 0, equal: Vec::new(), lower: None, upper: None }
     }
 
-    /// The best way to the rows for which a condition may be true.
-    pub fn choose(physical: &Physical, filter: Option<&Expr>) -> Self {
-        let Some(filter) = filter else { return Self::all() };
+    /// The best way to the rows for which a condition may be true. If they are wanted in an order, a partial index may have it.
+    pub fn choose(physical: &Physical, filter: Option<&Expr>, ordered: bool) -> SqlResult<Self> {
+        let Some(filter) = filter.map(normal) else { return Ok(Self::all()) };
         let conditions: Vec<Condition<'_>> = filter.conjuncts().into_iter().filter_map(condition).collect();
-        if conditions.is_empty() {
-            return Self::all();
-        }
         let table = physical.table();
+        let partial = table.indexes.iter().any(|index| index.predicate.is_some());
+        if conditions.is_empty() && !partial {
+            return Ok(Self::all());
+        }
+        let facts = if partial { Facts::of(&filter) } else { Facts::default() };
         let mut best = Self::all();
         let mut score = 0;
         for (position, index) in table.indexes.iter().enumerate() {
-            if index.keys.is_empty() || index.predicate.is_some() || !physical.is_readable(position) {
+            if index.keys.is_empty() || !physical.is_readable(position) {
                 continue;
             }
-            let found = Self::by(table, position, &conditions);
+            let indexed = Indexed::new(table, index)?;
+            if !indexed.holds_all(&facts) {
+                continue;
+            }
+            let found = Self::by(position, &indexed, &conditions);
             let whole = found.equal.len() == index.keys.len() && index.unique;
             let range = usize::from(found.lower.is_some()) + usize::from(found.upper.is_some());
+            let few = ordered || indexed.part(&|_, _| None) <= MOST_FETCHED;
+            let narrow = usize::from(index.predicate.is_some() && few);
             // The primary index is the better one of equals: it holds the rows.
-            let quality = 8 * found.equal.len() + 2 * range + if whole { 1_000 } else { 0 };
+            let quality = if whole { 1_000 } else { 8 * found.equal.len() + 2 * range + narrow };
             if quality > score {
                 (best, score) = (found, quality);
             }
         }
-        best
+        Ok(best)
     }
 
-    fn by(table: &Table, index: usize, conditions: &[Condition<'_>]) -> Self {
+    fn by(index: usize, indexed: &Indexed, conditions: &[Condition<'_>]) -> Self {
         let mut access = Self { index, ..Self::all() };
-        for key in &table.indexes[index].keys {
-            let KeyPart::Column(id) = key.part else { break };
-            let Some(column) = table.columns.iter().position(|column| column.id == id) else { break };
-            let ty = &table.columns[column].ty;
+        for key in &indexed.keys {
+            let ty = key.ty();
             let on = |operators: &[&str]| {
-                conditions
-                    .iter()
-                    .find(|condition| condition.column == column && operators.contains(&condition.operator))
+                conditions.iter().find(|condition| condition.key == key && operators.contains(&condition.operator))
             };
             if let Some(condition) = on(&["="]) {
                 let value = condition.value.clone();
@@ -168,7 +173,11 @@ impl Access {
                 });
                 continue;
             }
-            let exact = |condition: &&Condition<'_>| condition.value.ty() == ty;
+            // Values of `char` that are equal may differ in their padding.
+            let exact = |condition: &&Condition<'_>| {
+                let other = condition.value.ty();
+                other == ty || (are_alike(other, ty) && !matches!(ty, SqlType::Char(_)))
+            };
             access.lower = on(&[">", ">="]).filter(exact).map(|c| (c.value.clone(), c.operator == ">="));
             access.upper = on(&["<", "<="]).filter(exact).map(|c| (c.value.clone(), c.operator == "<="));
             break;
@@ -192,7 +201,7 @@ impl Access {
 
     /// Whether it is all rows of the table.
     pub fn is_everything(&self) -> bool {
-        self.equal.is_empty() && self.lower.is_none() && self.upper.is_none()
+        self.index == 0 && self.equal.is_empty() && self.lower.is_none() && self.upper.is_none()
     }
 
     /// The keys to read.
@@ -201,11 +210,11 @@ impl Access {
         let mut prefixes: Vec<Vec<Value>> = vec![Vec::new()];
         for equal in &self.equal {
             let values: Vec<Value> = match equal {
-                Alternatives::One(expr, ty) => as_key(expr.eval(&[], params, &context)?, ty).into_iter().collect(),
+                Alternatives::One(expr, ty) => key_value(expr.eval(&[], params, &context)?, ty).into_iter().collect(),
                 Alternatives::Any(expr, ty) => match expr.eval(&[], params, &context)? {
                     Value::Array(elements) => {
                         let mut values: Vec<Value> =
-                            elements.iter().filter_map(|element| as_key(element.clone(), ty)).collect();
+                            elements.iter().filter_map(|element| key_value(element.clone(), ty)).collect();
                         values.sort_by(annulus_relation::value::compare);
                         values.dedup_by(|a, b| annulus_relation::value::compare(a, b).is_eq());
                         values
@@ -240,33 +249,12 @@ impl Access {
     }
 }
 
-/// A value as a key of a type: `None` if no key equals it.
-fn as_key(value: Value, ty: &SqlType) -> Option<Value> {
-    let wide = match value {
-        Value::Null => return None,
-        Value::Int2(number) => i64::from(number),
-        Value::Int4(number) => i64::from(number),
-        Value::Int8(number) => number,
-        other => return Some(other),
-    };
-    match ty {
-        SqlType::Int2 => i16::try_from(wide).ok().map(Value::Int2),
-        SqlType::Int4 => i32::try_from(wide).ok().map(Value::Int4),
-        SqlType::Int8 => Some(Value::Int8(wide)),
-        _ => None,
-    }
-}
-
-const fn is_integer(ty: &SqlType) -> bool {
-    matches!(ty, SqlType::Int2 | SqlType::Int4 | SqlType::Int8)
-}
-
-/// A condition that compares a column with what does not depend on the row.
+/// A condition that compares what an index may have as a key with what does not depend on the row.
 fn condition(part: &Expr) -> Option<Condition<'_>> {
     if let Expr::Quantified { operator, all: false, left, array } = part {
         let fixed = operator.name == "=" && array.columns().is_empty() && !is_volatile(array);
-        let column = key_column(left, array.ty().element()?)?;
-        return fixed.then_some(Condition { operator: "=", column, value: array, any: true });
+        let key = subject_of(left, array.ty().element()?)?;
+        return fixed.then_some(Condition { operator: "=", key, value: array, any: true });
     }
     let (operator, left, right) = part.as_comparison()?;
     let turned = match operator {
@@ -277,33 +265,13 @@ fn condition(part: &Expr) -> Option<Condition<'_>> {
         same => same,
     };
     let fixed = |value: &Expr| value.columns().is_empty() && !is_volatile(value);
-    match (key_column(left, right.ty()), key_column(right, left.ty())) {
-        (Some(column), _) if fixed(right) => Some(Condition { operator, column, value: right, any: false }),
-        (_, Some(column)) if fixed(left) => Some(Condition { operator: turned, column, value: left, any: false }),
+    match (subject_of(left, right.ty()), subject_of(right, left.ty())) {
+        (Some(key), _) if fixed(right) => Some(Condition { operator, key, value: right, any: false }),
+        (_, Some(key)) if fixed(left) => Some(Condition { operator: turned, key, value: left, any: false }),
         _ => None,
     }
 }
 
 fn is_volatile(value: &Expr) -> bool {
     value.volatility() == crate::bind::Volatility::Volatile
-}
-
-/// The column that an operand is, if keys of it can be found by values of the other operand's type. An integer
-/// column that is widened for the comparison is still the column.
-fn key_column(operand: &Expr, other: &SqlType) -> Option<usize> {
-    match operand.bare() {
-        Expr::Column { index, ty } => {
-            let same = ty == other || ty.oid() == other.oid() || (is_text(ty) && is_text(other));
-            (same || (is_integer(ty) && is_integer(other))).then_some(*index)
-        }
-        Expr::Cast { arg, ty, .. } if is_integer(ty) && is_integer(other) => match arg.bare() {
-            Expr::Column { index, ty } if is_integer(ty) => Some(*index),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-const fn is_text(ty: &SqlType) -> bool {
-    matches!(ty, SqlType::Text | SqlType::Varchar(_))
 }

@@ -141,7 +141,7 @@ impl Update {
         let Some((name, alias)) = only_table(&update.table).filter(|_| simple) else { return Ok(None) };
         let target = Target::new(setting, name, alias)?;
         let assignments = Assignments::new(&update.assignments, &target, &target.scope, parsed, setting, params)?;
-        let source = Source::new(target, update.selection.as_ref(), parsed, setting, params)?;
+        let source = Source::new(target, update.selection.as_ref(), parsed, setting, params, false)?;
         let returning =
             returning(update.returning.as_deref(), &source.target, &source.target.scope, parsed, setting, params)?;
         Ok(Some(Self { source, assignments, returning }))
@@ -176,17 +176,18 @@ impl Update {
 }
 
 impl Source {
-    /// A table, and the rows of it for which a condition is true.
+    /// A table, and the rows of it for which a condition is true; `ordered`: wanted in an order.
     pub fn new(
         target: Target,
         filter: Option<&ast::Expr>,
         parsed: &Parsed,
         setting: &Setting<'_>,
         params: &mut ParamTypes,
+        ordered: bool,
     ) -> SqlResult<Self> {
         let mut binder = Binder::new(&target.scope, params, &setting.env).text(&parsed.whole).clause("WHERE");
         let filter = filter.map(|filter| binder.bind_condition(filter)).transpose()?;
-        let access = Access::choose(&target.physical, filter.as_ref());
+        let access = Access::choose(&target.physical, filter.as_ref(), ordered)?;
         Ok(Self { target, access, filter })
     }
 }

@@ -1,201 +1,129 @@
 //! Which keys of which index a filter leaves to be read.
 //!
-//! What is found here only narrows what is read: the scan checks its filter on every row. So what is not understood is
-//! passed over.
+//! What is found here only narrows what is read: the scan checks its filter on every row. A partial index is chosen only
+//! where the filter implies its predicate, so that it holds all rows that pass.
 
-use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::Arc;
 
+use annulus_relation::Value;
 use annulus_relation::catalog::{Index, KeyPart, Table};
-use annulus_relation::{SqlType, Value};
-use datafusion::common::ScalarValue;
-use datafusion::logical_expr::Operator;
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{
-    BinaryExpr, Column, DynamicFilterPhysicalExpr, InListExpr, IsNullExpr, Literal,
-};
 
-use super::super::arrow::{Comparison, comparison, value_of};
 use super::super::request::KeyRange;
 use super::super::statistics::Statistics;
-use super::provider::is_readable;
+use crate::bind::Expr;
+use crate::conditions::{Facts, Indexed, Limit, Limits, MOST_FETCHED};
 
 /// Ranges are multiplied out for lists over several columns; not beyond this.
 const MAX_RANGES: usize = 4096;
-/// The largest part of a table's rows that is fetched one by one, where an index leads to them: reading all is cheaper.
-const MOST_FETCHED: f64 = 0.1;
 /// Of a larger part than this all is read: whole tables may be kept.
 const MOST_OF_IT: f64 = 0.3;
 
-/// What a filter says about one column.
-#[derive(Clone, Debug, Default)]
-struct Limits {
-    /// It has one of these values.
-    one_of: Option<Vec<Value>>,
-    lower: Option<(Value, bool)>,
-    upper: Option<(Value, bool)>,
+/// A table with what a filter says about its rows.
+pub(super) struct Filtered<'t> {
+    pub table: &'t Table,
+    /// The table's indexes, in its order.
+    pub indexes: &'t [Indexed],
+    pub facts: Facts,
+    pub statistics: &'t dyn Statistics,
 }
 
-/// What a filter says about the columns, by their place in the table.
-#[derive(Debug, Default)]
-pub(super) struct Facts {
-    limits: BTreeMap<usize, Limits>,
-    /// Nothing passes the filter.
-    nothing: bool,
+/// How much an index narrows what is read; the parts are compared one after the other.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Worth {
+    /// How many of its first keys have known values; all that matter if they find one row.
+    equal: usize,
+    ranged: bool,
+    partial: bool,
+    covers: bool,
+    narrows: bool,
 }
 
-/// The order of two values of a type whose arrays compare as its values do.
-fn order(left: &Value, right: &Value) -> std::cmp::Ordering {
-    super::super::arrow::key::of(left).cmp(&super::super::arrow::key::of(right))
-}
-
-impl Facts {
-    /// What a filter over all columns of a table says.
-    pub fn of(table: &Table, filter: Option<&Arc<dyn PhysicalExpr>>) -> Self {
-        let mut facts = Self::default();
-        if let Some(filter) = filter {
-            facts.learn(table, filter);
-        }
-        facts
+impl<'t> Filtered<'t> {
+    /// Whether scans may use the index at a position: it is complete, and holds every row that passes.
+    pub fn is_readable(&self, position: usize) -> bool {
+        let complete = self.table.indexes.get(position).is_some_and(|index| index.state.is_complete());
+        complete && self.indexes.get(position).is_some_and(|indexed| indexed.holds_all(&self.facts))
     }
 
-    fn learn(&mut self, table: &Table, filter: &Arc<dyn PhysicalExpr>) {
-        let filter = filter.as_ref() as &dyn std::any::Any;
-        if let Some(dynamic) = filter.downcast_ref::<DynamicFilterPhysicalExpr>() {
-            if let Ok(current) = dynamic.current() {
-                self.learn(table, &current);
-            }
-        } else if let Some(binary) = filter.downcast_ref::<BinaryExpr>() {
-            if *binary.op() == Operator::And {
-                self.learn(table, binary.left());
-                self.learn(table, binary.right());
-            } else if *binary.op() == Operator::Or {
-                if let Some((place, values)) = alternatives(table, binary) {
-                    self.one_of(place, values);
-                }
-            } else if let Some((place, value)) = column_and_value(table, binary.left(), binary.right()) {
-                self.compare(place, *binary.op(), value);
-            } else if let Some((place, value)) = column_and_value(table, binary.right(), binary.left())
-                && let Some(op) = binary.op().swap()
-            {
-                self.compare(place, op, value);
-            }
-        } else if let Some(list) = filter.downcast_ref::<InListExpr>() {
-            if let Some((place, values)) = listed(table, list) {
-                self.one_of(place, values);
-            }
-        } else if let Some(null) = filter.downcast_ref::<IsNullExpr>()
-            && let Some((place, _)) = column(table, null.arg())
-        {
-            self.one_of(place, vec![Value::Null]);
-        } else if let Some(literal) = filter.downcast_ref::<Literal>() {
-            self.nothing |= !matches!(literal.value(), ScalarValue::Boolean(Some(true)));
-        }
-    }
-
-    fn compare(&mut self, place: usize, op: Operator, value: Value) {
-        if value.is_null() {
-            // No comparison with NULL is true.
-            self.nothing |= matches!(op, Operator::Eq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq);
-            return;
-        }
-        let limits = self.limits.entry(place).or_default();
-        let tighter = |old: &Option<(Value, bool)>, wanted: std::cmp::Ordering| {
-            old.as_ref().is_none_or(|(old, _)| order(&value, old) == wanted)
-        };
-        match op {
-            Operator::Eq => self.one_of(place, vec![value]),
-            Operator::Gt | Operator::GtEq if tighter(&limits.lower, std::cmp::Ordering::Greater) => {
-                limits.lower = Some((value, op == Operator::GtEq));
-            }
-            Operator::Lt | Operator::LtEq if tighter(&limits.upper, std::cmp::Ordering::Less) => {
-                limits.upper = Some((value, op == Operator::LtEq));
-            }
-            _ => {}
-        }
-    }
-
-    fn one_of(&mut self, place: usize, mut values: Vec<Value>) {
-        values.sort_by(order);
-        values.dedup_by(|a, b| order(a, b).is_eq());
-        let limits = self.limits.entry(place).or_default();
-        match &mut limits.one_of {
-            Some(old) => old.retain(|old| values.iter().any(|value| order(old, value).is_eq())),
-            none => *none = Some(values),
-        }
-        self.nothing |= limits.one_of.as_ref().is_some_and(Vec::is_empty);
-    }
-
-    /// The places of columns that have one value only.
-    pub fn fixed(&self, place: usize) -> bool {
-        self.limits.get(&place).and_then(|limits| limits.one_of.as_ref()).is_some_and(|values| values.len() == 1)
-    }
-
-    /// The best index to read, and what of it.
-    pub fn choose<'t>(
-        &self,
-        table: &'t Table,
-        wanted: &[usize],
-        statistics: &dyn Statistics,
-    ) -> Option<(&'t Index, Vec<KeyRange>)> {
-        let primary = table.indexes.first()?;
-        let mut best = (primary, self.worth(table, primary, wanted));
-        for index in table.indexes.iter().skip(1).filter(|index| is_readable(index)) {
-            let fetches = !covers(table, index, wanted);
-            if fetches && self.share(table, index, statistics).is_some_and(|share| share > MOST_FETCHED) {
+    /// The best index to read, by position, and what of it.
+    pub fn choose(&self, wanted: &[usize]) -> (usize, Vec<KeyRange>) {
+        let mut best = (0, self.worth(0, wanted));
+        for position in (1..self.table.indexes.len()).filter(|position| self.is_readable(*position)) {
+            let fetches = !self.covers(position, wanted);
+            if fetches && self.share(position).is_some_and(|share| share > MOST_FETCHED) {
                 continue;
             }
-            let worth = self.worth(table, index, wanted);
+            let worth = self.worth(position, wanted);
             if worth > best.1 {
-                best = (index, worth);
+                best = (position, worth);
             }
         }
-        let (index, _) = best;
-        let whole = self.share(table, index, statistics).is_some_and(|share| share > MOST_OF_IT);
-        let ranges = if whole && !self.nothing { vec![KeyRange::all()] } else { self.ranges(table, index) };
-        Some((index, ranges))
+        let (position, _) = best;
+        let partial = self.indexes.get(position).is_some_and(|indexed| indexed.only.is_some());
+        let whole = !partial && self.share(position).is_some_and(|share| share > MOST_OF_IT);
+        let ranges = if whole && !self.facts.nothing() { vec![KeyRange::all()] } else { self.ranges(position) };
+        (position, ranges)
     }
 
-    /// The part of the rows that lies between the bounds of an index's first column; `None` if that is not known, or if
-    /// the column has one of some values.
-    fn share(&self, table: &Table, index: &Index, statistics: &dyn Statistics) -> Option<f64> {
-        let place = *key_places(table, index).first()?;
-        let limits = self.limits.get(&place).filter(|limits| limits.one_of.is_none())?;
-        let known = statistics.column(table.id, table.columns.get(place)?.id)?;
-        let below =
-            |limit: &Option<(Value, bool)>, all: f64| limit.as_ref().map_or(all, |(value, _)| known.below(value));
+    fn keys(&self, position: usize) -> &'t [Expr] {
+        self.indexes.get(position).map_or(&[], |indexed| &indexed.keys)
+    }
+
+    /// The part of the rows that an index's predicate and the bounds of its first key leave; `None` if it has no predicate and
+    /// no bounds are known, or if the key has one of some values.
+    fn share(&self, position: usize) -> Option<f64> {
+        let bounded = self.keys(position).first().and_then(|key| {
+            let limits = self.facts.about(key).filter(|limits| limits.one_of.is_none())?;
+            self.part(key, limits)
+        });
+        let indexed = self.indexes.get(position).filter(|indexed| indexed.only.is_some());
+        let held = indexed.map(|indexed| indexed.part(&|subject, limits| self.part(subject, limits)));
+        held.into_iter().chain(bounded).reduce(|a, b| a * b)
+    }
+
+    /// The part of the rows in which an expression is within limits.
+    fn part(&self, subject: &Expr, limits: &Limits) -> Option<f64> {
+        let column = self.table.columns.get(subject.as_column()?)?;
+        let known = self.statistics.column(self.table.id, column.id)?;
+        if let Some(values) = &limits.one_of {
+            let share = |value: &Value| if value.is_null() { known.nulls } else { known.equal(value) };
+            return Some(values.iter().map(share).sum::<f64>().min(1.0));
+        }
+        let below = |limit: &Option<Limit>, all: f64| limit.as_ref().map_or(all, |(value, _)| known.below(value));
         Some(below(&limits.upper, 1.0 - known.nulls) - below(&limits.lower, 0.0))
     }
 
-    /// How much an index narrows what is read; the parts are compared one after the other.
-    fn worth(&self, table: &Table, index: &Index, wanted: &[usize]) -> (usize, bool, bool, bool) {
-        let places = key_places(table, index);
-        let known = |place: &&usize| self.limits.get(place).is_some_and(|limits| limits.one_of.is_some());
-        let equal = places.iter().take_while(known).count();
-        let next = places.get(equal).and_then(|place| self.limits.get(place));
+    fn worth(&self, position: usize, wanted: &[usize]) -> Worth {
+        let keys = self.keys(position);
+        let known = |key: &&Expr| self.facts.about(key).is_some_and(|limits| limits.one_of.is_some());
+        let equal = keys.iter().take_while(known).count();
+        let next = keys.get(equal).and_then(|key| self.facts.about(key));
         let ranged = next.is_some_and(|limits| limits.lower.is_some() || limits.upper.is_some());
-        let narrows = equal > 0 || ranged;
-        let whole = index.unique && equal == places.len() && equal > 0;
-        let is_primary = table.indexes.first().is_some_and(|primary| primary.id == index.id);
-        let covers = is_primary || covers(table, index, wanted);
+        let partial = self.indexes.get(position).is_some_and(|indexed| indexed.only.is_some());
+        let narrows = equal > 0 || ranged || partial;
+        let unique = self.table.indexes.get(position).is_some_and(|index| index.unique);
+        let whole = unique && equal == keys.len() && equal > 0;
         // A secondary index that narrows nothing is no better than the rows themselves.
-        if !is_primary && !narrows {
-            return (0, false, false, false);
+        let counts = position == 0 || narrows;
+        Worth {
+            equal: if whole { usize::MAX } else { equal },
+            ranged,
+            partial: partial && !whole,
+            covers: counts && (position == 0 || self.covers(position, wanted)),
+            narrows,
         }
-        (if whole { usize::MAX } else { equal }, ranged, covers, narrows)
     }
 
-    /// What of an index has to be read.
-    pub fn ranges(&self, table: &Table, index: &Index) -> Vec<KeyRange> {
-        if self.nothing {
+    /// What has to be read of the index at a position.
+    pub fn ranges(&self, position: usize) -> Vec<KeyRange> {
+        if self.facts.nothing() {
             return Vec::new();
         }
         let mut prefixes = vec![Vec::new()];
-        let mut places = key_places(table, index).into_iter();
+        let mut keys = self.keys(position).iter();
         let next = loop {
-            let Some(place) = places.next() else { break None };
-            match self.limits.get(&place) {
+            let Some(key) = keys.next() else { break None };
+            match self.facts.about(key) {
                 Some(Limits { one_of: Some(values), .. }) if prefixes.len() * values.len() <= MAX_RANGES => {
                     let extended = |prefix: &Vec<Value>, value: &Value| {
                         prefix.iter().chain([value]).cloned().collect::<Vec<Value>>()
@@ -205,7 +133,7 @@ impl Facts {
                 limits => break limits,
             }
         };
-        let bound = |limit: Option<&(Value, bool)>| match limit {
+        let bound = |limit: Option<&Limit>| match limit {
             None => Bound::Unbounded,
             Some((value, true)) => Bound::Included(value.clone()),
             Some((value, false)) => Bound::Excluded(value.clone()),
@@ -215,72 +143,24 @@ impl Facts {
         let range = |equal| KeyRange { equal, lower: lower.clone(), upper: upper.clone() };
         prefixes.into_iter().map(range).collect()
     }
+
+    /// Whether the index at a position holds all columns at the places wanted, besides those of the primary key.
+    pub fn covers(&self, position: usize, wanted: &[usize]) -> bool {
+        let Some(index) = self.table.indexes.get(position) else { return false };
+        let primary = self.table.indexes.first().map(|primary| key_places(self.table, primary)).unwrap_or_default();
+        let keys = key_places(self.table, index);
+        wanted.iter().all(|place| {
+            let included = self.table.columns.get(*place).is_some_and(|column| index.include.contains(&column.id));
+            included || keys.contains(place) || primary.contains(place)
+        })
+    }
 }
 
-/// The places in the table of an index's key columns, as far as the index consists of columns.
-pub(super) fn key_places(table: &Table, index: &Index) -> Vec<usize> {
+/// The places in the table of the columns among an index's keys.
+fn key_places(table: &Table, index: &Index) -> Vec<usize> {
     let place = |part: &KeyPart| match part {
         KeyPart::Column(id) => table.columns.iter().position(|column| column.id == *id),
         KeyPart::Expression(..) => None,
     };
-    index.keys.iter().map_while(|key| place(&key.part)).collect()
-}
-
-/// Whether an index holds all columns at the places wanted, besides those of the primary key.
-pub(super) fn covers(table: &Table, index: &Index, wanted: &[usize]) -> bool {
-    let primary = table.indexes.first().map(|primary| key_places(table, primary)).unwrap_or_default();
-    let keys = key_places(table, index);
-    wanted.iter().all(|place| {
-        let included = table.columns.get(*place).is_some_and(|column| index.include.contains(&column.id));
-        included || keys.contains(place) || primary.contains(place)
-    })
-}
-
-/// The column that a list is about, and what it may be.
-fn listed(table: &Table, list: &InListExpr) -> Option<(usize, Vec<Value>)> {
-    let values = list.list().iter().map(|item| column_and_value(table, list.expr(), item));
-    let values = values.collect::<Option<Vec<_>>>().filter(|_| !list.negated())?;
-    let place = values.first()?.0;
-    Some((place, values.into_iter().map(|(_, value)| value).filter(|value| !value.is_null()).collect()))
-}
-
-/// The column of which alternatives say what it may be: DataFusion writes short lists so.
-fn alternatives(table: &Table, either: &BinaryExpr) -> Option<(usize, Vec<Value>)> {
-    let side = |side: &Arc<dyn PhysicalExpr>| {
-        let expr = side.as_ref() as &dyn std::any::Any;
-        if let Some(list) = expr.downcast_ref::<InListExpr>() {
-            return listed(table, list);
-        }
-        let binary = expr.downcast_ref::<BinaryExpr>()?;
-        match binary.op() {
-            Operator::Or => alternatives(table, binary),
-            Operator::Eq => {
-                let found = column_and_value(table, binary.left(), binary.right());
-                let (place, value) = found.or_else(|| column_and_value(table, binary.right(), binary.left()))?;
-                // No comparison with NULL is true.
-                Some((place, if value.is_null() { Vec::new() } else { vec![value] }))
-            }
-            _ => None,
-        }
-    };
-    let ((place, mut values), (other, more)) = (side(either.left())?, side(either.right())?);
-    values.extend(more);
-    (place == other).then_some((place, values))
-}
-
-/// A column of a type whose arrays compare as its values do.
-fn column<'t>(table: &'t Table, expr: &Arc<dyn PhysicalExpr>) -> Option<(usize, &'t SqlType)> {
-    let place = (expr.as_ref() as &dyn std::any::Any).downcast_ref::<Column>()?.index();
-    let ty = &table.columns.get(place)?.ty;
-    (comparison(ty) == Ok(Comparison::Native)).then_some((place, ty))
-}
-
-fn column_and_value(
-    table: &Table,
-    left: &Arc<dyn PhysicalExpr>,
-    right: &Arc<dyn PhysicalExpr>,
-) -> Option<(usize, Value)> {
-    let (place, ty) = column(table, left)?;
-    let literal = (right.as_ref() as &dyn std::any::Any).downcast_ref::<Literal>()?;
-    Some((place, value_of(ty, literal.value()).ok()?))
+    index.keys.iter().filter_map(|key| place(&key.part)).collect()
 }

@@ -1,6 +1,7 @@
 //! Tables as DataFusion sees them: what is read, with which index, and how much that will be.
 
 mod bounds;
+mod filter;
 mod provider;
 mod rows;
 mod scan;

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use annulus_relation::catalog::{Index, KeyPart, Table};
-use annulus_relation::{SqlType, Value};
+use annulus_relation::catalog::{KeyPart, Table};
+use annulus_relation::{SqlResult, SqlType, Value};
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
@@ -18,6 +18,7 @@ use super::super::arrow::{data_type, value_of};
 use super::super::request::Scans;
 use super::super::statistics::{ColumnStatistics, Statistics};
 use super::scan::ScanExec;
+use crate::conditions::Indexed;
 
 /// How many rows a table is taken to have if nothing is known.
 pub(in crate::query) const UNKNOWN_ROWS: f64 = 1000.0;
@@ -27,6 +28,8 @@ const GUESS: f64 = 0.3;
 /// One use of a table in a query: its columns have names that are unique in the query.
 pub(in crate::query) struct TableScan {
     pub table: Arc<Table>,
+    /// The table's indexes, in its order.
+    pub indexes: Arc<[Indexed]>,
     pub schema: SchemaRef,
     pub scans: Scans,
     pub statistics: Arc<dyn Statistics>,
@@ -40,11 +43,15 @@ impl fmt::Debug for TableScan {
 
 impl TableScan {
     /// A use of a table whose columns are called `names`.
-    pub fn new(table: Arc<Table>, names: &[String], scans: Scans, statistics: Arc<dyn Statistics>) -> Self {
+    ///
+    /// # Errors
+    /// An index's expression cannot be bound any more.
+    pub fn new(table: Arc<Table>, names: &[String], scans: Scans, statistics: Arc<dyn Statistics>) -> SqlResult<Self> {
         let fields = table.columns.iter().zip(names);
         let fields = fields.map(|(column, name)| Field::new(name, data_type(&column.ty), !column.not_null));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        Self { table, schema, scans, statistics }
+        let indexes = table.indexes.iter().map(|index| Indexed::new(&table, index)).collect::<SqlResult<_>>()?;
+        Ok(Self { table, indexes, schema, scans, statistics })
     }
 
     /// About how many different values a column has, by its name in the query.
@@ -104,13 +111,6 @@ fn unqualified(filter: Expr) -> Result<Expr> {
     Ok(bare.data)
 }
 
-/// Whether scans may use an index: it is complete, holds every row and consists of columns.
-pub(super) fn is_readable(index: &Index) -> bool {
-    index.state.is_complete()
-        && index.predicate.is_none()
-        && index.keys.iter().all(|key| matches!(key.part, KeyPart::Column(_)))
-}
-
 /// About how many rows of a table pass the filters.
 pub(in crate::query) fn estimate(scan: &TableScan, filters: &[Expr]) -> f64 {
     let rows = scan.statistics.rows(scan.table.id).map_or(UNKNOWN_ROWS, |rows| rows as f64).max(1.0);
@@ -118,6 +118,7 @@ pub(in crate::query) fn estimate(scan: &TableScan, filters: &[Expr]) -> f64 {
     let selectivity: f64 = filters.iter().map(|filter| selectivity(scan, rows, filter, &mut fixed)).product();
     let unique = scan.table.indexes.iter().any(|index| {
         index.unique
+            && index.predicate.is_none()
             && !index.keys.is_empty()
             && index.keys.iter().all(|key| matches!(&key.part, KeyPart::Column(id) if fixed.contains(id)))
     });

@@ -37,8 +37,11 @@ use super::super::columns::{Collecting, ColumnCache, Kept};
 use super::super::error::to_datafusion;
 use super::super::request::{KeyRange, ScanSpec, Scans, Stretch, begin, finish};
 use super::super::statistics::Statistics as TableStatistics;
-use super::bounds::{Facts, covers, key_places};
-use super::provider::{TableScan, is_readable};
+use super::bounds::Filtered;
+use super::filter::facts_of;
+use super::provider::TableScan;
+use crate::bind::Expr;
+use crate::conditions::{Facts, Indexed};
 
 /// How many rows the first stretch has; each one after it has four times as many, up to some batches.
 const FIRST_STRETCH: usize = 128;
@@ -49,6 +52,7 @@ const BATCHES_AHEAD: usize = 4;
 #[derive(Clone, Debug)]
 pub(in crate::query) struct ScanExec {
     table: Arc<Table>,
+    indexes: Arc<[Indexed]>,
     scans: Scans,
     statistics: Arc<dyn TableStatistics>,
     /// All columns of the table.
@@ -86,6 +90,7 @@ impl ScanExec {
         );
         Ok(Self {
             table: Arc::clone(&scan.table),
+            indexes: Arc::clone(&scan.indexes),
             scans: scan.scans.clone(),
             statistics: Arc::clone(&scan.statistics),
             full: Arc::clone(&scan.schema),
@@ -126,14 +131,26 @@ impl ScanExec {
         conjunction_opt(self.filter.iter().chain(&self.dynamic).cloned())
     }
 
+    /// The table, with what a filter over all its columns says.
+    fn filtered(&self, filter: Option<&Arc<dyn PhysicalExpr>>) -> Filtered<'_> {
+        let facts = facts_of(&self.table, filter);
+        Filtered { table: &self.table, indexes: &self.indexes, facts, statistics: &*self.statistics }
+    }
+
+    /// The index to read, and what of it.
+    fn reads(&self, filtered: &Filtered<'_>, wanted: &[usize]) -> Option<(&Index, Vec<KeyRange>)> {
+        let fixed = self.ordered.and_then(|id| self.table.indexes.iter().position(|index| index.id == id));
+        let (position, ranges) = match fixed {
+            Some(position) => (position, filtered.ranges(position)),
+            None => filtered.choose(wanted),
+        };
+        Some((self.table.indexes.get(position)?, ranges))
+    }
+
     /// What to ask the session for.
     fn spec(&self, wanted: &[usize]) -> Result<ScanSpec> {
-        let facts = Facts::of(&self.table, self.all_filters().as_ref());
-        let chosen = match self.ordered.and_then(|id| self.table.indexes.iter().find(|index| index.id == id)) {
-            Some(index) => Some((index, facts.ranges(&self.table, index))),
-            None => facts.choose(&self.table, wanted, &*self.statistics),
-        };
-        let Some((index, ranges)) = chosen else {
+        let filtered = self.filtered(self.all_filters().as_ref());
+        let Some((index, ranges)) = self.reads(&filtered, wanted) else {
             return internal_err!("table {} has no primary index", self.table.name);
         };
         let whole = index.id == self.table.indexes[0].id && ranges == [KeyRange::all()];
@@ -152,33 +169,35 @@ impl ScanExec {
 
     /// The index whose order is the one asked for.
     fn index_in_order(&self, order: &[PhysicalSortExpr]) -> Option<&Index> {
-        let facts = Facts::of(&self.table, self.filter.as_ref());
+        let filtered = self.filtered(self.filter.as_ref());
         let wanted = self.wanted();
-        let best = facts.choose(&self.table, &wanted, &*self.statistics)?;
+        let best = filtered.choose(&wanted);
         self.table.indexes.iter().enumerate().find_map(|(number, index)| {
-            let usable = number == 0 || is_readable(index);
+            let usable = number == 0 || filtered.is_readable(number);
             // Fetching each row by itself only to keep an order is worth it for a few rows only.
-            let cheap = number == 0 || covers(&self.table, index, &wanted) || self.few || best.0.id == index.id;
+            let cheap = number == 0 || filtered.covers(number, &wanted) || self.few || best.0 == number;
             // Another index that finds the rows directly is better than an order.
-            let better_else = best.0.id != index.id && !best.1.iter().all(|range| range.equal.is_empty());
-            (usable && cheap && !better_else && self.is_in_order(&facts, index, order)).then_some(index)
+            let better_else = best.0 != number && !best.1.iter().all(|range| range.equal.is_empty());
+            (usable && cheap && !better_else && self.is_in_order(&filtered.facts, number, order)).then_some(index)
         })
     }
 
-    fn is_in_order(&self, facts: &Facts, index: &Index, order: &[PhysicalSortExpr]) -> bool {
-        let mut keys = key_places(&self.table, index).into_iter().zip(&index.keys).peekable();
+    fn is_in_order(&self, facts: &Facts, position: usize, order: &[PhysicalSortExpr]) -> bool {
+        let (index, indexed) = (&self.table.indexes[position], &self.indexes[position]);
+        let mut keys = indexed.keys.iter().zip(&index.keys).peekable();
         order.iter().all(|sort| {
             let column = (sort.expr.as_ref() as &dyn std::any::Any).downcast_ref::<Column>();
             let Some(place) = column.and_then(|column| self.columns.get(column.index()).copied()) else { return false };
-            if facts.fixed(place) {
+            let column = &self.table.columns[place];
+            let wanted = Expr::column(place, column.ty.clone());
+            if facts.fixed(&wanted) {
                 return true;
             }
-            while keys.next_if(|(key, _)| *key != place && facts.fixed(*key)).is_some() {}
+            while keys.next_if(|(key, _)| **key != wanted && facts.fixed(key)).is_some() {}
             keys.next().is_some_and(|(key, part)| {
-                let nulls = part.nulls_first == sort.options.nulls_first || self.table.columns[place].not_null;
-                let native = super::super::arrow::comparison(&self.table.columns[place].ty)
-                    == Ok(super::super::arrow::Comparison::Native);
-                native && key == place && part.descending == sort.options.descending && nulls
+                let nulls = part.nulls_first == sort.options.nulls_first || column.not_null;
+                let native = super::super::arrow::comparison(&column.ty) == Ok(super::super::arrow::Comparison::Native);
+                native && *key == wanted && part.descending == sort.options.descending && nulls
             })
         })
     }
@@ -186,15 +205,12 @@ impl ScanExec {
 
 impl DisplayAs for ScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let facts = Facts::of(&self.table, self.filter.as_ref());
-        let fixed = self.ordered.and_then(|id| self.table.indexes.iter().find(|index| index.id == id));
-        let chosen = fixed.map(|index| (index, facts.ranges(&self.table, index)));
-        let Some((index, ranges)) = chosen.or_else(|| facts.choose(&self.table, &self.wanted(), &*self.statistics))
-        else {
+        let filtered = self.filtered(self.filter.as_ref());
+        let Some((index, ranges)) = self.reads(&filtered, &self.wanted()) else {
             return write!(f, "Scan on {}", self.table.name);
         };
         let whole = ranges.iter().all(|range| *range == KeyRange::all()) && !ranges.is_empty();
-        match whole && self.ordered.is_none() {
+        match whole && self.ordered.is_none() && index.predicate.is_none() {
             true => write!(f, "Scan on {}", self.table.name)?,
             false => write!(f, "Index Scan using {} on {}", index.name, self.table.name)?,
         }

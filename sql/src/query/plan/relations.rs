@@ -73,7 +73,7 @@ impl Translator<'_> {
         let statistics = Arc::clone(&self.scope.statistics);
         let columns = table.columns.iter().map(|column| (column.name.clone(), column.ty.clone(), !column.not_null));
         let columns = columns.collect();
-        let provider = TableScan::new(Arc::clone(&table), &names, self.scans.clone(), statistics);
+        let provider = TableScan::new(Arc::clone(&table), &names, self.scans.clone(), statistics)?;
         let mut rel = self.scan(schema, &table.name, Arc::new(provider), names, columns)?;
         self.names += 1;
         let keys = primary_key(&table);

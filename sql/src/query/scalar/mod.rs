@@ -20,7 +20,7 @@ use crate::bind::{EvalContext, SystemFunctions};
 pub(super) use key::key;
 pub(super) use list::{fields_of, list_of};
 pub(super) use lower::{Lowering, is_native, literal};
-use row::RowFunction;
+pub(super) use row::RowFunction;
 
 /// What a query's expressions are evaluated in; shared by all of its threads.
 pub(super) struct Context {

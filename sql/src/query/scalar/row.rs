@@ -52,6 +52,14 @@ impl RowFunction {
         ScalarUDF::new_from_impl(function).call(args)
     }
 
+    /// What it computes from its arguments, unless it may be something else each time or needs parameters.
+    pub fn fixed(&self) -> Option<&bind::Expr> {
+        let immutable = self.signature.volatility == Volatility::Immutable;
+        let mut closed = true;
+        self.expr.walk(&mut |part| closed &= !matches!(part, bind::Expr::Param { .. }));
+        (immutable && closed).then_some(&self.expr)
+    }
+
     fn rows(&self, args: &ScalarFunctionArgs, count: usize) -> Result<ColumnarValue> {
         let arrays = args.args.iter().map(|arg| arg.to_array(count)).collect::<Result<Vec<_>>>()?;
         let readers = self.types.iter().zip(&arrays).map(|(ty, array)| Reader::new(ty, array));

@@ -50,6 +50,33 @@ fn filters_choose_indexes_and_bounds() {
 }
 
 #[test]
+fn partial_indexes_and_those_over_expressions_are_read_where_they_hold_what_is_wanted() {
+    let mut world = world();
+    world.create(
+        "CREATE INDEX item_late ON item (b) WHERE e > 395; CREATE INDEX item_upper ON item (upper(c), a);
+        CREATE INDEX item_early ON item (b) WHERE a < 2; CREATE INDEX part_none ON part (id) WHERE tag IS NULL",
+    );
+    let scanned = |sql: &str| read(&world, sql).1;
+    let of = |index: &str, count| vec![(index.to_owned(), count)];
+    assert_eq!(scanned("SELECT count(c) FROM item WHERE a < 2"), of("item_pkey", 8));
+    assert_eq!(scanned("SELECT count(c) FROM item WHERE b = 1 AND a = 1 AND c <> 'x'"), of("item_pkey", 1));
+    assert_eq!(scanned("SELECT count(c) FROM item WHERE b = 1 AND a < 2"), of("item_early", 2));
+    assert_eq!(scanned("SELECT count(c) FROM item WHERE b > 2 AND a IN (0, 1)"), of("item_pkey", 2));
+    assert_eq!(scanned("SELECT count(c) FROM item WHERE b = 1 AND (a = 0 OR a = 1)"), of("item_pkey", 2));
+    assert_eq!(scanned("SELECT count(c) FROM item WHERE b = 1 AND a <= 2"), of("item_pkey", 12));
+    assert_eq!(scanned("SELECT count(c) FROM item WHERE upper(c) = 'T3' AND a BETWEEN 20 AND 29"), of("item_upper", 6));
+    assert_eq!(scanned("SELECT count(c) FROM item WHERE lower(c) = 't3' AND a = 4"), of("item_pkey", 4));
+    assert_eq!(scanned("SELECT c FROM item WHERE a < 2 ORDER BY b LIMIT 3"), of("item_early", 3));
+    assert_eq!(scanned("SELECT count(*) FROM part WHERE tag IS NULL"), of("part_none", 0));
+    let (rows, scanned) =
+        read(&world, "SELECT count(*) FROM part p JOIN item i ON i.a = p.item WHERE p.id = 42 AND upper(i.c) = 'T1'");
+    assert_eq!(
+        (rows, scanned),
+        (vec!["1".to_owned()], vec![("part_pkey".to_owned(), 1), ("item_upper".to_owned(), 1)])
+    );
+}
+
+#[test]
 fn joins_look_up_the_keys_of_the_other_side() {
     let world = world();
     let (rows, scanned) =

@@ -14,7 +14,9 @@ use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
 use super::tools::Answers;
-use crate::bind::{NoSession, ParamTypes, sql_type};
+use crate::bind::{Binder, EvalContext, Expr, NoSession, ParamTypes, sql_type};
+use crate::ddl::scope_of;
+use crate::parse::parse_expression;
 use crate::query::arrow::key;
 use crate::query::{
     Catalog, ColumnStatistics, Explain, KeyRange, Live, QueryEngine, Relation, Running, ScanRequest, Scope, Statement,
@@ -80,13 +82,13 @@ impl SystemSource for World {
     }
 }
 
-fn index(id: ObjectId, name: &str, keys: Vec<u16>, unique: bool, constraint: Option<ConstraintKind>) -> Index {
-    let key = |id| IndexKey { part: KeyPart::Column(id), descending: false, nulls_first: false };
+fn index(id: ObjectId, name: &str, parts: Vec<KeyPart>, unique: bool, constraint: Option<ConstraintKind>) -> Index {
+    let key = |part| IndexKey { part, descending: false, nulls_first: false };
     Index {
         id,
         name: name.into(),
         unique,
-        keys: keys.into_iter().map(key).collect(),
+        keys: parts.into_iter().map(key).collect(),
         include: Vec::new(),
         predicate: None,
         constraint,
@@ -99,10 +101,15 @@ impl World {
     /// A database with these tables, indexes and views.
     pub fn new(ddl: &str) -> Self {
         let mut world = Self { next: 16384, ..Self::default() };
-        for statement in Parser::parse_sql(&PostgreSqlDialect {}, ddl).unwrap() {
-            world.execute(statement);
-        }
+        world.create(ddl);
         world
+    }
+
+    /// Adds tables, indexes and views.
+    pub fn create(&mut self, ddl: &str) {
+        for statement in Parser::parse_sql(&PostgreSqlDialect {}, ddl).unwrap() {
+            self.execute(statement);
+        }
     }
 
     fn id(&mut self) -> ObjectId {
@@ -118,9 +125,11 @@ impl World {
                 let id = self.id();
                 let Some(Relation::Table(table)) = self.relations.get(&name) else { panic!("no table {name}") };
                 let mut table = Table::clone(table);
-                let column = |column: &ast::IndexColumn| number(&table, &column.column.expr.to_string());
-                let keys = create.columns.iter().map(column).collect();
-                table.indexes.push(index(id, &create.name.unwrap().to_string(), keys, create.unique, None));
+                let part = |column: &ast::IndexColumn| key_part(&table, &column.column.expr);
+                let parts = create.columns.iter().map(part).collect();
+                let mut index = index(id, &create.name.unwrap().to_string(), parts, create.unique, None);
+                index.predicate = create.predicate.map(|predicate| predicate.to_string());
+                table.indexes.push(index);
                 self.relations.insert(name, Relation::Table(Arc::new(table)));
             }
             Ast::CreateView(view) => {
@@ -178,7 +187,8 @@ impl World {
             column.not_null |= keys.contains(&column.id);
         }
         let kind = (!keys.is_empty()).then_some(ConstraintKind::PrimaryKey);
-        table.indexes.push(index(self.id(), &format!("{name}_pkey"), keys, kind.is_some(), kind));
+        let parts = keys.into_iter().map(KeyPart::Column).collect();
+        table.indexes.push(index(self.id(), &format!("{name}_pkey"), parts, kind.is_some(), kind));
         self.rows.insert(id, Vec::new());
         self.relations.insert(name, Relation::Table(Arc::new(table)));
     }
@@ -309,15 +319,18 @@ impl World {
     fn serve(&self, request: ScanRequest) {
         let spec = &request.spec;
         let index = spec.descriptor().unwrap();
-        let places: Vec<usize> = index.keys.iter().map(|key| place(&spec.table, &key.part)).collect();
-        let mut rows: Vec<&Row> = self.rows[&spec.table.id]
-            .iter()
-            .filter(|row| spec.ranges.iter().any(|range| within(range, &places, row)))
+        let keys: Vec<Expr> = index.keys.iter().map(|key| key_expr(&spec.table, &key.part)).collect();
+        let only = index.predicate.as_ref().map(|text| bound(&spec.table, &parse_expression(text).unwrap()));
+        let (env, all) = (Env::default(), &self.rows[&spec.table.id]);
+        let context = EvalContext::new(&env, &NoSession);
+        let held = all.iter().filter(|row| only.as_ref().is_none_or(|only| only.is_true(row, &[], &context).unwrap()));
+        let entry = |row: &Row| keys.iter().map(|key| key.eval(row, &[], &context).unwrap()).collect::<Row>();
+        let mut rows: Vec<(Row, &Row)> = held
+            .map(|row| (entry(row), row))
+            .filter(|(key, _)| spec.ranges.iter().any(|range| within(range, key)))
             .collect();
         if spec.ordered {
-            rows.sort_by_key(|row| {
-                places.iter().map(|place| (row[*place].is_null(), key::of(&row[*place]))).collect::<Vec<_>>()
-            });
+            rows.sort_by_key(|(key, _)| key.iter().map(|value| (value.is_null(), key::of(value))).collect::<Vec<_>>());
         } else {
             rows.reverse();
         }
@@ -325,23 +338,19 @@ impl World {
         let to = (from + request.rows.min(STRETCH)).min(rows.len());
         let column = |id: &u16| spec.table.columns.iter().position(|column| column.id == *id).unwrap();
         let wanted: Vec<usize> = spec.columns.iter().map(column).collect();
-        let given = rows[from..to].iter().map(|row| wanted.iter().map(|place| row[*place].clone()).collect());
+        let left = to < rows.len();
+        let given = rows[from..to].iter().map(|(_, row)| wanted.iter().map(|place| row[*place].clone()).collect());
         let rows: Vec<Row> = given.collect();
         self.scanned.lock().unwrap().push((index.name.clone(), rows.len()));
-        let resume = (to < rows_left(&self.rows[&spec.table.id], spec, &places)).then(|| Box::new(to) as _);
+        let resume = left.then(|| Box::new(to) as _);
         let stretch = Stretch { rows, resume, bytes: 10, round_trips: 1, ..Stretch::default() };
         let _ = request.reply.send(Ok(stretch));
     }
 }
 
-fn rows_left(rows: &[Row], spec: &crate::query::ScanSpec, places: &[usize]) -> usize {
-    rows.iter().filter(|row| spec.ranges.iter().any(|range| within(range, places, row))).count()
-}
-
-fn within(range: &KeyRange, places: &[usize], row: &Row) -> bool {
-    let equal = range.equal.iter().zip(places).all(|(value, place)| key::of(value) == key::of(&row[*place]));
-    let Some(place) = places.get(range.equal.len()) else { return equal };
-    let value = &row[*place];
+fn within(range: &KeyRange, key: &Row) -> bool {
+    let equal = range.equal.iter().zip(key).all(|(value, part)| key::of(value) == key::of(part));
+    let Some(value) = key.get(range.equal.len()) else { return equal };
     let bounded = range.lower != Bound::Unbounded || range.upper != Bound::Unbounded;
     let lower = match &range.lower {
         Bound::Unbounded => true,
@@ -356,11 +365,24 @@ fn within(range: &KeyRange, places: &[usize], row: &Row) -> bool {
     equal && (!bounded || (!value.is_null() && lower && upper))
 }
 
-fn place(table: &Table, part: &KeyPart) -> usize {
-    match part {
-        KeyPart::Column(id) => table.columns.iter().position(|column| column.id == *id).unwrap(),
-        KeyPart::Expression(..) => panic!("an index over an expression"),
+fn key_part(table: &Table, expr: &ast::Expr) -> KeyPart {
+    match expr {
+        ast::Expr::Identifier(name) => KeyPart::Column(number(table, &name.value)),
+        other => KeyPart::Expression(other.to_string(), bound(table, other).ty().clone()),
     }
+}
+
+fn key_expr(table: &Table, part: &KeyPart) -> Expr {
+    let text = match part {
+        KeyPart::Column(id) => &table.columns.iter().find(|column| column.id == *id).unwrap().name,
+        KeyPart::Expression(text, _) => text,
+    };
+    bound(table, &parse_expression(text).unwrap())
+}
+
+fn bound(table: &Table, expr: &ast::Expr) -> Expr {
+    let (scope, mut params, env) = (scope_of(&table.name, &table.columns), ParamTypes::new(), Env::default());
+    Binder::new(&scope, &mut params, &env).bind(expr).unwrap()
 }
 
 fn number(table: &Table, name: &str) -> u16 {

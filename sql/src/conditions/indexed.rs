@@ -1,0 +1,57 @@
+//! An index as conditions see it.
+
+use annulus_relation::catalog::{Index, KeyPart, Table};
+use annulus_relation::value::{CastContext, Env};
+use annulus_relation::{SqlResult, SqlType};
+
+use super::{Facts, Limits, normal};
+use crate::bind::{Binder, Expr, ParamTypes};
+use crate::ddl::scope_of;
+use crate::parse::parse_expression;
+
+/// The largest part of a table's rows that is fetched one by one, where an index leads to them: reading all is cheaper.
+pub(crate) const MOST_FETCHED: f64 = 0.1;
+
+/// What an index's keys are, in normal form, and which rows it holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Indexed {
+    pub keys: Vec<Expr>,
+    /// What its predicate says; `None`: it holds all rows.
+    pub only: Option<Facts>,
+}
+
+impl Indexed {
+    /// An index of a table. Columns are numbered as the table has them.
+    ///
+    /// # Errors
+    /// What the catalog stores for it cannot be bound any more.
+    pub fn new(table: &Table, index: &Index) -> SqlResult<Self> {
+        let key = |part: &KeyPart| match part {
+            KeyPart::Column(id) => Ok(table
+                .columns
+                .iter()
+                .position(|column| column.id == *id)
+                .map(|place| Expr::column(place, table.columns[place].ty.clone()))),
+            KeyPart::Expression(text, ty) => bound(table, text, ty).map(|expr| Some(normal(&expr))),
+        };
+        let keys = index.keys.iter().filter_map(|index| key(&index.part).transpose()).collect::<SqlResult<Vec<_>>>()?;
+        let only = index.predicate.as_ref().map(|text| bound(table, text, &SqlType::Bool)).transpose()?;
+        Ok(Self { keys, only: only.as_ref().map(Facts::of) })
+    }
+
+    /// The part of the rows that it may hold, by a guess where `known` tells nothing of an expression and its limits.
+    pub fn part(&self, known: &dyn Fn(&Expr, &Limits) -> Option<f64>) -> f64 {
+        let part = |(subject, limits)| known(subject, limits).unwrap_or_else(|| limits.guess());
+        self.only.iter().flat_map(Facts::all).map(part).product()
+    }
+
+    /// Whether it holds every row for which a condition with these facts is true.
+    pub fn holds_all(&self, facts: &Facts) -> bool {
+        self.only.as_ref().is_none_or(|only| facts.implies(only))
+    }
+}
+
+fn bound(table: &Table, text: &str, ty: &SqlType) -> SqlResult<Expr> {
+    let (scope, mut params, env) = (scope_of(&table.name, &table.columns), ParamTypes::new(), Env::default());
+    Binder::new(&scope, &mut params, &env).bind_as(&parse_expression(text)?, ty, CastContext::Assignment)
+}
