@@ -89,7 +89,9 @@ fn foreign_key<E: Expressions>(writer: &mut Writer<'_, E>, event: &Event) -> Sql
 
 /// What a changed row means for the foreign keys that refer to its table.
 fn events_of<E: Expressions>(writer: &mut Writer<'_, E>, place: &Place) -> SqlResult<Vec<Event>> {
-    let Some(Change { table, old: Some(old), new }) = writer.changed.get(place).cloned() else { return Ok(Vec::new()) };
+    let Some(Change { table, old: Some(old), new, .. }) = writer.changed.get(place).cloned() else {
+        return Ok(Vec::new());
+    };
     let parent = writer.physical(table)?;
     let children: BTreeSet<ObjectId> = parent.table().referenced_by.iter().copied().collect();
     let mut events = Vec::new();
@@ -138,7 +140,7 @@ fn follow<E: Expressions>(
     };
     let place = child.place.clone();
     let old = writer.changed.get(&place).and_then(|change| change.old.clone()).unwrap_or(child);
-    writer.changed.insert(place.clone(), Change { table: event.child, old: Some(old), new });
+    writer.changed.insert(place.clone(), Change { table: event.child, old: Some(old), new, overwrites: false });
     Ok(Some(place))
 }
 

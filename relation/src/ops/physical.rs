@@ -99,6 +99,13 @@ impl Physical {
         self.table.indexes[0].keys.is_empty()
     }
 
+    /// Whether rows are all that there is of the table, each at the place of its primary key: no index has entries, and no
+    /// copies are being made.
+    #[must_use]
+    pub fn is_rows_only(&self) -> bool {
+        !self.has_row_id() && self.indexes.len() == 1 && self.successor.is_none()
+    }
+
     /// The value of a column in a row.
     pub(super) fn column<'a>(&self, row: &'a [Value], id: ColumnId) -> Option<&'a Value> {
         row.get(self.position(id)?)

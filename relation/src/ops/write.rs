@@ -43,6 +43,8 @@ pub(super) struct Change {
     pub old: Option<Tuple>,
     /// As it will be; `None` for a deleted row.
     pub new: Option<Tuple>,
+    /// Whether another row may have its primary key, and gives way to it unseen.
+    pub overwrites: bool,
 }
 
 /// The writes of one statement.
@@ -110,10 +112,28 @@ impl<'a, E: Expressions> Writer<'a, E> {
     /// `23502` and `23514` if the row is refused, `54000` if a key is too long or there are too many rows.
     pub fn insert(&mut self, table: ObjectId, row: Row, id: Option<RowId>) -> SqlResult<Row> {
         let physical = self.physical(table)?;
-        let row = self.completed(&physical, row)?;
+        self.store(&physical, row, id, false)
+    }
+
+    /// Stores a row, whether or not there is one with its primary key: nothing is read, and whoever comes later wins. For
+    /// tables that have nothing but rows ([`Physical::is_rows_only`]). Otherwise as [`Writer::insert`].
+    ///
+    /// # Errors
+    /// As [`Writer::insert`]; `XX000` for other tables.
+    pub fn overwrite(&mut self, table: ObjectId, row: Row) -> SqlResult<Row> {
+        let physical = self.physical(table)?;
+        if !physical.is_rows_only() {
+            let message = format!("rows of \"{}\" cannot be overwritten unseen", physical.table().name);
+            return Err(SqlError::new(SqlState::INTERNAL_ERROR, message));
+        }
+        self.store(&physical, row, None, true)
+    }
+
+    fn store(&mut self, physical: &Physical, row: Row, id: Option<RowId>, overwrites: bool) -> SqlResult<Row> {
+        let row = self.completed(physical, row)?;
         let place = physical.place_of(&row, id)?;
         let new = Tuple { place, values: row.clone() };
-        self.inserted.push(Change { table, old: None, new: Some(new) });
+        self.inserted.push(Change { table: physical.table().id, old: None, new: Some(new), overwrites });
         self.check_size()?;
         Ok(row)
     }
@@ -141,7 +161,7 @@ impl<'a, E: Expressions> Writer<'a, E> {
         let new = self.moved(&physical, &old, row)?;
         let row = new.values.clone();
         self.updated.push(old.place.clone());
-        self.changed.insert(old.place.clone(), Change { table, old: Some(old), new: Some(new) });
+        self.changed.insert(old.place.clone(), Change { table, old: Some(old), new: Some(new), overwrites: false });
         self.check_size()?;
         Ok(Some(row))
     }
@@ -155,7 +175,7 @@ impl<'a, E: Expressions> Writer<'a, E> {
             return Ok(false);
         }
         check_whole(self.physical(table)?.table(), &old.values)?;
-        self.changed.insert(old.place.clone(), Change { table, old: Some(old), new: None });
+        self.changed.insert(old.place.clone(), Change { table, old: Some(old), new: None, overwrites: false });
         self.check_size()?;
         Ok(true)
     }

@@ -1,6 +1,7 @@
 //! `ON CONFLICT`.
 
-use annulus_relation::catalog::KeyPart;
+use annulus_relation::catalog::{Column, Default, KeyPart};
+use annulus_relation::codec::is_exact;
 use annulus_relation::error::SqlState;
 use annulus_relation::ops::{Writer, conflicting};
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, Value};
@@ -23,6 +24,8 @@ pub(crate) struct OnConflict {
     indexes: Vec<usize>,
     /// `DO UPDATE`; `None`: `DO NOTHING`.
     update: Option<DoUpdate>,
+    /// Whether what is stored does not depend on the row that is there: then nobody needs to know it.
+    overwrites: bool,
 }
 
 struct DoUpdate {
@@ -58,7 +61,8 @@ impl OnConflict {
                 Some(DoUpdate { assignments, filter })
             }
         };
-        Ok(Self { indexes, update })
+        let overwrites = indexes == [0] && update.as_ref().is_some_and(|update| update.overwrites(target));
+        Ok(Self { indexes, update, overwrites })
     }
 
     /// Inserts rows, or does what is said with those that conflict; returns the rows stored.
@@ -71,6 +75,9 @@ impl OnConflict {
         params: &[Value],
         evaluator: &Evaluator<'_>,
     ) -> Outcome<Vec<Row>> {
+        if self.overwrites {
+            return Ok(self.overwrite(writer, target, rows)?);
+        }
         let table = target.table.id;
         // A row that is refused is so even if it would not be inserted.
         let rows = rows.into_iter().map(|row| writer.complete(table, row)).collect::<SqlResult<Vec<Row>>>()?;
@@ -83,10 +90,7 @@ impl OnConflict {
         for (row, conflict) in rows.into_iter().zip(found) {
             if writer.has_proposed(table, &self.indexes, &row)? {
                 if self.update.is_some() {
-                    let message = "ON CONFLICT DO UPDATE command cannot affect row a second time";
-                    return Err(SqlError::new(SqlState::CARDINALITY_VIOLATION, message)
-                        .hint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values.")
-                        .into());
+                    return Err(second_time().into());
                 }
                 continue;
             }
@@ -109,6 +113,43 @@ impl OnConflict {
         }
         Ok(stored)
     }
+
+    fn overwrite(
+        &self,
+        writer: &mut Writer<'_, Evaluator<'_>>,
+        target: &Target,
+        rows: Vec<Row>,
+    ) -> SqlResult<Vec<Row>> {
+        let mut stored = Vec::with_capacity(rows.len());
+        for row in rows {
+            if writer.has_proposed(target.table.id, &self.indexes, &row)? {
+                return Err(second_time());
+            }
+            stored.push(writer.overwrite(target.table.id, row)?);
+        }
+        Ok(stored)
+    }
+}
+
+impl DoUpdate {
+    /// Whether every column gets what was to be inserted, and there is nothing but the row to change.
+    fn overwrites(&self, target: &Target) -> bool {
+        let table = &target.table;
+        let is_key = |id: u16| table.indexes[0].keys.iter().any(|key| key.part == KeyPart::Column(id));
+        let excluded = |position: usize| self.assignments.column(position) == Some(table.columns.len() + position);
+        let follows = |(position, column): (usize, &Column)| {
+            // Keys may be equal and yet look different: then the one that is there stays.
+            let same_key = is_key(column.id) && is_exact(&column.ty) && !self.assignments.contains(position);
+            same_key || matches!(column.default, Some(Default::Generated(_))) || excluded(position)
+        };
+        self.filter.is_none() && target.physical.is_rows_only() && table.columns.iter().enumerate().all(follows)
+    }
+}
+
+fn second_time() -> SqlError {
+    let message = "ON CONFLICT DO UPDATE command cannot affect row a second time";
+    SqlError::new(SqlState::CARDINALITY_VIOLATION, message)
+        .hint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values.")
 }
 
 /// The unique indexes that a target means; all of them if there is none.

@@ -15,7 +15,7 @@ use super::projection::Projection;
 use super::stored::Evaluator;
 use super::target::{Access, Target, only_table};
 use super::{Source, around, changed, finish};
-use crate::bind::{Binder, ParamTypes, Scope, needs_query};
+use crate::bind::{Binder, Expr, ParamTypes, Scope, needs_query};
 use crate::names::position_of;
 use crate::parse::Parsed;
 use crate::session::Produced;
@@ -59,6 +59,19 @@ impl Assignments {
         let any_default = cells.iter().any(|(_, cell)| matches!(cell, Cell::Default));
         let defaults = any_default.then(|| Defaults::of(target, setting)).transpose()?;
         Ok(Self { cells, defaults })
+    }
+
+    /// Whether a column is given a value.
+    pub fn contains(&self, position: usize) -> bool {
+        self.cells.iter().any(|(given, _)| *given == position)
+    }
+
+    /// Which column of the scope a column is given as it is.
+    pub fn column(&self, position: usize) -> Option<usize> {
+        match self.cells.iter().find(|(given, _)| *given == position) {
+            Some((_, Cell::Expr(Expr::Column { index, .. }))) => Some(*index),
+            _ => None,
+        }
     }
 
     /// The new row of an old one; expressions see `row`.

@@ -11,7 +11,11 @@ use annulus_txn::interface::TxnError;
 use annulus_txn::testing::{Call, run};
 
 fn indexed() -> crate::catalog::Table {
-    with_index(with_index(table(20_000, "t", &["id", "a", "b"]), "t_a_key", &["a"], true), "t_b", &["-b", "a"], false)
+    indexed_as(20_000)
+}
+
+fn indexed_as(id: u32) -> crate::catalog::Table {
+    with_index(with_index(table(id, "t", &["id", "a", "b"]), "t_a_key", &["a"], true), "t_b", &["-b", "a"], false)
 }
 
 #[test]
@@ -287,4 +291,29 @@ fn a_damaged_row_is_told() {
     let mut cursor = crate::ops::Cursor::new(&world.physical("t"), 0, &[bounds], None, false).unwrap();
     let error = run(cursor.next(&mut transaction, &world.catalog, 10, SECOND));
     assert_eq!(told(error).0, "XX001");
+}
+
+#[test]
+fn who_overwrites_reads_nothing_and_the_last_one_wins() {
+    let world = World::new(vec![table(20_000, "plain", &["id", "a"]), indexed_as(21_000)]);
+    world.insert("plain", &[&[1, 10]]).unwrap();
+    let overwrite = |transaction: &mut _, row: &[i32]| {
+        world.execute(transaction, Checks::AtStatement, |w| w.overwrite(20_000, ints(row)).map(drop)).map(drop)
+    };
+    let (mut first, mut second, mut reader) = (world.block(), world.block(), world.block());
+    world.read(&mut reader, "plain", 0, &[Bounds::all()], None, true);
+    overwrite(&mut first, &[1, 11]).unwrap();
+    overwrite(&mut second, &[1, 12]).unwrap();
+    overwrite(&mut second, &[2, 20]).unwrap();
+    assert_eq!((first.rounds(), second.rounds()), (0, 0));
+    run(first.commit(SECOND)).unwrap();
+    run(second.commit(SECOND)).unwrap();
+    assert_eq!(world.ints("plain"), [[1, 12], [2, 20]]);
+    // What was read still counts.
+    overwrite(&mut reader, &[1, 13]).unwrap();
+    assert!(matches!(run(reader.commit(SECOND)), Err(TxnError::Conflict(_))));
+    // An index would keep the entry of a row that nobody has seen.
+    let refused =
+        world.execute(&mut world.block(), Checks::AtStatement, |w| w.overwrite(21_000, ints(&[1, 2, 3])).map(drop));
+    assert_eq!(told(refused).0, "XX000");
 }

@@ -196,7 +196,7 @@ impl Footprint {
             copy: false,
             keys: physical.primary_values(&new.values),
             value: physical.encode(&new.values),
-            exclusive: !physical.has_row_id(),
+            exclusive: !physical.has_row_id() && !change.overwrites,
         };
         self.claim(new.place.clone(), primary, physical, writer)?;
         for index in 1..physical.indexes.len() {
