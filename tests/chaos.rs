@@ -1,7 +1,10 @@
-//! A few cells of the fault suite on real processes, each from a fixed seed. `cargo xtask chaos` runs the others.
+//! A few cells of the fault suite on real processes, each from a fixed seed, and a short matrix, in containers where
+//! Docker runs. `cargo xtask chaos` runs the others.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use annulus_check::workload::Kind;
@@ -9,8 +12,13 @@ use annulus_jepsen::cell::{self, Outcome, Plan};
 use annulus_jepsen::cluster::local::Local;
 use annulus_jepsen::cluster::{Cluster, Disk, Link, Node, Shape};
 use annulus_jepsen::nemesis::Nemesis;
-use annulus_jepsen::{Failure, Protocol};
+use annulus_jepsen::options::Options;
+use annulus_jepsen::{Failure, Protocol, suite};
+use clap::Parser as _;
 use tempfile::TempDir;
+
+/// The image of the program that is tested: no user's.
+const IMAGE: &str = "annulus:verify";
 
 fn start(nodes: usize, logs: &TempDir, seed: u64) -> Local {
     let shape = Shape { nodes, replicas: 3, small_disks: false };
@@ -49,6 +57,30 @@ fn money_is_conserved_while_the_network_is_cut() {
 #[test]
 fn a_node_whose_syncs_fail_stops_and_loses_nothing() {
     passes(Kind::Set, Nemesis::FailSync, 14);
+}
+
+#[test]
+#[ignore = "takes minutes: `cargo xtask verify` runs it"]
+fn a_short_matrix_passes() {
+    let program = env!("CARGO_BIN_EXE_annulus");
+    let report = concat!(env!("CARGO_TARGET_TMPDIR"), "/chaos");
+    let place = if image_is_made(program) { ["--docker", "--image", IMAGE] } else { ["--local", "--program", program] };
+    let options = ["chaos", "--minutes=6", "--seconds=8", "--clients=6", "--rate=100", "--seed=1", "--report", report];
+    let ended = suite::run(&Options::parse_from(options.into_iter().chain(place))).expect("the suite runs");
+    assert_eq!(ended, suite::Outcome::Passed, "{report}/index.html");
+}
+
+/// Makes an image of the program where containers can be had: where Docker runs, and for root.
+fn image_is_made(program: &str) -> bool {
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+    let runs = Command::new("docker").arg("info").output().is_ok_and(|output| output.status.success());
+    if !(is_root && runs) {
+        return false;
+    }
+    let build = concat!(env!("CARGO_MANIFEST_DIR"), "/docker/build.sh");
+    let built = Command::new(build).env("BINARY", program).env("TAG", IMAGE).status().expect("docker/build.sh runs");
+    assert!(built.success(), "docker/build.sh: {built}");
+    true
 }
 
 /// What a suite that finds nothing is worth: three nodes that know nothing of each other are no cluster.

@@ -10,6 +10,7 @@
 //! | [`cell`] | runs one workload under one nemesis |
 //! | [`availability`] | how long nobody was served, and how long recovery took |
 //! | [`matrix`] | which cells, in which order |
+//! | [`suite`] | a whole run |
 //! | [`self_test`] | whether all this finds deliberate bugs |
 //! | [`report`] | lines for people, and a page with plots |
 //!
@@ -27,6 +28,7 @@ pub mod options;
 mod protocol;
 pub mod report;
 pub mod self_test;
+pub mod suite;
 
 pub use failure::Failure;
 pub use protocol::Protocol;

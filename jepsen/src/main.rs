@@ -1,18 +1,12 @@
 //! `cargo xtask chaos`: the suite's command line.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant};
+use std::process::ExitCode;
 
 use annulus_check::workload::Kind;
-use annulus_jepsen::cell::{self, Plan};
-use annulus_jepsen::cluster::docker::Containers;
-use annulus_jepsen::cluster::local::{Local, Programs};
-use annulus_jepsen::cluster::{Cluster, Shape};
+use annulus_jepsen::Protocol;
 use annulus_jepsen::nemesis::Nemesis;
 use annulus_jepsen::options::Options;
-use annulus_jepsen::report::{self, About, Ending, Report, Row};
-use annulus_jepsen::{Failure, Protocol, matrix, self_test};
+use annulus_jepsen::suite::{self, Outcome};
 use clap::Parser as _;
 
 /// Something was wrong with the database.
@@ -26,9 +20,10 @@ fn main() -> ExitCode {
         list();
         return ExitCode::SUCCESS;
     }
-    let outcome = if options.self_test { test_itself(&options) } else { run(&options) };
-    match outcome {
-        Ok(code) => code,
+    match if options.self_test { suite::test_itself(&options) } else { suite::run(&options) } {
+        Ok(Outcome::Passed) => ExitCode::SUCCESS,
+        Ok(Outcome::Wrong) => ExitCode::from(WRONG),
+        Ok(Outcome::NotTried) => ExitCode::from(NOT_TRIED),
         Err(failure) => {
             eprintln!("chaos: {failure}");
             ExitCode::from(NOT_TRIED)
@@ -43,97 +38,4 @@ fn list() {
     Protocol::ALL.into_iter().for_each(|protocol| println!("  {:<16} {}", protocol.name(), protocol.about()));
     println!("nemeses:");
     Nemesis::ALL.iter().for_each(|nemesis| println!("  {:<16} {}", nemesis.name(), nemesis.about().trim()));
-}
-
-fn run(options: &Options) -> Result<ExitCode, Failure> {
-    let program = program(options)?;
-    let mut report = Report::begin(&options.report, about(options, &program))?;
-    let end = Instant::now() + Duration::from_secs(options.minutes * 60);
-    println!("{}", report::head());
-    for plan in matrix::plans(options).take(options.cells.unwrap_or(usize::MAX)) {
-        if Instant::now() >= end {
-            break;
-        }
-        let shape = matrix::shape(&plan, options.nodes.map(usize::from));
-        let (row, outcome) = match attempt(options, &program, plan, shape, &report.place(&plan)) {
-            Ok(outcome) => (Row::of(&outcome, shape), Some(outcome)),
-            Err(failure @ Failure::Missing { .. }) => return Err(failure),
-            Err(Failure::Unsupported(why)) => (Row { plan, shape, ending: Ending::Skipped(why) }, None),
-            Err(failure) => (Row { plan, shape, ending: Ending::Broken(failure.to_string()) }, None),
-        };
-        println!("{}", row.line());
-        for complaint in outcome.iter().flat_map(cell::Outcome::complaints) {
-            println!("{complaint}\n");
-        }
-        report.add(row, outcome.as_ref())?;
-    }
-    Ok(summary(report.rows(), &options.report))
-}
-
-fn test_itself(options: &Options) -> Result<ExitCode, Failure> {
-    let program = self_test::program(&program(options)?);
-    let mut report = Report::begin(&options.report, about(options, &program))?;
-    let is_good = self_test::run(options, &program, &mut report)?;
-    println!("\n{}", if is_good { "every rule is missed" } else { "SELF-TEST FAILED" });
-    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::from(WRONG) })
-}
-
-fn attempt(
-    options: &Options,
-    program: &Path,
-    plan: Plan,
-    shape: Shape,
-    place: &Path,
-) -> Result<cell::Outcome, Failure> {
-    let mut cluster: Box<dyn Cluster> = if options.docker {
-        Box::new(Containers::start(shape, options.upgrade_to.clone())?)
-    } else {
-        let next = options.upgrade_to.as_ref().map(PathBuf::from);
-        Box::new(Local::start(Programs { next, ..program.into() }, shape, place, plan.seed)?)
-    };
-    cell::run(plan, &mut *cluster)
-}
-
-fn summary(rows: &[Row], dir: &Path) -> ExitCode {
-    let count = |wanted: fn(&Ending) -> bool| rows.iter().filter(|row| wanted(&row.ending)).count();
-    let passed = count(|ending| matches!(ending, Ending::Run { passed: true, .. }));
-    let wrong = count(|ending| matches!(ending, Ending::Run { passed: false, .. }));
-    let skipped = count(|ending| matches!(ending, Ending::Skipped(_)));
-    let broken = count(|ending| matches!(ending, Ending::Broken(_)));
-    println!(
-        "\n{passed} passed, {wrong} WRONG, {skipped} skipped, {broken} broken; see {}",
-        dir.join("index.html").display()
-    );
-    match (wrong, broken, passed) {
-        (0, 0, 1..) => ExitCode::SUCCESS,
-        (0, ..) => ExitCode::from(NOT_TRIED),
-        _ => ExitCode::from(WRONG),
-    }
-}
-
-fn program(options: &Options) -> Result<PathBuf, Failure> {
-    match &options.program {
-        Some(program) => Ok(program.clone()),
-        None => Ok(std::env::current_exe()?.with_file_name("annulus")),
-    }
-}
-
-fn about(options: &Options, program: &Path) -> About {
-    let output = |program: &Path, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output().ok()?;
-        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()).filter(|_| output.status.success())
-    };
-    let version = if options.docker {
-        output(Path::new("docker"), &["run", "--rm", "annulus", "version"])
-    } else {
-        output(program, &["version"])
-    };
-    let version = version.unwrap_or_else(|| "annulus".to_owned());
-    let commit = output(Path::new("git"), &["describe", "--always", "--dirty"]).unwrap_or_else(|| "unknown".to_owned());
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    About {
-        command: format!("cargo xtask chaos {}", arguments.join(" ")).trim_end().to_owned(),
-        version: format!("{version}, commit {commit}, seed {}", options.seed),
-        place: if options.docker { "containers" } else { "processes on loopback" },
-    }
 }

@@ -42,6 +42,9 @@ pub struct Options {
     /// Containers, from the image that `docker/build.sh` makes; needs root.
     #[arg(long)]
     pub docker: bool,
+    /// The image of the containers.
+    #[arg(long, value_name = "IMAGE", default_value = "annulus")]
+    pub image: String,
     /// How many nodes; 3 or 5 by the seed if not given.
     #[arg(long, value_parser = clap::value_parser!(u8).range(3..=7))]
     pub nodes: Option<u8>,

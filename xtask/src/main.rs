@@ -13,7 +13,7 @@ use beside::beside_the_node;
 use step::{Failure, Step, cargo};
 
 const USAGE: &str = "\
-cargo xtask verify [--skip-tests]   format, licences, lints, docs, tests, a short simulation, advisories
+cargo xtask verify [--skip-tests]   format, licences, lints, docs, tests, a short simulation, some minutes of faults, advisories
 cargo xtask sim [ARGUMENTS]         the simulator, in release: SEED, --seeds N, --seconds S; --help shows all
 cargo xtask bench [ARGUMENTS]       the speed table of the README; --quick for a look, --help shows all
 cargo xtask chaos [ARGUMENTS]       faults against real clusters: --minutes N, --seed S, --docker; --help shows all";
@@ -62,6 +62,9 @@ fn verify(with_tests: bool) -> Result<(), Failure> {
     }
     let step = Step::begin("simulation");
     step.run(simulator(&[SEEDS, &format!("--first={}", first_seed())]))?;
+    // In containers where Docker runs. All of the workspace, so that nothing is built with other features than for its tests.
+    let step = Step::begin("chaos");
+    step.run(cargo(["test", "--workspace", "--test", "chaos", "--", "--ignored", "--nocapture"]))?;
     let step = Step::begin("advisories");
     advisories::check(step)?;
     println!("\nverify: everything passed");

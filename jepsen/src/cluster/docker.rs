@@ -25,8 +25,6 @@ const SQL: u16 = 5432;
 const HTTP: u16 = 7480;
 /// The first three numbers of all addresses.
 const NET: [u8; 3] = [172, 29, 77];
-/// The image of nodes that were not upgraded.
-const IMAGE: &str = "annulus";
 /// The user, and the group, that nodes are in the image.
 const USER: u32 = 10001;
 /// The process of a container that does not run.
@@ -50,18 +48,18 @@ pub struct Containers {
 }
 
 impl Containers {
-    /// A cluster that serves, from the image `annulus`; its nodes can be upgraded to the image `next`.
+    /// A cluster that serves, from an image; its nodes can be upgraded to the image `next`.
     ///
     /// # Errors
     /// If there is no Docker or no image, or the cluster does not form.
-    pub fn start(shape: Shape, next: Option<String>) -> Result<Self, Failure> {
-        [IMAGE].into_iter().chain(next.as_deref()).try_for_each(look_for)?;
+    pub fn start(shape: Shape, image: &str, next: Option<String>) -> Result<Self, Failure> {
+        [image].into_iter().chain(next.as_deref()).try_for_each(look_for)?;
         let dir = tempfile::Builder::new().prefix("annulus-jepsen-").tempdir()?;
         let disks = Disk::of_all(shape, dir.path())?;
         for data in disks.iter().map(Disk::data) {
             chown(&data, Some(USER), Some(USER)).map_err(Failure::at(&data))?;
         }
-        let images = vec![IMAGE.to_owned(); shape.nodes];
+        let images = vec![image.to_owned(); shape.nodes];
         let compose = Compose::new(shape, dir.path())?;
         compose.set_images(&images)?;
         let links = vec![vec![Link::Open; shape.nodes]; shape.nodes];
