@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use annulus_base::id::TxnRef;
 use annulus_base::time::{MILLISECOND, Micros};
-use annulus_base::{Ballot, NodeId, PartitionId, Timestamp, TxnId};
+use annulus_base::{Ballot, Key, NodeId, PartitionId, Timestamp, TxnId};
 use annulus_replica::message::{Accepted, Answer, Detail, Message, Outcome, ReadSet, Refusal, RequestId, Vote};
 
 use crate::admission::admit;
@@ -16,7 +16,7 @@ use crate::member::{ClientId, Reply, Request};
 use crate::read::{self, ReadOp, Told};
 use crate::replies::{count, failure};
 use crate::sets::{
-    Position, Shape, by_partition, changed, is_lockable, lockable, of_ranges, positions, seen_of, validation,
+    Position, Shape, by_partition, changed, is_among, lockable, of_ranges, positions, seen_of, validation,
 };
 
 /// What an operation is doing.
@@ -538,6 +538,9 @@ impl Coordinator {
             _ => TxnError::Overloaded,
         };
         let reasons = reasons.unwrap_or_default();
+        let sets = lockable(commit);
+        // Who has only read ranges has no key to stand in line for.
+        let lines_up = |key: &Key| is_among(&sets, key) || (held.is_none() && !sets.is_empty());
         common.counters.retries += 1;
         let deadline = operation.deadline;
         // Of the last fifth of its time a commit keeps enough to be decided: no new try then.
@@ -549,10 +552,9 @@ impl Coordinator {
             release_held(*held, commit, common);
             let error = reasons.locked.map_or(shortfall, TxnError::Locked);
             self.finish(operation, Reply::Commit(Err(error)), common);
-        } else if reasons.locked.is_some_and(|holder| held.is_none() || is_lockable(commit, &holder.key)) {
+        } else if reasons.locked.is_some_and(|holder| lines_up(&holder.key)) {
             release_held(held.take(), commit, common);
             let id = common.new_txn(*start);
-            let sets = lockable(commit);
             *step = Step::Locking(LockOp::start(op, id, sets, false, deadline, common));
             self.put_back(op, operation);
         } else if let Some(ahead) = ahead_of_clock(reasons.lowest, common) {

@@ -103,7 +103,7 @@ pub(crate) fn positions(asked: &[Place], sets: &[(PartitionId, Vec<Key>)]) -> Ve
     asked.iter().filter_map(find).collect()
 }
 
-/// What a commit locks when it has to: the keys that it writes, or else those that it reads.
+/// What a commit locks when it has to: the keys that it writes, or else those that it reads; nothing if it reads ranges only.
 pub(crate) fn lockable(commit: &Commit) -> Vec<(PartitionId, Vec<Key>)> {
     let read = commit.reads.iter().map(|(place, _)| place);
     let mut places: Vec<&Place> = commit.writes.iter().map(|(place, _)| place).collect();
@@ -116,9 +116,9 @@ pub(crate) fn lockable(commit: &Commit) -> Vec<(PartitionId, Vec<Key>)> {
     by_partition(places.into_iter().map(|place| (place.partition, &place.key))).0
 }
 
-/// Whether a commit that locks what it can stands in line for that key.
-pub(crate) fn is_lockable(commit: &Commit, key: &Key) -> bool {
-    lockable(commit).iter().any(|(_, keys)| keys.contains(key))
+/// Whether a key is one of these.
+pub(crate) fn is_among(sets: &[(PartitionId, Vec<Key>)], key: &Key) -> bool {
+    sets.iter().any(|(_, keys)| keys.contains(key))
 }
 
 /// A key that was read in an older version than the lock request found.
