@@ -14,8 +14,9 @@ use super::stored::Evaluator;
 use super::target::Target;
 use super::update::Assignments;
 use crate::bind::{Binder, Expr, ParamTypes};
+use crate::conditions::{Facts, Indexed, normal};
 use crate::names::position_of;
-use crate::parse::Parsed;
+use crate::parse::{Arbiter, Parsed};
 use crate::statement::{Setting, Work};
 
 /// What happens to a row whose unique key exists already.
@@ -41,11 +42,14 @@ impl OnConflict {
         setting: &Setting<'_>,
         params: &mut ParamTypes,
     ) -> SqlResult<Self> {
-        let indexes = indexes(on.conflict_target.as_ref(), target)?;
+        let indexes = match &parsed.arbiter {
+            Some(arbiter) => inferred(arbiter, target, parsed, setting, params)?,
+            None => indexes(on.conflict_target.as_ref(), target)?,
+        };
         let update = match &on.action {
             OnConflictAction::DoNothing => None,
             OnConflictAction::DoUpdate(update) => {
-                if on.conflict_target.is_none() {
+                if on.conflict_target.is_none() && parsed.arbiter.is_none() {
                     let message = "ON CONFLICT DO UPDATE requires inference specification or constraint name";
                     return Err(
                         SqlError::new(SqlState::SYNTAX_ERROR, message).hint("For example, ON CONFLICT (column_name).")
@@ -194,11 +198,36 @@ fn indexes(conflict: Option<&ConflictTarget>, target: &Target) -> SqlResult<Vec<
                 .filter(|(_, index)| keys(index).as_ref() == Some(&wanted))
                 .map(|(position, _)| position)
                 .collect();
-            if found.is_empty() {
-                let message = "there is no unique or exclusion constraint matching the ON CONFLICT specification";
-                return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message));
-            }
-            Ok(found)
+            if found.is_empty() { Err(no_match()) } else { Ok(found) }
         }
     }
+}
+
+/// The unique indexes that have these keys, in any order. A partial one counts if its predicate follows from the one given.
+fn inferred(
+    arbiter: &Arbiter,
+    target: &Target,
+    parsed: &Parsed,
+    setting: &Setting<'_>,
+    params: &mut ParamTypes,
+) -> SqlResult<Vec<usize>> {
+    let mut binder = Binder::new(&target.scope, params, &setting.env).text(&parsed.whole).clause("ON CONFLICT");
+    let keys = arbiter.keys.iter().map(|key| Ok(normal(&binder.bind(key)?))).collect::<SqlResult<Vec<_>>>()?;
+    let predicate = arbiter.predicate.as_ref().map(|predicate| binder.bind_condition(predicate)).transpose()?;
+    let facts = predicate.as_ref().map(Facts::of).unwrap_or_default();
+    let mut found = Vec::new();
+    for (position, index) in target.table.indexes.iter().enumerate().filter(|(_, index)| index.unique) {
+        let indexed = Indexed::new(&target.table, index)?;
+        let same =
+            indexed.keys.iter().all(|key| keys.contains(key)) && keys.iter().all(|key| indexed.keys.contains(key));
+        if same && !indexed.keys.is_empty() && indexed.holds_all(&facts) {
+            found.push(position);
+        }
+    }
+    if found.is_empty() { Err(no_match()) } else { Ok(found) }
+}
+
+fn no_match() -> SqlError {
+    let message = "there is no unique or exclusion constraint matching the ON CONFLICT specification";
+    SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message)
 }

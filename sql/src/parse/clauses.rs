@@ -8,7 +8,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 use super::cursor::Cursor;
 use super::object::sequence_option;
 use super::source::Source;
-use super::{IdentityOptions, Overriding};
+use super::{Arbiter, IdentityOptions, Overriding};
 
 fn is_word(token: Option<&TokenWithSpan>, word: &str) -> bool {
     matches!(token.map(|token| &token.token), Some(Token::Word(Word { value, quote_style: None, .. })) if value == word)
@@ -45,6 +45,28 @@ pub(super) fn take_overriding(mut tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithS
         }
     }
     (tokens, None)
+}
+
+/// Takes `(keys) [WHERE predicate]` out of `ON CONFLICT`, unless they are a list of columns, which sqlparser knows.
+pub(super) fn take_arbiter(
+    source: &Source<'_>,
+    mut tokens: Vec<TokenWithSpan>,
+) -> SqlResult<(Vec<TokenWithSpan>, Option<Arbiter>)> {
+    let words = ["on", "conflict"];
+    let Some(at) = find_words(&tokens, &words) else { return Ok((tokens, None)) };
+    let mut cursor = Cursor::new(source, &tokens);
+    cursor.skip_to(at + words.len());
+    if cursor.peek() != Some(&Token::LParen) {
+        return Ok((tokens, None));
+    }
+    let keys = cursor.expressions()?;
+    let predicate = if cursor.take("where") { Some(cursor.expression()?) } else { None };
+    if predicate.is_none() && keys.iter().all(|key| matches!(key, ast::Expr::Identifier(_))) {
+        return Ok((tokens, None));
+    }
+    let end = tokens.len() - cursor.rest().len();
+    tokens.drain(at + words.len()..end);
+    Ok((tokens, Some(Arbiter { keys, predicate })))
 }
 
 /// `FOR NO KEY UPDATE` and `FOR KEY SHARE` lock what the stronger `FOR UPDATE` and `FOR SHARE` do.

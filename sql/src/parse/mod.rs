@@ -29,7 +29,7 @@ use sqlparser::ast;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use clauses::{simplify_locks, take_as_of, take_identities, take_overriding};
+use clauses::{simplify_locks, take_arbiter, take_as_of, take_identities, take_overriding};
 use cursor::Cursor;
 use dialect::Postgres;
 pub use fetch::{Declare, FetchRows};
@@ -63,14 +63,30 @@ pub struct Parsed {
     pub overriding: Option<Overriding>,
     /// The options of identity columns, in the order in which those are declared.
     pub identities: Vec<IdentityOptions>,
+    /// What `ON CONFLICT` is about, if that is more than columns.
+    pub arbiter: Option<Arbiter>,
+}
+
+/// The unique index that `ON CONFLICT (keys) [WHERE predicate]` means.
+#[derive(Clone, Debug)]
+pub struct Arbiter {
+    /// Columns and expressions.
+    pub keys: Vec<ast::Expr>,
+    /// What a partial index's predicate follows from.
+    pub predicate: Option<ast::Expr>,
 }
 
 impl Parsed {
     /// No statement at all: what a text without one is prepared as.
     #[must_use]
     pub fn empty(text: &str) -> Self {
-        let (statement, text): (_, Arc<str>) = (Statement::Empty, text.into());
-        Self { statement, whole: Arc::clone(&text), text, as_of: None, overriding: None, identities: Vec::new() }
+        let text: Arc<str> = text.into();
+        Self::bare(Statement::Empty, Arc::clone(&text), text)
+    }
+
+    /// A statement with nothing around it.
+    fn bare(statement: Statement, text: Arc<str>, whole: Arc<str>) -> Self {
+        Self { statement, text, whole, as_of: None, overriding: None, identities: Vec::new(), arbiter: None }
     }
 }
 
@@ -118,13 +134,14 @@ fn parse_one(source: &Source<'_>, tokens: &[TokenWithSpan]) -> SqlResult<Parsed>
     let whole = Arc::clone(&source.whole);
     if let Some(statement) = command::parse(&mut cursor)? {
         cursor.end()?;
-        return Ok(Parsed { statement, text, whole, as_of: None, overriding: None, identities: Vec::new() });
+        return Ok(Parsed::bare(statement, text, whole));
     }
     let (kept, as_of) = take_as_of(source, tokens)?;
     let (kept, overriding) = take_overriding(kept);
     let (kept, identities) = take_identities(source, kept)?;
+    let (kept, arbiter) = take_arbiter(source, kept)?;
     let statement = Statement::Sql(Box::new(parse_sql(source, tokens, simplify_locks(kept))?));
-    Ok(Parsed { statement, text, whole, as_of, overriding, identities })
+    Ok(Parsed { statement, text, whole, as_of, overriding, identities, arbiter })
 }
 
 /// A statement that sqlparser knows: its tokens as they were written, and those of them that it is shown.
