@@ -15,9 +15,7 @@ use crate::lock::{self, LockOp};
 use crate::member::{ClientId, Reply, Request};
 use crate::read::{self, ReadOp, Told};
 use crate::replies::{count, failure};
-use crate::sets::{
-    Position, Shape, by_partition, changed, is_among, lockable, of_ranges, positions, seen_of, validation,
-};
+use crate::sets::{Position, Shape, by_partition, changed, line_for, of_ranges, positions, seen_of, validation};
 
 /// What an operation is doing.
 #[derive(Debug)]
@@ -538,9 +536,6 @@ impl Coordinator {
             _ => TxnError::Overloaded,
         };
         let reasons = reasons.unwrap_or_default();
-        let sets = lockable(commit);
-        // Who has only read ranges has no key to stand in line for.
-        let lines_up = |key: &Key| is_among(&sets, key) || (held.is_none() && !sets.is_empty());
         common.counters.retries += 1;
         let deadline = operation.deadline;
         // Of the last fifth of its time a commit keeps enough to be decided: no new try then.
@@ -552,7 +547,7 @@ impl Coordinator {
             release_held(*held, commit, common);
             let error = reasons.locked.map_or(shortfall, TxnError::Locked);
             self.finish(operation, Reply::Commit(Err(error)), common);
-        } else if reasons.locked.is_some_and(|holder| lines_up(&holder.key)) {
+        } else if let Some(sets) = reasons.locked.and_then(|holder| line_for(commit, held.is_some(), &holder.key)) {
             release_held(held.take(), commit, common);
             let id = common.new_txn(*start);
             *step = Step::Locking(LockOp::start(op, id, sets, false, deadline, common));

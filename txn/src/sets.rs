@@ -103,8 +103,9 @@ pub(crate) fn positions(asked: &[Place], sets: &[(PartitionId, Vec<Key>)]) -> Ve
     asked.iter().filter_map(find).collect()
 }
 
-/// What a commit locks when it has to: the keys that it writes, or else those that it reads; nothing if it reads ranges only.
-pub(crate) fn lockable(commit: &Commit) -> Vec<(PartitionId, Vec<Key>)> {
+/// What a commit that the lock of `key` refused locks, to stand in line for it: the keys that it writes, or else those that
+/// it reads. There is no line for one that reads only ranges, nor for one that `holds` its locks and only reads the key.
+pub(crate) fn line_for(commit: &Commit, holds: bool, key: &Key) -> Option<Vec<(PartitionId, Vec<Key>)>> {
     let read = commit.reads.iter().map(|(place, _)| place);
     let mut places: Vec<&Place> = commit.writes.iter().map(|(place, _)| place).collect();
     // A key that is only read is shared by many (a descriptor, say): locking it would line them all up.
@@ -113,12 +114,8 @@ pub(crate) fn lockable(commit: &Commit) -> Vec<(PartitionId, Vec<Key>)> {
     }
     places.sort();
     places.dedup();
-    by_partition(places.into_iter().map(|place| (place.partition, &place.key))).0
-}
-
-/// Whether a key is one of these.
-pub(crate) fn is_among(sets: &[(PartitionId, Vec<Key>)], key: &Key) -> bool {
-    sets.iter().any(|(_, keys)| keys.contains(key))
+    let stands = if holds { places.iter().any(|place| place.key == *key) } else { !places.is_empty() };
+    stands.then(|| by_partition(places.into_iter().map(|place| (place.partition, &place.key))).0)
 }
 
 /// A key that was read in an older version than the lock request found.

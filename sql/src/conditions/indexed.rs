@@ -1,13 +1,11 @@
 //! An index as conditions see it.
 
 use annulus_relation::catalog::{Index, KeyPart, Table};
-use annulus_relation::value::{CastContext, Env};
 use annulus_relation::{SqlResult, SqlType};
 
 use super::{Facts, Limits, normal};
-use crate::bind::{Binder, Expr, ParamTypes};
-use crate::ddl::scope_of;
-use crate::parse::parse_expression;
+use crate::bind::Expr;
+use crate::dml::stored::bind_stored;
 
 /// The largest part of a table's rows that is fetched one by one, where an index leads to them: reading all is cheaper.
 pub(crate) const MOST_FETCHED: f64 = 0.1;
@@ -32,10 +30,10 @@ impl Indexed {
                 .iter()
                 .position(|column| column.id == *id)
                 .map(|place| Expr::column(place, table.columns[place].ty.clone()))),
-            KeyPart::Expression(text, ty) => bound(table, text, ty).map(|expr| Some(normal(&expr))),
+            KeyPart::Expression(text, ty) => bind_stored(table, text, ty).map(|expr| Some(normal(&expr))),
         };
         let keys = index.keys.iter().filter_map(|index| key(&index.part).transpose()).collect::<SqlResult<Vec<_>>>()?;
-        let only = index.predicate.as_ref().map(|text| bound(table, text, &SqlType::Bool)).transpose()?;
+        let only = index.predicate.as_ref().map(|text| bind_stored(table, text, &SqlType::Bool)).transpose()?;
         Ok(Self { keys, only: only.as_ref().map(Facts::of) })
     }
 
@@ -49,9 +47,4 @@ impl Indexed {
     pub fn holds_all(&self, facts: &Facts) -> bool {
         self.only.as_ref().is_none_or(|only| facts.implies(only))
     }
-}
-
-fn bound(table: &Table, text: &str, ty: &SqlType) -> SqlResult<Expr> {
-    let (scope, mut params, env) = (scope_of(&table.name, &table.columns), ParamTypes::new(), Env::default());
-    Binder::new(&scope, &mut params, &env).bind_as(&parse_expression(text)?, ty, CastContext::Assignment)
 }

@@ -21,7 +21,7 @@ impl Facts {
         match condition {
             Expr::And(parts) => parts.iter().for_each(|part| self.learn(part)),
             Expr::Or(parts) => {
-                self.both(parts.iter().map(Self::of_normal).reduce(Self::either).unwrap_or_default());
+                self.any(parts.iter().map(Self::of_normal).collect());
                 self.is_true(condition);
             }
             Expr::Const(literal) => self.nothing |= !matches!(literal.value, Value::Bool(true)),
@@ -75,17 +75,12 @@ impl Facts {
     }
 
     fn compared(&mut self, condition: &Expr) {
-        let Some((operator, left, right)) = condition.as_comparison() else { return self.is_true(condition) };
-        let (Some(comparison), Some(turned)) =
-            (Comparison::of(operator), Comparison::of(operator).map(Comparison::turned))
-        else {
-            return self.is_true(condition);
-        };
+        let Some((comparison, left, right)) = Comparison::of(condition) else { return self.is_true(condition) };
         if let Some((subject, value)) = subject_and_value(left, right) {
             return self.compares(subject.clone(), comparison, value);
         }
         if let Some((subject, value)) = subject_and_value(right, left) {
-            return self.compares(subject.clone(), turned, value);
+            return self.compares(subject.clone(), comparison.turned(), value);
         }
         self.is_true(condition);
         for (side, other) in [(left, right), (right, left)] {
@@ -97,9 +92,10 @@ impl Facts {
 }
 
 impl Comparison {
-    /// The comparison of an operator.
-    pub fn of(operator: &str) -> Option<Self> {
-        Some(match operator {
+    /// The comparison that an expression is, and its sides.
+    pub fn of(expr: &Expr) -> Option<(Self, &Expr, &Expr)> {
+        let (operator, left, right) = expr.as_comparison()?;
+        let comparison = match operator {
             "=" => Self::Equal,
             "<>" => Self::NotEqual,
             "<" => Self::Less,
@@ -107,7 +103,8 @@ impl Comparison {
             ">" => Self::Greater,
             ">=" => Self::AtLeast,
             _ => return None,
-        })
+        };
+        Some((comparison, left, right))
     }
 
     /// The same with its sides exchanged.

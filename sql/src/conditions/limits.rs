@@ -48,9 +48,7 @@ impl Limits {
 
     /// Whether it cannot be NULL.
     pub(super) fn never_null(&self) -> bool {
-        let compared = self.lower.is_some() || self.upper.is_some() || !self.none_of.is_empty();
-        let listed = self.one_of.as_ref().is_some_and(|values| !values.iter().any(Value::is_null));
-        self.not_null || compared || listed
+        self.is_compared() || self.one_of.as_ref().is_some_and(|values| !values.iter().any(Value::is_null))
     }
 
     /// Whether no value is allowed, as far as a list tells.
@@ -58,24 +56,33 @@ impl Limits {
         self.one_of.as_ref().is_some_and(|values| !values.iter().any(|value| self.allow(value)))
     }
 
-    /// It is one of these, too.
+    /// It is one of these, too, which are in order.
     pub(super) fn retain(&mut self, values: &[Value]) {
         match &mut self.one_of {
-            Some(old) => old.retain(|old| holds(values, old)),
+            Some(old) => old.retain(|old| lists(values, old)),
             none => *none = Some(values.to_vec()),
         }
     }
 
+    /// Whether a comparison is true of it, or it is said not to be NULL.
+    fn is_compared(&self) -> bool {
+        self.not_null || self.lower.is_some() || self.upper.is_some() || !self.none_of.is_empty()
+    }
+
     fn allow(&self, value: &Value) -> bool {
-        let compared = self.not_null || self.lower.is_some() || self.upper.is_some() || !self.none_of.is_empty();
-        if value.is_null() && compared {
+        if value.is_null() && self.is_compared() {
             return false;
         }
-        self.one_of.as_ref().is_none_or(|values| holds(values, value))
+        self.one_of.as_ref().is_none_or(|values| lists(values, value))
             && !holds(&self.none_of, value)
             && self.lower.as_ref().is_none_or(|(lower, inside)| !is_above(lower, *inside, value))
             && self.upper.as_ref().is_none_or(|(upper, inside)| !is_below(upper, *inside, value))
     }
+}
+
+/// Whether a value is among some that are in order.
+fn lists(values: &[Value], value: &Value) -> bool {
+    values.binary_search_by(|other| compare(other, value)).is_ok()
 }
 
 fn holds(values: &[Value], value: &Value) -> bool {

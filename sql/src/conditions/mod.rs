@@ -120,48 +120,22 @@ impl Facts {
         self.limits_of(subject).not_null = true;
     }
 
-    /// What another condition says holds, too.
-    pub fn both(&mut self, other: Self) {
-        self.nothing |= other.nothing;
-        for (subject, limits) in other.limits {
-            if limits.never_null() {
-                self.not_null(subject.clone());
-            }
-            for (limit, inside, outside) in [
-                (limits.lower, Comparison::AtLeast, Comparison::Greater),
-                (limits.upper, Comparison::AtMost, Comparison::Less),
-            ] {
-                if let Some((value, inclusive)) = limit {
-                    self.compares(subject.clone(), if inclusive { inside } else { outside }, value);
-                }
-            }
-            limits.none_of.into_iter().for_each(|v| self.compares(subject.clone(), Comparison::NotEqual, v));
-            if let Some(values) = limits.one_of {
-                self.one_of(subject, values);
-            }
-        }
-    }
-
-    /// Either of two conditions is true.
-    pub fn either(left: Self, right: Self) -> Self {
-        if left.nothing {
-            return right;
-        }
-        if right.nothing {
-            return left;
-        }
-        let mut both = Self::default();
-        for (subject, mine) in left.limits {
-            let Some(other) = right.limits.iter().find(|(known, _)| *known == subject).map(|(_, limits)| limits) else {
+    /// One of several conditions is true: what all that can be true say of an expression's values holds. Bounds are passed
+    /// over.
+    pub fn any(&mut self, branches: Vec<Self>) {
+        let possible: Vec<Self> = branches.into_iter().filter(|branch| !branch.nothing).collect();
+        let Some((first, rest)) = possible.split_first() else { return self.never() };
+        for (subject, limits) in first.all() {
+            let Some(others) = rest.iter().map(|branch| branch.about(subject)).collect::<Option<Vec<_>>>() else {
                 continue;
             };
-            if let (Some(values), Some(more)) = (&mine.one_of, &other.one_of) {
-                both.one_of(subject, values.iter().chain(more).cloned().collect());
-            } else if mine.never_null() && other.never_null() {
-                both.not_null(subject);
+            let mut all = others.into_iter().chain([limits]);
+            if let Some(lists) = all.clone().map(|limits| limits.one_of.as_ref()).collect::<Option<Vec<_>>>() {
+                self.one_of(subject.clone(), lists.into_iter().flatten().cloned().collect());
+            } else if all.all(Limits::never_null) {
+                self.not_null(subject.clone());
             }
         }
-        both
     }
 
     fn limits_of(&mut self, subject: Expr) -> &mut Limits {

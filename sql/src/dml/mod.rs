@@ -12,7 +12,7 @@ mod joined;
 mod projection;
 pub(crate) mod query;
 mod select;
-mod stored;
+pub(crate) mod stored;
 mod target;
 mod update;
 

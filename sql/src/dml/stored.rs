@@ -45,9 +45,7 @@ impl StoredExpressions {
         if let Some(bound) = self.bound.borrow().get(&key).filter(|bound| same(bound)) {
             return Ok(Rc::clone(&bound.expr));
         }
-        let (scope, mut params, env) = (scope_of(&table.name, &table.columns), ParamTypes::new(), Env::default());
-        let parsed = parse_expression(text)?;
-        let expr = Rc::new(Binder::new(&scope, &mut params, &env).bind_as(&parsed, ty, CastContext::Assignment)?);
+        let expr = Rc::new(bind_stored(table, text, ty)?);
         let columns = table.columns.iter().map(|column| (column.id, column.name.clone(), column.ty.clone())).collect();
         let mut all = self.bound.borrow_mut();
         if all.len() >= MOST {
@@ -56,6 +54,15 @@ impl StoredExpressions {
         all.insert(key, Bound { columns, expr: Rc::clone(&expr) });
         Ok(expr)
     }
+}
+
+/// Binds an expression of a type that the catalog stores for a table, over the table's columns.
+///
+/// # Errors
+/// It cannot be bound any more.
+pub(crate) fn bind_stored(table: &Table, text: &str, ty: &SqlType) -> SqlResult<Expr> {
+    let (scope, mut params, env) = (scope_of(&table.name, &table.columns), ParamTypes::new(), Env::default());
+    Binder::new(&scope, &mut params, &env).bind_as(&parse_expression(text)?, ty, CastContext::Assignment)
 }
 
 /// Evaluates stored expressions for a statement.

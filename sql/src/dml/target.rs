@@ -10,7 +10,7 @@ use sqlparser::ast::{ObjectName, TableFactor, TableWithJoins};
 
 use super::stored::Evaluator;
 use crate::bind::{Expr, Scope};
-use crate::conditions::{Facts, Indexed, MOST_FETCHED, are_alike, key_value, normal, subject_of};
+use crate::conditions::{Comparison, Facts, Indexed, MOST_FETCHED, are_alike, key_value, normal, subject_of};
 use crate::names::{Names, name_of};
 use crate::statement::Setting;
 
@@ -110,9 +110,9 @@ enum Alternatives {
     Any(Expr, SqlType),
 }
 
-/// A condition on one key: the operator, and what the key is compared with.
+/// A condition on one key, and what the key is compared with.
 struct Condition<'e> {
-    operator: &'static str,
+    comparison: Comparison,
     key: &'e Expr,
     value: &'e Expr,
     any: bool,
@@ -162,10 +162,10 @@ impl Access {
         let mut access = Self { index, ..Self::all() };
         for key in &indexed.keys {
             let ty = key.ty();
-            let on = |operators: &[&str]| {
-                conditions.iter().find(|condition| condition.key == key && operators.contains(&condition.operator))
+            let on = |one: Comparison, other: Comparison| {
+                conditions.iter().find(|condition| condition.key == key && [one, other].contains(&condition.comparison))
             };
-            if let Some(condition) = on(&["="]) {
+            if let Some(condition) = on(Comparison::Equal, Comparison::Equal) {
                 let value = condition.value.clone();
                 access.equal.push(match condition.any {
                     true => Alternatives::Any(value, ty.clone()),
@@ -178,8 +178,11 @@ impl Access {
                 let other = condition.value.ty();
                 other == ty || (are_alike(other, ty) && !matches!(ty, SqlType::Char(_)))
             };
-            access.lower = on(&[">", ">="]).filter(exact).map(|c| (c.value.clone(), c.operator == ">="));
-            access.upper = on(&["<", "<="]).filter(exact).map(|c| (c.value.clone(), c.operator == "<="));
+            let bound = |outside: Comparison, inside: Comparison| {
+                on(outside, inside).filter(exact).map(|found| (found.value.clone(), found.comparison == inside))
+            };
+            access.lower = bound(Comparison::Greater, Comparison::AtLeast);
+            access.upper = bound(Comparison::Less, Comparison::AtMost);
             break;
         }
         access
@@ -254,20 +257,15 @@ fn condition(part: &Expr) -> Option<Condition<'_>> {
     if let Expr::Quantified { operator, all: false, left, array } = part {
         let fixed = operator.name == "=" && array.columns().is_empty() && !is_volatile(array);
         let key = subject_of(left, array.ty().element()?)?;
-        return fixed.then_some(Condition { operator: "=", key, value: array, any: true });
+        return fixed.then_some(Condition { comparison: Comparison::Equal, key, value: array, any: true });
     }
-    let (operator, left, right) = part.as_comparison()?;
-    let turned = match operator {
-        "<" => ">",
-        "<=" => ">=",
-        ">" => "<",
-        ">=" => "<=",
-        same => same,
-    };
+    let (comparison, left, right) = Comparison::of(part)?;
     let fixed = |value: &Expr| value.columns().is_empty() && !is_volatile(value);
     match (subject_of(left, right.ty()), subject_of(right, left.ty())) {
-        (Some(key), _) if fixed(right) => Some(Condition { operator, key, value: right, any: false }),
-        (_, Some(key)) if fixed(left) => Some(Condition { operator: turned, key, value: left, any: false }),
+        (Some(key), _) if fixed(right) => Some(Condition { comparison, key, value: right, any: false }),
+        (_, Some(key)) if fixed(left) => {
+            Some(Condition { comparison: comparison.turned(), key, value: left, any: false })
+        }
         _ => None,
     }
 }

@@ -47,13 +47,18 @@ pub(super) fn take_overriding(mut tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithS
     (tokens, None)
 }
 
-/// Takes `(keys) [WHERE predicate]` out of `ON CONFLICT`, unless they are a list of columns, which sqlparser knows.
+/// Takes `(keys) [WHERE predicate]` out of an `INSERT`'s `ON CONFLICT`, unless they are a list of columns, which sqlparser
+/// knows.
 pub(super) fn take_arbiter(
     source: &Source<'_>,
     mut tokens: Vec<TokenWithSpan>,
 ) -> SqlResult<(Vec<TokenWithSpan>, Option<Arbiter>)> {
     let words = ["on", "conflict"];
     let Some(at) = find_words(&tokens, &words) else { return Ok((tokens, None)) };
+    // Elsewhere it is a join on a function of this name.
+    if find_words(&tokens[..at], &["insert"]).is_none() {
+        return Ok((tokens, None));
+    }
     let mut cursor = Cursor::new(source, &tokens);
     cursor.skip_to(at + words.len());
     if cursor.peek() != Some(&Token::LParen) {

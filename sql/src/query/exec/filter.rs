@@ -70,8 +70,8 @@ impl Learning<'_> {
             }
             Operator::Or => {
                 // DataFusion writes short lists so.
-                let [left, right] = [left, right].map(|side| facts_of(self.table, Some(side)));
-                self.facts.both(Facts::either(left, right));
+                let sides = branches(left).into_iter().chain(branches(right));
+                self.facts.any(sides.map(|side| facts_of(self.table, Some(side))).collect());
             }
             Operator::IsNotDistinctFrom => {
                 if let Some((subject, value)) = self.subject_and_value(left, right) {
@@ -128,6 +128,16 @@ impl Learning<'_> {
             }
         };
         (arrow::comparison(subject.ty()) == Ok(arrow::Comparison::Native)).then_some(subject)
+    }
+}
+
+/// The conditions of which one is true where this one is.
+fn branches(condition: &Physical) -> Vec<&Physical> {
+    match (condition.as_ref() as &dyn Any).downcast_ref::<BinaryExpr>() {
+        Some(either) if *either.op() == Operator::Or => {
+            [either.left(), either.right()].into_iter().flat_map(branches).collect()
+        }
+        _ => vec![condition],
     }
 }
 
