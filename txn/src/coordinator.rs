@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use annulus_base::id::TxnRef;
 use annulus_base::time::{MILLISECOND, Micros};
-use annulus_base::{Ballot, Key, NodeId, PartitionId, Timestamp, TxnId};
+use annulus_base::{Ballot, NodeId, PartitionId, Timestamp, TxnId};
 use annulus_replica::message::{Accepted, Answer, Detail, Message, Outcome, ReadSet, Refusal, RequestId, Vote};
 
 use crate::admission::admit;
