@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use annulus_base::KeyRange;
-use annulus_relation::catalog::Catalog;
+use annulus_relation::catalog::{Catalog, ColumnId, KeyPart, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::ops::{Bounds, Cursor, Physical};
 use annulus_relation::transaction::{Grip, Span};
@@ -39,6 +39,8 @@ pub(crate) struct Query {
 /// Rows of a scan that were read, and where it goes on.
 struct Place {
     cursor: Cursor,
+    /// How many columns that gives; those beyond what was asked for are sampled only.
+    columns: usize,
     /// What it found, if it reads the whole table.
     sampling: Option<Sampling>,
 }
@@ -256,6 +258,9 @@ async fn stretch<D: Database>(
         }
         if !stretch.rows.is_empty() {
             place.sampling.iter_mut().for_each(|sampling| sampling.add(&stretch.rows));
+            if place.columns > spec.columns.len() {
+                stretch.rows.iter_mut().for_each(|row| row.truncate(spec.columns.len()));
+            }
             stretch.resume = Some(Box::new(place));
             return Ok(stretch);
         }
@@ -321,18 +326,31 @@ fn begin(spec: &crate::query::ScanSpec, catalog: &Catalog) -> SqlResult<Place> {
     let physical = Arc::new(Physical::new(*catalog.home(), &spec.table)?);
     let index = spec.table.indexes.iter().position(|index| index.id == spec.index);
     let index = index.ok_or_else(|| internal("a scan of an unknown index"))?;
+    let everything = index == 0 && spec.ranges == [crate::query::KeyRange::all()];
+    let mut columns = spec.columns.clone();
+    // The key is sampled, too: how much of the table is between two keys tells whether reading only that is worth it.
+    if everything && let Some(first) = first_key(&spec.table).filter(|first| !columns.contains(first)) {
+        columns.push(first);
+    }
     let positions: Option<Vec<usize>> =
-        spec.columns.iter().map(|id| spec.table.columns.iter().position(|column| column.id == *id)).collect();
+        columns.iter().map(|id| spec.table.columns.iter().position(|column| column.id == *id)).collect();
     let positions = positions.ok_or_else(|| internal("a scan of an unknown column"))?;
     let bounds: Vec<Bounds> = spec
         .ranges
         .iter()
         .map(|range| Bounds { equal: range.equal.clone(), lower: range.lower.clone(), upper: range.upper.clone() })
         .collect();
-    let everything = index == 0 && bounds == [Bounds::all()];
     let cursor = Cursor::new(&physical, index, &bounds, Some(positions), spec.ordered)?;
-    let sampling = everything.then(|| Sampling::new(&spec.table, &spec.columns));
-    Ok(Place { cursor, sampling })
+    let sampling = everything.then(|| Sampling::new(&spec.table, &columns));
+    Ok(Place { cursor, columns: columns.len(), sampling })
+}
+
+/// The first column of a table's primary key.
+fn first_key(table: &Table) -> Option<ColumnId> {
+    match table.indexes.first()?.keys.first()?.part {
+        KeyPart::Column(id) => Some(id),
+        KeyPart::Expression(..) => None,
+    }
 }
 
 fn internal(message: &str) -> SqlError {
