@@ -5,7 +5,7 @@ use annulus_relation::{SqlResult, SqlType};
 
 use super::{Facts, Limits, normal};
 use crate::bind::Expr;
-use crate::dml::stored::bind_stored;
+use crate::ddl::bind_stored;
 
 /// The largest part of a table's rows that is fetched one by one, where an index leads to them: reading all is cheaper.
 pub(crate) const MOST_FETCHED: f64 = 0.1;

@@ -2,7 +2,7 @@
 
 use annulus_relation::catalog::{Column, Table};
 use annulus_relation::error::SqlState;
-use annulus_relation::value::Env;
+use annulus_relation::value::{CastContext, Env};
 use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 use sqlparser::ast;
 
@@ -12,8 +12,17 @@ use crate::names::split_name;
 use crate::parse::parse_expression;
 
 /// The columns of a table, as expressions name them.
-pub(crate) fn scope_of(table: &str, columns: &[Column]) -> Scope {
+fn scope_of(table: &str, columns: &[Column]) -> Scope {
     Scope::table(None, Some(table), columns.iter().map(|column| (column.name.as_str(), &column.ty)))
+}
+
+/// Binds an expression of a type that the catalog stores for a table, over the table's columns.
+///
+/// # Errors
+/// It cannot be bound any more.
+pub(crate) fn bind_stored(table: &Table, text: &str, ty: &SqlType) -> SqlResult<Expr> {
+    let (scope, mut params, env) = (scope_of(&table.name, &table.columns), ParamTypes::new(), Env::default());
+    Binder::new(&scope, &mut params, &env).bind_as(&parse_expression(text)?, ty, CastContext::Assignment)
 }
 
 /// The text of an expression over some columns.

@@ -26,7 +26,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 pub(crate) use database::{administer, database_statement};
-pub(crate) use expression::{scope_of, sequence_in};
+pub(crate) use expression::{bind_stored, sequence_in};
 
 use annulus_relation::catalog::{Catalog, Edit, ObjectId, Sequence};
 use annulus_relation::failure::Outcome;

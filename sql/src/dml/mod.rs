@@ -12,7 +12,7 @@ mod joined;
 mod projection;
 pub(crate) mod query;
 mod select;
-pub(crate) mod stored;
+mod stored;
 mod target;
 mod update;
 

@@ -39,8 +39,6 @@ pub(crate) struct Query {
 /// Rows of a scan that were read, and where it goes on.
 struct Place {
     cursor: Cursor,
-    /// How many columns that gives; those beyond what was asked for are sampled only.
-    columns: usize,
     /// What it found, if it reads the whole table.
     sampling: Option<Sampling>,
 }
@@ -258,9 +256,8 @@ async fn stretch<D: Database>(
         }
         if !stretch.rows.is_empty() {
             place.sampling.iter_mut().for_each(|sampling| sampling.add(&stretch.rows));
-            if place.columns > spec.columns.len() {
-                stretch.rows.iter_mut().for_each(|row| row.truncate(spec.columns.len()));
-            }
+            // What was read only to be sampled.
+            stretch.rows.iter_mut().for_each(|row| row.truncate(spec.columns.len()));
             stretch.resume = Some(Box::new(place));
             return Ok(stretch);
         }
@@ -342,7 +339,7 @@ fn begin(spec: &crate::query::ScanSpec, catalog: &Catalog) -> SqlResult<Place> {
         .collect();
     let cursor = Cursor::new(&physical, index, &bounds, Some(positions), spec.ordered)?;
     let sampling = everything.then(|| Sampling::new(&spec.table, &columns));
-    Ok(Place { cursor, columns: columns.len(), sampling })
+    Ok(Place { cursor, sampling })
 }
 
 /// The first column of a table's primary key.

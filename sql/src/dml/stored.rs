@@ -6,12 +6,11 @@ use std::rc::Rc;
 
 use annulus_relation::catalog::{ColumnId, ObjectId, Table};
 use annulus_relation::ops::Expressions;
-use annulus_relation::value::{CastContext, Env};
+use annulus_relation::value::Env;
 use annulus_relation::{SqlResult, SqlType, Value};
 
-use crate::bind::{Binder, EvalContext, Expr, ParamTypes};
-use crate::ddl::scope_of;
-use crate::parse::parse_expression;
+use crate::bind::{EvalContext, Expr};
+use crate::ddl::bind_stored;
 use crate::server::shared::Shared;
 
 /// How many expressions are kept; when there are more, all are forgotten.
@@ -54,15 +53,6 @@ impl StoredExpressions {
         all.insert(key, Bound { columns, expr: Rc::clone(&expr) });
         Ok(expr)
     }
-}
-
-/// Binds an expression of a type that the catalog stores for a table, over the table's columns.
-///
-/// # Errors
-/// It cannot be bound any more.
-pub(crate) fn bind_stored(table: &Table, text: &str, ty: &SqlType) -> SqlResult<Expr> {
-    let (scope, mut params, env) = (scope_of(&table.name, &table.columns), ParamTypes::new(), Env::default());
-    Binder::new(&scope, &mut params, &env).bind_as(&parse_expression(text)?, ty, CastContext::Assignment)
 }
 
 /// Evaluates stored expressions for a statement.

@@ -15,7 +15,6 @@ use sqlparser::parser::Parser;
 
 use super::tools::Answers;
 use crate::bind::{Binder, EvalContext, Expr, NoSession, ParamTypes, sql_type};
-use crate::ddl::scope_of;
 use crate::parse::parse_expression;
 use crate::query::arrow::key;
 use crate::query::{
@@ -381,7 +380,9 @@ fn key_expr(table: &Table, part: &KeyPart) -> Expr {
 }
 
 fn bound(table: &Table, expr: &ast::Expr) -> Expr {
-    let (scope, mut params, env) = (scope_of(&table.name, &table.columns), ParamTypes::new(), Env::default());
+    let columns = table.columns.iter().map(|column| (column.name.as_str(), &column.ty));
+    let scope = crate::bind::Scope::table(None, Some(&table.name), columns);
+    let (mut params, env) = (ParamTypes::new(), Env::default());
     Binder::new(&scope, &mut params, &env).bind(expr).unwrap()
 }
 
