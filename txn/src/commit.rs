@@ -2,7 +2,8 @@
 //!
 //! For each try the coordinator takes exactly one of: the fast path (all voted YES), the slow path (a
 //! majority of YES everywhere, accepted at the anchor), refusal (a majority of YES became impossible),
-//! or the proposal to abort (time ran out). Whatever it proposed, it never takes back.
+//! or the proposal to abort (time ran out, or a NO could be outvoted by the dead only). Whatever it
+//! proposed, it never takes back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -180,22 +181,29 @@ impl Try {
             return Progress::Waiting;
         }
         let unanimous = self.nodes.iter().all(|node| self.said.get(node) == Some(&Said::Yes));
-        let majority = self.majority(common);
-        if unanimous || (majority && common.settings.mutations.has(Mutation::MajorityFastPath)) {
+        if unanimous || (common.settings.mutations.has(Mutation::MajorityFastPath) && self.majority(common)) {
             common.counters.committed_fast += 1;
             return self.decide(Outcome::Commit, common);
         }
         if self.phase != Phase::Voting {
             return Progress::Waiting;
         }
-        if self.hopeless(common) {
+        if self.refused(common, |_| false) {
             return self.decide(Outcome::Abort, common);
         }
-        let silent = self.nodes.iter().filter(|node| !self.said.contains_key(node));
-        if majority && silent.into_iter().all(|node| common.dead.contains(node)) {
-            self.propose(Outcome::Commit, common);
-        }
+        self.propose_without_the_dead(common);
         Progress::Waiting
+    }
+
+    /// Proposes what is left to propose if those believed dead never answer. Only proposes: they may have voted YES.
+    fn propose_without_the_dead(&mut self, common: &mut Common) {
+        let majority = self.majority(common);
+        let silent = |node: &NodeId| !self.said.contains_key(node);
+        if majority && self.nodes.iter().filter(|node| silent(node)).all(|node| common.dead.contains(node)) {
+            self.propose(Outcome::Commit, common);
+        } else if !majority && self.refused(common, |node| silent(node) && common.dead.contains(node)) {
+            self.propose(Outcome::Abort, common);
+        }
     }
 
     /// Whether every participant has a majority of YES.
@@ -206,12 +214,13 @@ impl Try {
             .all(|partition| common.ring(*partition).iter().filter(yes).count() >= common.quorum(*partition))
     }
 
-    /// Whether NO votes make a majority of YES impossible in some participant.
-    fn hopeless(&self, common: &Common) -> bool {
-        let no = |node: &&NodeId| matches!(self.said.get(node), Some(Said::No(_)));
+    /// Whether some participant has a NO vote, and cannot have a majority of YES any more without the `lost`.
+    fn refused(&self, common: &Common, lost: impl Fn(&NodeId) -> bool) -> bool {
+        let no = |node: &NodeId| matches!(self.said.get(node), Some(Said::No(_)));
         self.parts.keys().any(|partition| {
             let ring = common.ring(*partition);
-            ring.iter().filter(no).count() + common.quorum(*partition) > ring.len()
+            let without = ring.iter().filter(|node| no(node) || lost(node)).count();
+            ring.iter().any(no) && without + common.quorum(*partition) > ring.len()
         })
     }
 
@@ -286,6 +295,10 @@ impl Try {
             Phase::Voting if self.majority(common) => self.propose(Outcome::Commit, common),
             Phase::Voting if now >= self.give_up_at => self.propose(Outcome::Abort, common),
             Phase::Voting => {
+                self.propose_without_the_dead(common);
+                if self.phase != Phase::Voting {
+                    return Progress::Waiting;
+                }
                 let answered = |node: &NodeId| matches!(self.said.get(node), Some(Said::Yes | Said::No(_)));
                 let silent: BTreeSet<NodeId> = self.nodes.iter().filter(|node| !answered(node)).copied().collect();
                 self.ask(&silent, common);
