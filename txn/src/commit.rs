@@ -197,11 +197,13 @@ impl Try {
 
     /// Proposes what is left to propose if those believed dead never answer. Only proposes: they may have voted YES.
     fn propose_without_the_dead(&mut self, common: &mut Common) {
-        let majority = self.majority(common);
-        let silent = |node: &NodeId| !self.said.contains_key(node);
-        if majority && self.nodes.iter().filter(|node| silent(node)).all(|node| common.dead.contains(node)) {
-            self.propose(Outcome::Commit, common);
-        } else if !majority && self.refused(common, |node| silent(node) && common.dead.contains(node)) {
+        let dead = |node: &NodeId| common.dead.contains(node);
+        let voted = |node: &NodeId| matches!(self.said.get(node), Some(Said::Yes | Said::No(_)));
+        if self.majority(common) {
+            if self.nodes.iter().all(|node| self.said.contains_key(node) || dead(node)) {
+                self.propose(Outcome::Commit, common);
+            }
+        } else if self.refused(common, |node| !voted(node) && dead(node)) {
             self.propose(Outcome::Abort, common);
         }
     }
