@@ -1,7 +1,7 @@
 //! Changes of the schema while rows are written.
 
 use annulus_base::rng::Rng;
-use annulus_relation::catalog::{Catalog, Edit, IndexKey, IndexState, KeyPart, PUBLIC, Rekeying, Table};
+use annulus_relation::catalog::{Catalog, Edit, Index, IndexKey, IndexState, KeyPart, PUBLIC, Rekeying, Table};
 use annulus_relation::codec::encode_value;
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
@@ -10,10 +10,12 @@ use annulus_relation::transaction::Mode;
 use annulus_relation::{SqlResult, Value};
 use annulus_txn::interface::TxnError;
 
-use super::tables::{self, CHILDREN, KIND, NOTES, NUMBER, Session, around, create_notes, physical};
+use super::tables::{self, CHILDREN, KIND, NOTES, NUMBER, SETTINGS, Session, around, create_notes, physical};
 
-/// The name of the index that comes and goes.
-const EXTRA_INDEX: &str = "children_kind";
+/// How the names of the indexes that come and go end, one for each of [`CHANGING`].
+const EXTRA_INDEX: &str = "_kind";
+/// The tables whose columns and indexes change.
+const CHANGING: [&str; 2] = [CHILDREN, SETTINGS];
 /// Most columns: that many and no more are added.
 const MOST_COLUMNS: usize = 8;
 /// Rows entered into a new index in one transaction.
@@ -22,102 +24,112 @@ const STEP: u32 = 3;
 /// A change of the schema.
 #[derive(Clone, Copy, Debug)]
 pub enum Change {
-    /// One more column, which rows that are there already have a value in.
-    AddColumn,
-    /// `CREATE INDEX`, or going on with one that was begun; or dropping it if it is there.
-    Index,
+    /// One more column of a table, which rows that are there already have a value in.
+    AddColumn(&'static str),
+    /// `CREATE INDEX` on a table, or going on with one that was begun; or dropping it if it is there.
+    Index(&'static str),
     /// A primary key for a table with rows, or going on with one that was begun; or dropping the table if it has it.
     Key,
 }
 
 impl Change {
     pub(super) fn random(rng: &mut Rng) -> Self {
+        let table = rng.pick(&CHANGING).copied().unwrap_or(CHILDREN);
         match rng.below(6) {
-            0 | 1 => Self::AddColumn,
-            2 | 3 => Self::Index,
+            0 | 1 => Self::AddColumn(table),
+            2 | 3 => Self::Index(table),
             _ => Self::Key,
         }
     }
 
     pub(super) async fn perform(self, session: &Session) -> Outcome<()> {
         let catalog = session.fresh_catalog().await?;
-        let Some(children) = catalog.table(PUBLIC, CHILDREN) else { return Ok(()) };
-        let index = children.indexes.iter().find(|index| index.name == EXTRA_INDEX).map(|index| &index.state);
-        match (self, index) {
-            (Self::Key, _) => key(session, &catalog).await,
-            (Self::AddColumn, _) if children.columns.len() >= MOST_COLUMNS => Ok(()),
-            (Self::AddColumn, _) => {
-                alter(session, &catalog, |_, table| {
-                    let id = table.next_column;
-                    table.next_column += 1;
-                    let missing = Some(encode_value(&Value::Int4(i32::from(id))));
-                    table.columns.push(tables::column(id, &format!("extra{id}"), missing));
-                    Ok(())
-                })
-                .await
+        match self {
+            Self::AddColumn(name) => {
+                let Some(table) = catalog.table(PUBLIC, name) else { return Ok(()) };
+                if table.columns.len() >= MOST_COLUMNS { Ok(()) } else { add_column(session, &catalog, table).await }
             }
-            (Self::Index, Some(IndexState::Ready)) => {
-                let is_other = |index: &annulus_relation::catalog::Index| index.name != EXTRA_INDEX;
-                let drop = |_: &mut Edit, table: &mut Table| {
-                    table.indexes.retain(is_other);
-                    Ok(())
-                };
-                alter(session, &catalog, drop).await
+            Self::Index(name) => {
+                let Some(table) = catalog.table(PUBLIC, name) else { return Ok(()) };
+                index(session, &catalog, table).await
             }
-            (Self::Index, None) => {
-                let add = |edit: &mut Edit, table: &mut Table| {
-                    tables::add_index(edit, table, EXTRA_INDEX, KIND, None)?;
-                    set_state(table, &IndexState::Filling { done: Vec::new(), rows: 0 });
-                    Ok(())
-                };
-                alter(session, &catalog, add).await?;
-                fill_index(session).await
-            }
-            (Self::Index, Some(IndexState::Filling { .. })) => fill_index(session).await,
-            // Only primary indexes are that.
-            (Self::Index, Some(IndexState::Rekeyed(_))) => Ok(()),
+            Self::Key => key(session, &catalog).await,
         }
     }
 }
 
+async fn add_column(session: &Session, catalog: &Catalog, table: &Table) -> Outcome<()> {
+    alter(session, catalog, table, |_, table| {
+        let id = table.next_column;
+        table.next_column += 1;
+        let missing = Some(encode_value(&Value::Int4(i32::from(id))));
+        table.columns.push(tables::column(id, &format!("extra{id}"), missing));
+        Ok(())
+    })
+    .await
+}
+
+async fn index(session: &Session, catalog: &Catalog, table: &Table) -> Outcome<()> {
+    match table.indexes.iter().find(|index| is_extra(index)).map(|index| &index.state) {
+        Some(IndexState::Ready) => {
+            let drop = |_: &mut Edit, table: &mut Table| {
+                table.indexes.retain(|index| !is_extra(index));
+                Ok(())
+            };
+            alter(session, catalog, table, drop).await
+        }
+        None => {
+            let add = |edit: &mut Edit, table: &mut Table| {
+                let name = format!("{}{EXTRA_INDEX}", table.name);
+                tables::add_index(edit, table, &name, KIND, None)?;
+                set_state(table, &IndexState::Filling { done: Vec::new(), rows: 0 });
+                Ok(())
+            };
+            alter(session, catalog, table, add).await?;
+            fill_index(session, &table.name).await
+        }
+        Some(IndexState::Filling { .. }) => fill_index(session, &table.name).await,
+        // Only primary indexes are that.
+        Some(IndexState::Rekeyed(_)) => Ok(()),
+    }
+}
+
+fn is_extra(index: &Index) -> bool {
+    index.name.ends_with(EXTRA_INDEX)
+}
+
 fn set_state(table: &mut Table, state: &IndexState) {
-    let index = table.indexes.iter_mut().find(|index| index.name == EXTRA_INDEX);
+    let index = table.indexes.iter_mut().find(|index| is_extra(index));
     index.into_iter().for_each(|index| index.state = state.clone());
 }
 
-/// Changes the descriptor of the children's table.
+/// Changes the descriptor of a table.
 async fn alter(
     session: &Session,
     catalog: &Catalog,
+    table: &Table,
     change: impl FnOnce(&mut Edit, &mut Table) -> SqlResult<()>,
 ) -> Outcome<()> {
-    let Some(children) = catalog.table(PUBLIC, CHILDREN) else { return Ok(()) };
     let mut edit = Edit::new(catalog);
-    let mut table = Table::clone(children);
+    let mut table = table.clone();
     change(&mut edit, &mut table)?;
     edit.put_table(table)?;
-    let mut txn = session.transaction(Mode::Statement);
-    edit.finish(&mut txn)?;
-    session.forget();
-    txn.commit(session.patience).await?;
-    Ok(())
+    finish(session, edit).await
 }
 
 /// Enters all rows step by step, each step a transaction, and declares the index complete.
-async fn fill_index(session: &Session) -> Outcome<()> {
+async fn fill_index(session: &Session, name: &str) -> Outcome<()> {
     let catalog = session.fresh_catalog().await?;
-    let Some(children) = physical(&catalog, CHILDREN)? else { return Ok(()) };
-    let Some(index) = children.table().indexes.iter().position(|index| index.name == EXTRA_INDEX) else {
-        return Ok(());
-    };
+    let Some(table) = physical(&catalog, name)? else { return Ok(()) };
+    let Some(index) = table.table().indexes.iter().position(is_extra) else { return Ok(()) };
     let mut next = Some(Position::default());
     while let Some(from) = next {
         let mut txn = session.transaction(Mode::Statement);
-        let step = fill(&mut txn, around(&catalog), &children, index, &from, STEP, session.patience).await?;
+        let step = fill(&mut txn, around(&catalog), &table, index, &from, STEP, session.patience).await?;
         txn.commit(session.patience).await?;
         next = step.0;
     }
-    alter(session, &catalog, |_, table| {
+    alter(session, &catalog, table.table(), |_, table| {
         set_state(table, &IndexState::Ready);
         Ok(())
     })

@@ -12,7 +12,8 @@ use annulus_relation::transaction::Transaction;
 
 use super::line::SimDatabase;
 use super::tables::{
-    CHILDREN, CODE, DUTY, KIND, NOTES, NUMBER, NoExpressions, OWNER, PARENT, PARENTS, around, int, physical, row,
+    CHILDREN, CODE, DUTY, KIND, NOTES, NUMBER, NoExpressions, OWNER, PARENT, PARENTS, SETTINGS, VALUE, around, int,
+    physical, row,
 };
 
 /// Parents with numbers below this.
@@ -21,6 +22,8 @@ const MOST_PARENTS: u64 = 6;
 const MOST_CHILDREN: u64 = 16;
 /// Notes with numbers below this, of which several may have one.
 const MOST_NOTES: u64 = 24;
+/// Settings with numbers below this.
+const MOST_SETTINGS: u64 = 6;
 /// Rows asked for at once: few, so that scans take several rounds.
 const ROWS: u32 = 4;
 /// The kind of children of which a parent has at most [`MOST_ENROLLED`].
@@ -55,6 +58,12 @@ pub enum Statement {
     ChangeNotes { of: i32, number: i32, owner: i32 },
     /// Those of an owner.
     DeleteNotes { owner: i32 },
+    /// Settings, whether or not they are there already.
+    Overwrite(Vec<[i32; 3]>),
+    /// The values of the settings between two numbers one higher.
+    CountSettings(i32, i32),
+    /// Those between two numbers.
+    DeleteSettings(i32, i32),
     /// All notes.
     ReadNotes,
     /// Reads a table by an index, between two keys.
@@ -68,7 +77,8 @@ impl Statement {
         let code = rng.below(2 * MOST_PARENTS) as i32;
         let (from, to) = (code / 2, code / 2 + rng.below(3) as i32);
         let note = rng.below(MOST_NOTES) as i32;
-        match rng.below(22) {
+        let setting = rng.below(MOST_SETTINGS) as i32;
+        match rng.below(28) {
             0 | 1 => {
                 let second = ((parent + 1) % MOST_PARENTS as i32, rng.below(2 * MOST_PARENTS) as i32);
                 let both = rng.one_in(3).then_some([second.0, second.1]);
@@ -90,6 +100,12 @@ impl Statement {
             16 => Self::ChangeNotes { of: note, number: rng.below(MOST_NOTES) as i32, owner: parent },
             17 => Self::ChangeNotes { of: note, number: note, owner: parent },
             18 => Self::DeleteNotes { owner: parent },
+            19..=21 => {
+                let second = rng.one_in(3).then(|| [(setting + 1) % MOST_SETTINGS as i32, code, parent]);
+                Self::Overwrite(std::iter::once([setting, code, parent]).chain(second).collect())
+            }
+            22 | 23 => Self::CountSettings(setting, setting + rng.below(3) as i32),
+            24 => Self::DeleteSettings(setting, setting + rng.below(2) as i32),
             _ => Self::read(from, to, rng),
         }
     }
@@ -99,7 +115,7 @@ impl Statement {
         if rng.one_in(5) {
             return Self::ReadNotes;
         }
-        let table = *rng.pick(&[PARENTS, CHILDREN]).unwrap_or(&PARENTS);
+        let table = *rng.pick(&[PARENTS, CHILDREN, SETTINGS]).unwrap_or(&PARENTS);
         Self::Read { table, index: rng.below(3) as usize, from, to }
     }
 
@@ -113,6 +129,7 @@ impl Statement {
     ) -> Outcome<Claims> {
         let tables = (physical(catalog, PARENTS)?, physical(catalog, CHILDREN)?, physical(catalog, NOTES)?);
         let (Some(parents), Some(children), Some(notes)) = tables else { return Ok(Claims::default()) };
+        let Some(settings) = physical(catalog, SETTINGS)? else { return Ok(Claims::default()) };
         let mut at = Site { txn, catalog, patience };
         let mut writer = Writer::new(around(catalog), checks);
         match self {
@@ -172,9 +189,25 @@ impl Statement {
                     writer.delete(notes.table().id, old)?;
                 }
             }
+            Self::Overwrite(rows) => at.overwrite(&mut writer, &settings, rows).await?,
+            Self::CountSettings(from, to) => {
+                for old in at.scan(&settings, 0, *from, *to).await? {
+                    let value = int(&old.values, VALUE).unwrap_or(0) + 1;
+                    change(&mut writer, &settings, old, VALUE, value)?;
+                }
+            }
+            Self::DeleteSettings(from, to) => {
+                for old in at.scan(&settings, 0, *from, *to).await? {
+                    writer.delete(settings.table().id, old)?;
+                }
+            }
             Self::ReadNotes => drop(at.all(&notes).await?),
             Self::Read { table, index, from, to } => {
-                let table = if *table == PARENTS { &parents } else { &children };
+                let table = match *table {
+                    PARENTS => &parents,
+                    CHILDREN => &children,
+                    _ => &settings,
+                };
                 let last = table.table().indexes.len() - 1;
                 let index = if table.is_readable(*index) { *index } else { last.min(1) };
                 at.scan(table, index, *from, *to).await?;
@@ -224,6 +257,31 @@ impl Site<'_> {
             all.extend(rows);
         }
         Ok(all)
+    }
+
+    /// Unseen where the rows are all there is of the table; otherwise each is looked for, and changed or inserted.
+    async fn overwrite(
+        &mut self,
+        writer: &mut Writer<'_, NoExpressions>,
+        settings: &Physical,
+        rows: &[[i32; 3]],
+    ) -> Outcome<()> {
+        let table = settings.table().id;
+        let rows: Vec<_> = rows.iter().map(|values| row(*values, settings)).collect();
+        if settings.is_rows_only() {
+            for row in rows {
+                writer.overwrite(table, row)?;
+            }
+            return Ok(());
+        }
+        let found = conflicting(self.txn, around(self.catalog), settings, &[0], &rows, self.patience).await?;
+        for (row, conflict) in rows.into_iter().zip(found) {
+            match conflict {
+                Some(conflict) => drop(writer.update(table, conflict.row, row)?),
+                None => drop(writer.insert(table, row, None)?),
+            }
+        }
+        Ok(())
     }
 
     async fn upsert(

@@ -2,7 +2,8 @@
 //!
 //! `parents (id, code unique, duty)` and `children (id, parent references parents, kind)`, all integers. What their
 //! rows must always keep, besides what the schema says, is told by `audit`. `notes (number, owner, kind)` has no primary
-//! key, but may be given one over its numbers, which are not always unique.
+//! key, but may be given one over its numbers, which are not always unique. `settings (id, value, kind)` has nothing but a
+//! primary key, as long as it is given no index: then its rows are overwritten unseen.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -28,14 +29,18 @@ pub(super) const PARENTS: &str = "parents";
 pub(super) const CHILDREN: &str = "children";
 /// The name of the table without a primary key.
 pub(super) const NOTES: &str = "notes";
+/// The name of the table whose rows are overwritten.
+pub(super) const SETTINGS: &str = "settings";
 /// Positions of the columns of [`PARENTS`].
 pub(super) const CODE: usize = 1;
 /// Whether somebody is on duty: of a pair of parents, one is.
 pub(super) const DUTY: usize = 2;
 /// Positions of the columns of [`CHILDREN`].
 pub(super) const PARENT: usize = 1;
-/// Of which kind a child is.
+/// Of which kind a child, or a setting, is.
 pub(super) const KIND: usize = 2;
+/// Positions of the columns of [`SETTINGS`].
+pub(super) const VALUE: usize = 1;
 /// Positions of the columns of [`NOTES`].
 pub(super) const NUMBER: usize = 0;
 /// Whose note it is.
@@ -127,6 +132,8 @@ pub(super) fn create(catalog: &Catalog, on_delete: Action) -> SqlResult<Edit> {
     edit.put_table(parents)?;
     edit.put_table(children)?;
     create_notes(&mut edit)?;
+    let settings = table(&mut edit, SETTINGS, ["id", "value", "kind"])?;
+    edit.put_table(settings)?;
     Ok(edit)
 }
 
