@@ -174,7 +174,8 @@ impl Statements {
     }
 }
 
-/// Whether a conflict at commit was a unique key that somebody else has: then there is nothing to try again.
+/// Whether a conflict at commit was a unique key that somebody else has: then there is nothing to try again, and that
+/// the key is there must hold together with all that was read.
 async fn told(
     session: &Session,
     catalog: &Catalog,
@@ -183,8 +184,8 @@ async fn told(
     error: TxnError,
 ) -> Outcome<End> {
     session.forget();
-    match explain(&session.db.aside(), catalog, claims, premises, session.patience).await? {
-        Some(violation) => is_allowed(violation).map(|()| End::Apart).map_err(Failure::Sql),
+    match explain(&session.db, catalog, claims, premises, session.patience).await? {
+        Some(violation) => is_allowed(violation).map(|()| End::Saw).map_err(Failure::Sql),
         None => Err(error.into()),
     }
 }
