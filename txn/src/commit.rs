@@ -2,7 +2,7 @@
 //!
 //! For each try the coordinator takes exactly one of: the fast path (all voted YES), the slow path (a
 //! majority of YES everywhere, accepted at the anchor), refusal (a majority of YES became impossible),
-//! or the proposal to abort (time ran out, or a NO could be outvoted by the dead only). Whatever it
+//! or the proposal to abort (time ran out, or a NO could be outvoted by suspects only). Whatever it
 //! proposed, it never takes back.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +54,8 @@ pub(crate) struct Try {
     nodes: BTreeSet<NodeId>,
     prepares: BTreeMap<NodeId, Arc<Prepare>>,
     phase: Phase,
+    /// Whether those who had not voted when the fast path's patience ended were asked again.
+    asked_again: bool,
     /// Fast-path patience while voting, resending after (steady clock).
     timer: Micros,
     /// When it proposes to abort (steady clock).
@@ -109,6 +111,7 @@ impl Try {
             nodes,
             prepares: BTreeMap::new(),
             phase: Phase::Voting,
+            asked_again: false,
             timer,
             give_up_at,
         };
@@ -191,19 +194,19 @@ impl Try {
         if self.refused(common, |_| false) {
             return self.decide(Outcome::Abort, common);
         }
-        self.propose_without_the_dead(common);
+        self.propose_without_suspects(common);
         Progress::Waiting
     }
 
-    /// Proposes what is left to propose if those believed dead never answer. Only proposes: they may have voted YES.
-    fn propose_without_the_dead(&mut self, common: &mut Common) {
-        let dead = |node: &NodeId| common.dead.contains(node);
+    /// Proposes what is left to propose if the suspects never answer. Only proposes: they may have voted YES.
+    fn propose_without_suspects(&mut self, common: &mut Common) {
+        let suspect = |node: &NodeId| common.is_suspect(node);
         let voted = |node: &NodeId| matches!(self.said.get(node), Some(Said::Yes | Said::No(_)));
         if self.majority(common) {
-            if self.nodes.iter().all(|node| self.said.contains_key(node) || dead(node)) {
+            if self.nodes.iter().all(|node| self.said.contains_key(node) || suspect(node)) {
                 self.propose(Outcome::Commit, common);
             }
-        } else if self.refused(common, |node| !voted(node) && dead(node)) {
+        } else if self.refused(common, |node| !voted(node) && suspect(node)) {
             self.propose(Outcome::Abort, common);
         }
     }
@@ -297,10 +300,14 @@ impl Try {
             Phase::Voting if self.majority(common) => self.propose(Outcome::Commit, common),
             Phase::Voting if now >= self.give_up_at => self.propose(Outcome::Abort, common),
             Phase::Voting => {
-                self.propose_without_the_dead(common);
+                if self.asked_again {
+                    common.are_late(self.nodes.iter().filter(|node| !self.said.contains_key(node)).copied());
+                }
+                self.propose_without_suspects(common);
                 if self.phase != Phase::Voting {
                     return Progress::Waiting;
                 }
+                self.asked_again = true;
                 let answered = |node: &NodeId| matches!(self.said.get(node), Some(Said::Yes | Said::No(_)));
                 let silent: BTreeSet<NodeId> = self.nodes.iter().filter(|node| !answered(node)).copied().collect();
                 self.ask(&silent, common);

@@ -31,6 +31,9 @@ pub(crate) struct Common {
     pub(crate) settings: Settings,
     /// Members that the failure detector suspects. Only a hint.
     pub(crate) dead: BTreeSet<NodeId>,
+    /// Members that let a request wait until it was sent again, and from whom nothing has come since. Only a hint, sooner than
+    /// the failure detector's.
+    late: BTreeSet<NodeId>,
     pub(crate) clock: Hlc,
     /// No transaction that replicas have told of has a higher timestamp.
     pub(crate) voted: Timestamp,
@@ -56,6 +59,7 @@ impl Common {
             topology,
             settings,
             dead: BTreeSet::new(),
+            late: BTreeSet::new(),
             clock: Hlc::default(),
             voted: Timestamp::ZERO,
             rng: Rng::new(seed),
@@ -118,14 +122,30 @@ impl Common {
         quorum(self.ring(partition).len())
     }
 
+    /// Others have not answered in time.
+    pub(crate) fn are_late(&mut self, nodes: impl IntoIterator<Item = NodeId>) {
+        self.late.extend(nodes.into_iter().filter(|node| *node != self.id));
+    }
+
+    /// Something has come from this node.
+    pub(crate) fn heard(&mut self, from: NodeId) {
+        self.late.remove(&from);
+    }
+
+    /// Whether there is no point in waiting for this node.
+    pub(crate) fn is_suspect(&self, node: &NodeId) -> bool {
+        self.dead.contains(node) || self.late.contains(node)
+    }
+
     /// The replicas of a partition in the order to ask: this node first, suspects last.
     pub(crate) fn by_preference(&self, partition: PartitionId) -> Vec<NodeId> {
         let mut nodes = self.ring(partition).to_vec();
-        nodes.sort_by_key(|node| (self.dead.contains(node), *node != self.id));
+        nodes.sort_by_key(|node| (self.is_suspect(node), *node != self.id));
         nodes
     }
 
-    /// The replicas of a partition with the suspects last: the head, or whoever stands in for it, first.
+    /// The replicas of a partition with the dead last: the head, or whoever stands in for it, first. All coordinators should
+    /// begin with the same one, so that the late are not passed over: each knows others.
     pub(crate) fn by_ring(&self, partition: PartitionId) -> Vec<NodeId> {
         let mut nodes = self.ring(partition).to_vec();
         nodes.sort_by_key(|node| self.dead.contains(node));

@@ -194,7 +194,10 @@ impl Member {
     ) -> StoreResult<()> {
         self.common.now = now;
         match input {
-            Input::Message(from, message) => self.message(from, message, store, out)?,
+            Input::Message(from, message) => {
+                self.common.heard(from);
+                self.message(from, message, store, out)?;
+            }
             Input::Request(client, Request::Outcome(txn), patience) => self.ask_outcome(client, txn, patience),
             Input::Request(client, request, patience) => {
                 self.coordinator.request(client, request, patience, &mut self.common);

@@ -43,6 +43,13 @@ struct Part {
     result: Option<Answer>,
 }
 
+impl Part {
+    /// Whether a replica has answered in this round.
+    fn answered(&self, node: &NodeId) -> bool {
+        self.answers.contains_key(node) || self.told.contains_key(node)
+    }
+}
+
 /// What a replica tells of ranges instead of their content.
 #[derive(Debug)]
 pub(crate) enum Told {
@@ -551,6 +558,10 @@ impl ReadOp {
                 Phase::Done => {}
                 Phase::Asking => {
                     let part = &mut self.parts[index];
+                    let asked = part.order[..part.asked].iter();
+                    common.are_late(
+                        asked.filter(|node| !part.answered(node) && !part.refused.contains_key(node)).copied(),
+                    );
                     part.refused.clear();
                     if !self.ask_next(index, common) {
                         self.ask_silent(index, common);
@@ -568,8 +579,7 @@ impl ReadOp {
 
     fn ask_silent(&mut self, index: usize, common: &mut Common) {
         let part = &self.parts[index];
-        let answered = |node: &NodeId| part.answers.contains_key(node) || part.told.contains_key(node);
-        let silent: Vec<NodeId> = part.order.iter().filter(|node| !answered(node)).copied().collect();
+        let silent: Vec<NodeId> = part.order.iter().filter(|node| !part.answered(node)).copied().collect();
         let detail = if self.round == Round::First { Detail::Data } else { Detail::Digest };
         for node in silent {
             self.ask(index, node, detail, common);
