@@ -224,8 +224,8 @@ impl Try {
         let no = |node: &NodeId| matches!(self.said.get(node), Some(Said::No(_)));
         self.parts.keys().any(|partition| {
             let ring = common.ring(*partition);
-            let without = ring.iter().filter(|node| no(node) || lost(node)).count();
-            ring.iter().any(no) && without + common.quorum(*partition) > ring.len()
+            let without = || ring.iter().filter(|node| no(node) || lost(node)).count();
+            ring.iter().any(no) && without() + common.quorum(*partition) > ring.len()
         })
     }
 

@@ -19,7 +19,7 @@ use annulus_txn::interface::{Place, When};
 use bytes::Bytes;
 
 use super::statements::{ENROLLED, MOST_ENROLLED};
-use super::tables::{CHILDREN, DUTY, KIND, NOTES, NoExpressions, PARENT, PARENTS, SETTINGS, Session, int, physical};
+use super::tables::{DUTY, KIND, NoExpressions, PARENT, Session, all, int};
 
 /// Keys read at once.
 const KEYS: u32 = 50;
@@ -45,14 +45,11 @@ pub(super) async fn audit(session: &Session, at: Timestamp) -> Outcome<Result<()
 }
 
 fn judge(catalog: &Catalog, stored: &Stored) -> SqlResult<Result<(), String>> {
-    let tables = (physical(catalog, PARENTS)?, physical(catalog, CHILDREN)?, physical(catalog, NOTES)?);
-    let (Some(parents), Some(children), Some(notes)) = tables else { return Ok(Ok(())) };
-    let Some(settings) = physical(catalog, SETTINGS)? else { return Ok(Ok(())) };
-    let (parent_rows, child_rows, note_rows) =
-        (rows(&parents, stored)?, rows(&children, stored)?, rows(&notes, stored)?);
-    let setting_rows = rows(&settings, stored)?;
-    let all = [(&parents, &parent_rows), (&children, &child_rows), (&notes, &note_rows), (&settings, &setting_rows)];
-    for (table, rows) in all {
+    let Some([parents, children, notes, settings]) = all(catalog)? else { return Ok(Ok(())) };
+    let (parent_rows, child_rows) = (rows(&parents, stored)?, rows(&children, stored)?);
+    let (note_rows, setting_rows) = (rows(&notes, stored)?, rows(&settings, stored)?);
+    let tables = [(&parents, &parent_rows), (&children, &child_rows), (&notes, &note_rows), (&settings, &setting_rows)];
+    for (table, rows) in tables {
         if let Err(wrong) = entries(table, rows, stored)? {
             return Ok(Err(wrong));
         }
@@ -148,7 +145,7 @@ mod tests {
     use annulus_relation::catalog::Action;
     use annulus_relation::codec::Layout;
 
-    use super::super::tables::{create, row};
+    use super::super::tables::{CHILDREN, PARENTS, create, row};
     use super::super::{home, tables};
     use super::*;
 

@@ -12,8 +12,7 @@ use annulus_relation::transaction::Transaction;
 
 use super::line::SimDatabase;
 use super::tables::{
-    CHILDREN, CODE, DUTY, KIND, NOTES, NUMBER, NoExpressions, OWNER, PARENT, PARENTS, SETTINGS, VALUE, around, int,
-    physical, row,
+    CHILDREN, CODE, DUTY, KIND, NUMBER, NoExpressions, OWNER, PARENT, PARENTS, SETTINGS, VALUE, all, around, int, row,
 };
 
 /// Parents with numbers below this.
@@ -127,9 +126,7 @@ impl Statement {
         checks: Checks,
         patience: u64,
     ) -> Outcome<Claims> {
-        let tables = (physical(catalog, PARENTS)?, physical(catalog, CHILDREN)?, physical(catalog, NOTES)?);
-        let (Some(parents), Some(children), Some(notes)) = tables else { return Ok(Claims::default()) };
-        let Some(settings) = physical(catalog, SETTINGS)? else { return Ok(Claims::default()) };
+        let Some([parents, children, notes, settings]) = all(catalog)? else { return Ok(Claims::default()) };
         let mut at = Site { txn, catalog, patience };
         let mut writer = Writer::new(around(catalog), checks);
         match self {

@@ -112,6 +112,15 @@ pub(super) fn physical(catalog: &Catalog, name: &str) -> SqlResult<Option<Arc<Ph
     table.map(|table| Physical::new(*catalog.home(), table).map(Arc::new)).transpose()
 }
 
+/// Parents, children, notes and settings; `None` before they were created.
+pub(super) fn all(catalog: &Catalog) -> SqlResult<Option<[Arc<Physical>; 4]>> {
+    let mut tables = Vec::with_capacity(4);
+    for name in [PARENTS, CHILDREN, NOTES, SETTINGS] {
+        tables.extend(physical(catalog, name)?);
+    }
+    Ok(tables.try_into().ok())
+}
+
 /// Creates all tables.
 pub(super) fn create(catalog: &Catalog, on_delete: Action) -> SqlResult<Edit> {
     let mut edit = Edit::new(catalog);

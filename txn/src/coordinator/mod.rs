@@ -264,27 +264,28 @@ impl Coordinator {
         answer: Result<Answer, Refusal>,
         common: &mut Common,
     ) {
-        let (op, tag) = common::split(id);
-        if let Some(Work::Read { read, .. }) = self.operations.get_mut(&op).map(|operation| &mut operation.work) {
-            let progress = read.answered(from, tag, answer, common);
-            self.advance_read(op, progress, common);
-        }
+        self.with_read(id, common, |read, tag, common| read.answered(from, tag, answer, common));
     }
 
     /// A replica tells something else than the content of ranges.
     pub(crate) fn told(&mut self, from: NodeId, id: RequestId, told: Told, common: &mut Common) {
-        let (op, tag) = common::split(id);
-        if let Some(Work::Read { read, .. }) = self.operations.get_mut(&op).map(|operation| &mut operation.work) {
-            let progress = read.told(from, tag, told, common);
-            self.advance_read(op, progress, common);
-        }
+        self.with_read(id, common, |read, tag, common| read.told(from, tag, told, common));
     }
 
     /// A laggard has what it lacked.
     pub(crate) fn repaired(&mut self, from: NodeId, id: RequestId, common: &mut Common) {
+        self.with_read(id, common, |read, tag, common| read.repaired(from, tag, common));
+    }
+
+    fn with_read(
+        &mut self,
+        id: RequestId,
+        common: &mut Common,
+        step: impl FnOnce(&mut ReadOp, u32, &mut Common) -> read::Progress,
+    ) {
         let (op, tag) = common::split(id);
         if let Some(Work::Read { read, .. }) = self.operations.get_mut(&op).map(|operation| &mut operation.work) {
-            let progress = read.repaired(from, tag, common);
+            let progress = step(read, tag, common);
             self.advance_read(op, progress, common);
         }
     }
