@@ -50,11 +50,13 @@ pub enum Mutation {
     UnsettledNotTold,
     /// Fixing an instant does not refuse what is prepared at or below it afterwards.
     UnsettledNotClosed,
+    /// A write may come below a version that its key has been given already.
+    OvertakenUnchecked,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::RangesUnchecked,
         Self::TimestampBelowReads,
         Self::NoVoteForgotten,
@@ -77,6 +79,7 @@ impl Mutation {
         Self::MarkBelowWrites,
         Self::UnsettledNotTold,
         Self::UnsettledNotClosed,
+        Self::OvertakenUnchecked,
     ];
 
     /// The one of that name, which is its variant's.

@@ -25,6 +25,8 @@ use crate::store::{Placed, Store, StoreResult};
 
 /// Versions remembered.
 const MOST_RECENT: usize = 1 << 13;
+/// So many keys are compared with each that is written.
+const FEW: usize = 16;
 /// Most keys in an answer; whoever is told of none begins again.
 const MOST_TOLD: usize = 1 << 10;
 /// Most readers that hold writers back at once.
@@ -69,6 +71,12 @@ impl Recent {
     fn above(&self, partition: PartitionId, at: Timestamp) -> Option<impl Iterator<Item = &Key>> {
         let above = (partition, at.next(), 0)..=(partition, Timestamp::MAX, u64::MAX);
         (at >= self.forgotten).then(|| self.keys.range(above).map(|(_, key)| key))
+    }
+
+    /// The same keys if they are few.
+    pub(crate) fn few_above(&self, partition: PartitionId, at: Timestamp) -> Option<Vec<&Key>> {
+        let keys: Vec<&Key> = self.above(partition, at)?.take(FEW + 1).collect();
+        (keys.len() <= FEW).then_some(keys)
     }
 }
 

@@ -134,7 +134,7 @@ impl Replica {
         }
         let mut lowest = self.floor_of_writes();
         for part in &prepare.parts {
-            match self.examine_part(part, store)? {
+            match self.examine_part(prepare.txn.ts, part, store)? {
                 Ok(above) => lowest = lowest.max(above),
                 Err(against) => return Ok(Err(against)),
             }
@@ -182,9 +182,15 @@ impl Replica {
     }
 
     /// Validates reads; returns the timestamp that the transaction's must exceed.
-    fn examine_part(&mut self, part: &Part, store: &mut dyn Store) -> StoreResult<Result<Timestamp, NotYes>> {
+    fn examine_part(
+        &mut self,
+        ts: Timestamp,
+        part: &Part,
+        store: &mut dyn Store,
+    ) -> StoreResult<Result<Timestamp, NotYes>> {
         let partition = part.partition;
-        let Some(known) = self.known(part, store)? else {
+        let overtaken = self.overtaken(ts, part);
+        let Some(known) = self.known(part, &overtaken, store)? else {
             return Ok(Err(NotYes::NotNow(Refusal::Corrupt)));
         };
         let mut above = Timestamp::ZERO;
@@ -197,7 +203,7 @@ impl Replica {
         if self.settings.mutations.has(Mutation::TimestampBelowReads) {
             above = Timestamp::ZERO;
         }
-        for (key, _) in &part.writes {
+        for key in overtaken {
             let Some(latest) = self.latest(partition, key, &known, store)? else {
                 return Ok(Err(NotYes::NotNow(Refusal::Corrupt)));
             };
@@ -266,16 +272,36 @@ impl Replica {
         }
     }
 
-    /// The newest versions of all keys of a part that has many, looked up together; `None` if a record is corrupt.
-    fn known<'p>(&mut self, part: &'p Part, store: &mut dyn Store) -> StoreResult<Option<Known<'p>>> {
-        if part.checks.len() + part.writes.len() < MANY {
+    /// The keys written that may have a version at or above `ts`. Most writes come with the latest timestamp of all, so
+    /// that nothing has to be looked up of what is overwritten.
+    fn overtaken<'p>(&self, ts: Timestamp, part: &'p Part) -> Vec<&'p Key> {
+        if self.settings.mutations.has(Mutation::OvertakenUnchecked) {
+            return Vec::new();
+        }
+        let written = part.writes.iter().map(|(key, _)| key);
+        match self.recent.few_above(part.partition, ts.previous()) {
+            Some(keys) if keys.is_empty() => Vec::new(),
+            Some(keys) => written.filter(|key| keys.contains(key)).collect(),
+            None => written.collect(),
+        }
+    }
+
+    /// The newest versions of a part's checked and overtaken keys if they are many, looked up together; `None` if a record
+    /// is corrupt.
+    fn known<'p>(
+        &mut self,
+        part: &'p Part,
+        overtaken: &[&'p Key],
+        store: &mut dyn Store,
+    ) -> StoreResult<Option<Known<'p>>> {
+        if part.checks.len() + overtaken.len() < MANY {
             return Ok(Some(Known::default()));
         }
         let checked = part.checks.iter().filter_map(|check| match check {
             Check::Key(key, _) | Check::Absent(key) => Some(key),
             Check::Range(..) => None,
         });
-        let mut keys: Vec<&Key> = checked.chain(part.writes.iter().map(|(key, _)| key)).collect();
+        let mut keys: Vec<&Key> = checked.chain(overtaken.iter().copied()).collect();
         keys.sort_unstable();
         keys.dedup();
         let found = store.newest_of(part.partition, &keys);
