@@ -4,7 +4,8 @@
 //! journals are synced by fjall itself before it deletes them.
 //!
 //! Memory: the block cache as given, and at most five write buffers of [`MEMTABLE_BYTES`] per space (fjall halts writers when
-//! four wait to be flushed). Journals take at most [`JOURNAL_BYTES`] on disk.
+//! four wait to be flushed); only the space of versions is written much. Large buffers are what makes compaction cheap: at 16 MiB puts
+//! took a quarter more processor time. Journals take at most [`JOURNAL_BYTES`] on disk.
 
 use std::path::Path;
 
@@ -16,7 +17,7 @@ use super::{
     Batch, Bounds, Engine, EngineError, EngineKind, EngineResult, Entries, Entry, Order, Snapshot, Space, is_empty,
 };
 
-const MEMTABLE_BYTES: u64 = 16 << 20;
+const MEMTABLE_BYTES: u64 = 64 << 20;
 const JOURNAL_BYTES: u64 = 256 << 20;
 
 /// The engine.

@@ -40,8 +40,8 @@ pub struct Depot {
 }
 
 impl Depot {
-    /// How many unused files are kept for recycling, beside one handed out ahead.
-    const KEPT: usize = 2;
+    /// How many unused files are kept for recycling, beside one handed out ahead: what a checkpoint frees by default.
+    const KEPT: usize = 4;
 
     /// A depot that knows these spares, found when opening.
     pub fn new(directory: Arc<dyn Directory>, segment_bytes: u64, spares: Vec<Name>) -> Self {
