@@ -33,6 +33,8 @@ pub(crate) struct Query {
     params: ParamTypes,
     /// Whether it may ask about the catalog, which then has to be the present one.
     asks_catalog: bool,
+    /// The system's tables that it reads.
+    system_tables: BTreeSet<&'static str>,
     pub columns: Vec<Column>,
 }
 
@@ -62,7 +64,8 @@ impl Query {
             text: Arc::clone(text),
             targets: targets.to_vec(),
             params: planned.params,
-            asks_catalog: may_ask_catalog(text),
+            asks_catalog: !planned.system_tables.is_empty() || may_ask_catalog(text),
+            system_tables: planned.system_tables,
             columns,
         })
     }
@@ -70,12 +73,18 @@ impl Query {
     /// `reads_only`: nothing is written by what it finds.
     async fn begin<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value], reads_only: bool) -> Outcome<Running> {
         // Some system tables show what only this thread knows: it is noted while the query is begun.
-        if self.text.contains("pg_database") {
+        if self.system_tables.contains("pg_database") {
             let databases = work.server.databases(work.deadline.left()).await?;
             *lock(&work.shared.databases) = databases.all().to_vec();
         }
-        if self.text.contains("pg_stat_activity") {
+        if self.system_tables.contains("pg_stat_activity") {
             *lock(&work.shared.activity) = work.server.clients.activity();
+        }
+        if self.system_tables.contains("pg_cursors") {
+            lock(&work.shared.own).cursors = work.cursors.rows();
+        }
+        if self.system_tables.contains("pg_prepared_statements") {
+            lock(&work.shared.own).prepared = work.prepared.rows();
         }
         if self.asks_catalog && !work.active.defines {
             // What the system's tables show is read from no partition, so nothing else would find it out of date.

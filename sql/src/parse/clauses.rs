@@ -36,6 +36,13 @@ pub(super) fn take_as_of(
     Ok((left, Some(time)))
 }
 
+/// Refuses `WHERE CURRENT OF cursor`: which row of its table a cursor stands on is not kept.
+pub(super) fn refuse_current_of(tokens: &[TokenWithSpan]) -> SqlResult<()> {
+    let Some(at) = find_words(tokens, &["where", "current", "of"]) else { return Ok(()) };
+    let refused = SqlError::unsupported("WHERE CURRENT OF").hint("Name the row by its primary key.");
+    Err(refused.at(u32::try_from(tokens[at + 1].span.start.column).ok()))
+}
+
 /// Takes `OVERRIDING {SYSTEM | USER} VALUE` out of an `INSERT`.
 pub(super) fn take_overriding(mut tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, Option<Overriding>) {
     for (kind, overriding) in [("system", Overriding::System), ("user", Overriding::User)] {

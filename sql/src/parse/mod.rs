@@ -29,7 +29,7 @@ use sqlparser::ast;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use clauses::{simplify_locks, take_arbiter, take_as_of, take_identities, take_overriding};
+use clauses::{refuse_current_of, simplify_locks, take_arbiter, take_as_of, take_identities, take_overriding};
 use cursor::Cursor;
 use dialect::Postgres;
 pub use fetch::{Declare, FetchRows};
@@ -136,6 +136,7 @@ fn parse_one(source: &Source<'_>, tokens: &[TokenWithSpan]) -> SqlResult<Parsed>
         cursor.end()?;
         return Ok(Parsed::bare(statement, text, whole));
     }
+    refuse_current_of(tokens)?;
     let (kept, as_of) = take_as_of(source, tokens)?;
     let (kept, overriding) = take_overriding(kept);
     let (kept, identities) = take_identities(source, kept)?;

@@ -1,5 +1,6 @@
 //! The engine: its threads and memory, and queries that run on it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -63,6 +64,8 @@ pub struct Planned {
     pub columns: Vec<(String, SqlType)>,
     /// The types of its parameters; those declared, completed by what the query says of the others.
     pub params: ParamTypes,
+    /// The names of the system's tables that it reads, through views too.
+    pub system_tables: BTreeSet<&'static str>,
 }
 
 /// A query that runs. Dropping it cancels the query.
@@ -141,7 +144,7 @@ impl QueryEngine {
         let context = context(scope, None);
         let (scans, _) = mpsc::channel(1);
         let translated = translate(&statement.into(), scope, &context, params.clone(), scans)?;
-        Ok(Planned { columns: translated.columns, params: translated.params })
+        Ok(Planned { columns: translated.columns, params: translated.params, system_tables: translated.system })
     }
 
     /// Runs a query. The parameters' values have the types given, which are those of [`Planned::params`].

@@ -78,6 +78,10 @@ pub enum Live {
     Settings,
     /// `pg_database`
     Databases,
+    /// `pg_cursors`
+    Cursors,
+    /// `pg_prepared_statements`
+    Prepared,
     /// `pg_authid`, from which `pg_roles`, `pg_user` and `pg_shadow` are made
     Roles,
 }

@@ -73,6 +73,8 @@ impl SystemSource for Shared {
             Live::Statements => self.statements.rows(),
             Live::Activity => lock(&self.activity).iter().map(Activity::row).collect(),
             Live::Locks => self.locked.rows(),
+            Live::Cursors => lock(&self.own).cursors.clone(),
+            Live::Prepared => lock(&self.own).prepared.clone(),
         }
     }
 

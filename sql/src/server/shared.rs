@@ -58,6 +58,8 @@ pub(crate) struct Shared {
     pub databases: Mutex<Vec<DatabaseInfo>>,
     /// The sessions of the node, as told when the statement began.
     pub activity: Mutex<Vec<Activity>>,
+    /// The session's cursors and prepared statements, as told when the statement began.
+    pub own: Mutex<Own>,
     pub node: u32,
     statement_start: AtomicI64,
     need: Mutex<Option<Need>>,
@@ -66,6 +68,15 @@ pub(crate) struct Shared {
     given: Mutex<Given>,
     /// The last transaction of the session that wrote something.
     pub last_transaction: Mutex<Option<TxnRef>>,
+}
+
+/// What system tables show of a session alone: their rows, by columns' names.
+#[derive(Debug, Default)]
+pub(crate) struct Own {
+    /// Of `pg_cursors`.
+    pub cursors: Vec<Vec<(&'static str, Value)>>,
+    /// Of `pg_prepared_statements`.
+    pub prepared: Vec<Vec<(&'static str, Value)>>,
 }
 
 /// Which values of sequences the session was given.
@@ -106,6 +117,7 @@ impl Shared {
             locked: Arc::clone(&server.locked),
             activity: Mutex::new(Vec::new()),
             databases: Mutex::new(Vec::new()),
+            own: Mutex::default(),
             node: server.config.node,
             statement_start: AtomicI64::new(now()),
             need: Mutex::new(None),

@@ -1,15 +1,13 @@
 //! Statements about the session itself.
 
-use std::rc::Rc;
-
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::Database;
-use sqlparser::ast::{DataType, Expr, ObjectName};
+use sqlparser::ast::{Expr, ObjectName};
 
 use super::answer::Tag;
 use super::{Portal, Produced, Session};
-use crate::bind::{Binder, EvalContext, ParamTypes, Scope, sql_type};
+use crate::bind::{Binder, EvalContext, ParamTypes, Scope};
 use crate::names::{Names, name_of};
 use crate::parse::{Discard, Isolation, Modes, Parsed, SetValue, Statement};
 
@@ -29,7 +27,7 @@ impl<D: Database> Session<D> {
             Statement::Reset(name) => self.reset(name.as_deref())?,
             Statement::Show(name) => return self.show(name.as_deref()).map(Some),
             Statement::Discard(what) => self.discard(*what)?,
-            Statement::Prepare { name, types, body } => self.prepare_statement(name, types, body).await?,
+            Statement::Prepare { name, types, body } => self.prepare_statement(name, &parsed.text, types, body).await?,
             Statement::Deallocate(name) => {
                 self.deallocate(name.as_deref())?;
                 Tag::word(if name.is_some() { "DEALLOCATE" } else { "DEALLOCATE ALL" })
@@ -161,12 +159,6 @@ impl<D: Database> Session<D> {
             Discard::Sequences => "DISCARD SEQUENCES",
             Discard::Temporary => "DISCARD TEMP",
         }))
-    }
-
-    async fn prepare_statement(&mut self, name: &str, types: &[DataType], body: &Parsed) -> SqlResult<Tag> {
-        let declared = types.iter().map(|ty| sql_type(ty).map(Some)).collect::<SqlResult<Vec<_>>>()?;
-        self.prepare(name, Rc::new(body.clone()), declared).await?;
-        Ok(Tag::word("PREPARE"))
     }
 
     /// The portal that an `EXECUTE` means.

@@ -26,10 +26,10 @@ impl<D: Database> Session<D> {
             }
             Rows::CopyIn(copy, _) => {
                 let deadline = self.deadline();
-                let Self { server, catalogs, shared, active: Some(active), news, .. } = self else {
+                let Self { server, catalogs, shared, active: Some(active), cursors, prepared, news, .. } = self else {
                     return Err(ended());
                 };
-                let mut work = Work { server, catalogs, shared, active, deadline, news };
+                let mut work = Work { server, catalogs, shared, active, cursors, prepared, deadline, news };
                 let count = copy.finish(&mut work).await.map_err(to_sql)?;
                 produced.tag = Tag::count("COPY", count);
             }
@@ -64,8 +64,10 @@ impl<D: Database> Session<D> {
         let State::Open(produced) = &mut portal.state else { return Err(ended()) };
         let Rows::CopyIn(copy, _) = &mut produced.rows else { return Err(ended()) };
         let deadline = self.deadline();
-        let Self { server, catalogs, shared, active: Some(active), news, .. } = self else { return Err(ended()) };
-        let mut work = Work { server, catalogs, shared, active, deadline, news };
+        let Self { server, catalogs, shared, active: Some(active), cursors, prepared, news, .. } = self else {
+            return Err(ended());
+        };
+        let mut work = Work { server, catalogs, shared, active, cursors, prepared, deadline, news };
         copy.feed(&data, &mut work).await.map_err(to_sql)
     }
 }

@@ -7,9 +7,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use annulus_relation::error::SqlState;
-use annulus_relation::{Row, SqlError, SqlResult};
+use annulus_relation::{Row, SqlError, SqlResult, Value};
 use annulus_txn::interface::Database;
 
 use super::answer::{Column, Run, Step, Tag};
@@ -22,7 +23,7 @@ use crate::statement::Analyzed;
 
 /// A session's cursors.
 #[derive(Default)]
-pub(super) struct Cursors {
+pub(crate) struct Cursors {
     open: HashMap<String, Cursor>,
     /// How many were ever declared.
     declared: u64,
@@ -30,6 +31,9 @@ pub(super) struct Cursors {
 
 struct Cursor {
     portal: Portal,
+    /// The text that declared it, and when (microseconds since 2000-01-01 UTC).
+    text: Arc<str>,
+    declared_at: i64,
     /// `SCROLL`
     scrolls: bool,
     /// `WITH HOLD`
@@ -76,6 +80,21 @@ impl Cursors {
     /// The columns of a cursor's rows, if there is one of that name.
     pub fn columns(&self, name: &str) -> Option<Rc<[Column]>> {
         self.open.get(name)?.portal.columns()
+    }
+
+    /// The rows of `pg_cursors`.
+    pub fn rows(&self) -> Vec<Vec<(&'static str, Value)>> {
+        let row = |(name, cursor): (&String, &Cursor)| {
+            vec![
+                ("name", Value::text(name.as_str())),
+                ("statement", Value::text(&*cursor.text)),
+                ("is_holdable", Value::Bool(cursor.holds)),
+                ("is_binary", Value::Bool(false)),
+                ("is_scrollable", Value::Bool(cursor.scrolls)),
+                ("creation_time", Value::Timestamptz(cursor.declared_at)),
+            ]
+        };
+        self.open.iter().map(row).collect()
     }
 
     /// The names of those that have not read all their rows.
@@ -156,6 +175,8 @@ impl<D: Database> Session<D> {
         inner.state = State::Open(produced);
         let mut cursor = Cursor {
             portal: inner,
+            text: Arc::clone(&portal.analyzed.parsed.text),
+            declared_at: self.shared.statement_start(),
             scrolls: declare.scrolls,
             holds: declare.holds,
             outlives: self.active.is_none(),

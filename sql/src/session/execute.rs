@@ -117,10 +117,10 @@ impl<D: Database> Session<D> {
     /// Reads on; no rows: there are no more.
     pub(super) async fn more(&mut self, rows: &mut Rows) -> SqlResult<Vec<Row>> {
         let deadline = self.deadline();
-        let Self { server, catalogs, shared, active: Some(active), news, .. } = self else {
+        let Self { server, catalogs, shared, active: Some(active), cursors, prepared, news, .. } = self else {
             return Err(ended());
         };
-        let mut work = Work { server, catalogs, shared, active, deadline, news };
+        let mut work = Work { server, catalogs, shared, active, cursors, prepared, deadline, news };
         loop {
             let found = match rows {
                 Rows::Scan(ready, _) | Rows::Query(ready, _) if ready.len() > 0 => Some(ready.collect()),
@@ -194,10 +194,10 @@ impl<D: Database> Session<D> {
         if !portal.analyzed.plan.only_reads() {
             self.read_cursors().await?;
         }
-        let Self { server, catalogs, shared, active: Some(active), news, .. } = self else {
+        let Self { server, catalogs, shared, active: Some(active), cursors, prepared, news, .. } = self else {
             return Err(SqlError::new(SqlState::INTERNAL_ERROR, "there is no transaction"));
         };
-        let mut work = Work { server, catalogs, shared, active, deadline, news };
+        let mut work = Work { server, catalogs, shared, active, cursors, prepared, deadline, news };
         produce(&mut work, portal).await.map_err(|failure| {
             if let Failure::Txn(error) = &failure
                 && is_about_catalog(error)
@@ -256,8 +256,8 @@ impl<D: Database> Session<D> {
 
     async fn attempt(&mut self, portal: &mut Portal, active: &mut Active<D>, deadline: Deadline) -> Outcome<Produced> {
         self.renew(portal, &active.catalog)?;
-        let Self { server, catalogs, shared, news, .. } = self;
-        let mut work = Work { server, catalogs, shared, active, deadline, news };
+        let Self { server, catalogs, shared, cursors, prepared, news, .. } = self;
+        let mut work = Work { server, catalogs, shared, active, cursors, prepared, deadline, news };
         produce(&mut work, portal).await
     }
 

@@ -25,7 +25,6 @@ mod tests;
 mod transaction;
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -35,10 +34,10 @@ use annulus_txn::interface::Database;
 
 pub(crate) use active::Active;
 use answer::{Column, News, Shield, Status, Timeouts};
-use cursor::Cursors;
+pub(crate) use cursor::Cursors;
 pub use portal::Portal;
 pub(crate) use portal::{CopyOut, Produced, Rows};
-use prepared::Prepared;
+pub(crate) use prepared::Statements;
 pub use settings::{SERVER_VERSION, Settings};
 
 use crate::bind::{EvalContext, print_value, read_value};
@@ -65,7 +64,7 @@ pub struct Session<D: Database> {
     catalogs: Rc<Catalogs>,
     shared: Arc<Shared>,
     active: Option<Active<D>>,
-    prepared: HashMap<String, Rc<Prepared>>,
+    prepared: Statements,
     cursors: Cursors,
     news: Vec<News>,
     shield: Shield,
@@ -78,7 +77,7 @@ impl<D: Database> Session<D> {
             catalogs,
             shared,
             active: None,
-            prepared: HashMap::new(),
+            prepared: Statements::default(),
             cursors: Cursors::default(),
             news: Vec::new(),
             shield: Rc::new(Cell::new(false)),

@@ -1,28 +1,68 @@
 //! Prepared statements: the protocol's and `PREPARE`'s are the same.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::Database;
+use sqlparser::ast::DataType;
 
-use super::answer::Description;
+use super::answer::{Description, Tag};
 use super::{Portal, Script, Session};
+use crate::bind::sql_type;
 use crate::parse::{Parsed, Statement, parse, shape};
 use crate::server::failure::to_sql;
+use crate::server::shared::now;
 use crate::statement::{Analyzed, Setting, analyze, literal_values};
 
 /// What a prepared statement takes beside its text, about.
 const OVERHEAD: usize = 4096;
 
+/// Where a prepared statement comes from.
+pub(super) struct Origin {
+    /// What `pg_prepared_statements` shows: its own text, or that of the `PREPARE`.
+    text: Arc<str>,
+    is_sql: bool,
+}
+
 /// A statement that can be run several times.
 pub(super) struct Prepared {
+    origin: Origin,
+    /// Microseconds since 2000-01-01 UTC.
+    prepared_at: i64,
     parsed: Rc<Parsed>,
     declared: Vec<Option<SqlType>>,
     analyzed: RefCell<Rc<Analyzed>>,
     description: Rc<Description>,
+}
+
+/// A session's prepared statements, by their names.
+#[derive(Default)]
+pub(crate) struct Statements(HashMap<String, Rc<Prepared>>);
+
+impl Statements {
+    /// The rows of `pg_prepared_statements`. Plans are made once, whatever the parameters are.
+    pub fn rows(&self) -> Vec<Vec<(&'static str, Value)>> {
+        let row = |(name, prepared): (&String, &Rc<Prepared>)| {
+            let types = prepared.description.parameters.iter().map(|ty| Value::Oid(ty.oid())).collect();
+            vec![
+                ("name", Value::text(name.as_str())),
+                ("statement", Value::text(&*prepared.origin.text)),
+                ("prepare_time", Value::Timestamptz(prepared.prepared_at)),
+                ("parameter_types", Value::Array(types)),
+                ("from_sql", Value::Bool(prepared.origin.is_sql)),
+            ]
+        };
+        self.0.iter().filter(|(name, _)| !name.is_empty()).map(row).collect()
+    }
+
+    /// Forgets them all.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
 }
 
 fn describe(text: &Arc<str>, analyzed: &Analyzed) -> Rc<Description> {
@@ -69,7 +109,7 @@ impl<D: Database> Session<D> {
         let mut found = analyze(parsed, declared, &setting)?;
         match &parsed.statement {
             Statement::Execute { name, .. } => {
-                found.columns = self.prepared.get(name).and_then(|prepared| prepared.description.columns.clone());
+                found.columns = self.prepared.0.get(name).and_then(|prepared| prepared.description.columns.clone());
             }
             Statement::Fetch { name, moves: false, .. } => found.columns = self.cursors.columns(name),
             _ => {}
@@ -154,29 +194,47 @@ impl<D: Database> Session<D> {
         }
         let declared = types.iter().map(|oid| declared_type(*oid)).collect::<SqlResult<Vec<_>>>()?;
         let parsed = statements.pop().unwrap_or_else(|| Parsed::empty(sql));
-        self.prepare(name, Rc::new(parsed), declared).await
+        let origin = Origin { text: Arc::clone(&parsed.text), is_sql: false };
+        self.prepare(name, origin, Rc::new(parsed), declared).await
     }
 
-    pub(super) async fn prepare(
+    /// `PREPARE`, the text of which is given.
+    pub(super) async fn prepare_statement(
         &mut self,
         name: &str,
+        text: &Arc<str>,
+        types: &[DataType],
+        body: &Parsed,
+    ) -> SqlResult<Tag> {
+        let declared = types.iter().map(|ty| sql_type(ty).map(Some)).collect::<SqlResult<Vec<_>>>()?;
+        let origin = Origin { text: Arc::clone(text), is_sql: true };
+        self.prepare(name, origin, Rc::new(body.clone()), declared).await?;
+        Ok(Tag::word("PREPARE"))
+    }
+
+    async fn prepare(
+        &mut self,
+        name: &str,
+        origin: Origin,
         parsed: Rc<Parsed>,
         declared: Vec<Option<SqlType>>,
     ) -> SqlResult<()> {
-        if !name.is_empty() && self.prepared.contains_key(name) {
+        if !name.is_empty() && self.prepared.0.contains_key(name) {
             let message = format!("prepared statement \"{name}\" already exists");
             return Err(SqlError::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message));
         }
         self.check_failed(&parsed)?;
         let analyzed = self.analyze(&parsed, &declared).await?;
         let description = describe(&parsed.text, &analyzed);
-        let prepared = Prepared { parsed, declared, analyzed: RefCell::new(analyzed), description };
-        self.prepared.insert(name.to_owned(), Rc::new(prepared));
+        let prepared_at = now();
+        let prepared =
+            Prepared { origin, prepared_at, parsed, declared, analyzed: RefCell::new(analyzed), description };
+        self.prepared.0.insert(name.to_owned(), Rc::new(prepared));
         Ok(())
     }
 
     fn find(&self, name: &str) -> SqlResult<Rc<Prepared>> {
-        self.prepared.get(name).cloned().ok_or_else(|| {
+        self.prepared.0.get(name).cloned().ok_or_else(|| {
             let message = match name {
                 "" => "unnamed prepared statement does not exist".to_owned(),
                 name => format!("prepared statement \"{name}\" does not exist"),
@@ -219,13 +277,13 @@ impl<D: Database> Session<D> {
     /// About how many bytes its prepared statements hold.
     #[must_use]
     pub fn holds(&self) -> usize {
-        self.prepared.len() * OVERHEAD
-            + self.prepared.values().map(|prepared| prepared.parsed.text.len()).sum::<usize>()
+        self.prepared.0.len() * OVERHEAD
+            + self.prepared.0.values().map(|prepared| prepared.parsed.text.len()).sum::<usize>()
     }
 
     /// Forgets a prepared statement, if there is one.
     pub fn forget(&mut self, name: &str) {
-        self.prepared.remove(name);
+        self.prepared.0.remove(name);
     }
 
     /// `DEALLOCATE`
@@ -233,7 +291,7 @@ impl<D: Database> Session<D> {
         match name {
             Some(name) => {
                 self.find(name)?;
-                self.prepared.remove(name);
+                self.prepared.0.remove(name);
             }
             None => self.prepared.clear(),
         }

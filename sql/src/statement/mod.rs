@@ -29,8 +29,8 @@ use crate::server::Server;
 use crate::server::catalogs::Catalogs;
 use crate::server::deadline::Deadline;
 use crate::server::shared::Shared;
-use crate::session::Active;
 use crate::session::answer::{Column, News};
+use crate::session::{Active, Cursors, Statements};
 
 /// What a statement is analyzed in.
 pub(crate) struct Setting<'a> {
@@ -132,6 +132,8 @@ pub(crate) struct Work<'a, D: Database> {
     pub catalogs: &'a Rc<Catalogs>,
     pub shared: &'a Arc<Shared>,
     pub active: &'a mut Active<D>,
+    pub cursors: &'a Cursors,
+    pub prepared: &'a Statements,
     pub deadline: Deadline,
     pub news: &'a mut Vec<News>,
 }

@@ -1,4 +1,4 @@
-//! Tables whose rows the session supplies: sessions, locks, settings, databases, roles.
+//! Tables whose rows the session supplies: sessions, locks, settings, cursors, prepared statements, databases, roles.
 //!
 //! Rows are given as columns' names and values ([`crate::query::SystemSource::rows`]); the names are those of
 //! PostgreSQL's tables, columns that are left away are NULL, or false, 0 or empty where they may not be NULL.
@@ -16,6 +16,8 @@ pub(super) fn maker(name: &str) -> Option<fn(&Scope) -> Vec<Fields>> {
         "pg_stat_activity" => |scope| scope.system.rows(Live::Activity),
         "pg_locks" => |scope| scope.system.rows(Live::Locks),
         "pg_stat_statements" => |scope| scope.system.rows(Live::Statements),
+        "pg_cursors" => |scope| scope.system.rows(Live::Cursors),
+        "pg_prepared_statements" => |scope| scope.system.rows(Live::Prepared),
         "pg_settings" => |scope| scope.system.rows(Live::Settings),
         "pg_database" => databases,
         "pg_authid" => roles,

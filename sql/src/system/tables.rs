@@ -56,6 +56,11 @@ impl Table {
         self.shape.columns.iter().map(|column| (column.name, column.ty.clone()))
     }
 
+    /// Its name.
+    pub(crate) const fn name(&self) -> &'static str {
+        self.shape.name
+    }
+
     /// Its number.
     pub(crate) const fn oid(&self) -> u32 {
         self.shape.oid

@@ -28,6 +28,7 @@ mod titles;
 mod values;
 mod windows;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub(super) use grouping::Aggregated;
@@ -141,6 +142,8 @@ pub(super) struct Translated {
     pub plan: LogicalPlan,
     pub columns: Vec<(String, SqlType)>,
     pub params: ParamTypes,
+    /// The system's tables that it reads, through views too.
+    pub system: BTreeSet<&'static str>,
 }
 
 /// Translates one statement.
@@ -166,6 +169,8 @@ struct Translator<'q> {
     depth: usize,
     /// How many parts were translated.
     work: usize,
+    /// The system's tables that were met.
+    system: BTreeSet<&'static str>,
 }
 
 /// How deep subqueries and views may nest: translation recurses.
@@ -196,6 +201,7 @@ pub(super) fn translate(
         open: false,
         depth: 0,
         work: 0,
+        system: BTreeSet::new(),
     };
     let rel = translator.whole_query(statement.query, statement.targets)?;
     if rel.visible().any(|column| !column.fields.is_empty()) {
@@ -203,7 +209,7 @@ pub(super) fn translate(
     }
     let plan = translator.only_visible(&rel)?;
     let columns = rel.visible().map(|column| (column.name.clone(), column.ty.clone())).collect();
-    Ok(Translated { plan, columns, params: translator.params })
+    Ok(Translated { plan, columns, params: translator.params, system: translator.system })
 }
 
 impl Translator<'_> {

@@ -129,6 +129,7 @@ impl Translator<'_> {
     fn system_table(&mut self, schema: &str, name: &str, table: &'static system::Table) -> SqlResult<Rel> {
         let mut columns: Vec<_> = table.columns().map(|(name, ty)| (name.to_owned(), ty, true)).collect();
         columns.push(("tableoid".to_owned(), SqlType::Oid, false));
+        self.system.insert(table.name());
         let scope = self.scope.clone();
         let hidden = Value::Oid(table.oid());
         let source: RowSource = Arc::new(move || {
