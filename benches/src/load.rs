@@ -91,12 +91,12 @@ pub async fn run(
 }
 
 /// Adds up what the workers counted; those that get no answer count as an error.
-async fn collect(mut running: JoinSet<Tally>) -> Tally {
+async fn collect(mut running: JoinSet<(Tally, Client)>) -> Tally {
     let mut sum = Tally::default();
     let all = async {
         while let Some(ended) = running.join_next().await {
             match ended {
-                Ok(tally) => sum.add(tally),
+                Ok((tally, _)) => sum.add(tally),
                 Err(error) => sum.fail(error.to_string()),
             }
         }
@@ -160,7 +160,9 @@ struct Worker {
 }
 
 impl Worker {
-    async fn run(mut self) -> Tally {
+    /// Gives its client back, which must not leave before what the servers used has been read: a process that serves one
+    /// client ends with it, and is then counted neither as the server's child nor among those it has waited for.
+    async fn run(mut self) -> (Tally, Client) {
         while !self.is(STOP) {
             let begun = Instant::now();
             let outcome = self.operation().await;
@@ -178,7 +180,7 @@ impl Worker {
                 }
             }
         }
-        self.tally
+        (self.tally, self.client)
     }
 
     fn is(&self, phase: u8) -> bool {
