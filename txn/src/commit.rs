@@ -54,8 +54,6 @@ pub(crate) struct Try {
     nodes: BTreeSet<NodeId>,
     prepares: BTreeMap<NodeId, Arc<Prepare>>,
     phase: Phase,
-    /// Whether those who had not voted when the fast path's patience ended were asked again.
-    asked_again: bool,
     /// Fast-path patience while voting, resending after (steady clock).
     timer: Micros,
     /// When it proposes to abort (steady clock).
@@ -111,7 +109,6 @@ impl Try {
             nodes,
             prepares: BTreeMap::new(),
             phase: Phase::Voting,
-            asked_again: false,
             timer,
             give_up_at,
         };
@@ -150,6 +147,7 @@ impl Try {
             }
         }
         for (prepare, group) in groups {
+            common.asked(group.iter().copied());
             common.broadcast(group, Message::Prepare(prepare));
         }
     }
@@ -300,14 +298,10 @@ impl Try {
             Phase::Voting if self.majority(common) => self.propose(Outcome::Commit, common),
             Phase::Voting if now >= self.give_up_at => self.propose(Outcome::Abort, common),
             Phase::Voting => {
-                if self.asked_again {
-                    common.are_late(self.nodes.iter().filter(|node| !self.said.contains_key(node)).copied());
-                }
                 self.propose_without_suspects(common);
                 if self.phase != Phase::Voting {
                     return Progress::Waiting;
                 }
-                self.asked_again = true;
                 let answered = |node: &NodeId| matches!(self.said.get(node), Some(Said::Yes | Said::No(_)));
                 let silent: BTreeSet<NodeId> = self.nodes.iter().filter(|node| !answered(node)).copied().collect();
                 self.ask(&silent, common);

@@ -1,9 +1,10 @@
 //! What all operations of one node share: who and when we are, and what goes out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use annulus_base::rng::Rng;
+use annulus_base::time::Micros;
 use annulus_base::{Hlc, Incarnation, NodeId, Now, PartitionId, Timestamp, TxnId};
 use annulus_replica::message::{Message, RequestId, Send};
 use annulus_replica::settings::Settings;
@@ -31,9 +32,8 @@ pub(crate) struct Common {
     pub(crate) settings: Settings,
     /// Members that the failure detector suspects. Only a hint.
     pub(crate) dead: BTreeSet<NodeId>,
-    /// Members that let a request wait until it was sent again, and from whom nothing has come since. Only a hint, sooner than
-    /// the failure detector's.
-    late: BTreeSet<NodeId>,
+    /// Since when members that were asked something have sent nothing at all (steady clock).
+    silent_since: BTreeMap<NodeId, Micros>,
     pub(crate) clock: Hlc,
     /// No transaction that replicas have told of has a higher timestamp.
     pub(crate) voted: Timestamp,
@@ -59,7 +59,7 @@ impl Common {
             topology,
             settings,
             dead: BTreeSet::new(),
-            late: BTreeSet::new(),
+            silent_since: BTreeMap::new(),
             clock: Hlc::default(),
             voted: Timestamp::ZERO,
             rng: Rng::new(seed),
@@ -122,19 +122,25 @@ impl Common {
         quorum(self.ring(partition).len())
     }
 
-    /// Others have not answered in time.
-    pub(crate) fn are_late(&mut self, nodes: impl IntoIterator<Item = NodeId>) {
-        self.late.extend(nodes.into_iter().filter(|node| *node != self.id));
+    /// Others were asked something that they answer at once.
+    pub(crate) fn asked(&mut self, nodes: impl IntoIterator<Item = NodeId>) {
+        let now = self.now.steady;
+        for node in nodes.into_iter().filter(|node| *node != self.id) {
+            self.silent_since.entry(node).or_insert(now);
+        }
     }
 
     /// Something has come from this node.
     pub(crate) fn heard(&mut self, from: NodeId) {
-        self.late.remove(&from);
+        self.silent_since.remove(&from);
     }
 
-    /// Whether there is no point in waiting for this node.
+    /// Whether there is no point in waiting for this node: the failure detector takes it for dead or, sooner, it was asked
+    /// and nothing has come from it since, for so long that a Prepare would have been sent again twice. Only a hint.
     pub(crate) fn is_suspect(&self, node: &NodeId) -> bool {
-        self.dead.contains(node) || self.late.contains(node)
+        let patience = self.settings.fast_path_patience + self.settings.resend_after;
+        let is_silent = |since: &Micros| self.now.steady.saturating_sub(*since) >= patience;
+        self.dead.contains(node) || self.silent_since.get(node).is_some_and(is_silent)
     }
 
     /// The replicas of a partition in the order to ask: this node first, suspects last.

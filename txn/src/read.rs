@@ -260,6 +260,7 @@ impl ReadOp {
         let epoch = common.topology.epoch();
         let id = common.request_id(self.op, self.tag(index, detail));
         let read = Read { id, epoch, partition: part.partition, set: part.set.clone(), at, detail };
+        common.asked([node]);
         common.send(node, Message::Read(read));
     }
 
@@ -557,12 +558,7 @@ impl ReadOp {
             match self.parts[index].phase {
                 Phase::Done => {}
                 Phase::Asking => {
-                    let part = &mut self.parts[index];
-                    let asked = part.order[..part.asked].iter();
-                    common.are_late(
-                        asked.filter(|node| !part.answered(node) && !part.refused.contains_key(node)).copied(),
-                    );
-                    part.refused.clear();
+                    self.parts[index].refused.clear();
                     if !self.ask_next(index, common) {
                         self.ask_silent(index, common);
                     }
