@@ -23,6 +23,7 @@ mod participant;
 mod queue;
 mod reads;
 mod readtimes;
+mod recent;
 pub mod record;
 mod repair;
 mod replay;

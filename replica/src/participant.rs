@@ -17,12 +17,13 @@ use crate::message::{Holder, Message, Outcome, Prepare, Refusal};
 use crate::queue::Waiting;
 use crate::reads::Parked;
 use crate::readtimes::ReadTimes;
+use crate::recent::Recent;
 use crate::record::Record;
 use crate::repair::Deferred;
 use crate::settings::Settings;
 use crate::store::{Placed, Store, StoreError, StoreResult};
 use crate::sweep::Sweep;
-use crate::unsettled::{Holds, Recent};
+use crate::unsettled::Holds;
 
 /// What is known of an undecided transaction.
 #[derive(Debug)]

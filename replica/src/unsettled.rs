@@ -12,7 +12,7 @@
 //! Writers can be held back between the two, for what is written all the time: their Prepare is delivered later, as if
 //! the network had been slow. It is only about progress.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use annulus_base::time::Micros;
@@ -23,62 +23,12 @@ use crate::message::{Message, Prepare, Read, ReadAt, Unsettled};
 use crate::participant::Replica;
 use crate::store::{Placed, Store, StoreResult};
 
-/// Versions remembered.
-const MOST_RECENT: usize = 1 << 13;
-/// So many keys are compared with each that is written.
-const FEW: usize = 16;
 /// Most keys in an answer; whoever is told of none begins again.
 const MOST_TOLD: usize = 1 << 10;
 /// Most readers that hold writers back at once.
 const MOST_HOLDS: usize = 64;
 /// Most writers that are held back at once; others go on, which may cost a reader another try.
 const MOST_HELD: usize = 256;
-
-type Written = (PartitionId, Timestamp, u64);
-
-/// The keys that were given versions lately.
-#[derive(Debug, Default)]
-pub(crate) struct Recent {
-    keys: BTreeMap<Written, Key>,
-    order: VecDeque<Written>,
-    number: u64,
-    /// The highest timestamp of what is not remembered.
-    forgotten: Timestamp,
-}
-
-impl Recent {
-    /// Whatever an earlier incarnation has voted for is not above this.
-    pub(crate) fn start(&mut self, floor: Timestamp) {
-        self.forgotten = self.forgotten.max(floor);
-    }
-
-    /// Versions are added.
-    pub(crate) fn note(&mut self, versions: &[Placed]) {
-        for placed in versions {
-            self.number += 1;
-            let written = (placed.partition, placed.version.stamp.ts, self.number);
-            self.keys.insert(written, placed.key.clone());
-            self.order.push_back(written);
-        }
-        while self.order.len() > MOST_RECENT {
-            let Some(oldest) = self.order.pop_front() else { return };
-            self.keys.remove(&oldest);
-            self.forgotten = self.forgotten.max(oldest.1);
-        }
-    }
-
-    /// The keys of a partition that were given versions above `at`; `None` if not all are remembered.
-    fn above(&self, partition: PartitionId, at: Timestamp) -> Option<impl Iterator<Item = &Key>> {
-        let above = (partition, at.next(), 0)..=(partition, Timestamp::MAX, u64::MAX);
-        (at >= self.forgotten).then(|| self.keys.range(above).map(|(_, key)| key))
-    }
-
-    /// The same keys if they are few.
-    pub(crate) fn few_above(&self, partition: PartitionId, at: Timestamp) -> Option<Vec<&Key>> {
-        let keys: Vec<&Key> = self.above(partition, at)?.take(FEW + 1).collect();
-        (keys.len() <= FEW).then_some(keys)
-    }
-}
 
 /// A reader that holds writers back.
 #[derive(Debug)]
@@ -224,38 +174,5 @@ impl Replica {
         let written = self.recent.above(read.partition, at)?.filter(|key| ranges().any(|range| range.contains(key)));
         let keys: BTreeSet<&Key> = locked.map(|(key, _)| key).chain(written).take(MOST_TOLD + 1).collect();
         (keys.len() <= MOST_TOLD).then(|| keys.into_iter().cloned().collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use annulus_base::TxnId;
-
-    use super::*;
-    use crate::store::{Stamp, Version};
-
-    fn placed(name: u32, ts: u64) -> Placed {
-        let stamp = Stamp { ts: Timestamp(ts), txn: TxnId::default() };
-        let key = Key::new(1, 1, 0, &name.to_be_bytes());
-        Placed { partition: PartitionId::default(), key, version: Version { stamp, value: None } }
-    }
-
-    #[test]
-    fn what_is_written_above_is_remembered_or_nothing_is_told() {
-        let mut recent = Recent::default();
-        recent.start(Timestamp(5));
-        let above = |recent: &Recent, at: u64| {
-            recent.above(PartitionId::default(), Timestamp(at)).map(|keys| keys.cloned().collect::<Vec<Key>>())
-        };
-        assert_eq!(above(&recent, 4), None);
-        assert_eq!(above(&recent, 5), Some(Vec::new()));
-        recent.note(&[placed(1, 7), placed(2, 9), placed(3, 8)]);
-        assert_eq!(above(&recent, 7), Some(vec![placed(3, 8).key, placed(2, 9).key]));
-        assert_eq!(above(&recent, 9), Some(Vec::new()));
-        for n in 0..MOST_RECENT as u32 {
-            recent.note(&[placed(n, 10)]);
-        }
-        assert_eq!(above(&recent, 8), None);
-        assert_eq!(above(&recent, 9).map(|keys| keys.len()), Some(MOST_RECENT));
     }
 }
