@@ -1,7 +1,7 @@
 //! Answers of a replica to those who compare and repair partitions.
 
 use annulus_base::limits::STRETCH_BYTES;
-use annulus_base::{Key, KeyRange, NodeId, PartitionId, Timestamp};
+use annulus_base::{Key, KeyRange, Mutation, NodeId, PartitionId, Timestamp};
 
 use crate::effects::Effects;
 use crate::message::{Compare, Message, RequestId};
@@ -168,6 +168,14 @@ impl Replica {
         self.apply(versions.clone(), store)?;
         self.log(Record::Repaired(versions), out);
         Ok(())
+    }
+
+    /// Notes versions that are about to be added to the store.
+    pub(crate) fn note(&mut self, versions: &[Placed]) {
+        self.recent.note(versions);
+        if !self.settings.mutations.has(Mutation::MarksKept) {
+            self.changes.note(versions);
+        }
     }
 
     /// Puts decided versions into the store.

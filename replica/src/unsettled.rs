@@ -21,7 +21,7 @@ use annulus_base::{Key, KeyRange, Mutation, NodeId, Now, PartitionId, Timestamp}
 use crate::effects::Effects;
 use crate::message::{Message, Prepare, Read, ReadAt, Unsettled};
 use crate::participant::Replica;
-use crate::store::{Placed, Store, StoreResult};
+use crate::store::{Store, StoreResult};
 
 /// Most keys in an answer; whoever is told of none begins again.
 const MOST_TOLD: usize = 1 << 10;
@@ -74,14 +74,6 @@ impl Holds {
 }
 
 impl Replica {
-    /// Notes versions that are about to be added to the store.
-    pub(crate) fn note(&mut self, versions: &[Placed]) {
-        self.recent.note(versions);
-        if !self.settings.mutations.has(Mutation::MarksKept) {
-            self.changes.note(versions);
-        }
-    }
-
     /// Holds writers back for a reader, until it asks again or takes too long.
     pub(crate) fn hold(&mut self, now: Now, reader: NodeId, read: &Read, at: Timestamp) {
         if self.holds.readers.len() >= MOST_HOLDS {

@@ -37,7 +37,7 @@ use answer::{Column, News, Shield, Status, Timeouts};
 pub(crate) use cursor::Cursors;
 pub use portal::Portal;
 pub(crate) use portal::{CopyOut, Produced, Rows};
-pub(crate) use prepared::Statements;
+pub(crate) use prepared::PreparedStatements;
 pub use settings::{SERVER_VERSION, Settings};
 
 use crate::bind::{EvalContext, print_value, read_value};
@@ -64,7 +64,7 @@ pub struct Session<D: Database> {
     catalogs: Rc<Catalogs>,
     shared: Arc<Shared>,
     active: Option<Active<D>>,
-    prepared: Statements,
+    prepared: PreparedStatements,
     cursors: Cursors,
     news: Vec<News>,
     shield: Shield,
@@ -77,7 +77,7 @@ impl<D: Database> Session<D> {
             catalogs,
             shared,
             active: None,
-            prepared: Statements::default(),
+            prepared: PreparedStatements::default(),
             cursors: Cursors::default(),
             news: Vec::new(),
             shield: Rc::new(Cell::new(false)),

@@ -22,14 +22,14 @@ use crate::statement::{Analyzed, Setting, analyze, literal_values};
 const OVERHEAD: usize = 4096;
 
 /// Where a prepared statement comes from.
-pub(super) struct Origin {
+struct Origin {
     /// What `pg_prepared_statements` shows: its own text, or that of the `PREPARE`.
     text: Arc<str>,
     is_sql: bool,
 }
 
 /// A statement that can be run several times.
-pub(super) struct Prepared {
+struct Prepared {
     origin: Origin,
     /// Microseconds since 2000-01-01 UTC.
     prepared_at: i64,
@@ -41,9 +41,9 @@ pub(super) struct Prepared {
 
 /// A session's prepared statements, by their names.
 #[derive(Default)]
-pub(crate) struct Statements(HashMap<String, Rc<Prepared>>);
+pub(crate) struct PreparedStatements(HashMap<String, Rc<Prepared>>);
 
-impl Statements {
+impl PreparedStatements {
     /// The rows of `pg_prepared_statements`. Plans are made once, whatever the parameters are.
     pub fn rows(&self) -> Vec<Vec<(&'static str, Value)>> {
         let row = |(name, prepared): (&String, &Rc<Prepared>)| {

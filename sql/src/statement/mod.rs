@@ -30,7 +30,7 @@ use crate::server::catalogs::Catalogs;
 use crate::server::deadline::Deadline;
 use crate::server::shared::Shared;
 use crate::session::answer::{Column, News};
-use crate::session::{Active, Cursors, Statements};
+use crate::session::{Active, Cursors, PreparedStatements};
 
 /// What a statement is analyzed in.
 pub(crate) struct Setting<'a> {
@@ -133,7 +133,7 @@ pub(crate) struct Work<'a, D: Database> {
     pub shared: &'a Arc<Shared>,
     pub active: &'a mut Active<D>,
     pub cursors: &'a Cursors,
-    pub prepared: &'a Statements,
+    pub prepared: &'a PreparedStatements,
     pub deadline: Deadline,
     pub news: &'a mut Vec<News>,
 }

@@ -4,8 +4,8 @@
 //! journals are synced by fjall itself before it deletes them.
 //!
 //! Memory: the block cache as given, and at most five write buffers of [`MEMTABLE_BYTES`] per space (fjall halts writers when
-//! four wait to be flushed); only the space of versions is written much. Large buffers are what makes compaction cheap: at 16 MiB puts
-//! took a quarter more processor time. Journals take at most [`JOURNAL_BYTES`] on disk.
+//! four wait to be flushed); only the space of versions is written much. Large buffers make compaction cheap: at 16 MiB puts
+//! took a third more processor time. Journals take about [`JOURNAL_BYTES`] on disk, or what the buffers hold if that is more.
 
 use std::path::Path;
 
