@@ -22,7 +22,7 @@ mod write;
 pub use conflict::{Conflicting, conflicting, explain};
 pub use errors::{not_null_violation, unique_violation};
 pub use fill::{Position, Validation, fill, validate};
-pub use physical::{Physical, RowId, Tuple};
+pub use physical::{Physical, ROW_ID, RowId, Tuple};
 pub use rekey::{Copies, rekey};
 pub use scan::{Bounds, Cursor, read_rows};
 pub use write::{Checks, Claims, Writer};

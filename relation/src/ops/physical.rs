@@ -21,7 +21,7 @@ use crate::error::{SqlError, SqlResult, SqlState};
 use crate::value::{Row, SqlType, Value};
 
 /// The number that the hidden row id has among the columns of an index entry.
-pub(super) const ROW_ID: ColumnId = 0;
+pub const ROW_ID: ColumnId = 0;
 
 /// What identifies a row of a table without a primary key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +37,18 @@ impl RowId {
         bytes[12..].copy_from_slice(&counter.to_be_bytes());
         Self(bytes)
     }
+
+    /// The id of these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
 }
 
 /// A stored row.
@@ -46,6 +58,14 @@ pub struct Tuple {
     pub place: Place,
     /// Its values: all columns in their order, or those asked for.
     pub values: Row,
+}
+
+impl Tuple {
+    /// Its hidden id, if its table has no primary key.
+    #[must_use]
+    pub fn row_id(&self) -> Option<RowId> {
+        row_id(&self.place.key)
+    }
 }
 
 /// A table, prepared for reading and writing.

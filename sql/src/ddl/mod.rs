@@ -195,7 +195,7 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
 fn planned<D: Database>(work: &Work<'_, D>, parsed: &Parsed) -> SqlResult<Vec<(String, SqlType)>> {
     let Some(query) = view::query_of(&parsed.statement) else { return Ok(Vec::new()) };
     let scope = work.shared.scope(&work.active.catalog, &work.active.env);
-    let statement = crate::query::Statement { query, text: Some(&parsed.whole), targets: &[] };
+    let statement = crate::query::Statement { query, text: Some(&parsed.whole), targets: &[], given: &[] };
     let planned = work.server.engine.plan(statement, &scope, &ParamTypes::new())?;
     if !planned.params.is_empty() {
         return Err(SqlError::unsupported("a parameter in a definition"));

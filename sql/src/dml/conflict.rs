@@ -8,11 +8,11 @@ use annulus_relation::{Outcome, Row, SqlError, SqlResult, Value};
 use annulus_txn::interface::Database;
 use sqlparser::ast::{self, ConflictTarget, OnConflictAction};
 
-use super::around;
 use super::insert::row_id;
 use super::stored::Evaluator;
 use super::target::Target;
 use super::update::Assignments;
+use super::{Writing, around};
 use crate::bind::{Binder, Expr, ParamTypes};
 use crate::conditions::{Facts, Indexed, normal};
 use crate::names::position_of;
@@ -70,15 +70,16 @@ impl OnConflict {
     }
 
     /// Inserts rows, or does what is said with those that conflict; returns the rows stored.
-    pub async fn resolve<'w, D: Database>(
+    pub async fn resolve<D: Database>(
         &self,
         work: &mut Work<'_, D>,
-        writer: &mut Writer<'w, Evaluator<'w>>,
+        writing: &mut Writing<'_>,
         target: &Target,
         rows: Vec<Row>,
         params: &[Value],
-        evaluator: &Evaluator<'_>,
     ) -> Outcome<Vec<Row>> {
+        let Writing { writer, evaluator } = writing;
+        let evaluator: &Evaluator<'_> = evaluator;
         if self.overwrites {
             return Ok(self.overwrite(writer, target, rows)?);
         }

@@ -1,21 +1,15 @@
 //! `DELETE` from one table.
 
-use std::rc::Rc;
-use std::sync::Arc;
-
-use annulus_relation::ops::Writer;
-use annulus_relation::{Outcome, Row, SqlResult, Value};
+use annulus_relation::{Outcome, SqlResult, Value};
 use annulus_txn::interface::Database;
 use sqlparser::ast::{self, FromTable};
 
 use super::projection::Projection;
-use super::stored::Evaluator;
 use super::target::{Target, only_table};
 use super::update::returning;
-use super::{Source, around, changed, finish};
+use super::{Changed, Source, Writing};
 use crate::bind::{ParamTypes, needs_query};
 use crate::parse::Parsed;
-use crate::session::Produced;
 use crate::statement::{Setting, Work};
 
 /// A `DELETE` from one table.
@@ -51,32 +45,22 @@ impl Delete {
         Ok(Some(Self { source, returning }))
     }
 
-    /// Runs it.
-    pub async fn run<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Produced> {
-        work.active.check_writable("DELETE")?;
-        let found = self.source.rows(work, params).await?;
-        let catalogs = Rc::clone(work.catalogs);
-        let (env, shared) = (Arc::clone(&work.active.env), Arc::clone(work.shared));
-        let evaluator = Evaluator { stored: &catalogs.expressions, env: &env, shared: &shared };
-        let catalog = Arc::clone(&work.active.catalog);
-        let mut writer = Writer::new(around(&catalog, &evaluator), work.checks());
-        let context = evaluator.context();
-        let mut returned = self.returning.is_some().then(Vec::new);
-        let mut count = 0_u64;
+    /// Gives the writer its rows.
+    pub async fn collect<D: Database>(
+        &self,
+        work: &mut Work<'_, D>,
+        params: &[Value],
+        writing: &mut Writing<'_>,
+    ) -> Outcome<Changed> {
+        let found = self.source.rows(work, params, writing.evaluator).await?;
+        let mut changed = Changed::default();
         for tuple in found {
-            let row: Option<Row> = self
-                .returning
-                .as_ref()
-                .map(|returning| returning.apply(&tuple.values, params, &context))
-                .transpose()?;
-            if writer.delete(self.source.target.table.id, tuple)? {
-                count += 1;
-                if let (Some(rows), Some(row)) = (&mut returned, row) {
-                    rows.push(row);
-                }
+            let row = self.returning.is_some().then(|| tuple.values.clone());
+            if writing.writer.delete(self.source.target.table.id, tuple)? {
+                changed.count += 1;
+                changed.rows.extend(row);
             }
         }
-        finish(work, writer).await?;
-        Ok(changed("DELETE", count, returned))
+        Ok(changed)
     }
 }

@@ -1,11 +1,8 @@
 //! `INSERT`.
 
-use std::rc::Rc;
-use std::sync::Arc;
-
 use annulus_relation::catalog::{Default, Identity, ObjectId, Table};
 use annulus_relation::error::SqlState;
-use annulus_relation::ops::{Checks, RowId, Writer};
+use annulus_relation::ops::RowId;
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::Database;
 use sqlparser::ast::{self, OnInsert, SetExpr, TableObject};
@@ -14,12 +11,11 @@ use super::conflict::OnConflict;
 use super::projection::Projection;
 use super::stored::Evaluator;
 use super::target::Target;
-use super::{around, changed, finish};
+use super::{Changed, Writing};
 use crate::bind::{Binder, Expr, ParamTypes, Scope, needs_query};
 use crate::names::position_of;
 use crate::parse::{Overriding, Parsed};
 use crate::server::shared::Shared;
-use crate::session::Produced;
 use crate::statement::{Setting, Work};
 
 /// How many rows are completed and looked up at a time.
@@ -227,20 +223,26 @@ impl Insert {
         &self.target.table.name
     }
 
-    /// Runs it.
-    pub async fn run<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Produced> {
-        work.active.check_writable("INSERT")?;
-        let catalogs = Rc::clone(work.catalogs);
-        let env = Arc::clone(&work.active.env);
-        let shared = Arc::clone(work.shared);
-        let evaluator = Evaluator { stored: &catalogs.expressions, env: &env, shared: &shared };
+    /// Whether keys that exist already are looked for.
+    pub const fn looks_for_conflicts(&self) -> bool {
+        self.conflict.is_some()
+    }
+
+    /// Gives the writer its rows.
+    pub async fn collect<D: Database>(
+        &self,
+        work: &mut Work<'_, D>,
+        params: &[Value],
+        writing: &mut Writing<'_>,
+    ) -> Outcome<Changed> {
         self.defaults.reserve(work, &self.columns, self.rows.len() as u64).await?;
         let mut rows = Vec::with_capacity(self.rows.len());
         for cells in &self.rows {
-            rows.push(self.row(cells, params, &evaluator)?);
+            rows.push(self.row(cells, params, writing.evaluator)?);
         }
-        let rest = Rows { target: &self.target, conflict: self.conflict.as_ref(), returning: self.returning.as_ref() };
-        rest.insert(work, rows, params, &evaluator).await
+        let wanted = self.returning.is_some();
+        let rest = Rows { target: &self.target, conflict: self.conflict.as_ref(), wanted };
+        rest.insert(work, rows, params, writing).await
     }
 
     fn row(&self, cells: &[Cell], params: &[Value], evaluator: &Evaluator<'_>) -> SqlResult<Row> {
@@ -295,7 +297,8 @@ impl Rest {
 pub(crate) struct Rows<'r> {
     pub target: &'r Target,
     pub conflict: Option<&'r OnConflict>,
-    pub returning: Option<&'r Projection>,
+    /// Whether the rows as they are stored are wanted.
+    pub wanted: bool,
 }
 
 impl Rows<'_> {
@@ -305,14 +308,9 @@ impl Rows<'_> {
         work: &mut Work<'_, D>,
         rows: Vec<Row>,
         params: &[Value],
-        evaluator: &Evaluator<'_>,
-    ) -> Outcome<Produced> {
-        let catalog = Arc::clone(&work.active.catalog);
-        let around = around(&catalog, evaluator);
-        // Who reads keys anyway need not demand them to be absent blindly.
-        let checks = if self.conflict.is_some() { Checks::AtStatement } else { work.checks() };
-        let mut writer = Writer::new(around, checks);
-        let (mut stored, mut count) = (Vec::new(), 0_u64);
+        writing: &mut Writing<'_>,
+    ) -> Outcome<Changed> {
+        let mut changed = Changed::default();
         let mut rows = rows.into_iter();
         loop {
             let batch: Vec<Row> = rows.by_ref().take(BATCH).collect();
@@ -321,32 +319,27 @@ impl Rows<'_> {
             }
             work.deadline.check()?;
             let found = match self.conflict {
-                None => self.plain(work, &mut writer, batch)?,
-                Some(conflict) => conflict.resolve(work, &mut writer, self.target, batch, params, evaluator).await?,
+                None => self.plain(work, writing, batch)?,
+                Some(conflict) => conflict.resolve(work, writing, self.target, batch, params).await?,
             };
-            count += found.len() as u64;
-            if self.returning.is_some() {
-                stored.extend(found);
+            changed.count += found.len() as u64;
+            if self.wanted {
+                changed.rows.extend(found);
             }
         }
-        finish(work, writer).await?;
-        let context = evaluator.context();
-        let returned = self.returning.map(|returning| {
-            stored.iter().map(|row| returning.apply(row, params, &context)).collect::<SqlResult<Vec<Row>>>()
-        });
-        Ok(changed("INSERT", count, returned.transpose()?))
+        Ok(changed)
     }
 
     fn plain<D: Database>(
         &self,
         work: &mut Work<'_, D>,
-        writer: &mut Writer<'_, Evaluator<'_>>,
+        writing: &mut Writing<'_>,
         rows: Vec<Row>,
     ) -> SqlResult<Vec<Row>> {
         let mut stored = Vec::with_capacity(rows.len());
         for row in rows {
             let id = row_id(work, self.target);
-            stored.push(writer.insert(self.target.table.id, row, id)?);
+            stored.push(writing.writer.insert(self.target.table.id, row, id)?);
         }
         Ok(stored)
     }

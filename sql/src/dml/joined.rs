@@ -1,30 +1,27 @@
 //! Statements that change one table by what a query finds: `INSERT ... SELECT`, `UPDATE ... FROM`, `DELETE ... USING`,
 //! and conditions with subqueries.
 //!
-//! The query gives the rows of the table that are meant, whole, and the new values. So the table needs a primary key,
-//! by which its rows are found again.
+//! The query gives the rows of the table that are meant, whole, and the new values. A row is found again by its primary
+//! key, or by its hidden id.
 
 use std::iter;
-use std::rc::Rc;
-use std::sync::Arc;
 
 use annulus_relation::error::SqlState;
-use annulus_relation::ops::{Tuple, Writer};
+use annulus_relation::ops::{RowId, Tuple};
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
-use annulus_txn::interface::Database;
+use annulus_txn::interface::{Database, Place};
 use sqlparser::ast;
 
 use super::beside::Beside;
 use super::insert::{Defaults, Rest, Rows, check_given, columns_of, is_default, target_of};
 use super::projection::Projection;
 use super::query::{Query, check_assignable};
-use super::stored::Evaluator;
 use super::target::{Target, only_table};
 use super::update::{column_of, pairs, returning};
-use super::{around, changed, finish};
+use super::{Changed, Writing};
 use crate::bind::{ParamTypes, quote_name};
 use crate::parse::{Parsed, parse_query};
-use crate::session::Produced;
+use crate::query::ROW_ID_COLUMN;
 use crate::statement::{Setting, Work};
 
 /// `INSERT ... SELECT`
@@ -55,7 +52,7 @@ impl InsertQuery {
                 .map(|position| target.table.columns[position].ty.clone())
                 .collect(),
         };
-        let query = Query::new(source, &parsed.whole, &named, setting, params)?;
+        let query = Query::new(&setting.seeing(source)?, &parsed.whole, &named, setting, params)?;
         let columns = columns_of(insert, &target.table, query.columns.len())?;
         columns.iter().try_for_each(|position| check_given(&target.table, *position, parsed.overriding))?;
         let types: Vec<(String, SqlType)> = columns
@@ -77,21 +74,25 @@ impl InsertQuery {
         &self.target.table.name
     }
 
-    pub async fn run<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Produced> {
-        work.active.check_writable("INSERT")?;
+    /// Whether keys that exist already are looked for.
+    pub const fn looks_for_conflicts(&self) -> bool {
+        self.rest.conflict.is_some()
+    }
+
+    /// Gives the writer its rows.
+    pub async fn collect<D: Database>(
+        &self,
+        work: &mut Work<'_, D>,
+        params: &[Value],
+        writing: &mut Writing<'_>,
+    ) -> Outcome<Changed> {
         let found = self.query.assigned(work, params, &self.types).await?;
-        let catalogs = Rc::clone(work.catalogs);
-        let (env, shared) = (Arc::clone(&work.active.env), Arc::clone(work.shared));
-        let evaluator = Evaluator { stored: &catalogs.expressions, env: &env, shared: &shared };
         self.defaults.reserve(work, &self.columns, found.len() as u64).await?;
-        let rows = found.into_iter().map(|found| self.defaults.complete(found, &self.columns, &evaluator));
+        let rows = found.into_iter().map(|found| self.defaults.complete(found, &self.columns, writing.evaluator));
         let rows: Vec<Row> = rows.collect::<SqlResult<_>>()?;
-        let insert = Rows {
-            target: &self.target,
-            conflict: self.rest.conflict.as_ref(),
-            returning: self.rest.returning.as_ref(),
-        };
-        insert.insert(work, rows, params, &evaluator).await
+        let wanted = self.rest.returning.is_some();
+        let insert = Rows { target: &self.target, conflict: self.rest.conflict.as_ref(), wanted };
+        insert.insert(work, rows, params, writing).await
     }
 }
 
@@ -128,7 +129,7 @@ impl Joined {
         let (mut assigned, mut defaulted, mut values) = (Vec::new(), Vec::new(), Vec::new());
         for (name, value) in pairs(&update.assignments)? {
             let position = column_of(name, &target)?;
-            if is_default(value) {
+            if is_default(&value) {
                 defaulted.push(position);
             } else {
                 super::update::check_assigned(&target.table.columns[position])?;
@@ -165,7 +166,7 @@ impl Joined {
 
     /// What it does, in a word.
     pub const fn word(&self) -> &'static str {
-        if self.change.is_some() { "Update" } else { "Delete" }
+        if self.change.is_some() { "UPDATE" } else { "DELETE" }
     }
 
     fn new(
@@ -182,6 +183,9 @@ impl Joined {
             (column.name.clone(), column.ty.clone())
         };
         let mut types: Vec<(String, SqlType)> = (0..target.table.columns.len()).map(column).collect();
+        if target.physical.has_row_id() {
+            types.push((ROW_ID_COLUMN.to_owned(), SqlType::Uuid));
+        }
         types.extend(change.iter().flat_map(|change| &change.assigned).map(|position| column(*position)));
         let beside = match items {
             None => Beside::default(),
@@ -189,7 +193,8 @@ impl Joined {
         };
         types.extend(beside.columns());
         let targets: Vec<SqlType> = types.iter().map(|(_, ty)| ty.clone()).collect();
-        let text = found.query(&target, &beside)?;
+        let with = setting.around.map(|with| format!("{with} ")).unwrap_or_default();
+        let text = with + &found.query(&target, &beside);
         let query = parse_query(&text)?;
         let query = Query::new(&query, &text.into(), &targets, setting, params).map_err(without_position)?;
         check_assignable(&query.columns, &types)?;
@@ -197,21 +202,21 @@ impl Joined {
         Ok(Self { target, query, types, change, returning })
     }
 
-    pub async fn run<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Produced> {
-        let word = if self.change.is_some() { "UPDATE" } else { "DELETE" };
-        work.active.check_writable(word)?;
+    /// Gives the writer its rows.
+    pub async fn collect<D: Database>(
+        &self,
+        work: &mut Work<'_, D>,
+        params: &[Value],
+        writing: &mut Writing<'_>,
+    ) -> Outcome<Changed> {
         let found = self.query.assigned(work, params, &self.types).await?;
-        let catalogs = Rc::clone(work.catalogs);
-        let (env, shared) = (Arc::clone(&work.active.env), Arc::clone(work.shared));
-        let evaluator = Evaluator { stored: &catalogs.expressions, env: &env, shared: &shared };
-        let catalog = Arc::clone(&work.active.catalog);
-        let mut writer = Writer::new(around(&catalog, &evaluator), work.checks());
+        let Writing { writer, evaluator } = writing;
         let (table, width) = (self.target.table.id, self.target.table.columns.len());
-        let (mut given, mut count) = (Vec::new(), 0_u64);
+        let mut changed = Changed::default();
         for mut row in found {
             let mut values = row.split_off(width);
+            let place = self.place(&row, &mut values)?;
             let beside = values.split_off(self.change.as_ref().map_or(0, |change| change.assigned.len()));
-            let place = self.target.physical.row_place(&self.target.primary_key(&row))?;
             let old = Tuple { place, values: row };
             let stored = match &self.change {
                 None => {
@@ -224,23 +229,32 @@ impl Joined {
                         new[*position] = value;
                     }
                     for position in &change.defaulted {
-                        new[*position] = change.defaults.value(*position, &evaluator)?;
+                        new[*position] = change.defaults.value(*position, evaluator)?;
                     }
                     writer.update(table, old, new)?
                 }
             };
             if let Some(mut row) = stored {
-                count += 1;
-                row.extend(beside);
-                given.push(row);
+                changed.count += 1;
+                if self.returning.is_some() {
+                    row.extend(beside);
+                    changed.rows.push(row);
+                }
             }
         }
-        finish(work, writer).await?;
-        let context = evaluator.context();
-        let returned = self.returning.as_ref().map(|returning| {
-            given.iter().map(|row| returning.apply(row, params, &context)).collect::<SqlResult<Vec<Row>>>()
-        });
-        Ok(changed(word, count, returned.transpose()?))
+        Ok(changed)
+    }
+
+    /// Where a row is: its hidden id, if it has one, is the first of the values behind its columns.
+    fn place(&self, row: &[Value], values: &mut Vec<Value>) -> SqlResult<Place> {
+        let physical = &self.target.physical;
+        if !physical.has_row_id() {
+            return physical.row_place(&self.target.primary_key(row));
+        }
+        match values.remove(0) {
+            Value::Uuid(id) => physical.hidden_place(RowId::from_bytes(id)),
+            _ => Err(SqlError::new(SqlState::INTERNAL_ERROR, "a row without its id")),
+        }
     }
 }
 
@@ -274,15 +288,13 @@ impl Found<'_> {
     }
 
     /// The query that gives a table's rows, whole, and the new values, and all columns of the tables beside it.
-    fn query(&self, target: &Target, beside: &Beside) -> SqlResult<String> {
-        if target.physical.has_row_id() {
-            return Err(SqlError::unsupported("changing rows that a query finds, in a table without a primary key")
-                .hint("Give the table a primary key."));
-        }
+    fn query(&self, target: &Target, beside: &Beside) -> String {
         let name = quote_name(&target.name);
-        let columns = target.table.columns.iter().map(|column| format!("{name}.{}", quote_name(&column.name)));
+        let columns = target.table.columns.iter().map(|column| column.name.as_str());
+        let id = target.physical.has_row_id().then_some(ROW_ID_COLUMN);
+        let columns = columns.chain(id).map(|column| format!("{name}.{}", quote_name(column)));
         let list: Vec<String> = columns.chain(self.values.iter().cloned()).chain(beside.items()).collect();
         let filter = self.filter.map(|filter| format!(" WHERE {filter}")).unwrap_or_default();
-        Ok(format!("SELECT {} FROM {}{filter}", list.join(", "), self.from()))
+        format!("SELECT {} FROM {}{filter}", list.join(", "), self.from())
     }
 }

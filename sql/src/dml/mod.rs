@@ -5,6 +5,7 @@
 //! - All writes of a statement go through one [`annulus_relation::ops::Writer`], which keeps every constraint.
 
 mod beside;
+mod change;
 mod conflict;
 mod delete;
 mod insert;
@@ -16,24 +17,20 @@ mod stored;
 mod target;
 mod update;
 
-use std::rc::Rc;
-
 use annulus_relation::ops::{Checks, Surroundings, Tuple, Writer};
 use annulus_relation::transaction::{Grip, Mode, Transaction};
-use annulus_relation::{Outcome, Row, Value};
+use annulus_relation::{Outcome, Value};
 use annulus_txn::interface::Database;
 
+pub(crate) use change::{Change, Changed, Ground, Writing, below};
 pub(crate) use delete::Delete;
 pub(crate) use insert::{Defaults, Insert, check_given, row_id};
 pub(crate) use joined::{InsertQuery, Joined};
-pub(crate) use projection::Projection;
 pub(crate) use select::{Scan, Select};
 pub(crate) use stored::{Evaluator, StoredExpressions};
 pub(crate) use update::Update;
 
 use crate::bind::Expr;
-use crate::session::Produced;
-use crate::session::answer::Tag;
 use crate::statement::Work;
 use target::Access;
 pub(crate) use target::Target;
@@ -100,11 +97,13 @@ impl Source {
     }
 
     /// All rows that are meant, to be changed.
-    async fn rows<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Vec<Tuple>> {
-        let catalogs = Rc::clone(work.catalogs);
-        let env = std::sync::Arc::clone(&work.active.env);
-        let evaluator = Evaluator { stored: &catalogs.expressions, env: &env, shared: work.shared };
-        let mut cursor = self.access.cursor(&self.target.physical, params, &evaluator, None, false)?;
+    async fn rows<D: Database>(
+        &self,
+        work: &mut Work<'_, D>,
+        params: &[Value],
+        evaluator: &Evaluator<'_>,
+    ) -> Outcome<Vec<Tuple>> {
+        let mut cursor = self.access.cursor(&self.target.physical, params, evaluator, None, false)?;
         let mut found = Vec::new();
         let (catalog, context) = (std::sync::Arc::clone(&work.active.catalog), evaluator.context());
         loop {
@@ -120,15 +119,6 @@ impl Source {
             }
         }
     }
-}
-
-/// What a statement that changed rows gives.
-fn changed(word: &'static str, count: u64, returned: Option<Vec<Row>>) -> Produced {
-    let tag = match word {
-        "INSERT" => Tag::count("INSERT 0", count),
-        word => Tag::count(word, count),
-    };
-    Produced::rows(returned.unwrap_or_default(), tag)
 }
 
 /// Carries out what a writer has collected.

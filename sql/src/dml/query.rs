@@ -6,7 +6,7 @@ use std::sync::Arc;
 use annulus_base::KeyRange;
 use annulus_relation::catalog::{Catalog, ColumnId, KeyPart, Table};
 use annulus_relation::error::SqlState;
-use annulus_relation::ops::{Bounds, Cursor, Physical};
+use annulus_relation::ops::{Bounds, Cursor, Physical, ROW_ID};
 use annulus_relation::transaction::{Grip, Span};
 use annulus_relation::value::{CastContext, can_cast, cast};
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
@@ -43,6 +43,8 @@ struct Place {
     cursor: Cursor,
     /// What it found, if it reads the whole table.
     sampling: Option<Sampling>,
+    /// Which of the columns is the row's hidden id.
+    id: Option<usize>,
 }
 
 impl Query {
@@ -55,7 +57,7 @@ impl Query {
         params: &mut ParamTypes,
     ) -> SqlResult<Self> {
         let scope = setting.shared.scope(setting.catalog, &Arc::new(setting.env.clone()));
-        let statement = Statement { query, text: Some(text), targets };
+        let statement = Statement { query, text: Some(text), targets, given: setting.given };
         let planned = setting.engine.plan(statement, &scope, params)?;
         *params = planned.params.clone();
         let columns = planned.columns.into_iter().map(|(name, ty)| Column::new(name, ty)).collect();
@@ -94,7 +96,8 @@ impl Query {
             work.pin(&catalog.home().partitions().collect::<Vec<_>>(), Grip::Light).await?;
         }
         let scope = work.shared.scope(&work.active.catalog, &work.active.env);
-        let statement = Statement { query: &self.query, text: Some(&self.text), targets: &self.targets };
+        let (given, targets) = (&work.active.given, &self.targets);
+        let statement = Statement { query: &self.query, text: Some(&self.text), targets, given };
         let mut running = work.server.engine.run(statement, &scope, &self.params, params)?;
         running.reads_only = reads_only;
         Ok(running)
@@ -116,6 +119,12 @@ impl Query {
         })
     }
 
+    /// All its rows.
+    pub async fn whole<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Vec<Row>> {
+        let running = self.begin(work, params, false).await?;
+        all(running, work).await
+    }
+
     /// `EXPLAIN`
     pub async fn explain<D: Database>(
         &self,
@@ -124,7 +133,8 @@ impl Query {
         how: Explain,
     ) -> Outcome<Vec<Row>> {
         let scope = work.shared.scope(&work.active.catalog, &work.active.env);
-        let statement = Statement { query: &self.query, text: Some(&self.text), targets: &self.targets };
+        let (given, targets) = (&work.active.given, &self.targets);
+        let statement = Statement { query: &self.query, text: Some(&self.text), targets, given };
         let mut running = work.server.engine.explain(statement, &scope, &self.params, params, how)?;
         running.reads_only = true;
         all(running, work).await
@@ -175,7 +185,7 @@ async fn all<D: Database>(mut running: Running, work: &mut Work<'_, D>) -> Outco
     while let Some(more) = next(&mut running, work).await? {
         rows.extend(more);
         if rows.len() > annulus_base::limits::MAX_TXN_KEYS {
-            let message = "a statement changes too many rows";
+            let message = "a statement that changes or locks rows finds too many";
             return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
                 .hint("Split it into smaller ones.")
                 .into());
@@ -261,7 +271,12 @@ async fn stretch<D: Database>(
                 Some((_, rows)) => *rows += 1,
                 None => stretch.parts.push((tuple.place.partition, 1)),
             }
-            stretch.rows.push(tuple.values);
+            let hidden = place.id.and_then(|at| Some((at, tuple.row_id()?)));
+            let mut row = tuple.values;
+            if let Some((at, id)) = hidden {
+                row[at] = Value::Uuid(id.to_bytes());
+            }
+            stretch.rows.push(row);
         }
         if !stretch.rows.is_empty() {
             place.sampling.iter_mut().for_each(|sampling| sampling.add(&stretch.rows));
@@ -348,7 +363,8 @@ fn begin(spec: &crate::query::ScanSpec, catalog: &Catalog) -> SqlResult<Place> {
         .collect();
     let cursor = Cursor::new(&physical, index, &bounds, Some(positions), spec.ordered)?;
     let sampling = everything.then(|| Sampling::new(&spec.table, &columns));
-    Ok(Place { cursor, sampling })
+    let id = spec.columns.iter().position(|column| *column == ROW_ID);
+    Ok(Place { cursor, sampling, id })
 }
 
 /// The first column of a table's primary key.

@@ -1,11 +1,9 @@
 //! `UPDATE` of one table.
 
-use std::rc::Rc;
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use annulus_relation::catalog::{Default, Identity};
 use annulus_relation::error::SqlState;
-use annulus_relation::ops::Writer;
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, Value};
 use annulus_txn::interface::Database;
 use sqlparser::ast::{self, AssignmentTarget};
@@ -14,11 +12,10 @@ use super::insert::{Cell, Defaults, is_default};
 use super::projection::Projection;
 use super::stored::Evaluator;
 use super::target::{Access, Target, only_table};
-use super::{Source, around, changed, finish};
+use super::{Changed, Source, Writing};
 use crate::bind::{Binder, Expr, ParamTypes, Scope, needs_query};
 use crate::names::position_of;
 use crate::parse::Parsed;
-use crate::session::Produced;
 use crate::statement::{Setting, Work};
 
 /// New values of columns.
@@ -47,11 +44,11 @@ impl Assignments {
                 let message = format!("multiple assignments to same column \"{}\"", column.name);
                 return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
             }
-            let cell = match is_default(value) {
+            let cell = match is_default(&value) {
                 true => Cell::Default,
                 false => {
                     check_assigned(column)?;
-                    Cell::Expr(binder.bind_assigned(value, &column.name, &column.ty)?)
+                    Cell::Expr(binder.bind_assigned(&value, &column.name, &column.ty)?)
                 }
             };
             cells.push((position, cell));
@@ -88,26 +85,57 @@ impl Assignments {
     }
 }
 
-/// Columns and values, those of `(a, b) = (1, 2)` one by one.
-pub(crate) fn pairs(list: &[ast::Assignment]) -> SqlResult<Vec<(&ast::ObjectName, &ast::Expr)>> {
+/// Columns and values, those of `(a, b) = (1, 2)` and `(a, b) = (SELECT 1, 2)` one by one.
+pub(crate) fn pairs(list: &[ast::Assignment]) -> SqlResult<Vec<(&ast::ObjectName, Cow<'_, ast::Expr>)>> {
     let mut found = Vec::new();
     for assignment in list {
         match (&assignment.target, &assignment.value) {
-            (AssignmentTarget::ColumnName(name), value) => found.push((name, value)),
+            (AssignmentTarget::ColumnName(name), value) => found.push((name, Cow::Borrowed(value))),
             (AssignmentTarget::Tuple(names), ast::Expr::Tuple(values)) if names.len() == values.len() => {
-                found.extend(names.iter().zip(values));
+                found.extend(names.iter().zip(values.iter().map(Cow::Borrowed)));
             }
-            (AssignmentTarget::Tuple(_), ast::Expr::Tuple(_)) => {
-                let message = "number of columns does not match number of values";
-                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+            (AssignmentTarget::Tuple(names), ast::Expr::Subquery(query)) if names.len() > 1 => {
+                let values = items_of(query)?;
+                if values.len() != names.len() {
+                    return Err(wrong_number());
+                }
+                found.extend(names.iter().zip(values.into_iter().map(Cow::Owned)));
             }
             (AssignmentTarget::Tuple(names), value) if names.len() == 1 => {
-                found.extend(names.iter().map(|name| (name, value)))
+                found.extend(names.iter().map(|name| (name, Cow::Borrowed(value))))
             }
-            (AssignmentTarget::Tuple(_), _) => return Err(SqlError::unsupported("several columns from one subquery")),
+            (AssignmentTarget::Tuple(_), ast::Expr::Tuple(_)) => return Err(wrong_number()),
+            (AssignmentTarget::Tuple(_), _) => {
+                let message = "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression";
+                return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+            }
         }
     }
     Ok(found)
+}
+
+fn wrong_number() -> SqlError {
+    SqlError::new(SqlState::SYNTAX_ERROR, "number of columns does not match number of values")
+}
+
+/// A subquery of several columns, as one of one column for each.
+fn items_of(query: &ast::Query) -> SqlResult<Vec<ast::Expr>> {
+    let refused = || SqlError::unsupported("several columns from a subquery of this form");
+    let ast::SetExpr::Select(select) = &*query.body else { return Err(refused()) };
+    let plain = |item: &ast::SelectItem| {
+        matches!(item, ast::SelectItem::UnnamedExpr(_) | ast::SelectItem::ExprWithAlias { .. })
+    };
+    // Without duplicates, each column would have other rows.
+    if select.distinct.is_some() || !select.projection.iter().all(plain) {
+        return Err(refused());
+    }
+    let only = |item: &ast::SelectItem| {
+        let mut select = select.clone();
+        select.projection = vec![item.clone()];
+        let body = Box::new(ast::SetExpr::Select(select));
+        ast::Expr::Subquery(Box::new(ast::Query { body, ..query.clone() }))
+    };
+    Ok(select.projection.iter().map(only).collect())
 }
 
 pub(crate) fn column_of(name: &ast::ObjectName, target: &Target) -> SqlResult<usize> {
@@ -160,31 +188,25 @@ impl Update {
         Ok(Some(Self { source, assignments, returning }))
     }
 
-    /// Runs it.
-    pub async fn run<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Produced> {
-        work.active.check_writable("UPDATE")?;
-        let found = self.source.rows(work, params).await?;
-        let catalogs = Rc::clone(work.catalogs);
-        let (env, shared) = (Arc::clone(&work.active.env), Arc::clone(work.shared));
-        let evaluator = Evaluator { stored: &catalogs.expressions, env: &env, shared: &shared };
-        let catalog = Arc::clone(&work.active.catalog);
-        let mut writer = Writer::new(around(&catalog, &evaluator), work.checks());
-        let (mut stored, mut count) = (Vec::new(), 0_u64);
+    /// Gives the writer its rows.
+    pub async fn collect<D: Database>(
+        &self,
+        work: &mut Work<'_, D>,
+        params: &[Value],
+        writing: &mut Writing<'_>,
+    ) -> Outcome<Changed> {
+        let found = self.source.rows(work, params, writing.evaluator).await?;
+        let mut changed = Changed::default();
         for tuple in found {
-            let new = self.assignments.apply(&tuple.values, &tuple.values, params, &evaluator)?;
-            if let Some(row) = writer.update(self.source.target.table.id, tuple, new)? {
-                count += 1;
+            let new = self.assignments.apply(&tuple.values, &tuple.values, params, writing.evaluator)?;
+            if let Some(row) = writing.writer.update(self.source.target.table.id, tuple, new)? {
+                changed.count += 1;
                 if self.returning.is_some() {
-                    stored.push(row);
+                    changed.rows.push(row);
                 }
             }
         }
-        finish(work, writer).await?;
-        let context = evaluator.context();
-        let returned = self.returning.as_ref().map(|returning| {
-            stored.iter().map(|row| returning.apply(row, params, &context)).collect::<SqlResult<Vec<Row>>>()
-        });
-        Ok(changed("UPDATE", count, returned.transpose()?))
+        Ok(changed)
     }
 }
 

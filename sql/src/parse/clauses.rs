@@ -92,6 +92,42 @@ pub(super) fn simplify_locks(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpa
     tokens
 }
 
+/// `FOR UPDATE` may stand before `LIMIT`, `OFFSET` and `FETCH`; sqlparser knows it behind them.
+pub(super) fn locks_last(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let begins = |at: usize, tokens: &[TokenWithSpan]| {
+        is_word(tokens.get(at), "for") && ["update", "share"].iter().any(|word| is_word(tokens.get(at + 1), word))
+    };
+    let limits = |token: Option<&TokenWithSpan>| ["limit", "offset", "fetch"].iter().any(|word| is_word(token, word));
+    let mut at = 0;
+    while at < tokens.len() {
+        if begins(at, &tokens) {
+            let end = end_of(&tokens, at, |next| limits(tokens.get(next)) || (next > at && begins(next, &tokens)));
+            if limits(tokens.get(end)) {
+                let last = end_of(&tokens, end, |next| begins(next, &tokens));
+                tokens[at..last].rotate_left(end - at);
+                at = last - (end - at);
+            }
+        }
+        at += 1;
+    }
+    tokens
+}
+
+/// Where a clause that begins at a place ends: with its query, or where something else begins.
+fn end_of(tokens: &[TokenWithSpan], from: usize, ends: impl Fn(usize) -> bool) -> usize {
+    let mut depth = 0_usize;
+    for (at, token) in tokens.iter().enumerate().skip(from) {
+        match token.token {
+            Token::LParen => depth += 1,
+            Token::RParen if depth == 0 => return at,
+            Token::RParen => depth -= 1,
+            _ if depth == 0 && ends(at) => return at,
+            _ => {}
+        }
+    }
+    tokens.len()
+}
+
 /// Takes the options of identity columns out: those of each `AS IDENTITY`, in order. They may come in any order, and one of
 /// them is `SEQUENCE NAME`.
 pub(super) fn take_identities(

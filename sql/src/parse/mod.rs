@@ -29,7 +29,9 @@ use sqlparser::ast;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use clauses::{refuse_current_of, simplify_locks, take_arbiter, take_as_of, take_identities, take_overriding};
+use clauses::{
+    locks_last, refuse_current_of, simplify_locks, take_arbiter, take_as_of, take_identities, take_overriding,
+};
 use cursor::Cursor;
 use dialect::Postgres;
 pub use fetch::{Declare, FetchRows};
@@ -141,7 +143,7 @@ fn parse_one(source: &Source<'_>, tokens: &[TokenWithSpan]) -> SqlResult<Parsed>
     let (kept, overriding) = take_overriding(kept);
     let (kept, identities) = take_identities(source, kept)?;
     let (kept, arbiter) = take_arbiter(source, kept)?;
-    let statement = Statement::Sql(Box::new(parse_sql(source, tokens, simplify_locks(kept))?));
+    let statement = Statement::Sql(Box::new(parse_sql(source, tokens, locks_last(simplify_locks(kept)))?));
     Ok(Parsed { statement, text, whole, as_of, overriding, identities, arbiter })
 }
 

@@ -20,6 +20,7 @@ use tokio::task::AbortHandle;
 use super::arrow::read_rows;
 use super::error::from_datafusion;
 use super::explain;
+use super::given::Given;
 use super::memory::MemoryShare;
 use super::optimizer;
 use super::plan::{Translated, translate};
@@ -49,11 +50,13 @@ pub struct Statement<'a> {
     pub text: Option<&'a str>,
     /// The types of the columns into which the results will be stored, if they will: undecided literals become these.
     pub targets: &'a [SqlType],
+    /// What can be named in it besides what the catalog and its own `WITH` have.
+    pub given: &'a [Given],
 }
 
 impl<'a> From<&'a ast::Query> for Statement<'a> {
     fn from(query: &'a ast::Query) -> Self {
-        Self { query, text: None, targets: &[] }
+        Self { query, text: None, targets: &[], given: &[] }
     }
 }
 

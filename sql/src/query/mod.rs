@@ -20,6 +20,7 @@ mod engine;
 mod error;
 mod exec;
 mod explain;
+mod given;
 mod json;
 mod memory;
 mod optimizer;
@@ -35,7 +36,9 @@ mod tests;
 
 pub use columns::{Busy, Collecting, ColumnCache, Kept, Standings};
 pub use engine::{Explain, Planned, QueryEngine, Running, Statement};
+pub use given::Given;
 pub(crate) use memory::{MemoryShare, row_size};
+pub(crate) use plan::ROW_ID_COLUMN;
 pub use request::{KeyRange, Resume, ScanRequest, ScanSpec, Stretch};
 pub use scope::{Catalog, Live, Relation, Scope, SystemSource};
 pub use statistics::{ColumnStatistics, NoStatistics, Statistics};

@@ -14,6 +14,7 @@ use annulus_txn::interface::Database;
 use super::settings::Saved;
 use crate::ddl::Job;
 use crate::parse::Modes;
+use crate::query::Given;
 use crate::server::locks::Held;
 
 /// A transaction, and what belongs to it.
@@ -51,6 +52,8 @@ pub(crate) struct Active<D: Database> {
     pub before: Saved,
     /// What `pg_locks` shows of it, once it has asked for locks.
     pub held: Option<Arc<Held>>,
+    /// What the parts of the statement at work have given to those behind them.
+    pub given: Vec<Given>,
     savepoints: Vec<Point>,
 }
 
@@ -103,6 +106,7 @@ impl<D: Database> Active<D> {
             bulk: false,
             before,
             held: None,
+            given: Vec::new(),
             savepoints: Vec::new(),
         }
     }

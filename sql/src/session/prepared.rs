@@ -105,7 +105,8 @@ impl<D: Database> Session<D> {
     ) -> SqlResult<Rc<Analyzed>> {
         self.shared.use_catalog(catalog);
         let path = self.shared.path();
-        let setting = Setting { shared: &self.shared, catalog, path, env: self.env(), engine: &self.server.engine };
+        let (shared, engine) = (&self.shared, &self.server.engine);
+        let setting = Setting { shared, catalog, path, env: self.env(), engine, around: None, given: &[] };
         let mut found = analyze(parsed, declared, &setting)?;
         match &parsed.statement {
             Statement::Execute { name, .. } => {

@@ -3,15 +3,16 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType};
 use sqlparser::ast;
 
-use super::{Analyzed, Plan, Setting};
+use super::{Analyzed, Plan, Setting, with};
 use crate::bind::ParamTypes;
 use crate::copy::{CopyFrom, source};
 use crate::ddl::{database_statement, definition_name};
 use crate::dml::query::Query;
-use crate::dml::{Delete, Insert, InsertQuery, Joined, Projection, Select, Update};
+use crate::dml::{Change, Delete, Insert, InsertQuery, Joined, Select, Update};
 use crate::parse::{CopyStatement, Parsed, Statement};
 use crate::query::Explain;
 use crate::session::answer::Column;
@@ -42,6 +43,13 @@ pub(crate) fn analyze(parsed: &Rc<Parsed>, declared: &[Option<SqlType>], setting
         }
         Statement::Declare(declare) => {
             let inner = analyze(&Rc::new(Parsed::clone(&declare.query)), declared, setting)?;
+            if let Plan::With(with) = &inner.plan {
+                let message = match with.changes() {
+                    true => "DECLARE CURSOR must not contain data-modifying statements in WITH",
+                    false => "FOR UPDATE in a subquery of a cursor is not supported",
+                };
+                return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+            }
             Ok(around(parsed, inner, Plan::Declare))
         }
         Statement::Copy(copy) => analyze_copy(copy, parsed, setting),
@@ -69,7 +77,9 @@ fn analyze_sql(
     setting: &Setting<'_>,
 ) -> SqlResult<Analyzed> {
     let mut params = ParamTypes::declared(declared.to_vec());
+    let in_parts = with::plan(statement, parsed, setting, &mut params)?;
     let (plan, columns) = match statement {
+        _ if in_parts.is_some() => in_parts.unwrap_or((Plan::Empty, None)),
         ast::Statement::Query(query) => {
             let found = Select::new(query, parsed, setting, &mut params)?;
             match found {
@@ -86,32 +96,11 @@ fn analyze_sql(
                 }
             }
         }
-        ast::Statement::Insert(insert) => match Insert::new(insert, parsed, setting, &mut params)? {
-            Some(insert) => {
-                let columns = returned(insert.returning.as_ref());
-                (Plan::Insert(insert), columns)
-            }
-            None => {
-                let insert = InsertQuery::new(insert, parsed, setting, &mut params)?;
-                let columns = returned(insert.returning());
-                (Plan::InsertQuery(insert), columns)
-            }
-        },
-        ast::Statement::Update(update) => match Update::new(update, parsed, setting, &mut params)? {
-            Some(update) => {
-                let columns = returned(update.returning.as_ref());
-                (Plan::Update(update), columns)
-            }
-            None => joined(Joined::update(update, parsed, setting, &mut params)?),
-        },
-        ast::Statement::Delete(delete) => match Delete::new(delete, parsed, setting, &mut params)? {
-            Some(delete) => {
-                let columns = returned(delete.returning.as_ref());
-                (Plan::Delete(delete), columns)
-            }
-            None => joined(Joined::delete(delete, parsed, setting, &mut params)?),
-        },
-        _ => return Err(SqlError::unsupported("this statement")),
+        _ => {
+            let change = change(statement, parsed, setting, &mut params)?;
+            let columns = change.returning().map(|returning| returning.columns.clone());
+            (Plan::Change(change), columns)
+        }
     };
     Ok(Analyzed {
         parsed: Rc::clone(parsed),
@@ -145,17 +134,33 @@ fn analyze_copy(copy: &CopyStatement, parsed: &Rc<Parsed>, setting: &Setting<'_>
     })
 }
 
-fn returned(returning: Option<&Projection>) -> Option<Vec<Column>> {
-    returning.map(|returning| returning.columns.clone())
-}
-
-fn joined(joined: Joined) -> (Plan, Option<Vec<Column>>) {
-    let columns = returned(joined.returning.as_ref());
-    (Plan::Joined(joined), columns)
+/// A statement that changes rows.
+pub(super) fn change(
+    statement: &ast::Statement,
+    parsed: &Parsed,
+    setting: &Setting<'_>,
+    params: &mut ParamTypes,
+) -> SqlResult<Box<Change>> {
+    let change = match statement {
+        ast::Statement::Insert(insert) => match Insert::new(insert, parsed, setting, params)? {
+            Some(insert) => Change::Insert(insert),
+            None => Change::InsertQuery(InsertQuery::new(insert, parsed, setting, params)?),
+        },
+        ast::Statement::Update(update) => match Update::new(update, parsed, setting, params)? {
+            Some(update) => Change::Update(update),
+            None => Change::Joined(Joined::update(update, parsed, setting, params)?),
+        },
+        ast::Statement::Delete(delete) => match Delete::new(delete, parsed, setting, params)? {
+            Some(delete) => Change::Delete(delete),
+            None => Change::Joined(Joined::delete(delete, parsed, setting, params)?),
+        },
+        _ => return Err(SqlError::unsupported("this statement")),
+    };
+    Ok(Box::new(change))
 }
 
 /// Rows are locked only where they are read from one table in the order of an index.
-fn refuse_locks(query: &ast::Query) -> SqlResult<()> {
+pub(super) fn refuse_locks(query: &ast::Query) -> SqlResult<()> {
     match query.locks.is_empty() {
         true => Ok(()),
         false => Err(SqlError::unsupported("FOR UPDATE in a query with joins, grouping, sorting or subqueries")

@@ -9,7 +9,6 @@ use annulus_txn::interface::Database;
 
 use super::produce::run;
 use super::{Analyzed, Plan, Work};
-use crate::dml::Source;
 use crate::query::Explain;
 use crate::session::answer::Tag;
 use crate::session::{Produced, Rows};
@@ -49,21 +48,12 @@ pub(super) async fn explain<D: Database>(
     Ok(Produced::rows(rows, Tag::word("EXPLAIN")))
 }
 
-/// A change of the rows that a source finds.
-fn describe_change(word: &str, source: &Source) -> Vec<String> {
-    let head = format!("{word} on {}", source.target.table.name);
-    std::iter::once(head).chain(source.describe().into_iter().map(|line| format!("  ->  {line}"))).collect()
-}
-
 /// What a plan without the query engine does.
 fn describe(plan: &Plan) -> Vec<String> {
     match plan {
         Plan::Select(select) => select.describe(),
-        Plan::Insert(insert) => vec![format!("Insert on {}", insert.table())],
-        Plan::Update(update) => describe_change("Update", &update.source),
-        Plan::Delete(delete) => describe_change("Delete", &delete.source),
-        Plan::InsertQuery(insert) => vec![format!("Insert on {}", insert.table()), "  ->  Query".to_owned()],
-        Plan::Joined(joined) => vec![format!("{} on {}", joined.word(), joined.table()), "  ->  Query".to_owned()],
+        Plan::Change(change) => change.describe(),
+        Plan::With(with) => with.describe(),
         _ => vec!["Utility statement".to_owned()],
     }
 }

@@ -5,6 +5,7 @@ mod evaluate;
 mod explain;
 mod produce;
 mod shapes;
+mod with;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use annulus_relation::catalog::Catalog;
 use annulus_relation::value::Env;
 use annulus_relation::{SqlResult, SqlType};
 use annulus_txn::interface::Database;
+use sqlparser::ast;
 
 pub(crate) use analyze::analyze;
 pub(crate) use evaluate::literal_values;
@@ -22,15 +24,16 @@ pub(crate) use shapes::Shapes;
 
 use crate::copy::CopyFrom;
 use crate::dml::query::Query;
-use crate::dml::{Delete, Insert, InsertQuery, Joined, Select, Update};
-use crate::parse::{CopyOptions, Parsed};
-use crate::query::{Explain, QueryEngine};
+use crate::dml::{Change, Select};
+use crate::parse::{CopyOptions, Parsed, parse_query};
+use crate::query::{Explain, Given, QueryEngine};
 use crate::server::Server;
 use crate::server::catalogs::Catalogs;
 use crate::server::deadline::Deadline;
 use crate::server::shared::Shared;
 use crate::session::answer::{Column, News};
 use crate::session::{Active, Cursors, PreparedStatements};
+use with::With;
 
 /// What a statement is analyzed in.
 pub(crate) struct Setting<'a> {
@@ -39,6 +42,29 @@ pub(crate) struct Setting<'a> {
     pub path: Arc<[String]>,
     pub env: Env,
     pub engine: &'a QueryEngine,
+    /// The common table expressions that a statement which changes rows stands behind.
+    pub around: Option<&'a ast::With>,
+    /// What parts of the statement before this one will give.
+    pub given: &'a [Given],
+}
+
+impl<'a> Setting<'a> {
+    /// The same, for a part of a statement.
+    fn with(&self, around: Option<&'a ast::With>, given: &'a [Given]) -> Self
+    where
+        Self: 'a,
+    {
+        Self { shared: self.shared, path: Arc::clone(&self.path), env: self.env.clone(), around, given, ..*self }
+    }
+
+    /// A query that sees the common table expressions around its statement.
+    pub fn seeing(&self, query: &ast::Query) -> SqlResult<ast::Query> {
+        let Some(with) = self.around else { return Ok(query.clone()) };
+        let mut whole = *parse_query("VALUES (1)")?;
+        whole.with = Some(with.clone());
+        whole.body = Box::new(ast::SetExpr::Query(Box::new(query.clone())));
+        Ok(whole)
+    }
 }
 
 /// A statement analyzed: what it takes, gives and does.
@@ -65,17 +91,14 @@ pub(crate) enum Plan {
     Empty,
     Select(Rc<Select>),
     Query(Query),
-    InsertQuery(InsertQuery),
-    Joined(Joined),
     CopyFrom(Rc<CopyFrom>),
     Explain(Rc<Analyzed>, Explain),
     /// `DECLARE ... CURSOR` for a query.
     Declare(Rc<Analyzed>),
     /// `COPY ... TO STDOUT` of a query.
     CopyTo(Rc<Analyzed>, CopyOptions),
-    Insert(Insert),
-    Update(Update),
-    Delete(Delete),
+    Change(Box<Change>),
+    With(Box<With>),
 }
 
 impl Plan {
@@ -91,10 +114,8 @@ impl Plan {
     /// Whether statements that differ in literals only may share it.
     pub fn has_shape(&self) -> bool {
         match self {
-            Self::Insert(_) => true,
             Self::Select(select) => select.is_point(),
-            Self::Update(update) => update.source.is_point(),
-            Self::Delete(delete) => delete.source.is_point(),
+            Self::Change(change) => change.has_shape(),
             _ => false,
         }
     }

@@ -77,11 +77,8 @@ pub(super) async fn run<D: Database>(
             Ok(Produced { rows: Rows::CopyOut(Box::new(out)), tag: Tag::Empty })
         }
         Plan::Query(query) => query.run(work, params).await,
-        Plan::InsertQuery(insert) => insert.run(work, params).await,
-        Plan::Joined(joined) => joined.run(work, params).await,
-        Plan::Insert(insert) => insert.run(work, params).await,
-        Plan::Update(update) => update.run(work, params).await,
-        Plan::Delete(delete) => delete.run(work, params).await,
+        Plan::Change(change) => change.run(work, params).await,
+        Plan::With(with) => Box::pin(with.run(work, params)).await,
         Plan::Command | Plan::Declare(_) | Plan::Empty => Err(internal("the statement runs elsewhere").into()),
     }
 }
@@ -94,6 +91,8 @@ pub(crate) async fn nested<D: Database>(work: &mut Work<'_, D>, parsed: Rc<Parse
         path: work.shared.path(),
         env: (*work.active.env).clone(),
         engine: &work.server.engine,
+        around: None,
+        given: &[],
     };
     let analyzed = Rc::new(analyze(&parsed, &[], &setting)?);
     Box::pin(run(work, &analyzed, &[])).await

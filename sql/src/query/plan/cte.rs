@@ -13,6 +13,8 @@ use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier};
 use super::names::Mode;
 use super::{Col, Rel, Seen, Translator, built, folded};
 use crate::query::arrow::data_type;
+use crate::query::exec::RowSource;
+use crate::query::given::Given;
 
 /// A common table expression. It is translated wherever it is used.
 #[derive(Clone)]
@@ -33,6 +35,15 @@ enum Body {
     /// The rows of the last round, within the query that refers to itself: what the table is called in the plan, and
     /// its columns.
     Work(String, Vec<Col>),
+    /// Rows that the statement is given.
+    Given(Given),
+}
+
+impl Cte {
+    /// Rows that the statement is given, as if they were a common table expression.
+    pub fn given(given: &Given) -> Self {
+        Self { name: given.name.clone(), columns: Vec::new(), body: Body::Given(given.clone()), sees: 0 }
+    }
 }
 
 impl Translator<'_> {
@@ -53,7 +64,8 @@ impl Translator<'_> {
                     | SetExpr::SetOperation { .. }
                     | SetExpr::Table(_)
             ) {
-                return Err(SqlError::unsupported("a statement that changes data in WITH"));
+                let message = "WITH clause containing a data-modifying statement must be at the top level";
+                return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
             }
             let query = Arc::new((*cte.query).clone());
             let recursive = with.recursive && refers_to(&cte.query, &name);
@@ -80,6 +92,7 @@ impl Translator<'_> {
             Body::Query(query) => self.seeing(cte.sees, |translator| translator.query(query))?,
             Body::Recursive(query) => self.seeing(cte.sees, |translator| translator.recursive(cte, query))?,
             Body::Work(table, columns) => self.work(table, columns)?,
+            Body::Given(given) => self.given(given)?,
         };
         named(rel, cte)
     }
@@ -94,6 +107,20 @@ impl Translator<'_> {
         self.ctes.truncate(ctes);
         self.ctes.extend(hidden);
         result
+    }
+
+    fn given(&mut self, given: &Given) -> SqlResult<Rel> {
+        let Some(columns) = &given.columns else {
+            let message = format!("WITH query \"{}\" does not have a RETURNING clause", given.name);
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+        };
+        let columns = columns.iter().map(|(name, ty)| (name.clone(), ty.clone(), true)).collect();
+        let all = Arc::clone(&given.rows);
+        let rows: RowSource = Arc::new(move || {
+            let all = Arc::clone(&all);
+            Ok(Box::new((0..all.len()).filter_map(move |number| all.get(number).cloned().map(Ok))))
+        });
+        self.rows("", &given.name, columns, rows)
     }
 
     fn recursive(&mut self, cte: &Cte, query: &ast::Query) -> SqlResult<Rel> {

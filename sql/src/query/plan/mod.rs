@@ -138,6 +138,8 @@ fn built<T>(result: datafusion::common::Result<T>) -> SqlResult<T> {
 }
 
 /// A translated query.
+pub(crate) use relations::ROW_ID_COLUMN;
+
 pub(super) struct Translated {
     pub plan: LogicalPlan,
     pub columns: Vec<(String, SqlType)>,
@@ -194,7 +196,7 @@ pub(super) fn translate(
         text: statement.text,
         params,
         names: 0,
-        ctes: Vec::new(),
+        ctes: statement.given.iter().map(cte::Cte::given).collect(),
         levels: Vec::new(),
         mode: names::Mode::Given(None),
         missed: std::cell::Cell::new(false),

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use annulus_relation::catalog::{ColumnId, ConstraintKind, Index, IndexKey, KeyPart, Sequence, Table, View};
+use annulus_relation::catalog::{self, ColumnId, ConstraintKind, Index, IndexKey, KeyPart, Sequence, Table, View};
+use annulus_relation::ops::ROW_ID;
 use annulus_relation::value::CastContext;
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
 use datafusion::catalog::TableProvider;
@@ -20,6 +21,9 @@ use crate::parse::dialect::Postgres;
 use crate::query::exec::{RowSource, RowsTable, TableScan};
 use crate::query::scope::Relation;
 use crate::system;
+
+/// What the hidden id of a table's rows is called, for queries whose rows will be changed. No client writes this name.
+pub(crate) const ROW_ID_COLUMN: &str = "row id";
 
 impl Translator<'_> {
     /// What a name in `FROM` means.
@@ -69,6 +73,8 @@ impl Translator<'_> {
     }
 
     fn table(&mut self, schema: &str, table: Arc<Table>) -> SqlResult<Rel> {
+        let keyed = table.indexes.first().is_some_and(|index| !index.keys.is_empty());
+        let table = if keyed { table } else { with_row_id(&table) };
         let names: Vec<String> = table.columns.iter().map(|column| self.fresh(&column.name)).collect();
         let statistics = Arc::clone(&self.scope.statistics);
         let columns = table.columns.iter().map(|column| (column.name.clone(), column.ty.clone(), !column.not_null));
@@ -80,6 +86,9 @@ impl Translator<'_> {
         for (column, described) in rel.columns.iter_mut().zip(&table.columns) {
             column.source = Some(self.names);
             column.primary = if keys.contains(&described.id) { keys.len() } else { 0 };
+        }
+        if !keyed && let Some(id) = rel.columns.last_mut() {
+            id.seen = Seen::Named;
         }
         Ok(rel)
     }
@@ -200,6 +209,21 @@ impl Translator<'_> {
         (self.levels, self.mode, self.ctes, self.params, self.text) = (levels, mode, ctes, params, text);
         result
     }
+}
+
+/// A table whose rows' hidden ids are a column, too.
+fn with_row_id(table: &Table) -> Arc<Table> {
+    let mut table = table.clone();
+    table.columns.push(catalog::Column {
+        id: ROW_ID,
+        name: ROW_ID_COLUMN.to_owned(),
+        ty: SqlType::Uuid,
+        not_null: true,
+        default: None,
+        missing: None,
+        comment: None,
+    });
+    Arc::new(table)
 }
 
 /// The columns of a table's primary key.

@@ -281,7 +281,7 @@ impl World {
     ) -> SqlResult<(Vec<String>, Vec<Vec<String>>)> {
         let parsed = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
         let [Ast::Query(query)] = parsed.as_slice() else { panic!("no query: {sql}") };
-        let statement = Statement { query, text: Some(sql), targets: &[] };
+        let statement = Statement { query, text: Some(sql), targets: &[], given: &[] };
         self.scanned.lock().unwrap().clear();
         let running = run(engine, statement, &self.scope())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
