@@ -94,7 +94,7 @@ impl Replica {
         let until = now.steady + self.settings.soft_lock_lease;
         self.wake_by(until);
         for key in &waiting.lock.keys {
-            if let Some(holder) = self.holder_against(now, partition, key, txn) {
+            if let Some(holder) = self.holder_against(now, partition, key, &waiting.lock) {
                 return Some(holder);
             }
             let wounded = self.partition(partition).locks.soft(key, txn, now.steady).is_some();
@@ -104,14 +104,16 @@ impl Replica {
         None
     }
 
-    /// Who keeps `txn` from locking `key`: a prepared lock, or an older transaction's soft lock.
-    fn holder_against(&self, now: Now, partition: PartitionId, key: &Key, txn: TxnId) -> Option<Holder> {
+    /// Who keeps a request from locking `key`: a prepared lock, or an older transaction's soft lock. Who would not wait
+    /// takes nothing from younger ones either: it asked for what is free.
+    fn holder_against(&self, now: Now, partition: PartitionId, key: &Key, lock: &Lock) -> Option<Holder> {
+        let txn = lock.txn;
         if let Some(holder) = self.prepared_holder(now, partition, key, txn) {
             return Some(holder);
         }
         let soft = self.partitions.get(&partition)?.locks.soft(key, txn, now.steady)?;
         let held_for = now.steady.saturating_sub(soft.since);
-        (soft.txn < txn).then(|| Holder { key: key.clone(), txn: soft.txn, held_for, prepared: false })
+        (soft.txn < txn || lock.nowait).then(|| Holder { key: key.clone(), txn: soft.txn, held_for, prepared: false })
     }
 
     fn refuse_lock(
@@ -201,7 +203,8 @@ impl Replica {
         state.queue = waiting;
         let late: BTreeMap<TxnId, Waiting> = late;
         for (txn, waiting) in late {
-            let blocking = waiting.lock.keys.iter().find_map(|key| self.holder_against(now, partition, key, txn));
+            let blocking =
+                waiting.lock.keys.iter().find_map(|key| self.holder_against(now, partition, key, &waiting.lock));
             let key = waiting.lock.keys.first().cloned().unwrap_or_else(|| Key(Default::default()));
             let holder = blocking.unwrap_or(Holder { key, txn, held_for: 0, prepared: false });
             self.refuse_lock(now, partition, &waiting, holder, store, out)?;

@@ -27,6 +27,11 @@ impl<D: Database> Locks<D> {
         self.id.take()
     }
 
+    /// What is locked.
+    pub(super) const fn places(&self) -> &BTreeSet<Place> {
+        &self.places
+    }
+
     fn free(&mut self) {
         if let Some(id) = self.id.take() {
             let places: Vec<Place> = std::mem::take(&mut self.places).into_iter().collect();

@@ -30,6 +30,7 @@ use instant::Pinned;
 use locks::Locks;
 use overlay::Overlay;
 pub use overlay::Savepoint;
+pub use reads::ReadMark;
 use reads::Reads;
 
 /// Most keys whose versions a commit can validate.

@@ -30,6 +30,14 @@ pub(super) struct Reads {
     pub(super) bytes: u64,
 }
 
+/// What a transaction had read at some point.
+#[derive(Debug)]
+pub struct ReadMark {
+    keys: BTreeSet<Place>,
+    ranges: usize,
+    rows: usize,
+}
+
 fn size(key: &Key, seen: &Seen) -> u64 {
     (key.as_bytes().len() + seen.value.as_ref().map_or(0, Bytes::len)) as u64
 }
@@ -168,6 +176,24 @@ impl Reads {
 }
 
 impl<D: Database> Transaction<D> {
+    /// What it has read so far, to forget what it reads from here on.
+    pub fn mark_reads(&self) -> ReadMark {
+        let Reads { keys, ranges, rows, .. } = &self.reads;
+        ReadMark { keys: keys.keys().cloned().collect(), ranges: ranges.len(), rows: *rows }
+    }
+
+    /// Forgets what it has read since, but for what it has locked: `SKIP LOCKED` gives no whole view of a table, and who
+    /// takes what is free must not fail for what somebody else took meanwhile.
+    pub fn forget_reads(&mut self, mark: &ReadMark) {
+        let locked = self.locks.places();
+        let reads = &mut self.reads;
+        if !reads.overflowed {
+            reads.keys.retain(|place, _| mark.keys.contains(place) || locked.contains(place));
+            reads.ranges.truncate(mark.ranges);
+            reads.rows = mark.rows;
+        }
+    }
+
     /// Reads keys; the results are in the order asked. Keys read before are not asked for again.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! `SELECT` from one table, or from none, without the query engine.
 
+use std::cmp::Ordering;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ pub(crate) struct Select {
     filter: Option<Expr>,
     pub projection: Projection,
     ordered: bool,
+    /// What rows that are locked are sorted by, if not by the index that they are read in.
+    sort: Vec<SortKey>,
     limit: Option<Expr>,
     offset: Option<Expr>,
     locking: Option<Locking>,
@@ -75,9 +78,16 @@ impl Select {
             expr.map(|expr| binder.bind_as(expr, &SqlType::Int8, CastContext::Assignment)).transpose()
         };
         let (limit, offset) = (count(limit, &mut binder)?, count(offset, &mut binder)?);
-        let Some(ordered) = ordered(query, source.as_ref(), &projection, &mut binder)? else { return Ok(None) };
+        let (ordered, sort) = match ordered(query, source.as_ref(), &projection, &mut binder)? {
+            Some(ordered) => (ordered, Vec::new()),
+            None if query.locks.is_empty() => return Ok(None),
+            None => match sort_keys(query, &projection, &mut binder)? {
+                Some(keys) => (false, keys),
+                None => return Ok(None),
+            },
+        };
         let locking = Locking::of(&query.locks, source.as_ref())?;
-        Ok(Some(Self { source, filter, projection, ordered, limit, offset, locking }))
+        Ok(Some(Self { source, filter, projection, ordered, sort, limit, offset, locking }))
     }
 
     /// Whether it finds at most one row.
@@ -290,6 +300,61 @@ fn ordered(
         }
     }
     Ok(Some(true))
+}
+
+/// What rows are sorted by, and how.
+struct SortKey {
+    expr: Expr,
+    descending: bool,
+    nulls_first: bool,
+}
+
+impl SortKey {
+    fn compare(&self, one: &Value, other: &Value) -> Ordering {
+        match (one.is_null(), other.is_null()) {
+            (true, true) => Ordering::Equal,
+            (false, false) if self.descending => annulus_relation::value::compare(other, one),
+            (false, false) => annulus_relation::value::compare(one, other),
+            (null, _) if null == self.nulls_first => Ordering::Less,
+            _ => Ordering::Greater,
+        }
+    }
+}
+
+/// The keys of `ORDER BY`; `None` if one of them has no order.
+fn sort_keys(query: &ast::Query, projection: &Projection, binder: &mut Binder<'_>) -> SqlResult<Option<Vec<SortKey>>> {
+    let Some(OrderByKind::Expressions(keys)) = query.order_by.as_ref().map(|order| &order.kind) else {
+        return Ok(None);
+    };
+    let mut found = Vec::new();
+    for key in keys {
+        let expr = match output(&key.expr, projection) {
+            Some(expr) => expr.clone(),
+            None if needs_query(&key.expr).is_some() => return Ok(None),
+            None => binder.bind(&key.expr)?,
+        };
+        if matches!(expr.ty(), SqlType::Json) {
+            return Ok(None);
+        }
+        let descending = key.options.asc == Some(false);
+        found.push(SortKey { expr, descending, nulls_first: key.options.nulls_first.unwrap_or(descending) });
+    }
+    Ok(Some(found))
+}
+
+/// The item of the list that a sort key means: by its place or its name.
+fn output<'p>(expr: &ast::Expr, projection: &'p Projection) -> Option<&'p Expr> {
+    match expr {
+        ast::Expr::Value(value) => match &value.value {
+            ast::Value::Number(digits, _) => projection.exprs.get(digits.parse::<usize>().ok()?.checked_sub(1)?),
+            _ => None,
+        },
+        ast::Expr::Identifier(ident) => {
+            let at = projection.columns.iter().position(|column| column.name == ident.value)?;
+            projection.exprs.get(at)
+        }
+        _ => None,
+    }
 }
 
 /// The column of the table that a sort key means: by its place in the list, its name there, or its own name.

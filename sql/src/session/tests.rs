@@ -417,6 +417,25 @@ fn rows_are_locked_for_others() {
 }
 
 #[test]
+fn workers_of_a_queue_do_not_fail_each_other() {
+    run(async |node| {
+        let (mut one, mut other) = (node.client().await, node.client().await);
+        one.ok("create table job (id int primary key, state text, due int)").await;
+        one.ok("insert into job values (1, 'new', 9), (2, 'new', 7), (3, 'old', 5), (4, 'new', 8)").await;
+        let next = "select id from job where state = 'new' order by due limit 1 for update skip locked";
+        one.ok("begin").await;
+        assert_eq!(one.ok(next).await, "2\nSELECT 1");
+        other.ok("begin").await;
+        assert_eq!(other.ok(next).await, "4\nSELECT 1");
+        one.ok("update job set state = 'done' where id = 2; commit").await;
+        other.ok("update job set state = 'done' where id = 4; commit").await;
+        let all = format!("update job set state = 'done' where id in ({}) returning id", next.replace("limit 1", ""));
+        assert_eq!(one.ok(&all).await, "1\nUPDATE 1");
+        assert_eq!(node.db.locks(), 0);
+    });
+}
+
+#[test]
 fn an_error_that_others_have_mended_is_not_told() {
     run(async |node| {
         let (mut one, mut other) = (node.client().await, node.other().client().await);

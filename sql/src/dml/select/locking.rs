@@ -4,16 +4,19 @@
 //! its reads anyway. A row that is locked is read again, since it may have changed before; it counts only if the
 //! condition is still true.
 
+use std::cmp::Ordering;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use annulus_relation::catalog::Table;
 use annulus_relation::error::SqlState;
 use annulus_relation::ops::{Tuple, read_rows};
-use annulus_relation::{Failure, Outcome, SqlError, SqlResult};
+use annulus_relation::{Failure, Outcome, SqlError, SqlResult, Value};
 use annulus_txn::interface::{Database, Place, TxnError};
 use sqlparser::ast::{LockClause, NonBlock};
 
-use super::Scan;
+use super::{Scan, SortKey};
+use crate::bind::EvalContext;
 use crate::dml::Source;
 use crate::dml::stored::Evaluator;
 use crate::server::failure::not_locked;
@@ -69,45 +72,81 @@ impl Locking {
         let Some(source) = &select.source else { return Ok(Produced::rows(Vec::new(), Tag::Rows("SELECT"))) };
         let context = evaluator.context();
         let catalog = Arc::clone(&work.active.catalog);
+        let params = std::rc::Rc::clone(&scan.params);
         let passes = |tuple: &Tuple| match &source.filter {
-            Some(filter) => filter.is_true(&tuple.values, &scan.params, &context),
+            Some(filter) => filter.is_true(&tuple.values, &params, &context),
             None => Ok(true),
         };
+        let mark = work.active.transaction.mark_reads();
+        let mut candidates = VecDeque::new();
+        if !select.sort.is_empty() {
+            let mut found = Vec::new();
+            while let Some(more) = self.find(&mut scan, source, work, evaluator).await? {
+                found.extend(more);
+            }
+            candidates = sorted(found, &select.sort, &params, &context)?.into();
+        }
         let mut rows = Vec::new();
         while scan.left > 0 {
-            let left = work.deadline.left();
-            let Some(found) = scan.cursor.next(&mut work.active.transaction, &catalog, STRETCH, left).await? else {
-                break;
-            };
-            let mut candidates = Vec::new();
-            for tuple in found {
-                if passes(&tuple)? {
-                    candidates.push(tuple.place);
+            if candidates.is_empty() {
+                match self.find(&mut scan, source, work, evaluator).await? {
+                    Some(found) => candidates.extend(found.into_iter().map(|tuple| tuple.place)),
+                    None => break,
                 }
+                continue;
             }
             // No more than are wanted are locked.
             let most = usize::try_from(scan.left.saturating_add(scan.skip)).unwrap_or(usize::MAX);
-            for places in candidates.chunks(most.clamp(1, STRETCH as usize)) {
-                let places = self.noted_lock(places, &source.target.table, work).await?;
-                let transaction = &mut work.active.transaction;
-                let read = read_rows(transaction, &catalog, &source.target.physical, &places, left).await?;
-                for tuple in read.into_iter().flatten() {
-                    if scan.left == 0 || !passes(&tuple)? {
-                        continue;
-                    }
-                    if scan.skip > 0 {
-                        scan.skip -= 1;
-                        continue;
-                    }
-                    scan.left -= 1;
-                    rows.push(select.projection.apply(&tuple.values, &scan.params, &context)?);
+            let most = most.clamp(1, STRETCH as usize).min(candidates.len());
+            let places: Vec<Place> = candidates.drain(..most).collect();
+            if self == Self::Skip {
+                work.active.transaction.forget_reads(&mark);
+            }
+            let places = self.noted_lock(&places, &source.target.table, work).await?;
+            let (transaction, left) = (&mut work.active.transaction, work.deadline.left());
+            let read = read_rows(transaction, &catalog, &source.target.physical, &places, left).await?;
+            for tuple in read.into_iter().flatten() {
+                if scan.left == 0 || !passes(&tuple)? {
+                    continue;
                 }
-                if scan.left == 0 {
-                    break;
+                if scan.skip > 0 {
+                    scan.skip -= 1;
+                    continue;
                 }
+                scan.left -= 1;
+                rows.push(select.projection.apply(&tuple.values, &params, &context)?);
             }
         }
+        if self == Self::Skip {
+            work.active.transaction.forget_reads(&mark);
+        }
         Ok(Produced::rows(rows, Tag::Rows("SELECT")))
+    }
+
+    /// The next rows that are to be locked, as they are before; `None` at the end.
+    async fn find<D: Database>(
+        self,
+        scan: &mut Scan,
+        source: &Source,
+        work: &mut Work<'_, D>,
+        evaluator: &Evaluator<'_>,
+    ) -> Outcome<Option<Vec<Tuple>>> {
+        work.deadline.check()?;
+        let (catalog, left) = (Arc::clone(&work.active.catalog), work.deadline.left());
+        let Some(mut found) = scan.cursor.next(&mut work.active.transaction, &catalog, STRETCH, left).await? else {
+            return Ok(None);
+        };
+        if let Some(filter) = &source.filter {
+            let context = evaluator.context();
+            let mut kept = Vec::with_capacity(found.len());
+            for tuple in found {
+                if filter.is_true(&tuple.values, &scan.params, &context)? {
+                    kept.push(tuple);
+                }
+            }
+            found = kept;
+        }
+        Ok(Some(found))
     }
 
     /// Locks rows, which `pg_locks` shows; returns those that are locked.
@@ -153,4 +192,18 @@ impl Locking {
         }
         Ok(locked)
     }
+}
+
+/// Where rows are, in an order.
+fn sorted(found: Vec<Tuple>, by: &[SortKey], params: &[Value], context: &EvalContext<'_>) -> SqlResult<Vec<Place>> {
+    let mut keyed = Vec::with_capacity(found.len());
+    for tuple in found {
+        let keys = by.iter().map(|key| key.expr.eval(&tuple.values, params, context));
+        keyed.push((keys.collect::<SqlResult<Vec<Value>>>()?, tuple.place));
+    }
+    keyed.sort_by(|(one, _), (other, _)| {
+        let each = by.iter().zip(one.iter().zip(other)).map(|(key, (one, other))| key.compare(one, other));
+        each.fold(Ordering::Equal, Ordering::then)
+    });
+    Ok(keyed.into_iter().map(|(_, place)| place).collect())
 }
