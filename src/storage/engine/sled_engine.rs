@@ -13,11 +13,22 @@ use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::overlay::{Overlay, Table};
 use super::{Batch, Bounds, Engine, EngineError, EngineKind, EngineResult, Entry, Order, Snapshot, Space};
+
+/// How long an engine that was closed may hold its lock: its threads end some time after it was dropped.
+const LETS_GO_WITHIN: Duration = Duration::from_secs(5);
+/// How long to wait before the lock is tried again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Whether somebody else has it open.
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))
+}
 
 /// The engine.
 pub struct SledEngine {
@@ -33,11 +44,17 @@ impl SledEngine {
     /// [`EngineError`].
     pub fn open(path: &Path, cache_bytes: u64) -> EngineResult<Self> {
         let config = sled::Config::new().path(path).cache_capacity(cache_bytes).flush_every_ms(None);
-        // sled panics on some damages instead of telling.
-        let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
-        let panicked =
-            |_| EngineError::Damaged { kind: EngineKind::Sled, detail: "it panicked when opened".to_owned() };
-        let database = opened.map_err(panicked)?.map_err(failed("open"))?;
+        let until = Instant::now() + LETS_GO_WITHIN;
+        let database = loop {
+            // sled panics on some damages instead of telling.
+            let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
+            let panicked =
+                |_| EngineError::Damaged { kind: EngineKind::Sled, detail: "it panicked when opened".to_owned() };
+            match opened.map_err(panicked)? {
+                Err(error) if is_locked(&error) && Instant::now() < until => std::thread::sleep(PAUSE),
+                opened => break opened.map_err(failed("open"))?,
+            }
+        };
         let tree = Tree(database.open_tree("annulus").map_err(failed("open"))?);
         Ok(Self { database, path: path.to_owned(), entries: Overlay::new(tree) })
     }
