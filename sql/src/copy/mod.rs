@@ -14,6 +14,7 @@ mod tests;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use annulus_relation::catalog::{Column, Default};
 use annulus_relation::error::SqlState;
 use annulus_relation::ops::{Checks, Writer, explain};
 use annulus_relation::transaction::{Mode, Transaction};
@@ -25,7 +26,7 @@ use decode::{Decoder, Fields};
 pub(crate) use encode::Encoder;
 
 use crate::bind::{Binder, Expr, ParamTypes, quote_name};
-use crate::dml::{Defaults, Evaluator, Target, check_given, row_id};
+use crate::dml::{Defaults, Evaluator, Target, row_id};
 use crate::parse::{CopyStatement, CopyTarget, Parsed};
 use crate::statement::{Setting, Work};
 
@@ -40,6 +41,18 @@ pub(crate) struct CopyFrom {
     defaults: Defaults,
     filter: Option<Expr>,
     statement: CopyStatement,
+}
+
+/// `42P10` for columns that are computed.
+fn check_copied(column: &Column) -> SqlResult<()> {
+    match column.default {
+        Some(Default::Generated(_)) => {
+            let message = format!("column \"{}\" is a generated column", column.name);
+            Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message)
+                .detail("Generated columns cannot be used in COPY."))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Data on its way into a table.
@@ -66,15 +79,12 @@ impl CopyFrom {
                 let message = format!("column \"{name}\" of relation \"{}\" does not exist", target.table.name);
                 SqlError::new(SqlState::UNDEFINED_COLUMN, message)
             })?;
-            check_given(&target.table, found, Some(crate::parse::Overriding::System))?;
+            check_copied(&target.table.columns[found])?;
             columns.push(found);
         }
         if names.is_empty() {
-            let generated = |column: &annulus_relation::catalog::Column| {
-                matches!(column.default, Some(annulus_relation::catalog::Default::Generated(_)))
-            };
             let all = target.table.columns.iter().enumerate();
-            columns = all.filter(|(_, column)| !generated(column)).map(|(position, _)| position).collect();
+            columns = all.filter(|(_, column)| check_copied(column).is_ok()).map(|(position, _)| position).collect();
         }
         let mut params = ParamTypes::new();
         let mut binder = Binder::new(&target.scope, &mut params, &setting.env).text(&parsed.whole).clause("WHERE");
@@ -214,12 +224,15 @@ pub(crate) fn source(statement: &CopyStatement, setting: &Setting<'_>) -> SqlRes
         CopyTarget::Query(query) => Ok(Parsed::clone(query)),
         CopyTarget::Table(name, names) => {
             let target = Target::new(setting, name, None)?;
-            let known = |name: &String| target.table.columns.iter().any(|column| column.name == *name);
-            if let Some(name) = names.iter().find(|name| !known(name)) {
-                let message = format!("column \"{name}\" of relation \"{}\" does not exist", target.table.name);
-                return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message));
+            for name in names {
+                let found = target.table.columns.iter().find(|column| column.name == *name);
+                check_copied(found.ok_or_else(|| {
+                    let message = format!("column \"{name}\" of relation \"{}\" does not exist", target.table.name);
+                    SqlError::new(SqlState::UNDEFINED_COLUMN, message)
+                })?)?;
             }
-            let all = target.table.columns.iter().map(|column| &column.name);
+            let all = target.table.columns.iter().filter(|column| check_copied(column).is_ok());
+            let all = all.map(|column| &column.name);
             let list: Vec<String> = match names.is_empty() {
                 true => all.map(|name| quote_name(name)).collect(),
                 false => names.iter().map(|name| quote_name(name)).collect(),

@@ -186,6 +186,7 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
         work.active.jobs.extend(jobs);
     }
     match filled {
+        Some(_) if parsed.table_as.empty => Ok(Produced::tag(Tag::word("CREATE TABLE AS"))),
         Some(table) => fill(work, parsed, table).await,
         None => Ok(Produced::tag(Tag::word(tag))),
     }
@@ -200,7 +201,16 @@ fn planned<D: Database>(work: &Work<'_, D>, parsed: &Parsed) -> SqlResult<Vec<(S
     if !planned.params.is_empty() {
         return Err(SqlError::unsupported("a parameter in a definition"));
     }
-    Ok(planned.columns)
+    let mut columns = planned.columns;
+    let names = &parsed.table_as.columns;
+    if names.len() > columns.len() {
+        let state = annulus_relation::error::SqlState::SYNTAX_ERROR;
+        return Err(SqlError::new(state, "too many column names were specified"));
+    }
+    for (column, name) in columns.iter_mut().zip(names) {
+        column.0.clone_from(&name.value);
+    }
+    Ok(columns)
 }
 
 /// Inserts the rows of a definition's query into the table that was made for them.

@@ -24,7 +24,7 @@ use annulus_txn::interface::Database;
 
 pub(crate) use change::{Change, Changed, Ground, Writing, below};
 pub(crate) use delete::Delete;
-pub(crate) use insert::{Defaults, Insert, check_given, row_id};
+pub(crate) use insert::{Defaults, Insert, row_id};
 pub(crate) use joined::{InsertQuery, Joined};
 pub(crate) use select::{Scan, Select};
 pub(crate) use stored::{Evaluator, StoredExpressions};

@@ -8,7 +8,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 use super::cursor::Cursor;
 use super::object::sequence_option;
 use super::source::Source;
-use super::{Arbiter, IdentityOptions, Overriding};
+use super::{Arbiter, IdentityOptions, Overriding, TableAs};
 
 fn is_word(token: Option<&TokenWithSpan>, word: &str) -> bool {
     matches!(token.map(|token| &token.token), Some(Token::Word(Word { value, quote_style: None, .. })) if value == word)
@@ -90,6 +90,56 @@ pub(super) fn simplify_locks(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpa
         tokens.remove(at + 1);
     }
     tokens
+}
+
+/// `TABLE name` is `SELECT * FROM name`.
+pub(super) fn select_all(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    if is_word(tokens.first(), "table") {
+        let span = tokens[0].span;
+        let words = [Token::make_keyword("select"), Token::Mul, Token::make_keyword("from")];
+        tokens.splice(..1, words.map(|token| TokenWithSpan { token, span }));
+    }
+    tokens
+}
+
+/// Takes the columns' names, and `WITH [NO] DATA`, out of `CREATE TABLE ... AS`.
+pub(super) fn take_table_as(mut tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, TableAs) {
+    let mut found = TableAs::default();
+    if !is_word(tokens.first(), "create") || !tokens.iter().take(4).any(|token| is_word(Some(token), "table")) {
+        return (tokens, found);
+    }
+    let end = end_of(&tokens, 0, |at| is_word(tokens.get(at), "as"));
+    if end == tokens.len() {
+        return (tokens, found);
+    }
+    for (words, empty) in [(&["with", "no", "data"][..], true), (&["with", "data"][..], false)] {
+        let from = tokens.len().saturating_sub(words.len());
+        if find_words(&tokens[from..], words) == Some(0) {
+            tokens.truncate(from);
+            found.empty = empty;
+        }
+    }
+    let Some(open) = tokens[..end].iter().position(|token| token.token == Token::LParen) else {
+        return (tokens, found);
+    };
+    let names: Option<Vec<ast::Ident>> = tokens[open + 1..end].chunks(2).map(name_in_list).collect();
+    if let Some(names) = names.filter(|names| !names.is_empty()) {
+        found.columns = names;
+        tokens.drain(open..end);
+    }
+    (tokens, found)
+}
+
+/// A name, and the comma or parenthesis behind it.
+fn name_in_list(tokens: &[TokenWithSpan]) -> Option<ast::Ident> {
+    match tokens {
+        [TokenWithSpan { token: Token::Word(word), span }, next]
+            if matches!(next.token, Token::Comma | Token::RParen) =>
+        {
+            Some(ast::Ident { value: word.value.clone(), quote_style: word.quote_style, span: *span })
+        }
+        _ => None,
+    }
 }
 
 /// `FOR UPDATE` may stand before `LIMIT`, `OFFSET` and `FETCH`; sqlparser knows it behind them.

@@ -30,7 +30,8 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use clauses::{
-    locks_last, refuse_current_of, simplify_locks, take_arbiter, take_as_of, take_identities, take_overriding,
+    locks_last, refuse_current_of, select_all, simplify_locks, take_arbiter, take_as_of, take_identities,
+    take_overriding, take_table_as,
 };
 use cursor::Cursor;
 use dialect::Postgres;
@@ -67,6 +68,8 @@ pub struct Parsed {
     pub identities: Vec<IdentityOptions>,
     /// What `ON CONFLICT` is about, if that is more than columns.
     pub arbiter: Option<Arbiter>,
+    /// What `CREATE TABLE ... AS` says besides its query.
+    pub table_as: TableAs,
 }
 
 /// The unique index that `ON CONFLICT (keys) [WHERE predicate]` means.
@@ -76,6 +79,15 @@ pub struct Arbiter {
     pub keys: Vec<ast::Expr>,
     /// What a partial index's predicate follows from.
     pub predicate: Option<ast::Expr>,
+}
+
+/// The columns' names in `CREATE TABLE name (columns) AS`, and whether it says `WITH NO DATA`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableAs {
+    /// The names of the first columns.
+    pub columns: Vec<ast::Ident>,
+    /// Whether the table stays empty.
+    pub empty: bool,
 }
 
 impl Parsed {
@@ -88,7 +100,16 @@ impl Parsed {
 
     /// A statement with nothing around it.
     fn bare(statement: Statement, text: Arc<str>, whole: Arc<str>) -> Self {
-        Self { statement, text, whole, as_of: None, overriding: None, identities: Vec::new(), arbiter: None }
+        Self {
+            statement,
+            text,
+            whole,
+            as_of: None,
+            overriding: None,
+            identities: Vec::new(),
+            arbiter: None,
+            table_as: TableAs::default(),
+        }
     }
 }
 
@@ -143,8 +164,9 @@ fn parse_one(source: &Source<'_>, tokens: &[TokenWithSpan]) -> SqlResult<Parsed>
     let (kept, overriding) = take_overriding(kept);
     let (kept, identities) = take_identities(source, kept)?;
     let (kept, arbiter) = take_arbiter(source, kept)?;
+    let (kept, table_as) = take_table_as(select_all(kept));
     let statement = Statement::Sql(Box::new(parse_sql(source, tokens, locks_last(simplify_locks(kept)))?));
-    Ok(Parsed { statement, text, whole, as_of, overriding, identities, arbiter })
+    Ok(Parsed { statement, text, whole, as_of, overriding, identities, arbiter, table_as })
 }
 
 /// A statement that sqlparser knows: its tokens as they were written, and those of them that it is shown.

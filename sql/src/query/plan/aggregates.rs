@@ -344,7 +344,11 @@ impl Translator<'_> {
         parts: &Parts,
         before: Option<&Rel>,
     ) -> SqlResult<Aggregated> {
-        let call = self.aggregate_call(rel, function, parts, before)?;
+        let mut call = self.aggregate_call(rel, function, parts, before)?;
+        if call.order.is_empty() && !call.within && !call.distinct && keeps_order(&call.name) {
+            // Rows come in the order of a sorted subquery, as PostgreSQL documents it.
+            call.order = sorted_by(rel);
+        }
         self.signed(function, call)
     }
 
@@ -447,14 +451,10 @@ impl Translator<'_> {
         let [value] = visible.as_slice() else {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "subquery must return only one column"));
         };
-        let order = rel.order.iter().map(|key| {
-            let column = &rel.columns[key.number];
-            (column.expr(), column.ty.clone(), key.descending, key.nulls_first)
-        });
         let call = Call {
             name: "array_agg".to_owned(),
             args: vec![(value.expr(), value.ty.clone())],
-            order: order.collect(),
+            order: sorted_by(&rel),
             filter: None,
             distinct: false,
             within: false,
@@ -493,6 +493,20 @@ pub(super) fn arguments(function: &ast::Function) -> SqlResult<Vec<Option<&ast::
         other => Err(SqlError::unsupported(format!("the argument {other}"))),
     };
     list.args.iter().map(argument).collect()
+}
+
+/// Whether an aggregate's result shows the order of its rows.
+fn keeps_order(name: &str) -> bool {
+    matches!(name, "array_agg" | "string_agg" | "json_agg" | "jsonb_agg" | "json_object_agg" | "jsonb_object_agg")
+}
+
+/// What a relation is sorted by, for an aggregate over it.
+fn sorted_by(rel: &Rel) -> Vec<(Expr, SqlType, bool, bool)> {
+    let key = |key: &super::sort::SortKey| {
+        let column = &rel.columns[key.number];
+        (column.expr(), column.ty.clone(), key.descending, key.nulls_first)
+    };
+    rel.order.iter().map(key).collect()
 }
 
 fn is_sets(expr: &ast::Expr) -> bool {

@@ -54,6 +54,10 @@ impl Translator<'_> {
             exprs.push(expr.alias(&field));
             fields.push(Column::new_unqualified(field));
         }
+        if group.is_empty() && exprs.is_empty() {
+            // The one group of `HAVING` alone: DataFusion wants something to compute.
+            exprs.push(aggregate::count(lit(1_i64)).alias(self.fresh("agg")));
+        }
         let in_sets = matches!(group.as_slice(), [Expr::GroupingSet(_)]);
         let aggregate = built(Aggregate::try_new(rel.plan.clone().into(), group, exprs))?;
         let id = in_sets.then(|| Expr::Column(Column::new_unqualified(Aggregate::INTERNAL_GROUPING_ID)));
@@ -129,6 +133,11 @@ impl Translator<'_> {
 
     /// The distinct combinations of some columns: those only, in order.
     pub(super) fn distinct(&mut self, rel: Rel, numbers: &[usize]) -> SqlResult<Rel> {
+        if numbers.is_empty() && rel.outer.is_empty() {
+            // All rows are the same.
+            let plan = built(rel.builder().limit(0, Some(1)).and_then(LogicalPlanBuilder::build))?;
+            return Ok(Rel { plan, ..rel });
+        }
         self.grouped(rel, numbers, Vec::new())
     }
 
