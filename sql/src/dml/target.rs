@@ -51,6 +51,16 @@ impl Target {
 }
 
 impl Target {
+    /// The names of the columns of the primary key, in its order.
+    pub fn key_columns(&self) -> Vec<String> {
+        let keys = self.table.indexes.first().into_iter().flat_map(|index| &index.keys);
+        let name = |part: &KeyPart| match part {
+            KeyPart::Column(id) => self.table.columns.iter().find(|column| column.id == *id),
+            KeyPart::Expression(..) => None,
+        };
+        keys.filter_map(|key| name(&key.part)).map(|column| column.name.clone()).collect()
+    }
+
     /// The values of the primary key in a row.
     pub fn primary_key(&self, row: &[Value]) -> Vec<Value> {
         let keys = self.table.indexes.first().into_iter().flat_map(|index| &index.keys);

@@ -436,6 +436,30 @@ fn workers_of_a_queue_do_not_fail_each_other() {
 }
 
 #[test]
+fn rows_of_joined_tables_are_locked() {
+    run(async |node| {
+        let (mut one, mut other) = (node.client().await, node.client().await);
+        one.ok("create table c (id int primary key, name text); insert into c values (1, 'x'), (2, 'y')").await;
+        one.ok("create table o (id int primary key, c int, n int); insert into o values (7, 1, 0), (8, 2, 0)").await;
+        let joined = "select o.id, name from o join c on o.c = c.id where o.id = 7 for update of o";
+        one.ok("begin").await;
+        assert_eq!(one.ok(joined).await, "7|x\nSELECT 1");
+        other.ok("begin").await;
+        assert!(other.told(&format!("{joined} nowait")).await.starts_with("ERROR 55P03"));
+        other.ok("rollback; begin").await;
+        assert_eq!(other.ok("select id from c where id = 1 for update nowait").await, "1\nSELECT 1");
+        let all = "select o.id from o join c on o.c = c.id order by o.id for update of o skip locked";
+        assert_eq!(other.ok(all).await, "8\nSELECT 1");
+        other.ok("update o set n = 1 where id = 8; commit").await;
+        one.ok("update o set n = 1 where id = 7; commit").await;
+        assert_eq!(node.db.locks(), 0);
+        assert_eq!(other.ok(joined).await, "7|x\nSELECT 1");
+        other.ok("begin; select o.id from o join c on o.c = c.id for update; update c set name = 'z'; commit").await;
+        assert_eq!(node.db.locks(), 0);
+    });
+}
+
+#[test]
 fn an_error_that_others_have_mended_is_not_told() {
     run(async |node| {
         let (mut one, mut other) = (node.client().await, node.other().client().await);

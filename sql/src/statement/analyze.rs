@@ -12,7 +12,7 @@ use crate::bind::ParamTypes;
 use crate::copy::{CopyFrom, source};
 use crate::ddl::{database_statement, definition_name};
 use crate::dml::query::Query;
-use crate::dml::{Change, Delete, Insert, InsertQuery, Joined, Select, Update};
+use crate::dml::{Change, Delete, Insert, InsertQuery, Joined, LockedQuery, Select, Update};
 use crate::parse::{CopyStatement, Parsed, Statement};
 use crate::query::Explain;
 use crate::session::answer::Column;
@@ -77,30 +77,19 @@ fn analyze_sql(
     setting: &Setting<'_>,
 ) -> SqlResult<Analyzed> {
     let mut params = ParamTypes::declared(declared.to_vec());
-    let in_parts = with::plan(statement, parsed, setting, &mut params)?;
-    let (plan, columns) = match statement {
-        _ if in_parts.is_some() => in_parts.unwrap_or((Plan::Empty, None)),
-        ast::Statement::Query(query) => {
-            let found = Select::new(query, parsed, setting, &mut params)?;
-            match found {
-                Some(select) => {
-                    let columns = select.projection.columns.clone();
-                    (Plan::Select(Rc::new(select)), Some(columns))
-                }
-                None => {
-                    refuse_locks(query)?;
-                    params = ParamTypes::declared(declared.to_vec());
-                    let query = Query::new(query, &parsed.whole, &[], setting, &mut params)?;
-                    let columns = query.columns.clone();
-                    (Plan::Query(query), Some(columns))
-                }
+    let (plan, columns) = match with::plan(statement, parsed, setting, &mut params)? {
+        Some(in_parts) => in_parts,
+        None => match statement {
+            ast::Statement::Query(query) => {
+                let (plan, columns) = query_plan(query, parsed, declared, setting, &mut params)?;
+                (plan, Some(columns))
             }
-        }
-        _ => {
-            let change = change(statement, parsed, setting, &mut params)?;
-            let columns = change.returning().map(|returning| returning.columns.clone());
-            (Plan::Change(change), columns)
-        }
+            _ => {
+                let change = change(statement, parsed, setting, &mut params)?;
+                let columns = change.returning().map(|returning| returning.columns.clone());
+                (Plan::Change(change), columns)
+            }
+        },
     };
     Ok(Analyzed {
         parsed: Rc::clone(parsed),
@@ -132,6 +121,29 @@ fn analyze_copy(copy: &CopyStatement, parsed: &Rc<Parsed>, setting: &Setting<'_>
         catalog: Some(Arc::clone(setting.catalog)),
         path: Arc::clone(&setting.path),
     })
+}
+
+/// A query, on the engine or without it.
+fn query_plan(
+    query: &ast::Query,
+    parsed: &Parsed,
+    declared: &[Option<SqlType>],
+    setting: &Setting<'_>,
+    params: &mut ParamTypes,
+) -> SqlResult<(Plan, Vec<Column>)> {
+    if let Some(select) = Select::new(query, parsed, setting, params)? {
+        let columns = select.projection.columns.clone();
+        return Ok((Plan::Select(Rc::new(select)), columns));
+    }
+    *params = ParamTypes::declared(declared.to_vec());
+    if query.locks.is_empty() {
+        let query = Query::new(query, &parsed.whole, &[], setting, params)?;
+        let columns = query.columns.clone();
+        return Ok((Plan::Query(query), columns));
+    }
+    let locked = LockedQuery::new(query, parsed, setting, params)?;
+    let columns = locked.columns();
+    Ok((Plan::Locked(Box::new(locked)), columns))
 }
 
 /// A statement that changes rows.

@@ -24,7 +24,7 @@ pub(crate) use shapes::Shapes;
 
 use crate::copy::CopyFrom;
 use crate::dml::query::Query;
-use crate::dml::{Change, Select};
+use crate::dml::{Change, LockedQuery, Select};
 use crate::parse::{CopyOptions, Parsed, parse_query};
 use crate::query::{Explain, Given, QueryEngine};
 use crate::server::Server;
@@ -98,6 +98,8 @@ pub(crate) enum Plan {
     /// `COPY ... TO STDOUT` of a query.
     CopyTo(Rc<Analyzed>, CopyOptions),
     Change(Box<Change>),
+    /// A query of several tables whose rows are locked.
+    Locked(Box<LockedQuery>),
     With(Box<With>),
 }
 

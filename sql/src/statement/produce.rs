@@ -78,6 +78,7 @@ pub(super) async fn run<D: Database>(
         }
         Plan::Query(query) => query.run(work, params).await,
         Plan::Change(change) => change.run(work, params).await,
+        Plan::Locked(query) => query.run(work, params).await,
         Plan::With(with) => Box::pin(with.run(work, params)).await,
         Plan::Command | Plan::Declare(_) | Plan::Empty => Err(internal("the statement runs elsewhere").into()),
     }

@@ -29,7 +29,7 @@ const STRETCH: u32 = 500;
 
 /// What to do about rows that somebody else has locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Locking {
+pub(in crate::dml) enum Locking {
     Wait,
     Fail,
     Skip,
@@ -53,11 +53,16 @@ impl Locking {
             let message = format!("relation \"{of}\" in FOR UPDATE clause not found in FROM clause");
             return Err(SqlError::new(SqlState::UNDEFINED_TABLE, message));
         }
-        Ok(Some(match lock.nonblock {
+        Ok(Some(Self::new(lock.nonblock.as_ref())))
+    }
+
+    /// What a clause says.
+    pub const fn new(nonblock: Option<&NonBlock>) -> Self {
+        match nonblock {
             None => Self::Wait,
             Some(NonBlock::Nowait) => Self::Fail,
             Some(NonBlock::SkipLocked) => Self::Skip,
-        }))
+        }
     }
 
     /// Finds, locks and reads rows.
@@ -150,7 +155,7 @@ impl Locking {
     }
 
     /// Locks rows, which `pg_locks` shows; returns those that are locked.
-    async fn noted_lock<D: Database>(
+    pub async fn noted_lock<D: Database>(
         self,
         places: &[Place],
         table: &Table,
