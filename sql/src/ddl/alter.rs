@@ -68,13 +68,22 @@ impl Definition<'_> {
                 self.drop_constraint(id, name, *if_exists, cascades(drop_behavior))
             }
             O::RenameConstraint { old_name, new_name } => self.rename_constraint(id, old_name, new_name),
-            // There are no owners yet, and constraints are always validated.
-            O::OwnerTo { .. }
-            | O::ValidateConstraint { .. }
-            | O::ReplicaIdentity { .. }
-            | O::SetOptionsParens { .. } => Ok(()),
+            // Constraints are validated when they are added.
+            O::ValidateConstraint { name } => self.known_constraint(id, &name.value),
+            // There are no owners yet.
+            O::OwnerTo { .. } | O::ReplicaIdentity { .. } | O::SetOptionsParens { .. } => Ok(()),
             other => Err(SqlError::unsupported(format!("ALTER TABLE ... {other}"))),
         }
+    }
+
+    /// `42704` if the table has no such constraint.
+    fn known_constraint(&self, id: ObjectId, name: &str) -> SqlResult<()> {
+        let table = self.current(id)?;
+        if super::naming::has_constraint(&table, name) {
+            return Ok(());
+        }
+        let message = format!("constraint \"{name}\" of relation \"{}\" does not exist", table.name);
+        Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message))
     }
 
     fn add_column(&mut self, id: ObjectId, if_not_exists: bool, definition: &ColumnDef) -> SqlResult<()> {

@@ -180,7 +180,12 @@ impl Definition<'_> {
     }
 
     /// A sequence that belongs to a column.
-    fn owned_sequence(&mut self, table: &Table, column: &Column, said: &IdentityOptions) -> SqlResult<Sequence> {
+    pub(super) fn owned_sequence(
+        &mut self,
+        table: &Table,
+        column: &Column,
+        said: &IdentityOptions,
+    ) -> SqlResult<Sequence> {
         let name = match &said.name {
             Some(given) => self.given_sequence_name(table, given)?,
             None => {

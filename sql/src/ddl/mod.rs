@@ -15,6 +15,7 @@ mod drop;
 mod expression;
 mod foreign;
 mod index;
+mod like;
 mod naming;
 mod schema;
 mod sequence;
@@ -38,7 +39,7 @@ use sqlparser::ast;
 
 use crate::bind::{ParamTypes, quote_name};
 use crate::names::{Name, Names, name_of};
-use crate::parse::{IdentityOptions, Parsed, Statement};
+use crate::parse::{IdentityOptions, Like, Parsed, Statement};
 use crate::server::shared::Shared;
 use crate::session::Produced;
 use crate::session::answer::{News, Tag};
@@ -60,6 +61,8 @@ pub(crate) struct Definition<'a> {
     pub jobs: Vec<Job>,
     /// What identity columns say of their sequences, in the order in which they are declared.
     pub identities: std::slice::Iter<'a, IdentityOptions>,
+    /// The tables that a new one is like.
+    pub likes: &'a [Like],
     /// The columns of the statement's query.
     pub planned: Vec<(String, SqlType)>,
     /// A table to be filled with the rows of the statement's query.
@@ -159,6 +162,7 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
         restarted: Vec::new(),
         jobs: Vec::new(),
         identities: parsed.identities.iter(),
+        likes: &parsed.likes,
         planned: planned(work, parsed)?,
         filled: None,
     };

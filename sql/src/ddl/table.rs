@@ -1,9 +1,9 @@
 //! `CREATE TABLE`.
 
-use annulus_relation::catalog::{Column, ConstraintKind, Index, IndexState, ObjectId, Relation, Table};
+use annulus_relation::catalog::{Column, ConstraintKind, Index, IndexState, ObjectId, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
-use sqlparser::ast::{ColumnDef, CreateTable, CreateTableLikeKind, Ident, TableConstraint};
+use sqlparser::ast::{ColumnDef, CreateTable, Ident, TableConstraint};
 
 use super::Definition;
 use super::column::Declared;
@@ -35,12 +35,18 @@ impl Definition<'_> {
         }
         self.check_free(schema, &name)?;
         let mut table = self.bare_table(schema, &name.name)?;
-        if let Some(CreateTableLikeKind::Plain(like) | CreateTableLikeKind::Parenthesized(like)) = &create.like {
-            self.copy_columns(&mut table, &like.name)?;
-        }
         let mut pending: Vec<Pending<'_>> = Vec::new();
-        for definition in &create.columns {
-            self.add_declared(&mut table, definition, &mut pending)?;
+        let likes = self.likes;
+        for place in 0..=create.columns.len() {
+            for like in likes.iter().filter(|like| like.before == place) {
+                self.copy_columns(&mut table, like)?;
+            }
+            if let Some(definition) = create.columns.get(place) {
+                self.add_declared(&mut table, definition, &mut pending)?;
+            }
+        }
+        for like in likes {
+            self.copy_rest(&mut table, like)?;
         }
         let constraints = create.constraints.iter().cloned();
         pending.extend(constraints.map(|constraint| Pending { constraint, column: None }));
@@ -123,25 +129,6 @@ impl Definition<'_> {
         pending.sort_by_key(rank);
         for Pending { constraint, column } in pending {
             self.add_constraint(table, &constraint, column, true)?;
-        }
-        Ok(())
-    }
-
-    /// `LIKE other`: columns, types and `NOT NULL`.
-    fn copy_columns(&self, table: &mut Table, like: &sqlparser::ast::ObjectName) -> SqlResult<()> {
-        let name = self.name(like)?;
-        match self.names().get(&name)? {
-            Relation::Table(other) => {
-                for column in &other.columns {
-                    add_column(table, &column.name, column.ty.clone(), column.not_null)?;
-                }
-            }
-            Relation::View(view) => {
-                for (name, ty) in &view.columns {
-                    add_column(table, name, ty.clone(), false)?;
-                }
-            }
-            other => return Err(crate::names::is_not(&name, other, "a table")),
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use super::object::sequence_option;
 use super::source::Source;
 use super::{Arbiter, IdentityOptions, Overriding, TableAs};
 
-fn is_word(token: Option<&TokenWithSpan>, word: &str) -> bool {
+pub(super) fn is_word(token: Option<&TokenWithSpan>, word: &str) -> bool {
     matches!(token.map(|token| &token.token), Some(Token::Word(Word { value, quote_style: None, .. })) if value == word)
 }
 
@@ -164,7 +164,7 @@ pub(super) fn locks_last(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 }
 
 /// Where a clause that begins at a place ends: with its query, or where something else begins.
-fn end_of(tokens: &[TokenWithSpan], from: usize, ends: impl Fn(usize) -> bool) -> usize {
+pub(super) fn end_of(tokens: &[TokenWithSpan], from: usize, ends: impl Fn(usize) -> bool) -> usize {
     let mut depth = 0_usize;
     for (at, token) in tokens.iter().enumerate().skip(from) {
         match token.token {

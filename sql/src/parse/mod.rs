@@ -13,6 +13,7 @@ mod copy;
 mod cursor;
 pub(crate) mod dialect;
 mod fetch;
+mod like;
 mod object;
 mod shape;
 mod source;
@@ -36,6 +37,8 @@ use clauses::{
 use cursor::Cursor;
 use dialect::Postgres;
 pub use fetch::{Declare, FetchRows};
+pub use like::Like;
+use like::take_likes;
 pub use shape::{Literal, Shape, shape};
 pub(crate) use source::MAX_IDENTIFIER;
 use source::Source;
@@ -70,6 +73,8 @@ pub struct Parsed {
     pub arbiter: Option<Arbiter>,
     /// What `CREATE TABLE ... AS` says besides its query.
     pub table_as: TableAs,
+    /// The `LIKE`s among the columns of `CREATE TABLE`.
+    pub likes: Vec<Like>,
 }
 
 /// The unique index that `ON CONFLICT (keys) [WHERE predicate]` means.
@@ -109,6 +114,7 @@ impl Parsed {
             identities: Vec::new(),
             arbiter: None,
             table_as: TableAs::default(),
+            likes: Vec::new(),
         }
     }
 }
@@ -165,8 +171,9 @@ fn parse_one(source: &Source<'_>, tokens: &[TokenWithSpan]) -> SqlResult<Parsed>
     let (kept, identities) = take_identities(source, kept)?;
     let (kept, arbiter) = take_arbiter(source, kept)?;
     let (kept, table_as) = take_table_as(select_all(kept));
+    let (kept, likes) = take_likes(source, kept)?;
     let statement = Statement::Sql(Box::new(parse_sql(source, tokens, locks_last(simplify_locks(kept)))?));
-    Ok(Parsed { statement, text, whole, as_of, overriding, identities, arbiter, table_as })
+    Ok(Parsed { statement, text, whole, as_of, overriding, identities, arbiter, table_as, likes })
 }
 
 /// A statement that sqlparser knows: its tokens as they were written, and those of them that it is shown.
