@@ -172,10 +172,15 @@ impl Change {
 
     /// What the client is given.
     pub fn produced(&self, changed: Changed, params: &[Value], evaluator: &Evaluator<'_>) -> SqlResult<Produced> {
-        let tag = match self.word() {
+        let tag = self.tag(&changed);
+        Ok(Produced::rows(self.returned(&changed, params, evaluator)?, tag))
+    }
+
+    /// How many rows it has changed, in words.
+    pub fn tag(&self, changed: &Changed) -> Tag {
+        match self.word() {
             "INSERT" => Tag::count("INSERT 0", changed.count),
             word => Tag::count(word, changed.count),
-        };
-        Ok(Produced::rows(self.returned(&changed, params, evaluator)?, tag))
+        }
     }
 }

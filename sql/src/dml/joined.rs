@@ -6,11 +6,12 @@
 
 use std::iter;
 
+use annulus_relation::catalog::Default;
 use annulus_relation::error::SqlState;
 use annulus_relation::ops::{RowId, Tuple};
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::{Database, Place};
-use sqlparser::ast;
+use sqlparser::ast::{self, SetExpr};
 
 use super::beside::Beside;
 use super::insert::{Defaults, Rest, Rows, check_given, columns_of, is_default, target_of};
@@ -20,7 +21,7 @@ use super::target::{Target, only_table};
 use super::update::{column_of, pairs, returning};
 use super::{Changed, Writing};
 use crate::bind::{ParamTypes, quote_name};
-use crate::parse::{Parsed, parse_query};
+use crate::parse::{Parsed, parse_expression, parse_query};
 use crate::query::ROW_ID_COLUMN;
 use crate::statement::{Setting, Work};
 
@@ -45,6 +46,10 @@ impl InsertQuery {
         let Some(source) = &insert.source else {
             return Err(SqlError::new(SqlState::INTERNAL_ERROR, "an INSERT without a source"));
         };
+        let mut insert = insert.clone();
+        let mut source = source.clone();
+        spell_defaults(&mut insert, &mut source, &target)?;
+        let (insert, source) = (&insert, &source);
         let named: Vec<SqlType> = match insert.columns.is_empty() {
             true => target.table.columns.iter().map(|column| column.ty.clone()).collect(),
             false => columns_of(insert, &target.table, insert.columns.len())?
@@ -94,6 +99,43 @@ impl InsertQuery {
         let insert = Rows { target: &self.target, conflict: self.rest.conflict.as_ref(), wanted };
         insert.insert(work, rows, params, writing).await
     }
+}
+
+/// Spells `DEFAULT` out in `VALUES` that need a query: a column that has it in all rows is not given at all.
+fn spell_defaults(insert: &mut ast::Insert, source: &mut ast::Query, target: &Target) -> SqlResult<()> {
+    let SetExpr::Values(values) = &mut *source.body else { return Ok(()) };
+    let has_default = values.rows.iter().any(|row| row.content.iter().any(is_default));
+    let width = values.rows.first().map_or(0, |row| row.content.len());
+    if !has_default || values.rows.iter().any(|row| row.content.len() != width) {
+        return Ok(());
+    }
+    let positions = columns_of(insert, &target.table, width)?;
+    if insert.columns.is_empty() {
+        let name = |position: &usize| {
+            let ident = ast::Ident::with_quote('"', &target.table.columns[*position].name);
+            ast::ObjectName(vec![ast::ObjectNamePart::Identifier(ident)])
+        };
+        insert.columns = positions.iter().map(name).collect();
+    }
+    for place in (0..width).rev() {
+        let mut cells = values.rows.iter().map(|row| &row.content[place]);
+        let column = &target.table.columns[positions[place]];
+        if cells.clone().all(is_default) && insert.columns.len() > 1 {
+            insert.columns.remove(place);
+            values.rows.iter_mut().for_each(|row| {
+                row.content.remove(place);
+            });
+        } else if cells.any(is_default) {
+            let spelled = match &column.default {
+                None => parse_expression("NULL")?,
+                Some(Default::Expression(text)) => parse_expression(text)?,
+                Some(_) => return Err(SqlError::unsupported("DEFAULT beside values and subqueries")),
+            };
+            let cells = values.rows.iter_mut().map(|row| &mut row.content[place]);
+            cells.filter(|cell| is_default(cell)).for_each(|cell| cell.clone_from(&spelled));
+        }
+    }
+    Ok(())
 }
 
 /// An `UPDATE` or `DELETE` whose rows a query finds.

@@ -24,7 +24,7 @@ use annulus_relation::{Outcome, Value};
 use annulus_txn::interface::Database;
 
 pub(crate) use change::{Change, Changed, Ground, Writing, below};
-pub(crate) use delete::Delete;
+pub(crate) use delete::{Delete, from_of};
 pub(crate) use insert::{Defaults, Insert, row_id};
 pub(crate) use joined::{InsertQuery, Joined};
 pub(crate) use locked::LockedQuery;
@@ -35,7 +35,7 @@ pub(crate) use update::Update;
 use crate::bind::Expr;
 use crate::statement::Work;
 use target::Access;
-pub(crate) use target::Target;
+pub(crate) use target::{Target, only_table};
 
 /// How many rows are read at a time by statements that write.
 const STRETCH: u32 = 1_000;

@@ -18,9 +18,9 @@ use sqlparser::ast::{self, SetExpr, Visit, VisitMut, Visitor, VisitorMut};
 
 use super::analyze::{change, refuse_locks};
 use super::{Plan, Setting, Work};
-use crate::bind::ParamTypes;
+use crate::bind::{Need, ParamTypes, needs_query, quote_name};
 use crate::dml::query::Query;
-use crate::dml::{Change, Ground, Select, Writing, below, finish};
+use crate::dml::{Change, Ground, Select, Writing, below, finish, from_of, only_table};
 use crate::parse::{Parsed, parse_query};
 use crate::query::Given;
 use crate::session::answer::{Column, Tag};
@@ -45,6 +45,8 @@ enum What {
 
 enum Body {
     Query(Query),
+    /// What `RETURNING` says of the rows that the last part has changed.
+    Returning(Query),
     Change(Box<Change>),
 }
 
@@ -58,7 +60,8 @@ pub(super) fn plan(
     let behind_with = matches!(statement, ast::Statement::Query(query) if query.with.is_some());
     let own = u32::from(matches!(statement, ast::Statement::Query(_)));
     let locking_parts = Visit::visit(statement, &mut Lifter::new(own)).is_break();
-    if !behind_with && !locking_parts {
+    let asking = asks_in_returning(statement);
+    if !behind_with && !locking_parts && !asking {
         return Ok(None);
     }
     let mut statement = statement.clone();
@@ -67,7 +70,7 @@ pub(super) fn plan(
         return Err(error);
     }
     let locks = lifter.lifted;
-    let (with, statement) = match statement {
+    let (with, mut statement) = match statement {
         ast::Statement::Query(query) => split(*query),
         statement => (None, statement),
     };
@@ -95,17 +98,34 @@ pub(super) fn plan(
         let given = given_of(alias.as_ref(), columns)?;
         parts.push(Part { given, what: What::Change(change) });
     }
-    let given: Vec<Given> = parts.iter().map(|part| part.given.clone()).collect();
+    let mut given: Vec<Given> = parts.iter().map(|part| part.given.clone()).collect();
+    let asked = match asks_in_returning(&statement) {
+        true => Some(take_returning(&mut statement)?),
+        false => None,
+    };
+    if asked.is_some() {
+        let changed = change(&statement, parsed, &setting.with(with.as_ref(), &given), params)?;
+        let columns = changed.returning().map(|returning| returning.columns.as_slice());
+        let rows = Given { name: CHANGED.to_owned(), ..given_of(None, columns)? };
+        given.push(rows.clone());
+        parts.push(Part { given: rows, what: What::Change(changed) });
+    }
     let inner = setting.with(with.as_ref(), &given);
-    let (body, columns) = match &statement {
-        ast::Statement::Query(query) => {
+    let (body, columns) = match (&statement, asked) {
+        (_, Some(query)) => {
+            let query = ast::Query { with: with.clone(), ..query };
+            let query = Query::new(&query, &parsed.whole, &[], &inner, params)?;
+            let columns = query.columns.clone();
+            (Body::Returning(query), Some(columns))
+        }
+        (ast::Statement::Query(query), None) => {
             refuse_locks(query)?;
             let query = ast::Query { with: with.clone(), ..(**query).clone() };
             let query = Query::new(&query, &parsed.whole, &[], &inner, params)?;
             let columns = query.columns.clone();
             (Body::Query(query), Some(columns))
         }
-        other => {
+        (other, None) => {
             let change = change(other, parsed, &inner, params)?;
             let columns = change.returning().map(|returning| returning.columns.clone());
             (Body::Change(change), columns)
@@ -116,6 +136,63 @@ pub(super) fn plan(
         body => Plan::With(Box::new(With { parts, body })),
     };
     Ok(Some((plan, columns)))
+}
+
+/// What the changed rows are called that `RETURNING` asks more about. No client writes such a name.
+const CHANGED: &str = "changed rows";
+
+/// Whether a statement's `RETURNING` holds what needs a query.
+fn asks_in_returning(statement: &ast::Statement) -> bool {
+    let returning = match statement {
+        ast::Statement::Insert(insert) => &insert.returning,
+        ast::Statement::Update(update) => &update.returning,
+        ast::Statement::Delete(delete) => &delete.returning,
+        _ => return false,
+    };
+    let asks = |item: &ast::SelectItem| match item {
+        ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. } => {
+            needs_query(expr) == Some(Need::Subquery)
+        }
+        _ => false,
+    };
+    returning.iter().flatten().any(asks)
+}
+
+/// Lets a statement return all columns, and gives the query over them that its `RETURNING` was.
+fn take_returning(statement: &mut ast::Statement) -> SqlResult<ast::Query> {
+    let beside = || SqlError::unsupported("a subquery in RETURNING beside other tables");
+    let (returning, table) = match statement {
+        ast::Statement::Insert(insert) => {
+            let alias = insert.table_alias.as_ref().map(|alias| alias.alias.clone());
+            let ast::TableObject::TableName(name) = &insert.table else { return Err(beside()) };
+            (&mut insert.returning, alias.or_else(|| last_of(name)))
+        }
+        ast::Statement::Update(update) => {
+            let from = if update.from.is_some() { None } else { only_table(&update.table) };
+            let (name, alias) = from.ok_or_else(beside)?;
+            let name = alias.map(ast::Ident::new).or_else(|| last_of(name));
+            (&mut update.returning, name)
+        }
+        ast::Statement::Delete(delete) => {
+            let from = if delete.using.is_some() { None } else { from_of(delete).and_then(only_table) };
+            let (name, alias) = from.ok_or_else(beside)?;
+            let name = alias.map(ast::Ident::new).or_else(|| last_of(name));
+            (&mut delete.returning, name)
+        }
+        _ => return Err(beside()),
+    };
+    let table = table.ok_or_else(beside)?;
+    let mut query = *parse_query(&format!("SELECT 1 FROM \"{CHANGED}\" AS {}", quote_name(&table.value)))?;
+    let all = vec![ast::SelectItem::Wildcard(ast::WildcardAdditionalOptions::default())];
+    let items = returning.replace(all).unwrap_or_default();
+    if let SetExpr::Select(select) = &mut *query.body {
+        select.projection = items;
+    }
+    Ok(query)
+}
+
+fn last_of(name: &ast::ObjectName) -> Option<ast::Ident> {
+    name.0.last().and_then(|part| part.as_ident()).cloned()
 }
 
 const fn is_insert(statement: &ast::Statement) -> bool {
@@ -279,7 +356,7 @@ impl With {
             lines.extend(below(plan));
         }
         lines.extend(match &self.body {
-            Body::Query(_) => vec!["Query".to_owned()],
+            Body::Query(_) | Body::Returning(_) => vec!["Query".to_owned()],
             Body::Change(change) => change.describe(),
         });
         lines
@@ -302,6 +379,7 @@ impl With {
         let ground = Ground::of(work);
         let evaluator = ground.evaluator();
         let mut writing = Writing::new(&ground, &evaluator, Checks::AtStatement);
+        let mut last = Tag::Rows("SELECT");
         for part in &self.parts {
             let rows = match &part.what {
                 What::Lock(select) => match select.run(work, params).await?.rows {
@@ -311,6 +389,7 @@ impl With {
                 What::Change(change) => {
                     work.active.check_writable(change.word())?;
                     let changed = change.collect(work, params, &mut writing).await?;
+                    last = change.tag(&changed);
                     change.returned(&changed, params, &evaluator)?
                 }
             };
@@ -322,6 +401,11 @@ impl With {
                 let rows = query.whole(work, params).await?;
                 finish(work, writing.writer).await?;
                 Ok(Produced::rows(rows, Tag::Rows("SELECT")))
+            }
+            Body::Returning(query) => {
+                let rows = query.whole(work, params).await?;
+                finish(work, writing.writer).await?;
+                Ok(Produced::rows(rows, last))
             }
             Body::Change(change) => {
                 work.active.check_writable(change.word())?;
