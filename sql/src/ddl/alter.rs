@@ -122,12 +122,14 @@ impl Definition<'_> {
                 let expression = crate::parse::parse_expression(text)?;
                 let bound = Binder::new(&scope, &mut params, self.env).bind_assigned(&expression, name, &column.ty)?;
                 if bound.volatility() == Volatility::Volatile {
-                    return self.refuse_unless_empty(table, "a column whose default differs from row to row");
+                    self.computed.entry(table.id).or_default().push(column.id);
+                    return Ok(());
                 }
                 Some(bound.eval(&[], &[], &EvalContext::new(self.env, self.shared))?)
             }
             Some(Default::Identity(..) | Default::Generated(_)) => {
-                return self.refuse_unless_empty(table, "a generated or identity column");
+                self.computed.entry(table.id).or_default().push(column.id);
+                return Ok(());
             }
         };
         match same_for_all {
@@ -142,11 +144,6 @@ impl Definition<'_> {
             }
             _ => Ok(()),
         }
-    }
-
-    fn refuse_unless_empty(&mut self, table: &Table, what: &str) -> SqlResult<()> {
-        self.jobs.push(super::Job::Empty { table: table.id, what: what.to_owned() });
-        Ok(())
     }
 
     fn drop_column(&mut self, id: ObjectId, name: &Ident, if_exists: bool, cascade: bool) -> SqlResult<()> {

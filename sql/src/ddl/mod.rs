@@ -9,6 +9,7 @@
 mod alter;
 mod column;
 mod comment;
+mod compute;
 mod constraint;
 mod database;
 mod drop;
@@ -23,13 +24,14 @@ mod table;
 mod truncate;
 mod view;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 pub(crate) use database::{administer, database_statement};
 pub(crate) use expression::{bind_stored, sequence_in};
 
-use annulus_relation::catalog::{Catalog, Edit, ObjectId, Sequence};
+use annulus_relation::catalog::{Catalog, ColumnId, Edit, ObjectId, Sequence};
 use annulus_relation::failure::Outcome;
 use annulus_relation::transaction::Mode;
 use annulus_relation::value::Env;
@@ -43,7 +45,7 @@ use crate::parse::{IdentityOptions, Like, Parsed, Statement};
 use crate::server::shared::Shared;
 use crate::session::Produced;
 use crate::session::answer::{News, Tag};
-use crate::session::jobs::{check_empty, within};
+use crate::session::jobs::within;
 use crate::statement::Work;
 
 /// A change of the catalog under way.
@@ -67,6 +69,8 @@ pub(crate) struct Definition<'a> {
     pub planned: Vec<(String, SqlType)>,
     /// A table to be filled with the rows of the statement's query.
     pub filled: Option<ObjectId>,
+    /// The columns that the rows which are there are to be given values of.
+    pub computed: BTreeMap<ObjectId, Vec<ColumnId>>,
 }
 
 /// What has to be done with the rows of a table before a change of it is complete.
@@ -76,8 +80,6 @@ pub(crate) enum Job {
     Fill { table: ObjectId, index: ObjectId },
     /// The constraints that are not validated yet, and these columns' `NOT NULL`, are to be checked.
     Validate { table: ObjectId, columns: Vec<u16> },
-    /// There must be no rows; what is being added.
-    Empty { table: ObjectId, what: String },
     /// The rows are to be copied to where the table's primary key says.
     Rekey { table: ObjectId },
 }
@@ -94,10 +96,7 @@ impl Job {
     /// The table that it is about.
     pub const fn table(&self) -> ObjectId {
         match self {
-            Self::Fill { table, .. }
-            | Self::Validate { table, .. }
-            | Self::Empty { table, .. }
-            | Self::Rekey { table } => *table,
+            Self::Fill { table, .. } | Self::Validate { table, .. } | Self::Rekey { table } => *table,
         }
     }
 }
@@ -165,12 +164,10 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
         likes: &parsed.likes,
         planned: planned(work, parsed)?,
         filled: None,
+        computed: BTreeMap::new(),
     };
     let tag = definition.apply(&parsed.statement)?;
-    let Definition { edit, notices, restarted, jobs, filled, .. } = definition;
-    for job in &jobs {
-        check_empty(work, job).await?;
-    }
+    let Definition { edit, notices, restarted, jobs, filled, computed, .. } = definition;
     work.news.extend(notices.into_iter().map(News::Notice));
     let home = *edit.catalog().home();
     let catalog = Arc::new(edit.finish(&mut work.active.transaction)?);
@@ -180,6 +177,9 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
     for sequence in &restarted {
         crate::sequence::restart(&mut work.active.transaction, &home, sequence, None);
         work.shared.sequences.forget(&home, sequence.id);
+    }
+    for (table, columns) in computed {
+        compute::compute(work, table, &columns).await?;
     }
     // A statement of its own commits first, and does the rest while others write.
     if work.active.block || work.active.transaction.mode() == Mode::Block {

@@ -6,12 +6,12 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use annulus_relation::SqlResult;
 use annulus_relation::catalog::{Edit, IndexState, Table};
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::ops::{Physical, Position, Surroundings, Validation, validate};
 use annulus_relation::transaction::{Mode, Transaction};
 use annulus_relation::value::Env;
-use annulus_relation::{SqlError, SqlResult};
 use annulus_txn::interface::{Database, TxnError};
 
 use super::passes::Pass;
@@ -40,7 +40,6 @@ impl<D: Database> Jobs<'_, D> {
             Job::Fill { table, index } => self.pass_over(*table, Pass::Fill(*index)).await,
             Job::Validate { table, columns } => self.validate(*table, columns).await,
             Job::Rekey { table } => self.pass_over(*table, Pass::Rekey).await,
-            Job::Empty { .. } => Ok(()),
         };
         match done {
             Err(Failure::Sql(error)) => {
@@ -177,7 +176,6 @@ impl<D: Database> Jobs<'_, D> {
                 })
                 .await
             }
-            Job::Empty { .. } => Ok(()),
         }
     }
 }
@@ -207,7 +205,6 @@ pub(crate) async fn within<D: Database>(work: &mut crate::statement::Work<'_, D>
     let after = match job {
         Job::Fill { index, .. } => Pass::Fill(*index).within(transaction, around, table, deadline).await?,
         Job::Rekey { .. } => Pass::Rekey.within(transaction, around, table, deadline).await?,
-        Job::Empty { .. } => return Ok(()),
         Job::Validate { .. } => {
             let physical = Physical::new(*catalog.home(), table)?;
             for validation in validations(job, table) {
@@ -239,27 +236,4 @@ fn validations(job: &Job, table: &Table) -> Vec<Validation> {
     let nulls = nulls.map(|(position, _)| Validation::NotNull(position));
     let checks = checks.map(|(position, _)| Validation::Check(position));
     nulls.chain(checks).chain(keys.map(|(position, _)| Validation::ForeignKey(position))).collect()
-}
-
-/// `0A000` if a table that must have no rows has some.
-pub(crate) async fn check_empty<D: Database>(work: &mut crate::statement::Work<'_, D>, job: &Job) -> Outcome<()> {
-    use annulus_relation::ops::{Bounds, Cursor};
-    let Job::Empty { table, what } = job else { return Ok(()) };
-    // As it was before: rows are where the old descriptor says.
-    let catalog = Arc::clone(&work.active.catalog);
-    let Some(descriptor) = catalog.table_by_id(*table) else { return Ok(()) };
-    let physical = Arc::new(Physical::new(*catalog.home(), descriptor)?);
-    let mut cursor = Cursor::new(&physical, 0, &[Bounds::all()], None, false)?;
-    loop {
-        let (transaction, left) = (&mut work.active.transaction, work.deadline.left());
-        match cursor.next(transaction, &catalog, 1, left).await? {
-            None => return Ok(()),
-            Some(rows) if rows.is_empty() => {}
-            Some(_) => {
-                return Err(SqlError::unsupported(format!("adding {what} to a table that has rows"))
-                    .hint("Create another table with it, and insert the rows into that.")
-                    .into());
-            }
-        }
-    }
 }
