@@ -42,9 +42,18 @@ impl Beside {
         self.tables.iter().flat_map(|(_, columns)| columns.iter().cloned())
     }
 
+    /// The same where the changed table has no row, and cannot be named.
+    pub fn scope_alone(&self, target: &Target) -> Scope {
+        let columns = target.table.columns.iter().map(|column| ("no row", &column.ty));
+        self.behind(Scope::table(None, Some("no row"), columns))
+    }
+
     /// What can be named where the columns follow those of the changed table.
     pub fn scope(&self, target: &Target) -> Scope {
-        let mut scope = target.scope.clone();
+        self.behind(target.scope.clone())
+    }
+
+    fn behind(&self, mut scope: Scope) -> Scope {
         for (name, columns) in &self.tables {
             scope.add_table(None, Some(name), columns.iter().map(|(name, ty)| (name.as_str(), ty)));
         }

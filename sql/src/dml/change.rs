@@ -11,7 +11,7 @@ use annulus_txn::interface::Database;
 
 use super::projection::Projection;
 use super::stored::Evaluator;
-use super::{Delete, Insert, InsertQuery, Joined, Update, around, finish};
+use super::{Delete, Insert, InsertQuery, Joined, Merge, Update, around, finish};
 use crate::server::catalogs::Catalogs;
 use crate::server::shared::Shared;
 use crate::session::Produced;
@@ -25,6 +25,7 @@ pub(crate) enum Change {
     Update(Update),
     Delete(Delete),
     Joined(Joined),
+    Merge(Merge),
 }
 
 /// What a statement has changed.
@@ -86,6 +87,7 @@ impl Change {
             Self::Update(_) => "UPDATE",
             Self::Delete(_) => "DELETE",
             Self::Joined(joined) => joined.word(),
+            Self::Merge(_) => "MERGE",
         }
     }
 
@@ -97,6 +99,7 @@ impl Change {
             Self::Update(update) => update.returning.as_ref(),
             Self::Delete(delete) => delete.returning.as_ref(),
             Self::Joined(joined) => joined.returning.as_ref(),
+            Self::Merge(_) => None,
         }
     }
 
@@ -106,7 +109,7 @@ impl Change {
             Self::Insert(_) => true,
             Self::Update(update) => update.source.is_point(),
             Self::Delete(delete) => delete.source.is_point(),
-            Self::InsertQuery(_) | Self::Joined(_) => false,
+            Self::InsertQuery(_) | Self::Joined(_) | Self::Merge(_) => false,
         }
     }
 
@@ -120,6 +123,7 @@ impl Change {
             Self::Insert(insert) => return vec![on(insert.table())],
             Self::InsertQuery(insert) => (insert.table(), vec!["Query".to_owned()]),
             Self::Joined(joined) => (joined.table(), vec!["Query".to_owned()]),
+            Self::Merge(merge) => (merge.table(), vec!["Query".to_owned()]),
             Self::Update(update) => (update.source.target.table.name.as_str(), update.source.describe()),
             Self::Delete(delete) => (delete.source.target.table.name.as_str(), delete.source.describe()),
         };
@@ -131,7 +135,7 @@ impl Change {
         match self {
             Self::Insert(insert) => insert.looks_for_conflicts(),
             Self::InsertQuery(insert) => insert.looks_for_conflicts(),
-            Self::Update(_) | Self::Delete(_) | Self::Joined(_) => false,
+            Self::Update(_) | Self::Delete(_) | Self::Joined(_) | Self::Merge(_) => false,
         }
     }
 
@@ -160,6 +164,7 @@ impl Change {
             Self::Update(update) => update.collect(work, params, writing).await,
             Self::Delete(delete) => delete.collect(work, params, writing).await,
             Self::Joined(joined) => joined.collect(work, params, writing).await,
+            Self::Merge(merge) => merge.collect(work, params, writing).await,
         }
     }
 

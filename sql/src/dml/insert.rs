@@ -122,15 +122,15 @@ pub(crate) fn target_of(insert: &ast::Insert, setting: &Setting<'_>) -> SqlResul
 }
 
 /// The columns that an `INSERT` gives, by position; all if it names none.
-pub(crate) fn columns_of(insert: &ast::Insert, table: &Table, given: usize) -> SqlResult<Vec<usize>> {
-    if insert.columns.is_empty() {
+pub(crate) fn columns_of(names: &[ast::ObjectName], table: &Table, given: usize) -> SqlResult<Vec<usize>> {
+    if names.is_empty() {
         if given > table.columns.len() {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "INSERT has more expressions than target columns"));
         }
         return Ok((0..given).collect());
     }
     let mut columns = Vec::new();
-    for name in &insert.columns {
+    for name in names {
         let Some(ident) = name.0.last().and_then(|part| part.as_ident()).filter(|_| name.0.len() == 1) else {
             return Err(SqlError::unsupported("INSERT into a field of a column"));
         };
@@ -190,7 +190,7 @@ impl Insert {
         let target = target_of(insert, setting)?;
         let given = values.first().map_or(0, Vec::len);
         let columns = match insert.source {
-            Some(_) => columns_of(insert, &target.table, given)?,
+            Some(_) => columns_of(&insert.columns, &target.table, given)?,
             None => Vec::new(),
         };
         let mut rows = Vec::with_capacity(values.len());

@@ -52,13 +52,13 @@ impl InsertQuery {
         let (insert, source) = (&insert, &source);
         let named: Vec<SqlType> = match insert.columns.is_empty() {
             true => target.table.columns.iter().map(|column| column.ty.clone()).collect(),
-            false => columns_of(insert, &target.table, insert.columns.len())?
+            false => columns_of(&insert.columns, &target.table, insert.columns.len())?
                 .into_iter()
                 .map(|position| target.table.columns[position].ty.clone())
                 .collect(),
         };
         let query = Query::new(&setting.seeing(source)?, &parsed.whole, &named, setting, params)?;
-        let columns = columns_of(insert, &target.table, query.columns.len())?;
+        let columns = columns_of(&insert.columns, &target.table, query.columns.len())?;
         columns.iter().try_for_each(|position| check_given(&target.table, *position, parsed.overriding))?;
         let types: Vec<(String, SqlType)> = columns
             .iter()
@@ -109,7 +109,7 @@ fn spell_defaults(insert: &mut ast::Insert, source: &mut ast::Query, target: &Ta
     if !has_default || values.rows.iter().any(|row| row.content.len() != width) {
         return Ok(());
     }
-    let positions = columns_of(insert, &target.table, width)?;
+    let positions = columns_of(&insert.columns, &target.table, width)?;
     if insert.columns.is_empty() {
         let name = |position: &usize| {
             let ident = ast::Ident::with_quote('"', &target.table.columns[*position].name);
@@ -301,7 +301,7 @@ impl Joined {
 }
 
 /// Positions in the query's text are none of the client's.
-fn without_position(error: SqlError) -> SqlError {
+pub(super) fn without_position(error: SqlError) -> SqlError {
     let report = error.report();
     let mut plain = SqlError::new(report.state, report.message.clone());
     if let Some(detail) = &report.detail {

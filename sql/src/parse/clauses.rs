@@ -3,6 +3,7 @@
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast;
+use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::cursor::Cursor;
@@ -90,6 +91,56 @@ pub(super) fn simplify_locks(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpa
         tokens.remove(at + 1);
     }
     tokens
+}
+
+/// The column whose assignment stands for `DO NOTHING` in `MERGE`. No client writes such a name.
+pub(crate) const DO_NOTHING: &str = "do nothing";
+
+/// Spells what sqlparser does not know of `MERGE` in its words: `DO NOTHING`, and `INSERT DEFAULT VALUES`.
+pub(super) fn spell_merge(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    if find_words(&tokens, &["merge", "into"]).is_none_or(|at| at != 0 && !is_word(tokens.first(), "with")) {
+        return tokens;
+    }
+    let marker =
+        Token::Word(Word { value: DO_NOTHING.to_owned(), quote_style: Some('"'), keyword: Keyword::NoKeyword });
+    let zero = || Token::Number("0".to_owned(), false);
+    let word = Token::make_keyword;
+    let (mut spelled, mut matched, mut at) = (Vec::with_capacity(tokens.len()), true, 0);
+    while at < tokens.len() {
+        let span = tokens[at].span;
+        let mut put = |new: Vec<Token>| spelled.extend(new.into_iter().map(|token| TokenWithSpan { token, span }));
+        if find_words(&tokens[at..], &["do", "nothing"]) == Some(0) {
+            put(match matched {
+                true => vec![word("update"), word("set"), marker.clone(), Token::Eq, zero()],
+                false => {
+                    let (open, close) = (Token::LParen, Token::RParen);
+                    vec![
+                        word("insert"),
+                        open.clone(),
+                        marker.clone(),
+                        close.clone(),
+                        word("values"),
+                        open,
+                        zero(),
+                        close,
+                    ]
+                }
+            });
+            at += 2;
+            continue;
+        }
+        if find_words(&tokens[at..], &["insert", "default", "values"]) == Some(0) {
+            put(vec![word("insert"), word("values"), Token::LParen, word("default"), Token::RParen]);
+            at += 3;
+            continue;
+        }
+        if is_word(tokens.get(at), "when") {
+            matched = !is_word(tokens.get(at + 1), "not");
+        }
+        spelled.push(tokens[at].clone());
+        at += 1;
+    }
+    spelled
 }
 
 /// `TABLE name` is `SELECT * FROM name`.

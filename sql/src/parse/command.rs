@@ -65,7 +65,6 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
         "fetch" => fetch::fetch(cursor, false)?,
         "move" => fetch::fetch(cursor, true)?,
         "close" => fetch::close(cursor)?,
-        "merge" => refused(cursor, "MERGE"),
         "do" => refused(cursor, "DO"),
         "call" => refused(cursor, "CALL"),
         "grant" | "revoke" => refused(cursor, "GRANT and REVOKE"),

@@ -30,8 +30,9 @@ use sqlparser::ast;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+pub(crate) use clauses::DO_NOTHING;
 use clauses::{
-    locks_last, refuse_current_of, select_all, simplify_locks, take_arbiter, take_as_of, take_identities,
+    locks_last, refuse_current_of, select_all, simplify_locks, spell_merge, take_arbiter, take_as_of, take_identities,
     take_overriding, take_table_as,
 };
 use cursor::Cursor;
@@ -170,7 +171,7 @@ fn parse_one(source: &Source<'_>, tokens: &[TokenWithSpan]) -> SqlResult<Parsed>
     let (kept, overriding) = take_overriding(kept);
     let (kept, identities) = take_identities(source, kept)?;
     let (kept, arbiter) = take_arbiter(source, kept)?;
-    let (kept, table_as) = take_table_as(select_all(kept));
+    let (kept, table_as) = take_table_as(select_all(spell_merge(kept)));
     let (kept, likes) = take_likes(source, kept)?;
     let statement = Statement::Sql(Box::new(parse_sql(source, tokens, locks_last(simplify_locks(kept)))?));
     Ok(Parsed { statement, text, whole, as_of, overriding, identities, arbiter, table_as, likes })

@@ -12,7 +12,7 @@ use crate::bind::ParamTypes;
 use crate::copy::{CopyFrom, source};
 use crate::ddl::{database_statement, definition_name};
 use crate::dml::query::Query;
-use crate::dml::{Change, Delete, Insert, InsertQuery, Joined, LockedQuery, Select, Update};
+use crate::dml::{Change, Delete, Insert, InsertQuery, Joined, LockedQuery, Merge, Select, Update};
 use crate::parse::{CopyStatement, Parsed, Statement};
 use crate::query::Explain;
 use crate::session::answer::Column;
@@ -166,6 +166,7 @@ pub(super) fn change(
             Some(delete) => Change::Delete(delete),
             None => Change::Joined(Joined::delete(delete, parsed, setting, params)?),
         },
+        ast::Statement::Merge(merge) => Change::Merge(Merge::new(merge, parsed, setting, params)?),
         _ => return Err(SqlError::unsupported("this statement")),
     };
     Ok(Box::new(change))

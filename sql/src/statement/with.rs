@@ -203,7 +203,10 @@ const fn is_insert(statement: &ast::Statement) -> bool {
 fn split(mut query: ast::Query) -> (Option<ast::With>, ast::Statement) {
     let with = query.with.take();
     match *query.body {
-        SetExpr::Insert(statement) | SetExpr::Update(statement) | SetExpr::Delete(statement) => (with, statement),
+        SetExpr::Insert(statement)
+        | SetExpr::Update(statement)
+        | SetExpr::Delete(statement)
+        | SetExpr::Merge(statement) => (with, statement),
         body => {
             query.body = Box::new(body);
             (with, ast::Statement::Query(Box::new(query)))
