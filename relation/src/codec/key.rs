@@ -64,7 +64,7 @@ pub fn is_keyable(ty: &SqlType) -> bool {
 #[must_use]
 pub fn is_exact(ty: &SqlType) -> bool {
     match ty {
-        SqlType::Float4 | SqlType::Float8 | SqlType::Numeric(_) | SqlType::Interval => false,
+        SqlType::Float4 | SqlType::Float8 | SqlType::Numeric(_) | SqlType::Interval(_) => false,
         SqlType::Array(element) => is_exact(element),
         ty => is_keyable(ty),
     }
@@ -97,10 +97,10 @@ fn is_of_type(value: &Value, ty: &SqlType) -> bool {
         }
         Value::Bytea(_) => *ty == SqlType::Bytea,
         Value::Date(_) => *ty == SqlType::Date,
-        Value::Time(_) => *ty == SqlType::Time,
-        Value::Timestamp(_) => *ty == SqlType::Timestamp,
-        Value::Timestamptz(_) => *ty == SqlType::Timestamptz,
-        Value::Interval(_) => *ty == SqlType::Interval,
+        Value::Time(_) => matches!(ty, SqlType::Time(_)),
+        Value::Timestamp(_) => matches!(ty, SqlType::Timestamp(_)),
+        Value::Timestamptz(_) => matches!(ty, SqlType::Timestamptz(_)),
+        Value::Interval(_) => matches!(ty, SqlType::Interval(_)),
         Value::Uuid(_) => *ty == SqlType::Uuid,
         Value::Json(_) => *ty == SqlType::Json,
         Value::Jsonb(_) => *ty == SqlType::Jsonb,
@@ -201,12 +201,12 @@ fn take_value<'a>(input: &'a [u8], ty: &SqlType) -> Option<(Value, &'a [u8])> {
         SqlType::Int4 => number!(u32, |bits| Value::Int4((bits ^ 1 << 31) as i32)),
         SqlType::Int8 => number!(u64, |bits| Value::Int8(signed(bits))),
         SqlType::Date => number!(u32, |bits| Value::Date((bits ^ 1 << 31) as i32)),
-        SqlType::Time => number!(u64, |bits| Value::Time(signed(bits))),
-        SqlType::Timestamp => number!(u64, |bits| Value::Timestamp(signed(bits))),
-        SqlType::Timestamptz => number!(u64, |bits| Value::Timestamptz(signed(bits))),
+        SqlType::Time(_) => number!(u64, |bits| Value::Time(signed(bits))),
+        SqlType::Timestamp(_) => number!(u64, |bits| Value::Timestamp(signed(bits))),
+        SqlType::Timestamptz(_) => number!(u64, |bits| Value::Timestamptz(signed(bits))),
         SqlType::Float4 => number!(u32, |bits| Value::Float4(float4_of(bits))),
         SqlType::Float8 => number!(u64, |bits| Value::Float8(float8_of(bits))),
-        SqlType::Interval => number!(u128, |bits| Value::Interval(interval_of((bits ^ 1 << 127) as i128))),
+        SqlType::Interval(_) => number!(u128, |bits| Value::Interval(interval_of((bits ^ 1 << 127) as i128))),
         SqlType::Oid | SqlType::Regclass | SqlType::Regtype | SqlType::Regproc | SqlType::Regnamespace => {
             number!(u32, Value::Oid)
         }

@@ -22,10 +22,10 @@ pub(crate) fn types() -> impl Strategy<Value = SqlType> {
         SqlType::Text,
         SqlType::Bytea,
         SqlType::Date,
-        SqlType::Time,
-        SqlType::Timestamp,
-        SqlType::Timestamptz,
-        SqlType::Interval,
+        SqlType::Time(None),
+        SqlType::Timestamp(None),
+        SqlType::Timestamptz(None),
+        SqlType::Interval(None),
         SqlType::Uuid,
         SqlType::Oid,
     ]);
@@ -53,10 +53,10 @@ pub(crate) fn values(ty: &SqlType) -> BoxedStrategy<Value> {
             .prop_map(|bytes| Value::Bytea(Bytes::from(bytes)))
             .boxed(),
         SqlType::Date => int().prop_map(Value::Date).boxed(),
-        SqlType::Time => (0..=86_400_000_000_i64).prop_map(Value::Time).boxed(),
-        SqlType::Timestamp => long().prop_map(Value::Timestamp).boxed(),
-        SqlType::Timestamptz => long().prop_map(Value::Timestamptz).boxed(),
-        SqlType::Interval => (int(), int(), long())
+        SqlType::Time(_) => (0..=86_400_000_000_i64).prop_map(Value::Time).boxed(),
+        SqlType::Timestamp(_) => long().prop_map(Value::Timestamp).boxed(),
+        SqlType::Timestamptz(_) => long().prop_map(Value::Timestamptz).boxed(),
+        SqlType::Interval(_) => (int(), int(), long())
             .prop_map(|(months, days, micros)| Value::Interval(Interval { months, days, micros }))
             .boxed(),
         SqlType::Uuid => any::<[u8; 16]>().prop_map(Value::Uuid).boxed(),

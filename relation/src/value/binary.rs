@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::errors::{invalid_binary, mismatch};
 use super::strings::{Excess, fit};
-use super::{Env, Interval, Numeric, SqlType, Value, datetime, parse};
+use super::{Env, Interval, Numeric, SqlType, Value, datetime, parse, round_instant, round_micros};
 use crate::{SqlError, SqlResult, error::SqlState};
 
 /// The version byte in front of a `jsonb`.
@@ -96,10 +96,15 @@ pub fn decode_binary(bytes: &[u8], ty: &SqlType) -> SqlResult<Value> {
         },
         SqlType::Bytea => Value::Bytea(bytes.to_vec().into()),
         SqlType::Date => Value::Date(datetime::check_date(i32::from_be_bytes(fixed(bytes)?))?),
-        SqlType::Time => Value::Time(datetime::check_time(i64::from_be_bytes(fixed(bytes)?))?),
-        SqlType::Timestamp => Value::Timestamp(datetime::check_timestamp(i64::from_be_bytes(fixed(bytes)?))?),
-        SqlType::Timestamptz => Value::Timestamptz(datetime::check_timestamp(i64::from_be_bytes(fixed(bytes)?))?),
-        SqlType::Interval => Value::Interval(interval(fixed(bytes)?)),
+        SqlType::Time(digits) => {
+            Value::Time(round_micros(datetime::check_time(i64::from_be_bytes(fixed(bytes)?))?, *digits))
+        }
+        SqlType::Timestamp(digits) => Value::Timestamp(instant(bytes, *digits)?),
+        SqlType::Timestamptz(digits) => Value::Timestamptz(instant(bytes, *digits)?),
+        SqlType::Interval(limits) => {
+            let interval = interval(fixed(bytes)?);
+            Value::Interval(limits.map_or(interval, |limits| limits.fit(interval)))
+        }
         SqlType::Uuid => Value::Uuid(fixed(bytes)?),
         SqlType::Json => parse(text(bytes)?, ty, &Env::default())?,
         SqlType::Jsonb => match bytes {
@@ -140,6 +145,11 @@ pub fn text(bytes: &[u8]) -> SqlResult<&str> {
         invalid(&rest[..error.error_len().unwrap_or(rest.len())])
     })?;
     if text.contains('\0') { Err(invalid(&[0])) } else { Ok(text) }
+}
+
+fn instant(bytes: &[u8], digits: Option<u8>) -> SqlResult<i64> {
+    let micros = datetime::check_timestamp(i64::from_be_bytes(fixed(bytes)?))?;
+    Ok(round_instant(micros, digits))
 }
 
 fn interval(bytes: [u8; 16]) -> Interval {

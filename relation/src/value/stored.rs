@@ -66,7 +66,7 @@ mod tests {
             SqlType::Varchar(Some(10)),
             SqlType::Varchar(None),
             SqlType::Char(1),
-            SqlType::Timestamptz,
+            SqlType::Timestamptz(None),
             SqlType::Jsonb,
             SqlType::Regclass,
             SqlType::Varchar(Some(3)).array(),

@@ -1,7 +1,7 @@
 //! Text input and output of every type.
 
 use super::strings::{Excess, fit};
-use super::{Env, Numeric, SqlType, Value, array, bytes, datetime, json, number};
+use super::{Env, Numeric, SqlType, Value, array, bytes, datetime, json, number, round_instant, round_micros};
 use crate::{SqlError, SqlResult, error::SqlState};
 
 /// A value from text, as PostgreSQL's input function of the type reads it, within the type's modifiers.
@@ -33,10 +33,12 @@ pub fn parse(text: &str, ty: &SqlType, env: &Env) -> SqlResult<Value> {
         SqlType::Regtype => Value::Oid(parse_regtype(text)?),
         SqlType::Regclass | SqlType::Regproc | SqlType::Regnamespace => Value::Oid(parse_reference(text, ty)?),
         SqlType::Date => Value::Date(datetime::parse_date(text, env)?),
-        SqlType::Time => Value::Time(datetime::parse_time(text, env)?),
-        SqlType::Timestamp => Value::Timestamp(datetime::parse_timestamp(text, env)?),
-        SqlType::Timestamptz => Value::Timestamptz(datetime::parse_timestamptz(text, env)?),
-        SqlType::Interval => Value::Interval(datetime::parse_interval(text)?),
+        SqlType::Time(digits) => Value::Time(round_micros(datetime::parse_time(text, env)?, *digits)),
+        SqlType::Timestamp(digits) => Value::Timestamp(round_instant(datetime::parse_timestamp(text, env)?, *digits)),
+        SqlType::Timestamptz(digits) => {
+            Value::Timestamptz(round_instant(datetime::parse_timestamptz(text, env)?, *digits))
+        }
+        SqlType::Interval(limits) => Value::Interval(datetime::parse_interval(text, *limits)?),
         SqlType::Json => {
             json::validate(text)?;
             Value::Json(text.into())

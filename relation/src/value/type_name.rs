@@ -1,6 +1,7 @@
 //! The names of types: how SQL writes them, and how clients see them.
 
 use super::SqlType;
+use super::interval_type::{IntervalFields, IntervalLimits, MAX_TIME_PRECISION};
 use crate::{SqlError, SqlResult, error::SqlState};
 
 /// The longest `varchar` and `char`, in characters.
@@ -45,6 +46,10 @@ impl SqlType {
             Self::Char(0) => "bpchar".to_owned(),
             Self::Char(n) => format!("character({n})"),
             Self::Numeric(Some((precision, scale))) => format!("numeric({precision},{scale})"),
+            Self::Time(Some(digits)) => format!("time({digits}) without time zone"),
+            Self::Timestamp(Some(digits)) => format!("timestamp({digits}) without time zone"),
+            Self::Timestamptz(Some(digits)) => format!("timestamp({digits}) with time zone"),
+            Self::Interval(Some(limits)) => format!("interval{limits}"),
             Self::Array(element) => format!("{}[]", element.name()),
             ty => ty.base_name(),
         }
@@ -63,9 +68,9 @@ impl SqlType {
             Self::Varchar(_) => "character varying".to_owned(),
             Self::Char(_) => "character".to_owned(),
             Self::InternalChar => "\"char\"".to_owned(),
-            Self::Time => "time without time zone".to_owned(),
-            Self::Timestamp => "timestamp without time zone".to_owned(),
-            Self::Timestamptz => "timestamp with time zone".to_owned(),
+            Self::Time(_) => "time without time zone".to_owned(),
+            Self::Timestamp(_) => "timestamp without time zone".to_owned(),
+            Self::Timestamptz(_) => "timestamp with time zone".to_owned(),
             Self::Array(element) => format!("{}[]", element.base_name()),
             ty => ty.catalog_name(),
         }
@@ -73,7 +78,7 @@ impl SqlType {
 
     /// The type that SQL text names, with modifiers: `character varying(10)`, `int[]`, `pg_catalog.int4`.
     ///
-    /// Times keep microseconds: a precision other than 6 is refused, and so are the fields of intervals.
+    /// A precision of times beyond 6 is 6.
     ///
     /// # Errors
     ///
@@ -173,10 +178,10 @@ impl Parts {
                 Ok(SqlType::Char(self.length("char")?.unwrap_or(1)))
             }
             "bpchar" => Ok(SqlType::Char(self.length("char")?.unwrap_or(0))),
-            "time" | "time without time zone" => self.time(SqlType::Time),
-            "timestamp" | "timestamp without time zone" => self.time(SqlType::Timestamp),
-            "timestamptz" | "timestamp with time zone" => self.time(SqlType::Timestamptz),
-            "interval" => self.time(SqlType::Interval),
+            "time" | "time without time zone" => Ok(SqlType::Time(self.digits()?)),
+            "timestamp" | "timestamp without time zone" => Ok(SqlType::Timestamp(self.digits()?)),
+            "timestamptz" | "timestamp with time zone" => Ok(SqlType::Timestamptz(self.digits()?)),
+            _ if self.words.first().is_some_and(|word| word == "interval") => self.interval(),
             _ => self.in_catalog(&name),
         }
     }
@@ -188,7 +193,7 @@ impl Parts {
         {
             return self.plain(if array { ty.clone().array() } else { ty.clone() });
         }
-        if KNOWN.contains(&name) || name.starts_with("interval ") {
+        if KNOWN.contains(&name) {
             return Err(SqlError::unsupported(format_args!("type {name}")));
         }
         Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{name}\" does not exist")))
@@ -243,13 +248,25 @@ impl Parts {
         Ok(SqlType::Numeric(Some((precision as u16, scale as i16))))
     }
 
-    fn time(&self, ty: SqlType) -> SqlResult<SqlType> {
+    /// The digits behind the point of seconds.
+    fn digits(&self) -> SqlResult<Option<u8>> {
         match self.arguments[..] {
-            [] | [6] => Ok(ty),
-            [n] => Err(SqlError::unsupported(format_args!("precision {n} of type {}", ty.base_name()))
-                .hint("Times keep microseconds: leave the precision out.")),
+            [] => Ok(None),
+            [n] => Ok(Some(u8::try_from(n).unwrap_or(MAX_TIME_PRECISION).min(MAX_TIME_PRECISION))),
             _ => Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "invalid type modifier")),
         }
+    }
+
+    fn interval(&self) -> SqlResult<SqlType> {
+        let name = self.words[1..].join(" ");
+        let fields = IntervalFields::named(&name);
+        let precision = self.digits()?;
+        if fields.is_none() && !name.is_empty() || precision.is_some() && fields.is_some_and(|f| !f.has_seconds()) {
+            let message = format!("invalid type name \"{}\"", self.words.join(" "));
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
+        let limited = fields.is_some() || precision.is_some();
+        Ok(SqlType::Interval(limited.then_some(IntervalLimits { fields, precision })))
     }
 }
 
@@ -273,7 +290,12 @@ mod tests {
             ("int array", "integer[]"),
             ("text[3]", "text[]"),
             ("float(24)", "real"),
-            ("timestamp(6) with time zone", "timestamp with time zone"),
+            ("timestamp(3) with time zone", "timestamp(3) with time zone"),
+            ("timestamptz(9)", "timestamp(6) with time zone"),
+            ("time(0)[]", "time(0) without time zone[]"),
+            ("interval(2)", "interval(2)"),
+            ("interval day to second(2)", "interval day to second(2)"),
+            ("interval year", "interval year"),
             ("timestamptz", "timestamp with time zone"),
             ("double precision", "double precision"),
         ] {
@@ -284,8 +306,9 @@ mod tests {
     #[test]
     fn what_is_no_type_is_refused_with_its_reason() {
         for (text, state) in [
-            ("timestamp(3)", "0A000"),
-            ("interval day to second", "0A000"),
+            ("timestamp(3, 4)", "22023"),
+            ("interval second to day", "42601"),
+            ("interval day(3)", "42601"),
             ("xml", "0A000"),
             ("int[][]", "0A000"),
             ("foo", "42704"),
@@ -309,7 +332,15 @@ mod tests {
                 assert_eq!(SqlType::from_oid(ty.array_oid()), Some(ty.clone().array()));
             }
         }
-        for text in ["varchar(7)", "char(3)", "numeric(12,3)", "numeric(3,-2)", "numeric(5,3)[]"] {
+        for text in [
+            "varchar(7)",
+            "char(3)",
+            "numeric(12,3)",
+            "numeric(3,-2)",
+            "numeric(5,3)[]",
+            "timestamp(0)",
+            "interval hour",
+        ] {
             let ty = SqlType::parse_name(text).unwrap();
             let oid = ty.oid();
             assert_eq!(SqlType::from_oid_typmod(oid, ty.typmod()), Some(ty.clone()), "{text}");

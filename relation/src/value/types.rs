@@ -2,6 +2,8 @@
 //!
 //! Source: PostgreSQL 15, `pg_type.dat`. Object identifiers never change between its versions.
 
+use super::interval_type::{IntervalLimits, MAX_TIME_PRECISION};
+
 /// A type, with its modifiers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SqlType {
@@ -29,14 +31,14 @@ pub enum SqlType {
     Bytea,
     /// `date`
     Date,
-    /// `time without time zone`
-    Time,
-    /// `timestamp without time zone`
-    Timestamp,
-    /// `timestamp with time zone`
-    Timestamptz,
-    /// `interval`
-    Interval,
+    /// `time without time zone`, with the digits behind the point of seconds if they are limited
+    Time(Option<u8>),
+    /// `timestamp without time zone`, as `time`
+    Timestamp(Option<u8>),
+    /// `timestamp with time zone`, as `time`
+    Timestamptz(Option<u8>),
+    /// `interval`, or `interval` with fields and a precision
+    Interval(Option<IntervalLimits>),
     /// `uuid`
     Uuid,
     /// `json`
@@ -94,10 +96,10 @@ impl SqlType {
             Self::Char(_) => ("bpchar", 1042, 1014, -1, 'S'),
             Self::Varchar(_) => ("varchar", 1043, 1015, -1, 'S'),
             Self::Date => ("date", 1082, 1182, 4, 'D'),
-            Self::Time => ("time", 1083, 1183, 8, 'D'),
-            Self::Timestamp => ("timestamp", 1114, 1115, 8, 'D'),
-            Self::Timestamptz => ("timestamptz", 1184, 1185, 8, 'D'),
-            Self::Interval => ("interval", 1186, 1187, 16, 'T'),
+            Self::Time(_) => ("time", 1083, 1183, 8, 'D'),
+            Self::Timestamp(_) => ("timestamp", 1114, 1115, 8, 'D'),
+            Self::Timestamptz(_) => ("timestamptz", 1184, 1185, 8, 'D'),
+            Self::Interval(_) => ("interval", 1186, 1187, 16, 'T'),
             Self::Numeric(_) => ("numeric", 1700, 1231, -1, 'N'),
             Self::Regclass => ("regclass", 2205, 2210, 4, 'N'),
             Self::Regtype => ("regtype", 2206, 2211, 4, 'N'),
@@ -131,10 +133,10 @@ impl SqlType {
         Self::Char(0),
         Self::Varchar(None),
         Self::Date,
-        Self::Time,
-        Self::Timestamp,
-        Self::Timestamptz,
-        Self::Interval,
+        Self::Time(None),
+        Self::Timestamp(None),
+        Self::Timestamptz(None),
+        Self::Interval(None),
         Self::Numeric(None),
         Self::Regclass,
         Self::Regtype,
@@ -176,6 +178,7 @@ impl SqlType {
 
     fn with_typmod(self, typmod: i32) -> Self {
         let length = u32::try_from(typmod).ok().and_then(|t| t.checked_sub(4));
+        let digits = u8::try_from(typmod).ok().filter(|digits| *digits <= MAX_TIME_PRECISION);
         match (self, length) {
             (Self::Array(element), _) => element.with_typmod(typmod).array(),
             (Self::Varchar(_), length) => Self::Varchar(length),
@@ -184,6 +187,10 @@ impl SqlType {
                 let scale = ((length & 0x7ff) as i16 ^ 1024) - 1024;
                 Self::Numeric(Some(((length >> 16) as u16, scale)))
             }
+            (Self::Time(_), _) => Self::Time(digits),
+            (Self::Timestamp(_), _) => Self::Timestamp(digits),
+            (Self::Timestamptz(_), _) => Self::Timestamptz(digits),
+            (Self::Interval(_), _) => Self::Interval(IntervalLimits::from_typmod(typmod)),
             (ty, _) => ty,
         }
     }
@@ -198,6 +205,10 @@ impl SqlType {
             Self::Numeric(Some((precision, scale))) => {
                 ((i32::from(*precision) << 16) | (i32::from(*scale) & 0x7ff)) + 4
             }
+            Self::Time(Some(digits)) | Self::Timestamp(Some(digits)) | Self::Timestamptz(Some(digits)) => {
+                (*digits).into()
+            }
+            Self::Interval(Some(limits)) => limits.typmod(),
             Self::Array(element) => element.typmod(),
             _ => -1,
         }
@@ -255,7 +266,7 @@ impl SqlType {
     /// Whether it is the preferred type of its category: of several candidates, functions of it win.
     #[must_use]
     pub const fn is_preferred(&self) -> bool {
-        matches!(self, Self::Bool | Self::Text | Self::Float8 | Self::Oid | Self::Timestamptz | Self::Interval)
+        matches!(self, Self::Bool | Self::Text | Self::Float8 | Self::Oid | Self::Timestamptz(_) | Self::Interval(_))
     }
 
     /// Its name in the system catalog (`pg_type.typname`): `int4`, `_int4`.

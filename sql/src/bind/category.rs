@@ -33,8 +33,8 @@ pub const fn category(ty: &SqlType) -> Category {
     match ty {
         SqlType::Array(_) | SqlType::Int2Vector | SqlType::OidVector => Category::Array,
         SqlType::Bool => Category::Boolean,
-        SqlType::Date | SqlType::Time | SqlType::Timestamp | SqlType::Timestamptz => Category::DateTime,
-        SqlType::Interval => Category::Timespan,
+        SqlType::Date | SqlType::Time(_) | SqlType::Timestamp(_) | SqlType::Timestamptz(_) => Category::DateTime,
+        SqlType::Interval(_) => Category::Timespan,
         SqlType::Int2
         | SqlType::Int4
         | SqlType::Int8
@@ -58,7 +58,7 @@ pub const fn category(ty: &SqlType) -> Category {
 pub const fn is_preferred(ty: &SqlType) -> bool {
     matches!(
         ty,
-        SqlType::Bool | SqlType::Float8 | SqlType::Oid | SqlType::Text | SqlType::Timestamptz | SqlType::Interval
+        SqlType::Bool | SqlType::Float8 | SqlType::Oid | SqlType::Text | SqlType::Timestamptz(_) | SqlType::Interval(_)
     )
 }
 
@@ -68,6 +68,10 @@ pub(super) fn unmodified(ty: &SqlType) -> SqlType {
         SqlType::Numeric(_) => SqlType::Numeric(None),
         SqlType::Varchar(_) => SqlType::Varchar(None),
         SqlType::Char(_) => SqlType::Char(0),
+        SqlType::Time(_) => SqlType::Time(None),
+        SqlType::Timestamp(_) => SqlType::Timestamp(None),
+        SqlType::Timestamptz(_) => SqlType::Timestamptz(None),
+        SqlType::Interval(_) => SqlType::Interval(None),
         SqlType::Array(element) => SqlType::Array(Box::new(unmodified(element))),
         other => other.clone(),
     }
@@ -78,7 +82,11 @@ pub(super) fn same(left: &SqlType, right: &SqlType) -> bool {
     match (left, right) {
         (SqlType::Numeric(_), SqlType::Numeric(_))
         | (SqlType::Varchar(_), SqlType::Varchar(_))
-        | (SqlType::Char(_), SqlType::Char(_)) => true,
+        | (SqlType::Char(_), SqlType::Char(_))
+        | (SqlType::Time(_), SqlType::Time(_))
+        | (SqlType::Timestamp(_), SqlType::Timestamp(_))
+        | (SqlType::Timestamptz(_), SqlType::Timestamptz(_))
+        | (SqlType::Interval(_), SqlType::Interval(_)) => true,
         (SqlType::Array(left), SqlType::Array(right)) => same(left, right),
         (left, right) => left == right,
     }
@@ -136,7 +144,10 @@ mod tests {
         assert_eq!(common(&[SqlType::Int8, SqlType::Int4]), Ok(SqlType::Int8));
         assert_eq!(common(&[SqlType::Unknown, SqlType::Unknown]), Ok(SqlType::Text));
         assert_eq!(common(&[SqlType::Varchar(Some(3)), SqlType::Varchar(Some(3))]), Ok(SqlType::Varchar(Some(3))));
-        assert_eq!(common(&[SqlType::Date, SqlType::Timestamptz, SqlType::Timestamp]), Ok(SqlType::Timestamptz));
+        assert_eq!(
+            common(&[SqlType::Date, SqlType::Timestamptz(None), SqlType::Timestamp(None)]),
+            Ok(SqlType::Timestamptz(None))
+        );
         assert_eq!(
             common(&[SqlType::Int4, SqlType::Text]),
             Err("CASE types integer and text cannot be matched".into())

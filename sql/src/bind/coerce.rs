@@ -25,8 +25,8 @@ pub(super) fn implicit(from: &SqlType, to: &SqlType) -> bool {
         (T::Text | T::Varchar(_) | T::Char(_), T::Varchar(_) | T::Char(_) | T::Name) => true,
         (T::InternalChar, T::Text) => true,
         (T::Text | T::Varchar(_), T::Regclass) => true,
-        (T::Date, T::Timestamp | T::Timestamptz) | (T::Timestamp, T::Timestamptz) => true,
-        (T::Time, T::Interval) => true,
+        (T::Date, T::Timestamp(_) | T::Timestamptz(_)) | (T::Timestamp(_), T::Timestamptz(_)) => true,
+        (T::Time(_), T::Interval(_)) => true,
         (T::Array(from), T::Array(to)) => implicit(from, to),
         (T::Int2Vector | T::OidVector, T::Array(to)) => from.element().is_some_and(|from| implicit(from, to)),
         _ => false,
@@ -50,6 +50,8 @@ pub(super) fn is_relabel(from: &SqlType, to: &SqlType) -> bool {
         (from, to) if is_oid(from) && is_oid(to) => true,
         (T::Text | T::Varchar(_), T::Text | T::Varchar(None)) => true,
         (T::Numeric(_), T::Numeric(None)) => true,
+        (T::Time(_), T::Time(None)) | (T::Timestamp(_), T::Timestamp(None)) => true,
+        (T::Timestamptz(_), T::Timestamptz(None)) | (T::Interval(_), T::Interval(None)) => true,
         (T::Array(from), T::Array(to)) => is_relabel(from, to),
         (T::Int2Vector | T::OidVector, T::Array(to)) => from.element() == Some(&**to),
         (from, to) => from == to,
@@ -59,7 +61,7 @@ pub(super) fn is_relabel(from: &SqlType, to: &SqlType) -> bool {
 /// How a conversion's result may change.
 pub(super) fn cast_volatility(from: &SqlType, to: &SqlType) -> Volatility {
     use SqlType as T;
-    let by_zone = |ty: &SqlType| matches!(ty, T::Timestamptz);
+    let by_zone = |ty: &SqlType| matches!(ty, T::Timestamptz(_));
     let by_text = |ty: &SqlType| matches!(category(ty), Category::DateTime | Category::Timespan);
     let text = |ty: &SqlType| matches!(category(ty), Category::String | Category::Unknown);
     match (from, to) {
@@ -118,14 +120,12 @@ fn undecided(expr: Expr, to: &SqlType, context: CastContext, params: &mut ParamT
             _ => Ok(Expr::null(to.clone())),
         },
         Expr::Param { index, .. } => {
-            let bare = unmodified(to);
-            params.decide(index, &bare)?;
-            let param = Expr::Param { index, ty: bare };
-            Ok(if *to == unmodified(to) {
-                param
-            } else {
-                Expr::Cast { arg: Box::new(param), ty: to.clone(), explicit }
-            })
+            // A literal's text is read by the fields of its type, a parameter's is not.
+            let by_fields = params.is_literal(index) && matches!(to, SqlType::Interval(_));
+            let read_as = if by_fields { to.clone() } else { unmodified(to) };
+            params.decide(index, &read_as)?;
+            let param = Expr::Param { index, ty: read_as.clone() };
+            Ok(if *to == read_as { param } else { Expr::Cast { arg: Box::new(param), ty: to.clone(), explicit } })
         }
         other => Ok(Expr::Cast { arg: Box::new(other), ty: to.clone(), explicit }),
     }
@@ -139,10 +139,11 @@ pub(super) fn holds_names(ty: &SqlType) -> bool {
     }
 }
 
-/// A literal's value: read without the type's modifiers, then fitted to them as the context says.
+/// A literal's value: read without the type's modifiers, then fitted to them as the context says. An interval's fields
+/// say what its text means.
 fn parse_literal(text: &str, to: &SqlType, context: CastContext, env: &Env) -> SqlResult<Value> {
     let bare = unmodified(to);
-    if bare == *to {
+    if bare == *to || matches!(to, SqlType::Interval(_)) {
         return value::parse(text, to, env);
     }
     let bare = match bare {

@@ -1,7 +1,10 @@
 //! The parser's type names as types.
 
+use std::fmt::Display;
+
+use annulus_relation::value::{IntervalFields, IntervalLimits, MAX_TIME_PRECISION};
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
-use sqlparser::ast::{ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, IntervalFields, TimezoneInfo};
+use sqlparser::ast::{ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, TimezoneInfo};
 
 /// The longest `varchar(n)` and `char(n)`.
 const MAX_LENGTH: u64 = 10_485_760;
@@ -29,16 +32,18 @@ pub fn sql_type(name: &DataType) -> SqlResult<SqlType> {
         DataType::Bytea => SqlType::Bytea,
         DataType::Date => SqlType::Date,
         DataType::Time(precision, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
-            microseconds(name, *precision, SqlType::Time)?
+            SqlType::Time(digits(*precision))
         }
         DataType::Timestamp(precision, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
-            microseconds(name, *precision, SqlType::Timestamp)?
+            SqlType::Timestamp(digits(*precision))
         }
         DataType::Timestamp(precision, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => {
-            microseconds(name, *precision, SqlType::Timestamptz)?
+            SqlType::Timestamptz(digits(*precision))
         }
-        DataType::Interval { fields: None, precision } => microseconds(name, *precision, SqlType::Interval)?,
-        DataType::Interval { fields: Some(fields), .. } => return Err(interval_fields(fields)),
+        DataType::Interval { fields, precision } => {
+            let fields = fields.as_ref().map(|fields| fields.to_string().to_ascii_lowercase());
+            interval(fields.as_deref(), *precision)?
+        }
         DataType::Uuid => SqlType::Uuid,
         DataType::JSON => SqlType::Json,
         DataType::JSONB => SqlType::Jsonb,
@@ -101,18 +106,21 @@ fn characters(name: &str, length: &CharacterLength) -> SqlResult<u32> {
     }
 }
 
-/// Times are kept in microseconds: a precision of 6 says so, others are refused rather than not rounded.
-fn microseconds(name: &DataType, precision: Option<u64>, ty: SqlType) -> SqlResult<SqlType> {
-    match precision {
-        None | Some(6..) => Ok(ty),
-        Some(_) => Err(SqlError::unsupported(format_args!("type {}", name.to_string().to_ascii_lowercase()))
-            .hint("Times are kept with a precision of 6.")),
-    }
+/// The digits behind the point of seconds: beyond 6 they are 6.
+fn digits(precision: Option<u64>) -> Option<u8> {
+    precision.map(|digits| u8::try_from(digits).unwrap_or(MAX_TIME_PRECISION).min(MAX_TIME_PRECISION))
 }
 
-fn interval_fields(fields: &IntervalFields) -> SqlError {
-    SqlError::unsupported(format_args!("type interval {}", fields.to_string().to_ascii_lowercase()))
-        .hint("Use interval without fields.")
+/// `interval day to second(2)`: fields are named in lower case.
+pub(super) fn interval(fields: Option<&str>, precision: Option<u64>) -> SqlResult<SqlType> {
+    let syntax =
+        |what: &dyn Display| SqlError::new(SqlState::SYNTAX_ERROR, format!("syntax error at or near \"{what}\""));
+    let named = fields.map(|name| IntervalFields::named(name).ok_or_else(|| syntax(&name))).transpose()?;
+    if precision.is_some() && named.is_some_and(|fields| !fields.has_seconds()) {
+        return Err(syntax(&"("));
+    }
+    let limits = IntervalLimits { fields: named, precision: digits(precision) };
+    Ok(SqlType::Interval((named.is_some() || precision.is_some()).then_some(limits)))
 }
 
 fn custom(name: &str, modifiers: &[String]) -> SqlResult<SqlType> {

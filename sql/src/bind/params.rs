@@ -11,6 +11,8 @@ const MAX_PARAMS: usize = 65_535;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ParamTypes {
     types: Vec<Option<SqlType>>,
+    /// Which of them stand where a string literal stood.
+    literals: Vec<bool>,
 }
 
 impl ParamTypes {
@@ -20,10 +22,16 @@ impl ParamTypes {
         Self::default()
     }
 
-    /// What a client declared; `Unknown` or `None` leaves a type open.
+    /// What a client declared; `None` leaves a type open, as does `Unknown`, which says that a string literal stood there.
     #[must_use]
     pub fn declared(types: Vec<Option<SqlType>>) -> Self {
-        Self { types: types.into_iter().map(|ty| ty.filter(|ty| *ty != SqlType::Unknown)).collect() }
+        let literals = types.iter().map(|ty| *ty == Some(SqlType::Unknown)).collect();
+        Self { types: types.into_iter().map(|ty| ty.filter(|ty| *ty != SqlType::Unknown)).collect(), literals }
+    }
+
+    /// Whether a parameter, counted from 0, stands where a string literal stood.
+    pub(super) fn is_literal(&self, index: usize) -> bool {
+        self.literals.get(index).is_some_and(|is| *is)
     }
 
     /// The type of a parameter, counted from 0, as far as it is known.

@@ -2,6 +2,7 @@
 
 use annulus_relation::catalog::{ColumnId, Default, KeyPart, ObjectId, Relation, Sequence, Table, View};
 use annulus_relation::error::SqlState;
+use annulus_relation::value::MAX_TIME_PRECISION;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, DropBehavior, Ident, ObjectName,
@@ -516,6 +517,9 @@ fn is_text(ty: &annulus_relation::SqlType) -> bool {
 /// Whether every stored value of one type is, as it is stored, a value of the other.
 fn is_same_when_stored(from: &annulus_relation::SqlType, to: &annulus_relation::SqlType) -> bool {
     use annulus_relation::SqlType as T;
+    // Six digits are all that times have.
+    let finer =
+        |from: Option<u8>, to: Option<u8>| from.unwrap_or(MAX_TIME_PRECISION) <= to.unwrap_or(MAX_TIME_PRECISION);
     let room = |length: &Option<u32>| length.map_or(u64::MAX, u64::from);
     match (from, to) {
         (T::Varchar(_) | T::Text, T::Text) => true,
@@ -523,6 +527,13 @@ fn is_same_when_stored(from: &annulus_relation::SqlType, to: &annulus_relation::
         // Rows say of which type their values are.
         (T::Int2, T::Int4 | T::Int8) | (T::Int4, T::Int8) | (T::Float4, T::Float8) => true,
         (T::Numeric(_), T::Numeric(None)) => true,
+        (T::Time(from), T::Time(to))
+        | (T::Timestamp(from), T::Timestamp(to))
+        | (T::Timestamptz(from), T::Timestamptz(to)) => finer(*from, *to),
+        (T::Interval(_), T::Interval(None)) => true,
+        (T::Interval(Some(from)), T::Interval(Some(to))) => {
+            from.fields == to.fields && finer(from.precision, to.precision)
+        }
         (T::Numeric(Some((precision, scale))), T::Numeric(Some((to, to_scale)))) => {
             scale == to_scale && precision <= to
         }

@@ -1,15 +1,17 @@
 //! sqlparser's dialect of PostgreSQL, with what it gets wrong put right.
 //!
-//! It reads all that follows `IS [NOT] DISTINCT FROM` as its right side, also `AND` and `OR`.
+//! It reads all that follows `IS [NOT] DISTINCT FROM` as its right side, also `AND` and `OR`, and forgets the precision
+//! of `INTERVAL(2) '...'`. It does not know `:=` before the values of named arguments.
 
 use std::any::TypeId;
 
-use sqlparser::ast::Expr;
+use sqlparser::ast::{Expr, TypedString};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
 
-/// sqlparser's, which this one answers as except in [`Dialect::parse_infix`].
+/// sqlparser's, which this one answers as except in [`Dialect::parse_prefix`] and [`Dialect::parse_infix`].
 const BASE: PostgreSqlDialect = PostgreSqlDialect {};
 
 /// The dialect that everything is parsed in.
@@ -28,6 +30,23 @@ macro_rules! as_base {
 impl Dialect for Postgres {
     fn dialect(&self) -> TypeId {
         BASE.dialect()
+    }
+
+    fn supports_named_fn_args_with_assignment_operator(&self) -> bool {
+        true
+    }
+
+    fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
+        // It ends the name of an argument, and is no operator.
+        let named = parser.peek_token_ref().token == Token::Assignment;
+        if named { Some(Ok(BASE.prec_unknown())) } else { BASE.get_next_precedence(parser) }
+    }
+
+    fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+        let precise = matches!(&parser.peek_nth_token_ref(0).token, Token::Word(word) if word.keyword == Keyword::INTERVAL)
+            && parser.peek_nth_token_ref(1).token == Token::LParen
+            && matches!(parser.peek_nth_token_ref(2).token, Token::Number(..));
+        precise.then(|| precise_interval(parser))
     }
 
     fn parse_infix(&self, parser: &mut Parser<'_>, left: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
@@ -51,7 +70,6 @@ impl Dialect for Postgres {
         supports_unicode_string_literal() -> bool;
         is_reserved_for_identifier(keyword: Keyword) -> bool;
         is_custom_operator_part(ch: char) -> bool;
-        get_next_precedence(parser: &Parser<'_>) -> Option<Result<u8, ParserError>>;
         supports_filter_during_aggregation() -> bool;
         supports_group_by_expr() -> bool;
         prec_value(precedence: Precedence) -> u8;
@@ -83,6 +101,13 @@ impl Dialect for Postgres {
         supports_xml_expressions() -> bool;
         supports_comment_optimizer_hint() -> bool;
     }
+}
+
+/// `INTERVAL(2) '1.25'`
+fn precise_interval(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
+    let data_type = parser.parse_data_type()?;
+    let value = parser.parse_value()?;
+    Ok(Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false }))
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub(super) fn past(time: &Expr, text: &str, shared: &Shared, env: &Env) -> SqlRe
     let mut binder = Binder::new(&scope, &mut params, env).text(text).clause("AS OF SYSTEM TIME");
     let context = EvalContext::new(env, shared);
     let interval = binder
-        .bind_as(time, &SqlType::Interval, CastContext::Explicit)
+        .bind_as(time, &SqlType::Interval(None), CastContext::Explicit)
         .and_then(|bound| bound.eval(&[], &[], &context));
     if !params.is_empty() {
         return Err(SqlError::unsupported("parameters in AS OF SYSTEM TIME"));
@@ -46,7 +46,7 @@ pub(super) fn past(time: &Expr, text: &str, shared: &Shared, env: &Env) -> SqlRe
         }
         _ => {
             let mut binder = Binder::new(&scope, &mut params, env).text(text).clause("AS OF SYSTEM TIME");
-            let bound = binder.bind_as(time, &SqlType::Timestamptz, CastContext::Explicit)?;
+            let bound = binder.bind_as(time, &SqlType::Timestamptz(None), CastContext::Explicit)?;
             match bound.eval(&[], &[], &context)? {
                 Value::Timestamptz(micros) => micros,
                 _ => return Err(invalid("it must be a timestamp or a negative interval")),

@@ -87,7 +87,7 @@ fn data_type(ty: &SqlType) -> String {
         SqlType::Varchar(_) => "character varying".to_owned(),
         SqlType::Char(_) => "character".to_owned(),
         SqlType::Numeric(_) => "numeric".to_owned(),
-        other => other.name(),
+        other => other.base_name(),
     }
 }
 
@@ -109,6 +109,10 @@ fn column(scope: &Scope, schema: u32, table: &str, place: i32, name: &str, ty: &
         ("is_generated", text("NEVER")),
         ("is_updatable", Value::Bool(true)),
     ];
+    let precision = |digits: Option<u8>| {
+        let digits = digits.unwrap_or(annulus_relation::value::MAX_TIME_PRECISION);
+        ("datetime_precision", Value::Int4(digits.into()))
+    };
     let length = |length: u32| Value::Int4(i32::try_from(length).unwrap_or(i32::MAX));
     let binary = |bits: i32, scale: Option<i32>| {
         let scale = scale.map(|scale| ("numeric_scale", Value::Int4(scale)));
@@ -129,8 +133,14 @@ fn column(scope: &Scope, schema: u32, table: &str, place: i32, name: &str, ty: &
             }
         }
         SqlType::Date => row.push(("datetime_precision", Value::Int4(0))),
-        SqlType::Time | SqlType::Timestamp | SqlType::Timestamptz | SqlType::Interval => {
-            row.push(("datetime_precision", Value::Int4(6)));
+        SqlType::Time(digits) | SqlType::Timestamp(digits) | SqlType::Timestamptz(digits) => {
+            row.push(precision(*digits))
+        }
+        SqlType::Interval(limits) => {
+            row.push(precision(limits.and_then(|limits| limits.precision)));
+            if let Some(fields) = limits.filter(|limits| limits.fields.is_some()) {
+                row.push(("interval_type", text(fields.to_string().trim_start().to_ascii_uppercase())));
+            }
         }
         _ => {}
     }

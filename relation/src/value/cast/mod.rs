@@ -12,7 +12,7 @@ use self::paths::Path;
 use super::errors::mismatch;
 use super::json::Json;
 use super::strings::{Excess, fit, trim_char};
-use super::{Env, SqlType, Value, parse, print};
+use super::{Env, SqlType, Value, parse, print, round_instant, round_micros};
 use crate::{SqlError, SqlResult, error::SqlState};
 
 /// A value of another type, within its modifiers.
@@ -30,6 +30,10 @@ pub fn cast(value: Value, from: &SqlType, to: &SqlType, context: CastContext, en
     }
     let value = match path {
         Path::Direct => direct(value, from, &to.base(), env)?,
+        // The fields of an interval's type say what a literal means.
+        Path::Text if *from == SqlType::Unknown && matches!(to, SqlType::Interval(_)) => {
+            by_text(&value, from, to, env)?
+        }
         Path::Text => by_text(&value, from, &to.base(), env)?,
         Path::Elements => return elements(value, from, to, context, env),
     };
@@ -53,6 +57,12 @@ fn within(value: Value, ty: &SqlType, excess: Excess) -> SqlResult<Value> {
                 values.iter().map(|value| within(value.clone(), element, excess)).collect();
             Ok(Value::Array(values?.into()))
         }
+        (Value::Time(micros), SqlType::Time(digits)) => Ok(Value::Time(round_micros(micros, *digits))),
+        (Value::Timestamp(micros), SqlType::Timestamp(digits)) => Ok(Value::Timestamp(round_instant(micros, *digits))),
+        (Value::Timestamptz(micros), SqlType::Timestamptz(digits)) => {
+            Ok(Value::Timestamptz(round_instant(micros, *digits)))
+        }
+        (Value::Interval(interval), SqlType::Interval(Some(limits))) => Ok(Value::Interval(limits.fit(interval))),
         (value, _) => Ok(value),
     }
 }

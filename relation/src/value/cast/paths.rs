@@ -74,9 +74,11 @@ fn direct(from: &SqlType, to: &SqlType) -> Option<CastContext> {
         (T::InternalChar | T::Name, T::Varchar(_) | T::Char(_)) => Assignment,
         (T::Text | T::Varchar(_) | T::Char(_), T::InternalChar) => Assignment,
         (T::Text | T::Varchar(_) | T::Char(_) | T::Name, T::Text | T::Varchar(_) | T::Char(_) | T::Name) => Implicit,
-        (T::Date, T::Timestamp | T::Timestamptz) | (T::Time, T::Interval) | (T::Timestamp, T::Timestamptz) => Implicit,
-        (T::Timestamp, T::Date | T::Time) | (T::Interval, T::Time) => Assignment,
-        (T::Timestamptz, T::Date | T::Time | T::Timestamp) => Assignment,
+        (T::Date, T::Timestamp(_) | T::Timestamptz(_))
+        | (T::Time(_), T::Interval(_))
+        | (T::Timestamp(_), T::Timestamptz(_)) => Implicit,
+        (T::Timestamp(_), T::Date | T::Time(_)) | (T::Interval(_), T::Time(_)) => Assignment,
+        (T::Timestamptz(_), T::Date | T::Time(_) | T::Timestamp(_)) => Assignment,
         (T::Json, T::Jsonb) | (T::Jsonb, T::Json) => Assignment,
         (T::Jsonb, T::Bool) => Explicit,
         (T::Jsonb, to) if number_rank(to).is_some() => Explicit,

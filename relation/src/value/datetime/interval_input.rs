@@ -1,4 +1,5 @@
-//! Intervals from text: PostgreSQL's forms, SQL's, and those of ISO 8601.
+//! Intervals from text: PostgreSQL's forms, SQL's, and those of ISO 8601. The fields of the type decide what a number
+//! without a unit counts.
 //!
 //! Source: PostgreSQL 15, `DecodeInterval`.
 
@@ -11,24 +12,40 @@ use super::parts::{
 use super::words::{Unit, unit};
 use super::{DAYS_PER_MONTH, Interval, MICROS_PER_DAY, MICROS_PER_SECOND, overflow};
 use crate::SqlResult;
+use crate::value::{IntervalFields, IntervalLimits};
 
 const MICROS_PER_MINUTE: i64 = 60 * MICROS_PER_SECOND;
 const MICROS_PER_HOUR: i64 = 60 * MICROS_PER_MINUTE;
 
-/// An `interval` from text.
+/// An `interval` from text, within the limits of its type.
 ///
 /// # Errors
 ///
 /// `22007` for text that is no interval, `22015` and `22008` for one out of range.
-pub fn parse_interval(text: &str) -> SqlResult<Interval> {
-    let sum = match Sum::read_words(text) {
+pub fn parse_interval(text: &str, limits: Option<IntervalLimits>) -> SqlResult<Interval> {
+    let fields = limits.and_then(|limits| limits.fields);
+    let sum = match Sum::read_words(text, fields) {
         Err(Fault::Format) => Sum::read_iso(text),
         other => other,
     };
     let sum = sum.map_err(|fault| fault.error(text, "interval"))?;
     let months = i64::from(sum.years) * 12 + i64::from(sum.months);
     let months = i32::try_from(months).map_err(|_| overflow("interval out of range"))?;
-    Ok(Interval { months, days: sum.days, micros: sum.micros })
+    let interval = Interval { months, days: sum.days, micros: sum.micros };
+    Ok(limits.map_or(interval, |limits| limits.fit(interval)))
+}
+
+/// What a number at the end counts that has no unit.
+const fn last_unit(fields: Option<IntervalFields>) -> Unit {
+    use IntervalFields as F;
+    match fields {
+        Some(F::Year) => Unit::Year,
+        Some(F::Month | F::YearToMonth) => Unit::Month,
+        Some(F::Day) => Unit::Day,
+        Some(F::Hour | F::DayToHour) => Unit::Hour,
+        Some(F::Minute | F::DayToMinute | F::HourToMinute) => Unit::Minute,
+        Some(F::Second | F::DayToSecond | F::HourToSecond | F::MinuteToSecond) | None => Unit::Second,
+    }
 }
 
 /// What was read so far.
@@ -42,12 +59,12 @@ pub(super) struct Sum {
 
 impl Sum {
     /// Reads `1 day 02:03:04 ago`, `1-2 3 4:05`, backwards: units stand behind their numbers.
-    fn read_words(text: &str) -> Result<Self, Fault> {
+    fn read_words(text: &str, range: Option<IntervalFields>) -> Result<Self, Fault> {
         let fields = split(text).ok_or(Fault::Format)?;
         let mut sum = Self::default();
         let (mut mask, mut ago) = (0, false);
-        // What the next number counts; nothing was said at the end, where seconds are meant.
-        let mut counted = Some(Unit::Second);
+        // What the next number counts.
+        let mut counted = Some(last_unit(range));
         for field in fields.iter().rev() {
             let found = match field.kind {
                 Kind::Word if field.text == "ago" => {
@@ -58,7 +75,7 @@ impl Sum {
                     counted = Some(unit(&field.text).ok_or(Fault::Format)?);
                     0
                 }
-                _ => sum.read_field(field, &mut counted)?,
+                _ => sum.read_field(field, range, &mut counted)?,
             };
             if found & mask != 0 {
                 return Err(Fault::Format);
@@ -83,7 +100,12 @@ impl Sum {
         negated().ok_or(Fault::Field)
     }
 
-    fn read_field(&mut self, field: &Field, counted: &mut Option<Unit>) -> Result<Mask, Fault> {
+    fn read_field(
+        &mut self,
+        field: &Field,
+        range: Option<IntervalFields>,
+        counted: &mut Option<Unit>,
+    ) -> Result<Mask, Fault> {
         let text = field.text.as_str();
         let time = match field.kind {
             Kind::Time => Some((1, text)),
@@ -91,7 +113,7 @@ impl Sum {
             _ => None,
         };
         if let Some((sign, text)) = time {
-            match read_time(text) {
+            match read_time(text, range) {
                 Ok(micros) => {
                     self.micros = sign * micros;
                     // A number before it counts days.
@@ -208,13 +230,16 @@ fn years_and_months(years: i64, months: &str, negative: bool) -> Result<i64, Fau
 }
 
 /// The microseconds of `04:05:06.789`; the hours have no limit.
-fn read_time(text: &str) -> Result<i64, Fault> {
+fn read_time(text: &str, range: Option<IntervalFields>) -> Result<i64, Fault> {
     let (hours, rest) = leading_long(text)?;
     // The hours are read apart: they may be more than a clock's.
     let mut parts = Parts { mask: DATE, ..Parts::default() };
     parts.read_time(&format!("0{rest}"))?;
-    if text.matches(':').count() == 1 && text.contains('.') {
-        // `mm:ss.fff`: the first number was the minutes.
+    if text.matches(':').count() == 1 && (text.contains('.') || range == Some(IntervalFields::MinuteToSecond)) {
+        // `mm:ss.fff`, or `mm:ss` by the type: the first number was the minutes.
+        if !text.contains('.') {
+            parts.second = std::mem::take(&mut parts.minute);
+        }
         parts.minute = hours;
         return parts_micros(&parts, 0);
     }

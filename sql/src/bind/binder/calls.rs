@@ -1,6 +1,6 @@
 //! Calls of functions, and what looks like one: `COALESCE`, `NULLIF`, `GREATEST`, conversions by a type's name.
 
-use annulus_relation::value::CastContext;
+use annulus_relation::value::{CastContext, MAX_TIME_PRECISION};
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArguments};
 use sqlparser::tokenizer::Span;
@@ -34,6 +34,16 @@ pub(super) fn is_bare_call(name: &str) -> bool {
     BARE.contains(&name)
 }
 
+/// The type of a clock that may be given a precision.
+fn clock_type(name: &str) -> Option<SqlType> {
+    match name {
+        "current_timestamp" => Some(SqlType::Timestamptz(None)),
+        "localtimestamp" => Some(SqlType::Timestamp(None)),
+        "localtime" => Some(SqlType::Time(None)),
+        _ => None,
+    }
+}
+
 impl Binder<'_> {
     pub(super) fn call(&mut self, function: &ast::Function) -> SqlResult<Expr> {
         let span = function.name.0.first().and_then(|part| part.as_ident()).map_or(Span::empty(), |ident| ident.span);
@@ -54,8 +64,24 @@ impl Binder<'_> {
         if name == "make_interval" {
             return self.make_interval(&list.args, span);
         }
+        if let (Some(ty), [arg]) = (clock_type(&name), list.args.as_slice()) {
+            return self.rounded_clock(&name, &ty, arg, span);
+        }
         let args = list.args.iter().map(|arg| self.argument(&name, arg)).collect::<SqlResult<Vec<_>>>()?;
         self.apply_named(&name, args, span)
+    }
+
+    /// `current_timestamp(3)`: the digits behind the point of seconds are written as a number.
+    fn rounded_clock(&mut self, name: &str, ty: &SqlType, arg: &FunctionArg, span: Span) -> SqlResult<Expr> {
+        let written = arg.to_string();
+        if !written.bytes().all(|byte| byte.is_ascii_digit()) {
+            let message = format!("syntax error at or near \"{written}\"");
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
+        let digits = written.parse().unwrap_or(MAX_TIME_PRECISION).min(MAX_TIME_PRECISION);
+        let expr = self.apply_named(name, Vec::new(), span)?;
+        let rounded = SqlType::from_oid_typmod(ty.oid(), digits.into()).unwrap_or_else(|| ty.clone());
+        self.convert(Node { expr, span }, &rounded, CastContext::Explicit)
     }
 
     /// Aggregates, window functions and functions of rows are refused here: they are a query's.
@@ -99,6 +125,7 @@ impl Binder<'_> {
             ("greatest", 1..) => self.extreme(true, args),
             ("least", 1..) => self.extreme(false, args),
             ("nullif", 2) => self.null_if(args, span),
+            ("current_time", 0) => Err(SqlError::unsupported("type time with time zone").at(self.at(span))),
             ("pg_typeof", 1) => Ok(self.type_of(&args[0])),
             _ => self.apply(name, args, span),
         }

@@ -1,6 +1,6 @@
 //! Literals: numbers, strings, typed strings, intervals, parameters.
 
-use annulus_relation::value::{self, CastContext};
+use annulus_relation::value::{self, CastContext, IntervalFields};
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
 use sqlparser::ast::{self, Spanned};
 
@@ -57,22 +57,33 @@ impl Binder<'_> {
         self.convert(node, &to, CastContext::Explicit)
     }
 
-    /// `INTERVAL '1 day'`, `INTERVAL '1' DAY`
+    /// `INTERVAL '1 day'`, `INTERVAL '1-2' YEAR TO MONTH`, `INTERVAL '1.25' SECOND(1)`
     pub(super) fn interval(&mut self, interval: &ast::Interval) -> SqlResult<Expr> {
         let unsupported = || SqlError::unsupported(interval).hint("Use interval 'number unit ...'.");
         let ast::Expr::Value(literal) = &*interval.value else { return Err(unsupported()) };
         let Some(text) = literal.value.clone().into_string() else { return Err(unsupported()) };
-        let text = match &interval.leading_field {
-            None => text,
-            Some(unit) => {
-                let plain = text.trim().parse::<i64>().is_ok();
-                if !plain || interval.last_field.is_some() || interval.leading_precision.is_some() {
-                    return Err(unsupported());
-                }
-                format!("{} {}", text.trim(), unit.to_string().to_ascii_lowercase())
-            }
-        };
+        let ty = interval_type(interval)?.ok_or_else(unsupported)?;
         let node = Node { expr: self.string(&text)?, span: interval.value.span() };
-        self.convert(node, &SqlType::Interval, CastContext::Explicit)
+        self.convert(node, &ty, CastContext::Explicit)
     }
+}
+
+/// The type that the fields behind a literal name; `None` if no type has them.
+fn interval_type(interval: &ast::Interval) -> SqlResult<Option<SqlType>> {
+    let fields = match (&interval.leading_field, &interval.last_field) {
+        (Some(first), Some(last)) => Some(format!("{first} to {last}").to_ascii_lowercase()),
+        (Some(only), None) => Some(only.to_string().to_ascii_lowercase()),
+        (None, _) => None,
+    };
+    // Behind a single `SECOND` stands the precision, where the standard has the digits of whole seconds before it.
+    let seconds = interval.last_field.is_none() && interval.leading_field == Some(ast::DateTimeField::Second);
+    let precision = match (interval.leading_precision, interval.fractional_seconds_precision) {
+        (precision, None) if seconds => precision,
+        (None, precision) => precision,
+        _ => return Ok(None),
+    };
+    if fields.as_deref().is_some_and(|name| IntervalFields::named(name).is_none()) {
+        return Ok(None);
+    }
+    super::super::datatype::interval(fields.as_deref(), precision).map(Some)
 }

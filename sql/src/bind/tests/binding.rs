@@ -11,7 +11,7 @@ fn scope() -> Scope {
         ("id", &SqlType::Int4),
         ("big", &SqlType::Int8),
         ("name", &SqlType::Varchar(Some(10))),
-        ("at", &SqlType::Timestamptz),
+        ("at", &SqlType::Timestamptz(None)),
     ];
     let mut scope = Scope::table(Some("public"), Some("t"), columns);
     scope.add_table(Some("public"), Some("u"), [("id", &SqlType::Int4)]);
@@ -49,7 +49,7 @@ fn names_are_found_or_missed_as_in_postgres() {
 fn parameters_take_the_type_of_where_they_stand() {
     let mut params = ParamTypes::new();
     bind("big = $1 and name = $2 and at < $3 and t.id = any($4) and $5 in (1.5, 2)", &scope(), &mut params).unwrap();
-    let timestamps = SqlType::Timestamptz;
+    let timestamps = SqlType::Timestamptz(None);
     let ids = SqlType::Array(Box::new(SqlType::Int4));
     let expected = vec![SqlType::Int8, SqlType::Text, timestamps, ids, SqlType::Numeric(None)];
     assert_eq!(params.finish().unwrap(), expected);

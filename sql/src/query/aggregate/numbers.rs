@@ -9,7 +9,7 @@ pub(super) fn sum_type(ty: &SqlType) -> Option<SqlType> {
         SqlType::Int8 | SqlType::Numeric(_) => SqlType::Numeric(None),
         SqlType::Float4 => SqlType::Float4,
         SqlType::Float8 => SqlType::Float8,
-        SqlType::Interval => SqlType::Interval,
+        SqlType::Interval(_) => SqlType::Interval(None),
         _ => return None,
     })
 }
@@ -19,7 +19,7 @@ pub(super) fn avg_type(ty: &SqlType) -> Option<SqlType> {
     Some(match ty {
         SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Numeric(_) => SqlType::Numeric(None),
         SqlType::Float4 | SqlType::Float8 => SqlType::Float8,
-        SqlType::Interval => SqlType::Interval,
+        SqlType::Interval(_) => SqlType::Interval(None),
         _ => return None,
     })
 }

@@ -37,7 +37,7 @@ pub(super) fn data_type(ty: &SqlType) -> DataType {
         SqlType::Bool => DataType::Boolean,
         SqlType::Int2 => DataType::Int16,
         SqlType::Int4 | SqlType::Date => DataType::Int32,
-        SqlType::Int8 | SqlType::Time | SqlType::Timestamp | SqlType::Timestamptz => DataType::Int64,
+        SqlType::Int8 | SqlType::Time(_) | SqlType::Timestamp(_) | SqlType::Timestamptz(_) => DataType::Int64,
         SqlType::Oid | SqlType::Regclass | SqlType::Regtype | SqlType::Regproc | SqlType::Regnamespace => {
             DataType::UInt32
         }
@@ -55,7 +55,7 @@ pub(super) fn data_type(ty: &SqlType) -> DataType {
         SqlType::Bytea
         | SqlType::Uuid
         | SqlType::Numeric(_)
-        | SqlType::Interval
+        | SqlType::Interval(_)
         | SqlType::Array(_)
         | SqlType::Int2Vector
         | SqlType::OidVector => DataType::BinaryView,
@@ -77,7 +77,7 @@ pub(super) enum Comparison {
 pub(super) fn comparison(ty: &SqlType) -> Result<Comparison, SqlError> {
     match ty {
         SqlType::Float4 | SqlType::Float8 => Ok(Comparison::Float),
-        SqlType::Numeric(_) | SqlType::Interval | SqlType::Jsonb => Ok(Comparison::Key),
+        SqlType::Numeric(_) | SqlType::Interval(_) | SqlType::Jsonb => Ok(Comparison::Key),
         SqlType::Int2Vector | SqlType::OidVector => Ok(Comparison::Key),
         SqlType::Array(element) => comparison(element).map(|_| Comparison::Key),
         SqlType::Json => {

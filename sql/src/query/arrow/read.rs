@@ -46,7 +46,7 @@ impl<'a> Reader<'a> {
             SqlType::Bool => any.downcast_ref().map(Typed::Bool),
             SqlType::Int2 => any.downcast_ref().map(Typed::Int2),
             SqlType::Int4 | SqlType::Date => any.downcast_ref().map(Typed::Int4),
-            SqlType::Int8 | SqlType::Time | SqlType::Timestamp | SqlType::Timestamptz => {
+            SqlType::Int8 | SqlType::Time(_) | SqlType::Timestamp(_) | SqlType::Timestamptz(_) => {
                 any.downcast_ref().map(Typed::Int8)
             }
             SqlType::Oid | SqlType::Regclass | SqlType::Regtype | SqlType::Regproc | SqlType::Regnamespace => {
@@ -72,9 +72,9 @@ impl<'a> Reader<'a> {
                 _ => Value::Int4(array.value(row)),
             },
             Typed::Int8(array) if array.is_valid(row) => match ty {
-                SqlType::Time => Value::Time(array.value(row)),
-                SqlType::Timestamp => Value::Timestamp(array.value(row)),
-                SqlType::Timestamptz => Value::Timestamptz(array.value(row)),
+                SqlType::Time(_) => Value::Time(array.value(row)),
+                SqlType::Timestamp(_) => Value::Timestamp(array.value(row)),
+                SqlType::Timestamptz(_) => Value::Timestamptz(array.value(row)),
                 _ => Value::Int8(array.value(row)),
             },
             Typed::Oid(array) if array.is_valid(row) => Value::Oid(array.value(row)),

@@ -323,7 +323,7 @@ impl Translator<'_> {
         };
         let wanted = match ty {
             SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Float8 => ty.clone(),
-            SqlType::Timestamp | SqlType::Timestamptz | SqlType::Date => SqlType::Interval,
+            SqlType::Timestamp(_) | SqlType::Timestamptz(_) | SqlType::Date => SqlType::Interval(None),
             other => return Err(SqlError::unsupported(format!("RANGE with an offset over type {}", other.name()))),
         };
         let value = self.constant(offset, &wanted, "a window frame")?;

@@ -8,18 +8,23 @@ use crate::query::exec::Rows;
 
 /// The types that the arguments are converted to; `None` if there is no such series.
 pub(super) fn parameters(types: &[SqlType]) -> Option<Vec<SqlType>> {
+    let types: Vec<SqlType> = types.iter().map(SqlType::base).collect();
     let is = |wanted: &[SqlType]| types.iter().any(|ty| wanted.contains(ty));
-    let numeric = types.iter().any(|ty| matches!(ty, SqlType::Numeric(_)));
+    let numeric = is(&[SqlType::Numeric(None)]);
     match types.len() {
         2 | 3 if numeric => Some(vec![SqlType::Numeric(None); types.len()]),
         2 | 3 if is(&[SqlType::Int8]) => Some(vec![SqlType::Int8; types.len()]),
         2 | 3 if is(&[SqlType::Int4, SqlType::Int2]) => Some(vec![SqlType::Int4; types.len()]),
-        3 if is(&[SqlType::Timestamptz]) => Some(vec![SqlType::Timestamptz, SqlType::Timestamptz, SqlType::Interval]),
-        // Dates are taken as times with a zone.
-        3 if is(&[SqlType::Date]) && !is(&[SqlType::Timestamp]) => {
-            Some(vec![SqlType::Timestamptz, SqlType::Timestamptz, SqlType::Interval])
+        3 if is(&[SqlType::Timestamptz(None)]) => {
+            Some(vec![SqlType::Timestamptz(None), SqlType::Timestamptz(None), SqlType::Interval(None)])
         }
-        3 if is(&[SqlType::Timestamp]) => Some(vec![SqlType::Timestamp, SqlType::Timestamp, SqlType::Interval]),
+        // Dates are taken as times with a zone.
+        3 if is(&[SqlType::Date]) && !is(&[SqlType::Timestamp(None)]) => {
+            Some(vec![SqlType::Timestamptz(None), SqlType::Timestamptz(None), SqlType::Interval(None)])
+        }
+        3 if is(&[SqlType::Timestamp(None)]) => {
+            Some(vec![SqlType::Timestamp(None), SqlType::Timestamp(None), SqlType::Interval(None)])
+        }
         _ => None,
     }
 }
@@ -105,7 +110,7 @@ fn times(from: i64, to: i64, step: Interval, ty: &SqlType, env: &Env) -> SqlResu
         return Err(zero());
     }
     let inside = move |time: &i64| if length > 0 { *time <= to } else { *time >= to };
-    let zoned = *ty == SqlType::Timestamptz;
+    let zoned = matches!(ty, SqlType::Timestamptz(_));
     let zone = env.zone.clone();
     let value = move |time| if zoned { Value::Timestamptz(time) } else { Value::Timestamp(time) };
     let mut next = Some(from).filter(inside);
