@@ -2,7 +2,8 @@
 
 use super::abbreviations::{Abbreviation, abbreviation};
 use super::calendar::join;
-use super::fault::unknown_zone;
+use super::fault::{Fault, unknown_zone};
+use super::place;
 use super::{
     END_OF_TIMESTAMPS, Interval, MICROS_PER_DAY, MICROS_PER_SECOND, TimeZone, check_timestamp, is_infinite, overflow,
 };
@@ -108,6 +109,24 @@ pub fn instant_at_zone(instant: i64, zone: &str) -> SqlResult<i64> {
             shift(instant, i64::from(rules.offset_of_abbreviation(zone, local)))
         }
         None => timestamptz_to_timestamp(instant, &named(zone)?),
+    }
+}
+
+/// As [`local_at_zone`], where a zone may be a distance from UTC with its sign, to the east.
+///
+/// # Errors
+///
+/// As [`local_at_zone`].
+pub fn local_at_numeric_zone(local: i64, zone: &str) -> SqlResult<i64> {
+    let invalid = |message| SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message);
+    if zone.starts_with(|c: char| c.is_ascii_digit()) {
+        return Err(invalid(format!("invalid input syntax for type numeric time zone: \"{zone}\""))
+            .hint("Numeric time zones must have \"-\" or \"+\" as first character."));
+    }
+    match place::offset(zone) {
+        Ok(seconds) => shift(local, -seconds),
+        Err(Fault::ZoneDisplacement) => Err(invalid(format!("numeric time zone \"{zone}\" out of range"))),
+        Err(_) => local_at_zone(local, zone),
     }
 }
 

@@ -32,7 +32,7 @@ enum Found {
     /// The same, as a number of milliseconds.
     Milliseconds(i64, i64),
     /// Microseconds, as a number of seconds.
-    Epoch(i64),
+    Epoch(i128),
     IntervalEpoch(Interval),
     /// A Julian day, and the microseconds of it.
     Julian(i64, i64),
@@ -52,7 +52,7 @@ pub fn extract(name: &str, source: Source<'_>) -> SqlResult<Option<Numeric>> {
         Found::Integer(value) => Ok(Some(Numeric::from(value))),
         Found::Seconds(seconds, micros) => exact(seconds * MICROS_PER_SECOND + micros, 6),
         Found::Milliseconds(seconds, micros) => exact(seconds * MICROS_PER_SECOND + micros, 3),
-        Found::Epoch(micros) => exact(micros, 6),
+        Found::Epoch(micros) => Numeric::finite(micros.into(), 6).map(Some),
         Found::IntervalEpoch(span) => Numeric::finite(epoch_of_interval(&span).into(), 6).map(Some),
         Found::Julian(day, micros) => {
             let part = Numeric::from(micros).div(&Numeric::from(MICROS_PER_DAY))?;
@@ -124,7 +124,7 @@ fn find(name: &str, source: Source<'_>) -> SqlResult<Found> {
     let unit = field(&shown(name)).ok_or_else(|| not_recognized(name, ty))?;
     let found = match source {
         Source::Date(days) => of_date(unit, days),
-        Source::Time(time) if unit == Unit::Epoch => Some(Found::Epoch(time)),
+        Source::Time(time) if unit == Unit::Epoch => Some(Found::Epoch(time.into())),
         Source::Time(time) => of_time(unit, &Moment::from_local(time), time / (3600 * MICROS_PER_SECOND)),
         Source::Timestamp(at) if is_infinite(at) => of_infinity(unit, at < 0),
         Source::Timestamptz(at, _) if is_infinite(at) => of_infinity(unit, at < 0),
@@ -183,7 +183,7 @@ fn of_timestamp(unit: Unit, local: i64, instant: i64) -> Option<Found> {
     match unit {
         Unit::Epoch => {
             let epoch = i128::from(instant) + i128::from(UNIX_EPOCH_SECONDS) * i128::from(MICROS_PER_SECOND);
-            Some(Found::Epoch(i64::try_from(epoch).unwrap_or(i64::MAX)))
+            Some(Found::Epoch(epoch))
         }
         Unit::Julian => Some(Found::Julian(moment.date.days() - i64::from(FIRST_DAY), moment.of_day())),
         _ => of_time(unit, &moment, moment.hour).or_else(|| of_civil(unit, moment.date).map(Found::Integer)),

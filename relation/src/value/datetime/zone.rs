@@ -70,8 +70,22 @@ impl TimeZone {
             return Some(Self { name, rules });
         }
         // PostgreSQL lets the name of POSIX's rules be empty: `+3` is three hours to the west, as `UTC+3`.
-        let nameless = name.starts_with(['+', '-']);
-        let rules = if nameless { Rules::posix(&format!("UTC{name}")) } else { Rules::posix(name) }.ok()?;
+        let nameless = name.starts_with(|c: char| matches!(c, '+' | '-') || c.is_ascii_digit());
+        let rules = if nameless { Rules::posix(&format!("UTC{name}")) } else { Rules::posix(name) };
+        // Without rules of its own, daylight saving is that of the United States.
+        let rules = rules.or_else(|_| Rules::posix(&format!("{name},M3.2.0,M11.1.0")));
+        match rules {
+            Ok(rules) => Some(Self { name: name.into(), rules }),
+            Err(_) => Self::quoted(name),
+        }
+    }
+
+    /// `<-01:30>+01:30`: a name in brackets, which may have colons here, and the distance to the west.
+    fn quoted(name: &str) -> Option<Self> {
+        let (_, distance) = name.strip_prefix('<')?.split_once('>')?;
+        let distance = distance.starts_with(['+', '-']).then_some(distance)?;
+        let seconds = super::place::offset(distance).ok()?;
+        let rules = Rules::fixed(Offset::from_seconds(i32::try_from(-seconds).ok()?).ok()?);
         Some(Self { name: name.into(), rules })
     }
 
@@ -218,6 +232,9 @@ mod tests {
         assert_eq!(TimeZone::setting("-3.5").unwrap().name(), "<-03:30>+03:30");
         assert_eq!(TimeZone::named("CET-1CEST,M3.5.0,M10.5.0/3").unwrap().offset(200 * DAY), 7200);
         assert_eq!(TimeZone::named("<+03>-3").unwrap().offset(0), 10_800);
+        assert_eq!(TimeZone::named("<-01:30>+01:30").unwrap().offset(0), -5400);
+        assert_eq!(TimeZone::named("FOO8BAR").unwrap().offset(200 * DAY), -25_200);
+        assert_eq!(TimeZone::setting("04:30").unwrap().offset(0), -16_200);
         for unknown in ["", "Mars/Phobos", "nan", "foo"] {
             assert_eq!(TimeZone::setting(unknown), None, "{unknown}");
         }

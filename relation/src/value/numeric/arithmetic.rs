@@ -11,8 +11,8 @@ use crate::{SqlError, SqlResult, error::SqlState};
 pub(super) const MIN_SIGNIFICANT: i64 = 16;
 /// The most digits behind the point that quotients and functions give by themselves.
 pub(super) const MAX_DISPLAY_SCALE: i64 = 1000;
-/// The most digits that `round` and `trunc` accept.
-const MAX_RESULT_SCALE: i64 = 2000;
+/// The most digits before the point that rounding takes away: more than any number has.
+const MAX_ROUNDED: i64 = 131_073;
 
 /// `22012`
 #[must_use]
@@ -204,9 +204,11 @@ impl Numeric {
 
     fn with_scale(&self, scale: i32, change: fn(&BigInt, i64, i64) -> BigInt) -> SqlResult<Self> {
         let Self::Finite(number) = self else { return Ok(self.clone()) };
-        let scale = i64::from(scale).clamp(-MAX_RESULT_SCALE, MAX_RESULT_SCALE);
+        let scale = i64::from(scale).clamp(-MAX_ROUNDED, MAX_SCALE);
         let (integer, own) = parts(number);
-        Self::finite(change(&integer, own, scale), scale)
+        let changed = change(&integer, own, scale);
+        let scale = if changed.sign() == Sign::NoSign { scale.max(0) } else { scale };
+        Self::finite(changed, scale)
     }
 
     /// `ceil(self)`

@@ -79,6 +79,18 @@ pub enum Field {
     ZoneOffset,
 }
 
+impl Field {
+    /// Its keyword, as a template writes it.
+    pub fn keyword(self, case: Case) -> String {
+        let word = KEYWORDS.iter().find(|(_, field)| *field == self).map_or("", |(word, _)| *word);
+        match case {
+            Case::Upper => word.to_owned(),
+            Case::Capital => capital(word),
+            Case::Lower => word.to_ascii_lowercase(),
+        }
+    }
+}
+
 /// How letters are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Case {
@@ -167,9 +179,13 @@ const KEYWORDS: &[(&str, Field)] = &[
     ("Y", Field::Year(1)),
 ];
 
+fn capital(word: &str) -> String {
+    let (first, rest) = word.split_at(word.len().min(1));
+    first.to_owned() + &rest.to_ascii_lowercase()
+}
+
 /// The keyword at the beginning of a text: all in upper or in lower case; names of days and months also capitalized.
 fn keyword(rest: &str) -> Option<(usize, Field, Case)> {
-    let capital = |word: &str| format!("{}{}", &word[..1], word[1..].to_ascii_lowercase());
     for (word, field) in KEYWORDS {
         let named = matches!(field, Field::DayName | Field::DayShort | Field::MonthName | Field::MonthShort);
         let case = if rest.starts_with(word) {
@@ -227,7 +243,7 @@ fn read_quoted<'r>(text: &'r str, parts: &mut Vec<Part>) -> &'r str {
     while let Some(character) = characters.next() {
         match character {
             '"' => break,
-            '\\' => parts.extend(characters.next().map(Part::Quoted)),
+            '\\' => parts.push(Part::Quoted(characters.next().unwrap_or('\\'))),
             other => parts.push(Part::Quoted(other)),
         }
     }

@@ -88,7 +88,7 @@ impl Reader<'_> {
     }
 
     fn digit(&mut self, template: &Template) {
-        if self.digits.is_empty() {
+        if !self.digits.contains(|c: char| c.is_ascii_digit()) {
             self.rest = self.rest.trim_start_matches(' ');
             if template.brackets && self.take('<') || self.take('-') {
                 self.negative = true;

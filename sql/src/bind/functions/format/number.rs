@@ -14,12 +14,14 @@ pub(in super::super) const TABLE: &[Entry] = &[
     entry("to_char(int4,text) text", of_integer).stable(),
     entry("to_char(int8,text) text", of_integer).stable(),
     entry("to_char(numeric,text) text", of_numeric).stable(),
-    entry("to_char(float4,text) text", of_float).stable(),
+    entry("to_char(float4,text) text", of_float4).stable(),
     entry("to_char(float8,text) text", of_float).stable(),
 ];
 
-/// How many digits a floating-point number surely has.
-const FLOAT_DIGITS: usize = 15;
+/// How many digits a floating-point number of 32 bits surely has.
+const FLOAT4_DIGITS: usize = 6;
+/// How many digits one of 64 bits surely has.
+const FLOAT8_DIGITS: usize = 15;
 /// As many digits as a template may ask for: they are all made.
 const MAX_DIGITS: usize = 1000;
 
@@ -45,8 +47,8 @@ fn of_numeric(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
     let (template, number) = (template(args)?, numeric(args, 0)?);
     if template.exponent {
         return match number {
-            Numeric::Finite(_) => string(scientific(number.to_f64()?, template.post)),
-            _ => string(overflowing(&template, " ")),
+            Numeric::Finite(_) => string(scientific_numeric(number, template.post)?),
+            _ => string(without_exponent(&template)),
         };
     }
     exact(template, number)
@@ -72,13 +74,21 @@ fn shifted(template: &mut Template, number: &Numeric) -> SqlResult<Numeric> {
     number.mul(&factor)
 }
 
+fn of_float4(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
+    of_float_with(args, FLOAT4_DIGITS)
+}
+
 fn of_float(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
+    of_float_with(args, FLOAT8_DIGITS)
+}
+
+fn of_float_with(args: &[Value], sure: usize) -> SqlResult<Value> {
     let (mut template, number) = (template(args)?, float(args, 0)?);
     if template.exponent {
         return string(if number.is_finite() {
             scientific(number, template.post)
         } else {
-            overflowing(&template, " ")
+            without_exponent(&template)
         });
     }
     if template.roman {
@@ -90,10 +100,12 @@ fn of_float(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
     } else {
         number
     };
-    let whole = format!("{:.0}", number.abs()).len();
-    template.post = template.post.min(FLOAT_DIGITS.saturating_sub(whole));
-    let places = template.post;
-    let digits = if number.is_finite() { format!("{number:.places$}") } else { Numeric::from_f64(number)?.print() };
+    let text = |places: usize| {
+        Ok(if number.is_finite() { format!("{number:.places$}") } else { Numeric::from_f64(number)?.print() })
+    };
+    let whole = text(0)?.trim_start_matches('-').len();
+    template.post = template.post.min(sure.saturating_sub(whole));
+    let digits = text(template.post)?;
     signed(&mut template, &digits)
 }
 
@@ -104,6 +116,37 @@ fn scientific(number: f64, places: usize) -> String {
     let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |rest| ('-', rest));
     let minus = if number.is_sign_negative() { '-' } else { ' ' };
     format!("{minus}{mantissa}e{sign}{exponent:0>2}")
+}
+
+/// As [`scientific`], of more digits than a floating-point number has.
+fn scientific_numeric(number: &Numeric, places: usize) -> SqlResult<String> {
+    let Some(exponent) = exponent(number) else { return Ok(scientific(0.0, places)) };
+    let scale = i64::try_from(places).unwrap_or(i64::MAX) - exponent;
+    let rounded = number.round(i32::try_from(scale).unwrap_or(i32::MAX))?;
+    let text = rounded.print();
+    let digits: String = text.chars().filter(char::is_ascii_digit).skip_while(|digit| *digit == '0').collect();
+    // Where rounding makes it a power of ten more, two digits stand in front of the point.
+    let whole = if self::exponent(&rounded).is_some_and(|rounded| rounded > exponent) { 2 } else { 1 };
+    let digits: String = digits.chars().chain(std::iter::repeat('0')).take(places + whole).collect();
+    let (first, rest) = digits.split_at(whole);
+    let point = if places > 0 { "." } else { "" };
+    let (minus, sign) = (if text.starts_with('-') { '-' } else { ' ' }, if exponent < 0 { '-' } else { '+' });
+    Ok(format!("{minus}{first}{point}{rest}e{sign}{:02}", exponent.abs()))
+}
+
+/// The power of ten of a number's first digit; none of 0.
+fn exponent(number: &Numeric) -> Option<i64> {
+    let text = number.print();
+    let digits = text.trim_start_matches('-');
+    let point = digits.find('.').unwrap_or(digits.len());
+    let first = digits.find(|digit: char| matches!(digit, '1'..='9'))?;
+    let distance = i64::try_from(point.abs_diff(first)).unwrap_or(i64::MAX);
+    Some(if first < point { distance - 1 } else { -distance })
+}
+
+/// What has no exponent, an infinity: there are places for the exponent too.
+fn without_exponent(template: &Template) -> String {
+    format!(" {}.{}", "#".repeat(template.pre), "#".repeat(template.post + 4))
 }
 
 /// A number that does not fit: `##.##`.

@@ -143,6 +143,9 @@ impl Template {
         while let Some(first) = rest.chars().next() {
             if first == '"' {
                 rest = template.quoted(&rest[1..]);
+            } else if let Some(escaped) = rest.strip_prefix("\\\"") {
+                template.parts.push(Part::Literal('"'));
+                rest = escaped;
             } else if let Some((length, word, part)) = keyword(rest) {
                 template.fill |= word == "FM";
                 template.add(part)?;
@@ -160,7 +163,7 @@ impl Template {
         while let Some(character) = characters.next() {
             match character {
                 '"' => break,
-                '\\' => self.parts.extend(characters.next().map(Part::Literal)),
+                '\\' => self.parts.push(Part::Literal(characters.next().unwrap_or('\\'))),
                 other => self.parts.push(Part::Literal(other)),
             }
         }

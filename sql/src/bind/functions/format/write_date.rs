@@ -182,11 +182,17 @@ impl Shown {
     }
 
     fn roman_month(&self, case: Case, fill: bool) -> String {
-        let index = usize::try_from(self.month.rem_euclid(12)).unwrap_or(0);
         if self.month == 0 && self.year == 0 {
             return String::new();
         }
-        let numeral = ROMAN_MONTHS[(index + 11) % 12];
+        // Months before the beginning are counted backwards from the last; of whole years none is left.
+        let month = match self.month {
+            0 if self.year < 0 => 1,
+            0 => 12,
+            month @ ..0 => 13 + month,
+            month => month,
+        };
+        let numeral = ROMAN_MONTHS[usize::try_from(month - 1).unwrap_or(0) % 12];
         blank_padded(cased(numeral, case), 4, fill)
     }
 

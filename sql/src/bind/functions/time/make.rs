@@ -28,7 +28,7 @@ fn moment(args: &[Value]) -> SqlResult<i64> {
 fn make_timestamptz(site: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
     let local = moment(args)?;
     let instant = match args.get(6) {
-        Some(_) => dt::local_at_zone(local, text(args, 6)?),
+        Some(_) => dt::local_at_numeric_zone(local, text(args, 6)?),
         None => dt::make_timestamptz(local, super::operators::zone(site)),
     };
     instant.map(Value::Timestamptz)

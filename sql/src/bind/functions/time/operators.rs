@@ -69,6 +69,14 @@ pub(in super::super) const TABLE: &[Entry] = &[
     entry("overlaps(timestamptz,timestamptz,timestamptz,interval) bool", overlaps).stable().lenient(),
     entry("overlaps(timestamptz,interval,timestamptz,timestamptz) bool", overlaps).stable().lenient(),
     entry("overlaps(time,time,time,time) bool", overlaps).lenient(),
+    entry("overlaps(time,interval,time,interval) bool", overlaps).lenient(),
+    entry("overlaps(time,time,time,interval) bool", overlaps).lenient(),
+    entry("overlaps(time,interval,time,time) bool", overlaps).lenient(),
+    entry("timestamp(date,time) timestamp", |_, a| dt::add_time(date(a, 0)?, time(a, 1)?).map(Value::Timestamp)),
+    entry("timestamptz(date,time) timestamptz", |s, a| {
+        dt::timestamp_to_timestamptz(dt::add_time(date(a, 0)?, time(a, 1)?)?, zone(s)).map(Value::Timestamptz)
+    })
+    .stable(),
 ];
 
 /// The session's zone.
@@ -93,6 +101,7 @@ fn end(site: &Site<'_>, start: &Value, end: &Value) -> SqlResult<Option<i64>> {
     Ok(match (start, end) {
         (Value::Timestamp(start), Value::Interval(length)) => Some(dt::add_interval(*start, length)?),
         (Value::Timestamptz(start), Value::Interval(length)) => Some(dt::add_interval_tz(*start, length, zone(site))?),
+        (Value::Time(start), Value::Interval(length)) => Some(dt::add_interval_to_time(*start, length)),
         (_, end) => instant(end),
     })
 }
