@@ -86,7 +86,23 @@ pub(crate) fn alter(before: &Sequence, ty: Option<SqlType>, options: &[SequenceO
         sequence.max = if sequence.max == most { new_most } else { sequence.max };
         sequence.ty = ty;
     }
-    apply(sequence, options, Some(before.start))
+    let sequence = apply(sequence, options, Some(before.start))?;
+    options.iter().try_for_each(|option| match option {
+        SequenceOption::Restart(Some(value)) => check_restart(&sequence, *value),
+        _ => Ok(()),
+    })?;
+    Ok(sequence)
+}
+
+fn check_restart(sequence: &Sequence, value: i64) -> SqlResult<()> {
+    let Sequence { min, max, .. } = sequence;
+    if value < *min {
+        return Err(invalid(format!("RESTART value ({value}) cannot be less than MINVALUE ({min})")));
+    }
+    if value > *max {
+        return Err(invalid(format!("RESTART value ({value}) cannot be greater than MAXVALUE ({max})")));
+    }
+    Ok(())
 }
 
 fn apply(mut sequence: Sequence, options: &[SequenceOption], start: Option<i64>) -> SqlResult<Sequence> {

@@ -406,5 +406,14 @@ fn sequences(scope: &Scope) -> Vec<Fields> {
             ("cycle_option", Value::Bool(sequence.cycle)),
         ]
     };
-    all_sequences(scope).iter().map(row).collect()
+    let tables = tables(scope);
+    let columns = tables.iter().flat_map(|table| &table.columns);
+    let of_identity: Vec<u32> = columns
+        .filter_map(|column| match column.default {
+            Some(ColumnDefault::Identity(_, sequence)) => Some(sequence),
+            _ => None,
+        })
+        .collect();
+    // The sequences of identity columns are part of these.
+    all_sequences(scope).iter().filter(|sequence| !of_identity.contains(&sequence.id)).map(row).collect()
 }
