@@ -5,7 +5,9 @@ use std::cmp::Ordering;
 use annulus_relation::error::SqlResult;
 use annulus_relation::value::datetime::{self as dt, Source};
 use annulus_relation::value::json::{self, Json};
-use annulus_relation::value::{CastContext, Env, Numeric, SqlType, TimeZone, Value, can_cast, cast, compare, print};
+use annulus_relation::value::{
+    CastContext, Env, IntervalStyle, Numeric, SqlType, TimeZone, Value, can_cast, cast, compare, print,
+};
 use annulus_relation::value::{decode_binary, encode_binary, trim_char};
 use proptest::strategy::Strategy as _;
 
@@ -175,7 +177,7 @@ fn number(value: SqlResult<Numeric>) -> SqlResult<String> {
 }
 
 fn span(value: SqlResult<dt::Interval>) -> SqlResult<String> {
-    value.map(|value| dt::print_interval(&value))
+    value.map(|value| dt::print_interval(&value, IntervalStyle::Postgres))
 }
 
 fn local(value: SqlResult<i64>) -> SqlResult<String> {

@@ -4,8 +4,7 @@ use super::datetime::TimeZone;
 
 /// A session's settings that decide how values are read and printed, and its transaction's time.
 ///
-/// Dates are always in ISO style, month before day where text leaves the order open (`DateStyle` is `ISO, MDY`), and
-/// intervals in PostgreSQL's own style (`IntervalStyle` is `postgres`).
+/// Dates are always printed in ISO style.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Env {
     /// When the transaction began: microseconds since 2000-01-01 UTC. `now`, `today` and `tomorrow` follow from it.
@@ -16,11 +15,22 @@ pub struct Env {
     pub extra_float_digits: i32,
     /// How `bytea` is printed.
     pub bytea_output: ByteaOutput,
+    /// What dates begin with where their text leaves it open.
+    pub date_order: DateOrder,
+    /// How intervals are printed.
+    pub interval_style: IntervalStyle,
 }
 
 impl Default for Env {
     fn default() -> Self {
-        Self { now: 0, zone: TimeZone::utc(), extra_float_digits: 1, bytea_output: ByteaOutput::Hex }
+        Self {
+            now: 0,
+            zone: TimeZone::utc(),
+            extra_float_digits: 1,
+            bytea_output: ByteaOutput::Hex,
+            date_order: DateOrder::default(),
+            interval_style: IntervalStyle::default(),
+        }
     }
 }
 
@@ -31,4 +41,30 @@ pub enum ByteaOutput {
     Hex,
     /// Printable bytes as they are, others as `\ooo`.
     Escape,
+}
+
+/// In which order the parts of a date stand: `DateStyle`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DateOrder {
+    /// `1/2/03` is the second of January.
+    #[default]
+    MonthDayYear,
+    /// `1/2/03` is the first of February.
+    DayMonthYear,
+    /// `1/2/03` is the third of February of 2001.
+    YearMonthDay,
+}
+
+/// How intervals are printed: `IntervalStyle`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IntervalStyle {
+    /// `1 year 2 mons 3 days 04:05:06`
+    #[default]
+    Postgres,
+    /// `@ 1 year 2 mons 3 days 4 hours 5 mins 6 secs`
+    PostgresVerbose,
+    /// `+1-2 +3 +4:05:06`; a sign in front of text without others is one of all of its parts.
+    SqlStandard,
+    /// `P1Y2M3DT4H5M6S`
+    Iso8601,
 }

@@ -38,7 +38,7 @@ pub fn parse(text: &str, ty: &SqlType, env: &Env) -> SqlResult<Value> {
         SqlType::Timestamptz(digits) => {
             Value::Timestamptz(round_instant(datetime::parse_timestamptz(text, env)?, *digits))
         }
-        SqlType::Interval(limits) => Value::Interval(datetime::parse_interval(text, *limits)?),
+        SqlType::Interval(limits) => Value::Interval(datetime::parse_interval(text, *limits, env.interval_style)?),
         SqlType::Json => {
             json::validate(text)?;
             Value::Json(text.into())
@@ -100,7 +100,7 @@ pub fn print(value: &Value, ty: &SqlType, env: &Env) -> String {
         Value::Time(micros) => datetime::print_time(*micros),
         Value::Timestamp(local) => datetime::print_timestamp(*local),
         Value::Timestamptz(instant) => datetime::print_timestamptz(*instant, &env.zone),
-        Value::Interval(interval) => datetime::print_interval(interval),
+        Value::Interval(interval) => datetime::print_interval(interval, env.interval_style),
         Value::Array(values) if ty.is_vector() => array::print_vector(values, env),
         Value::Array(values) => array::print_array(values, ty.element().unwrap_or(ty), env),
     }

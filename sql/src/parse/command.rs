@@ -1,6 +1,8 @@
 //! Statements about transactions, sessions and settings.
 
 use annulus_relation::error::SqlState;
+use annulus_relation::value::datetime::{parse_interval, print_interval};
+use annulus_relation::value::{IntervalFields, IntervalLimits, IntervalStyle};
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::tokenizer::Token;
 
@@ -15,7 +17,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
         "start" => {
             cursor.skip();
             cursor.expect("transaction")?;
-            Statement::Begin(modes(cursor)?)
+            Statement::Begin("START TRANSACTION", modes(cursor)?)
         }
         "commit" | "end" => {
             cursor.skip();
@@ -77,7 +79,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
 fn begin(cursor: &mut Cursor<'_>) -> SqlResult<Statement> {
     cursor.skip();
     let _ = cursor.take("transaction") || cursor.take("work");
-    Ok(Statement::Begin(modes(cursor)?))
+    Ok(Statement::Begin("BEGIN", modes(cursor)?))
 }
 
 fn refuse_prepared(cursor: &Cursor<'_>) -> SqlResult<()> {
@@ -204,12 +206,26 @@ fn special_value(cursor: &mut Cursor<'_>) -> SqlResult<SetValue> {
     }
     if cursor.take("interval") {
         let text = cursor.string()?;
-        while cursor.word().is_some() {
-            cursor.skip();
-        }
-        return Ok(SetValue::Values(vec![text]));
+        return Ok(SetValue::Values(vec![interval_zone(cursor, &text)?]));
     }
     set_value(cursor)
+}
+
+/// `SET TIME ZONE INTERVAL '-08:00' HOUR TO MINUTE`, as the value of the setting has it.
+fn interval_zone(cursor: &mut Cursor<'_>, text: &str) -> SqlResult<String> {
+    let fields = if cursor.take_all(&["hour", "to", "minute"]) {
+        Some(IntervalFields::HourToMinute)
+    } else if cursor.take("hour") {
+        Some(IntervalFields::Hour)
+    } else if cursor.word().is_some() {
+        let message = "time zone interval must be HOUR or HOUR TO MINUTE";
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+    } else {
+        None
+    };
+    let limits = fields.map(|fields| IntervalLimits { fields: Some(fields), precision: None });
+    let interval = parse_interval(text, limits, IntervalStyle::Postgres)?;
+    Ok(format!("INTERVAL '{}'", print_interval(&interval, IntervalStyle::Postgres)))
 }
 
 fn set_value(cursor: &mut Cursor<'_>) -> SqlResult<SetValue> {

@@ -11,8 +11,8 @@ pub enum Statement {
     Empty,
     /// Everything that sqlparser knows.
     Sql(Box<ast::Statement>),
-    /// `BEGIN`, `START TRANSACTION`
-    Begin(Modes),
+    /// `BEGIN`, `START TRANSACTION`: which of them it is, and the modes
+    Begin(&'static str, Modes),
     /// `COMMIT`, `END`; `true`: `AND CHAIN`
     Commit(bool),
     /// `ROLLBACK`, `ABORT`; `true`: `AND CHAIN`

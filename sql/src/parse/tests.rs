@@ -83,13 +83,15 @@ fn sizes_are_bounded() {
 
 #[test]
 fn transactions_and_their_modes() {
-    let Statement::Begin(modes) = one("START TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").statement else {
+    let Statement::Begin("START TRANSACTION", modes) =
+        one("START TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").statement
+    else {
         panic!()
     };
     let isolation = Some(Isolation::RepeatableRead);
     assert_eq!(modes, Modes { isolation, read_only: Some(true), deferrable: None });
     for text in ["begin", "begin work", "begin transaction read write not deferrable"] {
-        assert!(matches!(one(text).statement, Statement::Begin(_)), "{text}");
+        assert!(matches!(one(text).statement, Statement::Begin("BEGIN", _)), "{text}");
     }
     assert!(matches!(one("end and chain").statement, Statement::Commit(true)));
     assert!(matches!(one("rollback transaction").statement, Statement::Rollback(false)));

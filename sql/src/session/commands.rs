@@ -15,7 +15,7 @@ impl<D: Database> Session<D> {
     /// Runs a statement about transactions or the session; `None` if it is none of these.
     pub(super) async fn command(&mut self, parsed: &Parsed) -> SqlResult<Option<Produced>> {
         let tag = match &parsed.statement {
-            Statement::Begin(modes) => self.begin(*modes).await?,
+            Statement::Begin(word, modes) => self.begin(word, *modes).await?,
             Statement::Commit(chain) => self.commit_block(*chain).await?,
             Statement::Rollback(chain) => self.rollback_block(*chain).await?,
             Statement::Savepoint(name) => self.savepoint(name)?,

@@ -38,6 +38,7 @@ pub(crate) use cursor::Cursors;
 pub use portal::Portal;
 pub(crate) use portal::{CopyOut, Produced, Rows};
 pub(crate) use prepared::PreparedStatements;
+pub(crate) use settings::canonical;
 pub use settings::{SERVER_VERSION, Settings};
 
 use crate::bind::{EvalContext, print_value, read_value};

@@ -14,9 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annulus_relation::error::SqlState;
-use annulus_relation::value::{ByteaOutput, Env, TimeZone};
+use annulus_relation::value::{ByteaOutput, DateOrder, Env, IntervalStyle, TimeZone};
 use annulus_relation::{SqlError, SqlResult};
 
+pub(crate) use known::canonical;
 use known::{Kind, Known, find};
 pub use known::{SERVER_VERSION, all_known};
 
@@ -32,6 +33,8 @@ struct Values {
     zone: TimeZone,
     extra_float_digits: i32,
     bytea_output: ByteaOutput,
+    date_order: DateOrder,
+    interval_style: IntervalStyle,
     statement_timeout: Option<Duration>,
     lock_timeout: Option<Duration>,
     idle_in_transaction: Option<Duration>,
@@ -72,6 +75,8 @@ impl Settings {
             zone: TimeZone::utc(),
             extra_float_digits: 1,
             bytea_output: ByteaOutput::Hex,
+            date_order: DateOrder::default(),
+            interval_style: IntervalStyle::default(),
             statement_timeout: None,
             lock_timeout: None,
             idle_in_transaction: None,
@@ -182,10 +187,10 @@ impl Settings {
     pub fn all(&self) -> Vec<(String, String, &'static str)> {
         let known = all_known()
             .iter()
-            .map(|known| (known.name.to_owned(), self.get(known.name).unwrap_or_default(), known.about));
+            .map(|known| (known.canonical().to_owned(), self.get(known.name).unwrap_or_default(), known.about));
         let own = self.current.texts.iter().filter(|(name, _)| find(name).is_none());
         let mut all: Vec<_> = known.chain(own.map(|(name, value)| (name.clone(), value.to_string(), ""))).collect();
-        all.sort();
+        all.sort_by_cached_key(|(name, ..)| name.to_ascii_lowercase());
         all
     }
 
@@ -198,6 +203,8 @@ impl Settings {
             zone: values.zone.clone(),
             extra_float_digits: values.extra_float_digits,
             bytea_output: values.bytea_output,
+            date_order: values.date_order,
+            interval_style: values.interval_style,
         }
     }
 
@@ -293,7 +300,13 @@ impl Values {
             self.texts.insert(name.to_owned(), values.join(", ").into());
             return Ok(());
         };
-        let text = parse::normal(known, values)?;
+        let text = match known.kind {
+            Kind::DateStyle => {
+                self.date_order = parse::date_order(values, self.date_order)?;
+                parse::date_style(self.date_order)
+            }
+            _ => parse::normal(known, values)?,
+        };
         match known.name {
             "search_path" => self.search_path = parse::schemas(values, user),
             "timezone" => self.zone = parse::zone(&text)?,
@@ -301,6 +314,7 @@ impl Values {
             "bytea_output" => {
                 self.bytea_output = if text == "escape" { ByteaOutput::Escape } else { ByteaOutput::Hex };
             }
+            "intervalstyle" => self.interval_style = parse::interval_style(&text),
             "statement_timeout" => self.statement_timeout = parse::duration(known, values)?,
             "lock_timeout" => self.lock_timeout = parse::duration(known, values)?,
             "idle_in_transaction_session_timeout" => self.idle_in_transaction = parse::duration(known, values)?,
@@ -324,6 +338,8 @@ impl Values {
             "timezone" => self.zone = from.zone.clone(),
             "extra_float_digits" => self.extra_float_digits = from.extra_float_digits,
             "bytea_output" => self.bytea_output = from.bytea_output,
+            "datestyle" => self.date_order = from.date_order,
+            "intervalstyle" => self.interval_style = from.interval_style,
             "statement_timeout" => self.statement_timeout = from.statement_timeout,
             "lock_timeout" => self.lock_timeout = from.lock_timeout,
             "idle_in_transaction_session_timeout" => self.idle_in_transaction = from.idle_in_transaction,

@@ -71,7 +71,7 @@ impl<D: Database> Session<D> {
         Ok(Active::new(&self.server.db, start, catalog, opening))
     }
 
-    pub(super) async fn begin(&mut self, modes: Modes) -> SqlResult<Tag> {
+    pub(super) async fn begin(&mut self, word: &'static str, modes: Modes) -> SqlResult<Tag> {
         match &mut self.active {
             Some(active) if active.block => {
                 let message = "there is already a transaction in progress";
@@ -85,7 +85,7 @@ impl<D: Database> Session<D> {
             }
         }
         self.set_modes(modes)?;
-        Ok(Tag::word("BEGIN"))
+        Ok(Tag::word(word))
     }
 
     /// `SET TRANSACTION`, and the modes of `BEGIN`.
@@ -157,7 +157,7 @@ impl<D: Database> Session<D> {
     /// `AND CHAIN`: a new transaction with the same modes.
     async fn chain(&mut self, chain: bool, read_only: bool) -> SqlResult<()> {
         if chain {
-            self.begin(Modes { read_only: Some(read_only), ..Modes::default() }).await?;
+            self.begin("BEGIN", Modes { read_only: Some(read_only), ..Modes::default() }).await?;
         }
         Ok(())
     }

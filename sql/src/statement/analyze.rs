@@ -16,6 +16,7 @@ use crate::dml::{Change, Delete, Insert, InsertQuery, Joined, LockedQuery, Merge
 use crate::parse::{CopyStatement, Parsed, Statement};
 use crate::query::Explain;
 use crate::session::answer::Column;
+use crate::session::canonical;
 
 /// What a statement takes, gives and does. `declared` are its parameters' types as far as the client knows them.
 pub(crate) fn analyze(parsed: &Rc<Parsed>, declared: &[Option<SqlType>], setting: &Setting<'_>) -> SqlResult<Analyzed> {
@@ -184,7 +185,7 @@ pub(super) fn refuse_locks(query: &ast::Query) -> SqlResult<()> {
 /// The columns of `SHOW`.
 fn shown(name: Option<&str>) -> Vec<Column> {
     match name {
-        Some(name) => vec![Column::new(name, SqlType::Text)],
+        Some(name) => vec![Column::new(canonical(name), SqlType::Text)],
         None => ["name", "setting", "description"].map(|name| Column::new(name, SqlType::Text)).into(),
     }
 }

@@ -7,6 +7,7 @@ use super::place;
 use super::{
     END_OF_TIMESTAMPS, Interval, MICROS_PER_DAY, MICROS_PER_SECOND, TimeZone, check_timestamp, is_infinite, overflow,
 };
+use crate::value::IntervalStyle;
 use crate::{SqlError, SqlResult, error::SqlState};
 
 /// `date::timestamp`
@@ -145,7 +146,7 @@ fn shift(micros: i64, seconds: i64) -> SqlResult<i64> {
 /// `22023` for an interval with months or days.
 pub fn interval_zone(span: &Interval) -> SqlResult<i64> {
     if span.months != 0 || span.days != 0 {
-        let text = super::print_interval(span);
+        let text = super::print_interval(span, IntervalStyle::Postgres);
         let message = format!("interval time zone \"{text}\" must not include months or days");
         return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
     }

@@ -12,7 +12,7 @@ use super::parts::{
 use super::words::{Unit, unit};
 use super::{DAYS_PER_MONTH, Interval, MICROS_PER_DAY, MICROS_PER_SECOND, overflow};
 use crate::SqlResult;
-use crate::value::{IntervalFields, IntervalLimits};
+use crate::value::{IntervalFields, IntervalLimits, IntervalStyle};
 
 const MICROS_PER_MINUTE: i64 = 60 * MICROS_PER_SECOND;
 const MICROS_PER_HOUR: i64 = 60 * MICROS_PER_MINUTE;
@@ -22,9 +22,9 @@ const MICROS_PER_HOUR: i64 = 60 * MICROS_PER_MINUTE;
 /// # Errors
 ///
 /// `22007` for text that is no interval, `22015` and `22008` for one out of range.
-pub fn parse_interval(text: &str, limits: Option<IntervalLimits>) -> SqlResult<Interval> {
+pub fn parse_interval(text: &str, limits: Option<IntervalLimits>, style: IntervalStyle) -> SqlResult<Interval> {
     let fields = limits.and_then(|limits| limits.fields);
-    let sum = match Sum::read_words(text, fields) {
+    let sum = match Sum::read_words(text, fields, style) {
         Err(Fault::Format) => Sum::read_iso(text),
         other => other,
     };
@@ -33,6 +33,12 @@ pub fn parse_interval(text: &str, limits: Option<IntervalLimits>) -> SqlResult<I
     let months = i32::try_from(months).map_err(|_| overflow("interval out of range"))?;
     let interval = Interval { months, days: sum.days, micros: sum.micros };
     Ok(limits.map_or(interval, |limits| limits.fit(interval)))
+}
+
+/// Whether text begins with a minus, and says nothing more of signs.
+fn has_one_sign(fields: &[Field]) -> bool {
+    let signs = |field: &Field| field.text.starts_with(['-', '+']);
+    fields.split_first().is_some_and(|(first, rest)| first.text.starts_with('-') && !rest.iter().any(signs))
 }
 
 /// What a number at the end counts that has no unit.
@@ -59,7 +65,7 @@ pub(super) struct Sum {
 
 impl Sum {
     /// Reads `1 day 02:03:04 ago`, `1-2 3 4:05`, backwards: units stand behind their numbers.
-    fn read_words(text: &str, range: Option<IntervalFields>) -> Result<Self, Fault> {
+    fn read_words(text: &str, range: Option<IntervalFields>, style: IntervalStyle) -> Result<Self, Fault> {
         let fields = split(text).ok_or(Fault::Format)?;
         let mut sum = Self::default();
         let (mut mask, mut ago) = (0, false);
@@ -85,7 +91,16 @@ impl Sum {
         if mask == 0 {
             return Err(Fault::Format);
         }
+        if style == IntervalStyle::SqlStandard && has_one_sign(&fields) {
+            sum.make_negative();
+        }
         if ago { sum.negated() } else { Ok(sum) }
+    }
+
+    /// The sign in front is one of all parts.
+    fn make_negative(&mut self) {
+        (self.years, self.months) = (-self.years.saturating_abs(), -self.months.saturating_abs());
+        (self.days, self.micros) = (-self.days.saturating_abs(), -self.micros.saturating_abs());
     }
 
     fn negated(&self) -> Result<Self, Fault> {

@@ -13,6 +13,7 @@ mod input;
 mod interval;
 mod interval_input;
 mod interval_iso;
+mod interval_output;
 mod lex;
 mod make;
 mod output;
@@ -32,8 +33,9 @@ pub use field::*;
 pub use input::{parse_date, parse_time, parse_timestamp, parse_timestamptz};
 pub use interval::Interval;
 pub use interval_input::parse_interval;
+pub use interval_output::print_interval;
 pub use make::*;
-pub use output::{print_date, print_interval, print_time, print_timestamp, print_timestamptz};
+pub use output::{print_date, print_time, print_timestamp, print_timestamptz};
 pub use truncate::*;
 pub use zone::{LocalClock, TimeZone};
 

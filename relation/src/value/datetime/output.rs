@@ -1,9 +1,9 @@
-//! Text of dates, times and intervals: ISO style, intervals in PostgreSQL's own.
+//! Text of dates and times, in ISO style.
 
 use std::fmt::Write as _;
 
 use super::calendar::{Civil, Moment};
-use super::{Interval, MICROS_PER_SECOND, TimeZone};
+use super::{MICROS_PER_SECOND, TimeZone};
 
 /// What stands for the ends of a type's integers.
 const INFINITY: &str = "infinity";
@@ -38,7 +38,7 @@ pub fn print_time(micros: i64) -> String {
 }
 
 /// Two digits and as many behind the point as there are.
-fn print_seconds(out: &mut String, seconds: i64, micros: i64) {
+pub(super) fn print_seconds(out: &mut String, seconds: i64, micros: i64) {
     let _ = write!(out, "{seconds:02}");
     if micros != 0 {
         let digits = format!("{micros:06}");
@@ -79,33 +79,4 @@ fn print_instant(instant: i64, offset: i64, suffix: &str) -> String {
     let moment = Moment::from_local(instant.saturating_add(offset * MICROS_PER_SECOND));
     let (date, era) = era(moment.date);
     format!("{date} {}{suffix}{era}", print_time(moment.of_day()))
-}
-
-/// The text of an `interval`.
-#[must_use]
-pub fn print_interval(interval: &Interval) -> String {
-    let mut out = String::new();
-    let mut negative_before = false;
-    for (value, unit) in [(interval.months / 12, "year"), (interval.months % 12, "mon"), (interval.days, "day")] {
-        if value != 0 {
-            let space = if out.is_empty() { "" } else { " " };
-            let sign = if negative_before && value > 0 { "+" } else { "" };
-            let plural = if value == 1 { "" } else { "s" };
-            let _ = write!(out, "{space}{sign}{value} {unit}{plural}");
-            negative_before = value < 0;
-        }
-    }
-    if out.is_empty() || interval.micros != 0 {
-        let sign = match interval.micros {
-            ..0 => "-",
-            _ if negative_before => "+",
-            _ => "",
-        };
-        let micros = interval.micros.unsigned_abs();
-        let seconds = micros / MICROS_PER_SECOND.unsigned_abs();
-        let space = if out.is_empty() { "" } else { " " };
-        let _ = write!(out, "{space}{sign}{:02}:{:02}:", seconds / 3600, seconds / 60 % 60);
-        print_seconds(&mut out, (seconds % 60) as i64, (micros % MICROS_PER_SECOND.unsigned_abs()) as i64);
-    }
-    out
 }

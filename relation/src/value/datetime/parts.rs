@@ -1,12 +1,13 @@
 //! The parts of a date and a time, as they are found one by one in text.
 //!
 //! Source: PostgreSQL 15, `datetime.c`: numbers mean what is still missing, year before month before day if the year has
-//! more than two digits, otherwise month before day before year.
+//! more than two digits, otherwise in the session's order.
 
 use super::calendar::{Civil, month_length};
 use super::fault::Fault;
 use super::words::{Word, word};
 use super::{MICROS_PER_DAY, MICROS_PER_SECOND};
+use crate::value::DateOrder;
 
 /// Sets of parts.
 pub type Mask = u32;
@@ -41,6 +42,8 @@ pub const MILLENNIUM: Mask = 1 << 17;
 pub struct Parts {
     /// Which parts there are.
     pub mask: Mask,
+    /// What numbers without names mean.
+    pub order: DateOrder,
     pub year: i64,
     pub month: i64,
     pub day: i64,
@@ -163,11 +166,13 @@ impl Parts {
             return Ok(DAY_OF_YEAR | MONTH | DAY);
         }
         let long = text.len() >= 3;
+        let year_first = long || self.order == DateOrder::YearMonthDay;
         let part = match known {
-            0 if long => YEAR,
+            0 if year_first => YEAR,
+            0 if self.order == DateOrder::DayMonthYear => DAY,
             0 => MONTH,
             YEAR => MONTH,
-            MONTH if named_month && long => YEAR,
+            MONTH if named_month && year_first => YEAR,
             MONTH => DAY,
             known if known == YEAR | MONTH => {
                 if named_month && long && self.short_year {

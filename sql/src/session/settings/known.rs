@@ -26,7 +26,7 @@ pub(super) enum Kind {
     Names,
     /// A time zone.
     Zone,
-    /// `ISO, MDY`: parts that are supported.
+    /// `ISO, MDY`: a style, of which one is supported, and an order of parts.
     DateStyle,
     /// `UTF8` under its several names.
     Encoding,
@@ -61,6 +61,8 @@ const LEVELS: &[&str] = &["serializable", "repeatable read", "read committed", "
 const MESSAGES: &[&str] =
     &["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error", "info"];
 
+const STYLES: &[&str] = &["postgres", "postgres_verbose", "sql_standard", "iso_8601"];
+
 /// In the order of names.
 static KNOWN: &[Known] = &[
     plain("annulus.token", Kind::Text, "", "The next transaction that writes is committed at most once with it."),
@@ -76,7 +78,7 @@ static KNOWN: &[Known] = &[
     plain("check_function_bodies", Kind::Bool, "on", "Accepted for compatibility."),
     told("client_encoding", "client_encoding", Kind::Encoding, "UTF8", "The client's character set."),
     plain("client_min_messages", Kind::Word(MESSAGES), "notice", "Which messages clients are sent."),
-    told("datestyle", "DateStyle", Kind::DateStyle, "ISO, MDY", "How dates are printed."),
+    told("datestyle", "DateStyle", Kind::DateStyle, "ISO, MDY", "The order of day, month and year in dates."),
     plain("default_table_access_method", Kind::Text, "heap", "Accepted for compatibility."),
     plain("default_tablespace", Kind::Text, "", "Accepted for compatibility."),
     plain("default_text_search_config", Kind::Text, "pg_catalog.simple", "Accepted for compatibility."),
@@ -114,7 +116,7 @@ static KNOWN: &[Known] = &[
     plain("idle_session_timeout", Kind::Millis, "0", "A session that is idle for longer is ended."),
     told("in_hot_standby", "in_hot_standby", Kind::Fixed, "off", "Always off: every node is equal."),
     told("integer_datetimes", "integer_datetimes", Kind::Fixed, "on", "Always on."),
-    told("intervalstyle", "IntervalStyle", Kind::Word(&["postgres"]), "postgres", "How intervals are printed."),
+    told("intervalstyle", "IntervalStyle", Kind::Word(STYLES), "postgres", "How intervals are printed."),
     told("is_superuser", "is_superuser", Kind::Fixed, "on", "There are no users with fewer rights yet."),
     plain("jit", Kind::Bool, "off", "Accepted for compatibility."),
     plain("lc_collate", Kind::Fixed, "C", "The order of text."),
@@ -168,6 +170,18 @@ static KNOWN: &[Known] = &[
 #[must_use]
 pub fn all_known() -> &'static [Known] {
     KNOWN
+}
+
+impl Known {
+    /// Its name as `SHOW` and the system catalog spell it.
+    pub(super) fn canonical(&self) -> &'static str {
+        self.reported.unwrap_or(self.name)
+    }
+}
+
+/// A setting's name as `SHOW` spells it; one that is not known stays as it is.
+pub(crate) fn canonical(name: &str) -> &str {
+    find(name).map_or(name, |known| known.canonical())
 }
 
 /// A setting by name, whatever the case.

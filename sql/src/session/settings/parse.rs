@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annulus_relation::error::SqlState;
-use annulus_relation::value::TimeZone;
+use annulus_relation::value::datetime::{MICROS_PER_SECOND, parse_interval};
+use annulus_relation::value::{DateOrder, IntervalStyle, TimeZone};
 use annulus_relation::{SqlError, SqlResult};
 
 use super::known::{Kind, Known};
@@ -23,9 +24,6 @@ fn invalid(known: &Known, value: &str) -> SqlError {
 pub(super) fn normal(known: &Known, values: &[String]) -> SqlResult<String> {
     if let Kind::Names = known.kind {
         return Ok(values.iter().map(|name| quote_name(name)).collect::<Vec<_>>().join(", "));
-    }
-    if let Kind::DateStyle = known.kind {
-        return date_style(known, values);
     }
     let [value] = values else {
         let message = format!("SET {} takes only one argument", known.name);
@@ -113,12 +111,23 @@ pub(super) fn duration(known: &Known, values: &[String]) -> SqlResult<Option<Dur
     Ok(u64::try_from(millis).ok().filter(|millis| *millis > 0).map(Duration::from_millis))
 }
 
-/// A time zone by name or offset.
+/// A time zone by name, by hours to the east, or by an interval: `INTERVAL '-08:00'`.
 pub(super) fn zone(text: &str) -> SqlResult<TimeZone> {
-    TimeZone::setting(text).ok_or_else(|| {
+    let invalid = || {
         let message = format!("invalid value for parameter \"TimeZone\": \"{text}\"");
         SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message)
-    })
+    };
+    let interval = text.get(..8).filter(|start| start.eq_ignore_ascii_case("interval"));
+    let quoted = interval.and_then(|_| text[8..].trim().strip_prefix('\'')?.strip_suffix('\''));
+    let Some(interval) = quoted else { return TimeZone::setting(text).ok_or_else(invalid) };
+    let interval = parse_interval(interval, None, IntervalStyle::Postgres)?;
+    if interval.months != 0 {
+        return Err(invalid().detail("Cannot specify months in time zone interval."));
+    }
+    if interval.days != 0 {
+        return Err(invalid().detail("Cannot specify days in time zone interval."));
+    }
+    i32::try_from(interval.micros / MICROS_PER_SECOND).ok().and_then(TimeZone::fixed).ok_or_else(invalid)
 }
 
 /// The schemas of a search path.
@@ -131,19 +140,50 @@ pub(super) fn schemas(values: &[String], user: &str) -> Arc<[String]> {
     names.map(|name| if name == "$user" { user.to_owned() } else { name }).collect()
 }
 
-/// Only the ISO style, months before days.
-fn date_style(known: &Known, values: &[String]) -> SqlResult<String> {
-    let parts = values.iter().flat_map(|value| value.split(',')).map(|part| part.trim().to_ascii_lowercase());
-    for part in parts {
-        match part.as_str() {
-            "iso" | "mdy" | "us" | "noneuro" | "noneuropean" | "default" => {}
-            "sql" | "postgres" | "german" | "dmy" | "ymd" | "euro" | "european" => {
-                return Err(
-                    SqlError::unsupported(format!("DateStyle \"{part}\"")).hint("Dates are printed as ISO, MDY.")
-                );
+/// What `DateStyle` says of the order of dates, beside a style, of which there is one; it stays if nothing is said.
+pub(super) fn date_order(values: &[String], before: DateOrder) -> SqlResult<DateOrder> {
+    let text = values.join(", ");
+    let wrong = |detail: String| {
+        let message = format!("invalid value for parameter \"DateStyle\": \"{text}\"");
+        SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message).detail(detail)
+    };
+    let mut chosen = None;
+    for part in text.split(',').map(str::trim) {
+        let said = match part.to_ascii_lowercase() {
+            word if word == "iso" => continue,
+            word if word == "default" => Ok(chosen.unwrap_or_default()),
+            word if word == "ymd" => Ok(DateOrder::YearMonthDay),
+            word if word == "dmy" || word.starts_with("euro") => Ok(DateOrder::DayMonthYear),
+            word if word == "mdy" || word == "us" || word.starts_with("noneuro") => Ok(DateOrder::MonthDayYear),
+            word if word == "sql" || word == "german" || word.starts_with("postgres") => {
+                Err(SqlError::unsupported(format!("DateStyle \"{word}\"")).hint("Dates are printed in ISO style."))
             }
-            _ => return Err(invalid(known, &values.join(", "))),
+            _ => Err(wrong(format!("Unrecognized key word: \"{part}\"."))),
+        }?;
+        if chosen.is_some_and(|chosen| chosen != said) {
+            return Err(wrong("Conflicting \"datestyle\" specifications.".to_owned()));
         }
+        chosen = Some(said);
     }
-    Ok("ISO, MDY".to_owned())
+    Ok(chosen.unwrap_or(before))
+}
+
+/// `DateStyle` as `SHOW` prints it.
+pub(super) fn date_style(order: DateOrder) -> String {
+    let order = match order {
+        DateOrder::MonthDayYear => "MDY",
+        DateOrder::DayMonthYear => "DMY",
+        DateOrder::YearMonthDay => "YMD",
+    };
+    format!("ISO, {order}")
+}
+
+/// The style of intervals that a valid value names.
+pub(super) fn interval_style(text: &str) -> IntervalStyle {
+    match text {
+        "postgres_verbose" => IntervalStyle::PostgresVerbose,
+        "sql_standard" => IntervalStyle::SqlStandard,
+        "iso_8601" => IntervalStyle::Iso8601,
+        _ => IntervalStyle::Postgres,
+    }
 }

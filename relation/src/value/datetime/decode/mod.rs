@@ -71,7 +71,7 @@ enum Label {
 impl<'a> Decoder<'a> {
     fn run(text: &str, env: &Env, goal: Goal) -> Result<Decoded, Fault> {
         let fields = split(text).ok_or(Fault::Format)?;
-        let parts = Parts::default();
+        let parts = Parts { order: env.date_order, ..Parts::default() };
         let mut decoder =
             Decoder { env, goal, fields: &fields, parts, place: Place::Session, reserved: None, label: None };
         for at in 0..fields.len() {
