@@ -3,8 +3,6 @@
 use super::datetime::TimeZone;
 
 /// A session's settings that decide how values are read and printed, and its transaction's time.
-///
-/// Dates are always printed in ISO style.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Env {
     /// When the transaction began: microseconds since 2000-01-01 UTC. `now`, `today` and `tomorrow` follow from it.
@@ -15,7 +13,9 @@ pub struct Env {
     pub extra_float_digits: i32,
     /// How `bytea` is printed.
     pub bytea_output: ByteaOutput,
-    /// What dates begin with where their text leaves it open.
+    /// How dates are printed.
+    pub date_style: DateStyle,
+    /// What dates begin with where their text leaves it open, and in printed text that is not of ISO's style.
     pub date_order: DateOrder,
     /// How intervals are printed.
     pub interval_style: IntervalStyle,
@@ -28,6 +28,7 @@ impl Default for Env {
             zone: TimeZone::utc(),
             extra_float_digits: 1,
             bytea_output: ByteaOutput::Hex,
+            date_style: DateStyle::default(),
             date_order: DateOrder::default(),
             interval_style: IntervalStyle::default(),
         }
@@ -41,6 +42,20 @@ pub enum ByteaOutput {
     Hex,
     /// Printable bytes as they are, others as `\ooo`.
     Escape,
+}
+
+/// How dates are printed: `DateStyle`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DateStyle {
+    /// `1997-12-17 07:37:16-08`
+    #[default]
+    Iso,
+    /// `12/17/1997 07:37:16 PST`
+    Sql,
+    /// `Wed Dec 17 07:37:16 1997 PST`
+    Postgres,
+    /// `17.12.1997 07:37:16 PST`
+    German,
 }
 
 /// In which order the parts of a date stand: `DateStyle`.

@@ -33,7 +33,7 @@ pub use binary::{decode_binary, encode_binary};
 pub use cast::{CastContext, can_cast, cast};
 pub use compare::compare;
 pub use datetime::{Interval, TimeZone};
-pub use env::{ByteaOutput, DateOrder, Env, IntervalStyle};
+pub use env::{ByteaOutput, DateOrder, DateStyle, Env, IntervalStyle};
 pub use interval_type::{IntervalFields, IntervalLimits, MAX_TIME_PRECISION, round_instant, round_micros};
 pub use numeric::Numeric;
 pub use strings::trim_char;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annulus_relation::error::SqlState;
-use annulus_relation::value::{ByteaOutput, DateOrder, Env, IntervalStyle, TimeZone};
+use annulus_relation::value::{ByteaOutput, Env, IntervalStyle, TimeZone};
 use annulus_relation::{SqlError, SqlResult};
 
 pub(crate) use known::canonical;
@@ -33,7 +33,7 @@ struct Values {
     zone: TimeZone,
     extra_float_digits: i32,
     bytea_output: ByteaOutput,
-    date_order: DateOrder,
+    dates: parse::Dates,
     interval_style: IntervalStyle,
     statement_timeout: Option<Duration>,
     lock_timeout: Option<Duration>,
@@ -75,7 +75,7 @@ impl Settings {
             zone: TimeZone::utc(),
             extra_float_digits: 1,
             bytea_output: ByteaOutput::Hex,
-            date_order: DateOrder::default(),
+            dates: parse::Dates::default(),
             interval_style: IntervalStyle::default(),
             statement_timeout: None,
             lock_timeout: None,
@@ -203,7 +203,8 @@ impl Settings {
             zone: values.zone.clone(),
             extra_float_digits: values.extra_float_digits,
             bytea_output: values.bytea_output,
-            date_order: values.date_order,
+            date_style: values.dates.0,
+            date_order: values.dates.1,
             interval_style: values.interval_style,
         }
     }
@@ -302,8 +303,8 @@ impl Values {
         };
         let text = match known.kind {
             Kind::DateStyle => {
-                self.date_order = parse::date_order(values, self.date_order)?;
-                parse::date_style(self.date_order)
+                self.dates = parse::dates(values, self.dates)?;
+                parse::date_style(self.dates)
             }
             _ => parse::normal(known, values)?,
         };
@@ -338,7 +339,7 @@ impl Values {
             "timezone" => self.zone = from.zone.clone(),
             "extra_float_digits" => self.extra_float_digits = from.extra_float_digits,
             "bytea_output" => self.bytea_output = from.bytea_output,
-            "datestyle" => self.date_order = from.date_order,
+            "datestyle" => self.dates = from.dates,
             "intervalstyle" => self.interval_style = from.interval_style,
             "statement_timeout" => self.statement_timeout = from.statement_timeout,
             "lock_timeout" => self.lock_timeout = from.lock_timeout,

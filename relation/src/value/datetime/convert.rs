@@ -105,10 +105,7 @@ pub fn instant_at_zone(instant: i64, zone: &str) -> SqlResult<i64> {
     match abbreviation(&zone.to_ascii_lowercase()) {
         _ if is_infinite(instant) => Ok(instant),
         Some(Abbreviation::Fixed(seconds, _)) => shift(instant, i64::from(seconds)),
-        Some(Abbreviation::Zone(rules)) => {
-            let local = timestamptz_to_timestamp(instant, &rules)?;
-            shift(instant, i64::from(rules.offset_of_abbreviation(zone, local)))
-        }
+        Some(Abbreviation::Zone(rules)) => shift(instant, i64::from(rules.offset_of_abbreviation_at(zone, instant))),
         None => timestamptz_to_timestamp(instant, &named(zone)?),
     }
 }

@@ -19,6 +19,7 @@ mod make;
 mod output;
 mod parts;
 mod place;
+mod styled;
 mod truncate;
 mod words;
 mod zone;
@@ -36,6 +37,7 @@ pub use interval_input::parse_interval;
 pub use interval_output::print_interval;
 pub use make::*;
 pub use output::{print_date, print_time, print_timestamp, print_timestamptz};
+pub use styled::{show_date, show_timestamp, show_timestamptz};
 pub use truncate::*;
 pub use zone::{LocalClock, TimeZone};
 

@@ -1,5 +1,6 @@
 //! `date_trunc`
 
+use super::abbreviations::{Abbreviation, abbreviation};
 use super::calendar::{Civil, Moment};
 use super::field::{not_recognized, not_supported, shown};
 use super::words::{Unit, unit};
@@ -120,7 +121,12 @@ fn truncated(unit: Unit, mut moment: Moment) -> Option<Moment> {
 ///
 /// `22023` for an unknown zone, and those of [`truncate`].
 pub fn truncate_at_zone(name: &str, instant: i64, zone: &str) -> SqlResult<i64> {
-    let rules = TimeZone::named(zone).ok_or_else(|| super::fault::unknown_zone(zone))?;
+    let rules = match abbreviation(&zone.to_ascii_lowercase()) {
+        Some(Abbreviation::Fixed(seconds, _)) => TimeZone::fixed(seconds),
+        Some(Abbreviation::Zone(rules)) => Some(rules),
+        None => TimeZone::named(zone),
+    };
+    let rules = rules.ok_or_else(|| super::fault::unknown_zone(zone))?;
     truncate_tz(name, instant, &rules)
         .map_err(|error| if error.state().0 == "22008" { overflow("timestamp out of range") } else { error })
 }

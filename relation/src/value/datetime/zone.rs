@@ -154,10 +154,22 @@ impl TimeZone {
     #[must_use]
     pub fn offset_of_abbreviation(&self, name: &str, local: i64) -> i32 {
         let guess = self.offset_of_local(local);
-        let around = lookup(local.saturating_sub(i64::from(guess) * MICROS_PER_SECOND));
+        self.use_of(name, local.saturating_sub(i64::from(guess) * MICROS_PER_SECOND)).unwrap_or(guess)
+    }
+
+    /// How many seconds a clock is ahead of UTC that goes by a short name of the zone, at an instant: as
+    /// [`TimeZone::offset_of_abbreviation`].
+    #[must_use]
+    pub fn offset_of_abbreviation_at(&self, name: &str, instant: i64) -> i32 {
+        self.use_of(name, instant).unwrap_or_else(|| self.offset(instant))
+    }
+
+    /// The distance from UTC, in seconds, that a short name stood for when it was in use last, or first after it.
+    fn use_of(&self, name: &str, instant: i64) -> Option<i32> {
+        let around = lookup(instant);
         let now = self.rules.to_offset_info(around);
         if now.abbreviation().eq_ignore_ascii_case(name) {
-            return now.offset().seconds();
+            return Some(now.offset().seconds());
         }
         let before = self
             .rules
@@ -165,12 +177,12 @@ impl TimeZone {
             .take(MAX_CHANGES)
             .find(|change| change.abbreviation().eq_ignore_ascii_case(name));
         if let Some(change) = before {
-            return change.offset().seconds();
+            return Some(change.offset().seconds());
         }
         // Rules without an end would be followed forever.
         let mut after = self.rules.following(around).take(MAX_CHANGES);
         let change = after.find(|change| change.abbreviation().eq_ignore_ascii_case(name));
-        change.map_or(guess, |change| change.offset().seconds())
+        change.map(|change| change.offset().seconds())
     }
 
     /// The local time at an instant; none beyond what 64 bits hold.

@@ -26,7 +26,7 @@ pub(super) enum Kind {
     Names,
     /// A time zone.
     Zone,
-    /// `ISO, MDY`: a style, of which one is supported, and an order of parts.
+    /// `ISO, MDY`: a style, and an order of parts.
     DateStyle,
     /// `UTF8` under its several names.
     Encoding,
@@ -78,7 +78,13 @@ static KNOWN: &[Known] = &[
     plain("check_function_bodies", Kind::Bool, "on", "Accepted for compatibility."),
     told("client_encoding", "client_encoding", Kind::Encoding, "UTF8", "The client's character set."),
     plain("client_min_messages", Kind::Word(MESSAGES), "notice", "Which messages clients are sent."),
-    told("datestyle", "DateStyle", Kind::DateStyle, "ISO, MDY", "The order of day, month and year in dates."),
+    told(
+        "datestyle",
+        "DateStyle",
+        Kind::DateStyle,
+        "ISO, MDY",
+        "How dates are printed, and in which order their parts stand.",
+    ),
     plain("default_table_access_method", Kind::Text, "heap", "Accepted for compatibility."),
     plain("default_tablespace", Kind::Text, "", "Accepted for compatibility."),
     plain("default_text_search_config", Kind::Text, "pg_catalog.simple", "Accepted for compatibility."),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use annulus_relation::error::SqlState;
 use annulus_relation::value::datetime::{MICROS_PER_SECOND, parse_interval};
-use annulus_relation::value::{DateOrder, IntervalStyle, TimeZone};
+use annulus_relation::value::{DateOrder, DateStyle, IntervalStyle, TimeZone};
 use annulus_relation::{SqlError, SqlResult};
 
 use super::known::{Kind, Known};
@@ -140,42 +140,71 @@ pub(super) fn schemas(values: &[String], user: &str) -> Arc<[String]> {
     names.map(|name| if name == "$user" { user.to_owned() } else { name }).collect()
 }
 
-/// What `DateStyle` says of the order of dates, beside a style, of which there is one; it stays if nothing is said.
-pub(super) fn date_order(values: &[String], before: DateOrder) -> SqlResult<DateOrder> {
+/// How dates are printed, and in which order their parts stand.
+pub(super) type Dates = (DateStyle, DateOrder);
+
+/// What `DateStyle` says; what it does not speak of stays.
+pub(super) fn dates(values: &[String], before: Dates) -> SqlResult<Dates> {
     let text = values.join(", ");
     let wrong = |detail: String| {
         let message = format!("invalid value for parameter \"DateStyle\": \"{text}\"");
         SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message).detail(detail)
     };
-    let mut chosen = None;
+    let (mut style, mut order) = (None, None);
     for part in text.split(',').map(str::trim) {
-        let said = match part.to_ascii_lowercase() {
-            word if word == "iso" => continue,
-            word if word == "default" => Ok(chosen.unwrap_or_default()),
-            word if word == "ymd" => Ok(DateOrder::YearMonthDay),
-            word if word == "dmy" || word.starts_with("euro") => Ok(DateOrder::DayMonthYear),
-            word if word == "mdy" || word == "us" || word.starts_with("noneuro") => Ok(DateOrder::MonthDayYear),
-            word if word == "sql" || word == "german" || word.starts_with("postgres") => {
-                Err(SqlError::unsupported(format!("DateStyle \"{word}\"")).hint("Dates are printed in ISO style."))
+        let word = part.to_ascii_lowercase();
+        let conflict = match (style_named(&word), order_named(&word)) {
+            (Some(said), _) => style.replace(said).is_some_and(|before| before != said),
+            (_, Some(said)) => order.replace(said).is_some_and(|before| before != said),
+            (None, None) if word == "default" => {
+                (style, order) = (style.or(Some(DateStyle::default())), order.or(Some(DateOrder::default())));
+                false
             }
-            _ => Err(wrong(format!("Unrecognized key word: \"{part}\"."))),
-        }?;
-        if chosen.is_some_and(|chosen| chosen != said) {
+            (None, None) => return Err(wrong(format!("Unrecognized key word: \"{part}\"."))),
+        };
+        if conflict {
             return Err(wrong("Conflicting \"datestyle\" specifications.".to_owned()));
         }
-        chosen = Some(said);
     }
-    Ok(chosen.unwrap_or(before))
+    let german = (style == Some(DateStyle::German)).then_some(DateOrder::DayMonthYear);
+    Ok((style.unwrap_or(before.0), order.or(german).unwrap_or(before.1)))
+}
+
+fn style_named(word: &str) -> Option<DateStyle> {
+    match word {
+        "iso" => Some(DateStyle::Iso),
+        "sql" => Some(DateStyle::Sql),
+        "german" => Some(DateStyle::German),
+        word if word.starts_with("postgres") => Some(DateStyle::Postgres),
+        _ => None,
+    }
+}
+
+fn order_named(word: &str) -> Option<DateOrder> {
+    match word {
+        "ymd" => Some(DateOrder::YearMonthDay),
+        "dmy" => Some(DateOrder::DayMonthYear),
+        "mdy" | "us" => Some(DateOrder::MonthDayYear),
+        word if word.starts_with("euro") => Some(DateOrder::DayMonthYear),
+        word if word.starts_with("noneuro") => Some(DateOrder::MonthDayYear),
+        _ => None,
+    }
 }
 
 /// `DateStyle` as `SHOW` prints it.
-pub(super) fn date_style(order: DateOrder) -> String {
+pub(super) fn date_style((style, order): Dates) -> String {
+    let style = match style {
+        DateStyle::Iso => "ISO",
+        DateStyle::Sql => "SQL",
+        DateStyle::Postgres => "Postgres",
+        DateStyle::German => "German",
+    };
     let order = match order {
         DateOrder::MonthDayYear => "MDY",
         DateOrder::DayMonthYear => "DMY",
         DateOrder::YearMonthDay => "YMD",
     };
-    format!("ISO, {order}")
+    format!("{style}, {order}")
 }
 
 /// The style of intervals that a valid value names.
