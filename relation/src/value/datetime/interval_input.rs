@@ -35,6 +35,15 @@ pub fn parse_interval(text: &str, limits: Option<IntervalLimits>, style: Interva
     Ok(limits.map_or(interval, |limits| limits.fit(interval)))
 }
 
+/// How the fields of a text are read.
+#[derive(Clone, Copy)]
+struct Reading {
+    /// The fields of the type.
+    range: Option<IntervalFields>,
+    /// The sign in front is one of all numbers.
+    negative: bool,
+}
+
 /// Whether text begins with a minus, and says nothing more of signs.
 fn has_one_sign(fields: &[Field]) -> bool {
     let signs = |field: &Field| field.text.starts_with(['-', '+']);
@@ -69,6 +78,7 @@ impl Sum {
         let fields = split(text).ok_or(Fault::Format)?;
         let mut sum = Self::default();
         let (mut mask, mut ago) = (0, false);
+        let reading = Reading { range, negative: style == IntervalStyle::SqlStandard && has_one_sign(&fields) };
         // What the next number counts.
         let mut counted = Some(last_unit(range));
         for field in fields.iter().rev() {
@@ -81,7 +91,7 @@ impl Sum {
                     counted = Some(unit(&field.text).ok_or(Fault::Format)?);
                     0
                 }
-                _ => sum.read_field(field, range, &mut counted)?,
+                _ => sum.read_field(field, reading, &mut counted)?,
             };
             if found & mask != 0 {
                 return Err(Fault::Format);
@@ -91,16 +101,7 @@ impl Sum {
         if mask == 0 {
             return Err(Fault::Format);
         }
-        if style == IntervalStyle::SqlStandard && has_one_sign(&fields) {
-            sum.make_negative();
-        }
         if ago { sum.negated() } else { Ok(sum) }
-    }
-
-    /// The sign in front is one of all parts.
-    fn make_negative(&mut self) {
-        (self.years, self.months) = (-self.years.saturating_abs(), -self.months.saturating_abs());
-        (self.days, self.micros) = (-self.days.saturating_abs(), -self.micros.saturating_abs());
     }
 
     fn negated(&self) -> Result<Self, Fault> {
@@ -115,12 +116,7 @@ impl Sum {
         negated().ok_or(Fault::Field)
     }
 
-    fn read_field(
-        &mut self,
-        field: &Field,
-        range: Option<IntervalFields>,
-        counted: &mut Option<Unit>,
-    ) -> Result<Mask, Fault> {
+    fn read_field(&mut self, field: &Field, reading: Reading, counted: &mut Option<Unit>) -> Result<Mask, Fault> {
         let text = field.text.as_str();
         let time = match field.kind {
             Kind::Time => Some((1, text)),
@@ -128,9 +124,9 @@ impl Sum {
             _ => None,
         };
         if let Some((sign, text)) = time {
-            match read_time(text, range) {
+            match read_time(text, reading.range) {
                 Ok(micros) => {
-                    self.micros = sign * micros;
+                    self.micros = if reading.negative { -micros } else { sign * micros };
                     // A number before it counts days.
                     *counted = Some(Unit::Day);
                     return Ok(TIME);
@@ -139,8 +135,9 @@ impl Sum {
                 Err(_) => {}
             }
         }
-        let negative = text.starts_with('-');
+        let negative = text.starts_with('-') || reading.negative;
         let (whole, rest) = leading_long(text)?;
+        let whole = if reading.negative && whole > 0 { -whole } else { whole };
         let (whole, part) = if let Some(months) = rest.strip_prefix('-') {
             *counted = Some(Unit::Month);
             (years_and_months(whole, months, negative)?, 0.0)

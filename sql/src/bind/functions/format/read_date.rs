@@ -43,6 +43,15 @@ struct Read {
     day: i64,
     day_of_year: i64,
     julian: i64,
+    century: i64,
+    /// How many digits of the year the template asks for.
+    year_digits: usize,
+    week: i64,
+    week_of_month: i64,
+    /// 0: nothing was said; 1: Sunday.
+    weekday: i64,
+    /// Whether years and weeks are those of ISO 8601; nothing has said so yet if it is `None`.
+    iso: Option<bool>,
     hour: i64,
     minute: i64,
     second: i64,
@@ -101,18 +110,77 @@ impl Read {
         if self.julian != 0 {
             return Ok(self.julian - JULIAN_EPOCH);
         }
-        // There is no year 0: -1 is the year before 1.
-        let counted = if self.era == 2 { -self.year } else { self.year };
-        let year = if counted < 0 { counted + 1 } else { counted };
-        let first = dt::Civil { year, month: 1, day: 1 };
-        let day = self.day_of_year;
-        if day != 0 && self.month == 0 && self.day == 0 {
-            let length = dt::Civil { year: year + 1, ..first }.days() - first.days();
-            return if (1..=length).contains(&day) { Ok(first.days() + day - 1) } else { Err(out_of_range(input)) };
+        let year = self.astronomical_year();
+        let iso = self.iso == Some(true);
+        let mut date = dt::Civil { year, month: 1, day: 1 };
+        let (mut day, mut day_of_year) = (self.day, self.day_of_year);
+        if self.week != 0 && iso {
+            // Sunday ends the week; without a day it is Monday.
+            let weekday = if self.weekday == 1 { 6 } else { (self.weekday - 2).max(0) };
+            date = dt::Civil::from_days(iso_week(year, self.week) + weekday);
+        } else if self.week != 0 {
+            day_of_year = (self.week - 1) * 7 + 1;
         }
-        let date = dt::Civil { year, month: given(self.month), day: given(self.day) };
+        if self.week_of_month != 0 {
+            day = (self.week_of_month - 1) * 7 + 1;
+        }
+        date.day = if day == 0 { date.day } else { day };
+        date.month = if self.month == 0 { date.month } else { self.month };
+        if day_of_year != 0 && (date.month <= 1 || date.day <= 1) {
+            if year == 0 && self.era == 0 {
+                return Err(invalid("cannot calculate day of year without year information".to_owned()));
+            }
+            let found = if iso { iso_week(year, 1) } else { dt::Civil { year, month: 1, day: 1 }.days() };
+            let found = dt::Civil::from_days(found + day_of_year - 1);
+            if !iso && found.year != year {
+                return Err(out_of_range(input));
+            }
+            date = match iso {
+                true => found,
+                false => dt::Civil {
+                    year,
+                    month: if date.month <= 1 { found.month } else { date.month },
+                    day: if date.day <= 1 { found.day } else { date.day },
+                },
+            };
+        }
         let exists = (1..=12).contains(&date.month) && dt::Civil::from_days(date.days()) == date;
         if exists { Ok(date.days()) } else { Err(out_of_range(input)) }
+    }
+
+    /// The year where 0 is the one before the first.
+    fn astronomical_year(&self) -> i64 {
+        let before_christ = self.era == 2;
+        let century = if before_christ { -self.century } else { self.century };
+        if self.year != 0 && century != 0 && self.year_digits <= 2 {
+            return match (self.year % 100, century) {
+                (0, 0..) => century * 100,
+                (0, _) => century * 100 + 1,
+                (rest, 0..) => rest + (century - 1) * 100,
+                (rest, _) => (century + 1) * 100 - rest + 1,
+            };
+        }
+        if self.year == 0 && century != 0 {
+            return if century > 0 { (century - 1) * 100 + 1 } else { century * 100 + 1 };
+        }
+        let counted = if before_christ { -self.year } else { self.year };
+        if counted < 0 { counted + 1 } else { counted }
+    }
+
+    /// Years, weeks and days are either the calendar's or those of ISO 8601.
+    fn keep_to(&mut self, field: Field) -> SqlResult<()> {
+        let iso = match field {
+            Field::IsoYear(_) | Field::IsoWeek | Field::IsoDayOfWeek | Field::IsoDayOfYear => true,
+            Field::Year(_) | Field::YearWithComma | Field::Month | Field::MonthName | Field::MonthShort => false,
+            Field::RomanMonth | Field::Day | Field::DayOfYear | Field::DayOfWeek => false,
+            Field::WeekOfYear | Field::WeekOfMonth => false,
+            _ => return Ok(()),
+        };
+        if *self.iso.get_or_insert(iso) != iso {
+            return Err(invalid("invalid combination of date conventions".to_owned())
+                .hint("Do not mix Gregorian and ISO week date conventions in a formatting template."));
+        }
+        Ok(())
     }
 
     fn hour(&self) -> SqlResult<i64> {
@@ -136,9 +204,10 @@ impl Read {
     }
 }
 
-/// A month or a day, the first if none was given.
-const fn given(number: i64) -> i64 {
-    if number == 0 { 1 } else { number }
+/// The Monday of a week of ISO 8601: the first has the fourth of January.
+fn iso_week(year: i64, week: i64) -> i64 {
+    let fourth = dt::Civil { year, month: 1, day: 4 }.days();
+    fourth - (dt::weekday(fourth) + 6) % 7 + (week - 1) * 7
 }
 
 fn read(input: &str, template: &str) -> SqlResult<Read> {
@@ -231,6 +300,7 @@ impl Reader<'_> {
     }
 
     fn field(&mut self, field: Field, open: bool, name: &str) -> SqlResult<()> {
+        self.read.keep_to(field)?;
         match field {
             Field::Hour24 => set_number!(self, hour, 2, open, name),
             Field::Hour12 => {
@@ -253,16 +323,27 @@ impl Reader<'_> {
                 set(&mut self.read.micros, micros, name)?;
             }
             Field::SecondOfDay => set_number!(self, second_of_day, 5, open, name),
-            Field::Year(digits) => self.year(digits, open, name)?,
+            Field::Year(digits) | Field::IsoYear(digits) => self.year(digits, open, name)?,
             Field::YearWithComma => self.year_with_comma(name)?,
             Field::Month => set_number!(self, month, 2, open, name),
             Field::Day => set_number!(self, day, 2, open, name),
-            Field::DayOfYear => set_number!(self, day_of_year, 3, open, name),
+            Field::DayOfYear | Field::IsoDayOfYear => set_number!(self, day_of_year, 3, open, name),
+            Field::WeekOfYear | Field::IsoWeek => set_number!(self, week, 2, open, name),
+            Field::WeekOfMonth => set_number!(self, week_of_month, 1, open, name),
+            Field::Century => set_number!(self, century, 2, open, name),
+            Field::DayOfWeek => set_number!(self, weekday, 1, open, name),
+            Field::IsoDayOfWeek => {
+                set_number!(self, weekday, 1, open, name);
+                self.read.weekday = if self.read.weekday >= 7 { 1 } else { self.read.weekday + 1 };
+            }
             Field::Julian => set_number!(self, julian, 7, true, name),
             // It does not say which day of the quarter.
             Field::Quarter => drop(self.number(1, open, name)?),
-            Field::DayName => drop(self.name(&DAYS, false, name)?),
-            Field::DayShort => drop(self.name(&DAYS, true, name)?),
+            Field::DayName | Field::DayShort => {
+                let index = self.name(&DAYS, field == Field::DayShort, name)?;
+                set(&mut self.read.weekday, index, name)?;
+                self.read.weekday += 1;
+            }
             Field::MonthName | Field::MonthShort | Field::RomanMonth => self.month_by_name(field, name)?,
             Field::Meridiem { dots } => {
                 let names = if dots { ["A.M.", "P.M."] } else { ["AM", "PM"] };
@@ -289,7 +370,6 @@ impl Reader<'_> {
                 let message = format!("formatting field \"{name}\" is only supported in to_char");
                 return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
             }
-            other => return Err(SqlError::unsupported(format_args!("{other:?} in to_date and to_timestamp"))),
         }
         Ok(())
     }
@@ -367,6 +447,7 @@ impl Reader<'_> {
     /// A year; of fewer than four digits, the one nearest to 2020.
     fn year(&mut self, digits: usize, open: bool, name: &str) -> SqlResult<()> {
         let (year, read) = self.number(digits, open, name)?;
+        self.read.year_digits = digits;
         let year = match year {
             year if digits == 4 || read > 3 => year,
             ..70 => year + 2000,
@@ -386,6 +467,7 @@ impl Reader<'_> {
         let number = |text: &str| text.trim_start().parse::<i32>().map(i64::from).map_err(|_| failed());
         let year = number(thousands)? * 1000 + number(&rest[..length])?;
         self.rest = &rest[length..];
+        self.read.year_digits = 4;
         set(&mut self.read.year, year, name)
     }
 
