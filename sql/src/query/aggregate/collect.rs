@@ -2,9 +2,11 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use annulus_relation::value::Env;
+use annulus_relation::value::json::to_json;
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value, value};
 
 use super::fold::{Args, Fold};
@@ -51,6 +53,20 @@ pub(super) struct Collect {
     pub distinct: bool,
     /// The type of the result.
     pub ty: SqlType,
+    /// What JSON is written in.
+    pub surroundings: Surroundings,
+}
+
+/// The session's settings, for functions that are compared and hashed by what they are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Surroundings(pub Arc<Env>);
+
+impl Eq for Surroundings {}
+
+impl Hash for Surroundings {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.now.hash(state);
+    }
 }
 
 type Rows = VecDeque<Vec<Value>>;
@@ -154,8 +170,8 @@ impl Collect {
             Finish::Single | Finish::First => Ok(first[0].clone()),
             Finish::Array => Ok(Value::Array(rows.iter().map(|row| row[0].clone()).collect())),
             Finish::Join => Ok(joined(rows)),
-            Finish::JsonArray => json_array(rows, &self.types[0], &self.ty),
-            Finish::JsonObject => json_object(rows, &self.types, &self.ty),
+            Finish::JsonArray => json_array(rows, &self.types[0], &self.ty, &self.surroundings.0),
+            Finish::JsonObject => json_object(rows, &self.types, &self.ty, &self.surroundings.0),
             Finish::BitAnd => Ok(bits(rows, |a, b| a & b)),
             Finish::BitOr => Ok(bits(rows, |a, b| a | b)),
             Finish::BitXor => Ok(bits(rows, |a, b| a ^ b)),
@@ -271,51 +287,6 @@ fn percentile(rows: &[&[Value]], arg: usize, place: impl Fn(f64, usize) -> (usiz
     })
 }
 
-/// A value as JSON.
-fn json(value: &Value, ty: &SqlType) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(v) => v.to_string(),
-        Value::Json(text) | Value::Jsonb(text) => text.to_string(),
-        Value::Int2(_) | Value::Int4(_) | Value::Int8(_) | Value::Float4(_) | Value::Float8(_) | Value::Numeric(_) => {
-            let text = value::print(value, ty, &Env::default());
-            if text.starts_with(|c: char| c.is_ascii_digit() || c == '-') && !text.contains("Inf") {
-                text
-            } else {
-                quoted(&text)
-            }
-        }
-        Value::Array(elements) => {
-            let element = ty.element().unwrap_or(ty);
-            let parts: Vec<String> = elements.iter().map(|value| json(value, element)).collect();
-            format!("[{}]", parts.join(","))
-        }
-        Value::Timestamp(_) | Value::Timestamptz(_) => {
-            quoted(&value::print(value, ty, &Env::default()).replacen(' ', "T", 1))
-        }
-        other => quoted(&value::print(other, ty, &Env::default())),
-    }
-}
-
-fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for letter in text.chars() {
-        match letter {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            c if c < ' ' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
-}
-
 /// The text as a value of a JSON type.
 fn json_value(text: String, ty: &SqlType) -> SqlResult<Value> {
     match ty {
@@ -324,20 +295,20 @@ fn json_value(text: String, ty: &SqlType) -> SqlResult<Value> {
     }
 }
 
-fn json_array(rows: &[&[Value]], element: &SqlType, ty: &SqlType) -> SqlResult<Value> {
-    let parts: Vec<String> = rows.iter().map(|row| json(&row[0], element)).collect();
+fn json_array(rows: &[&[Value]], element: &SqlType, ty: &SqlType, env: &Env) -> SqlResult<Value> {
+    let parts: Vec<String> = rows.iter().map(|row| to_json(&row[0], element, env)).collect();
     json_value(format!("[{}]", parts.join(", ")), ty)
 }
 
-fn json_object(rows: &[&[Value]], types: &[SqlType], ty: &SqlType) -> SqlResult<Value> {
+fn json_object(rows: &[&[Value]], types: &[SqlType], ty: &SqlType, env: &Env) -> SqlResult<Value> {
     let mut parts = Vec::new();
     for row in rows {
         if row[0].is_null() {
             let message = "field name must not be null";
             return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
         }
-        let name = quoted(&value::print(&row[0], &types[0], &Env::default()));
-        parts.push(format!("{name} : {}", json(&row[1], &types[1])));
+        let name = to_json(&Value::text(value::print(&row[0], &types[0], env)), &SqlType::Text, env);
+        parts.push(format!("{name} : {}", to_json(&row[1], &types[1], env)));
     }
     json_value(format!("{{ {} }}", parts.join(", ")), ty)
 }

@@ -12,6 +12,7 @@ mod sums;
 
 use std::sync::Arc;
 
+use annulus_relation::value::Env;
 use annulus_relation::{SqlResult, SqlType, Value};
 use datafusion::functions_aggregate::{bool_and_or, count as counting, min_max};
 use datafusion::logical_expr::expr::AggregateFunction;
@@ -20,7 +21,7 @@ use datafusion::logical_expr::{AggregateUDF, Expr, lit};
 use super::arrow::{Comparison, comparison};
 use super::plan::Aggregated;
 use super::scalar::key;
-use collect::{Collect, Finish};
+use collect::{Collect, Finish, Surroundings};
 use fold::Folding;
 
 /// An aggregate's call, its arguments as DataFusion's expressions.
@@ -153,7 +154,7 @@ pub(super) fn is_count(name: &str) -> bool {
 }
 
 /// The call as DataFusion's.
-pub(super) fn build(call: Call, signature: Signature) -> SqlResult<Aggregated> {
+pub(super) fn build(call: Call, signature: Signature, env: &Arc<Env>) -> SqlResult<Aggregated> {
     let empty = is_count(&call.name).then_some(Value::Int8(0));
     let ty = signature.ty.clone();
     let Signature { kind, .. } = signature;
@@ -184,7 +185,7 @@ pub(super) fn build(call: Call, signature: Signature) -> SqlResult<Aggregated> {
             let udaf = Folding::new(&call.name, types, ty.clone(), moments);
             (udaf, call.args.iter().map(|(expr, _)| expr.clone()).collect(), false)
         }
-        (kind, _) => return collected(call, kind, ty, empty),
+        (kind, _) => return collected(call, kind, ty, empty, env),
     };
     Ok(Aggregated { expr: apply(function, args, distinct, call.filter), ty, empty })
 }
@@ -194,7 +195,7 @@ fn fold<F: fold::Fold>(call: &Call, arg: &SqlType, ty: &SqlType, how: F) -> Arc<
 }
 
 /// A call that looks at all rows of a group together.
-fn collected(call: Call, kind: Kind, ty: SqlType, empty: Option<Value>) -> SqlResult<Aggregated> {
+fn collected(call: Call, kind: Kind, ty: SqlType, empty: Option<Value>, env: &Arc<Env>) -> SqlResult<Aggregated> {
     let finish = match kind {
         Kind::Collect(finish) => finish,
         Kind::Sum => Finish::Sum,
@@ -210,7 +211,15 @@ fn collected(call: Call, kind: Kind, ty: SqlType, empty: Option<Value>) -> SqlRe
     for ty in types.iter().take(if call.distinct { args } else { 0 }) {
         comparison(ty)?;
     }
-    let collect = Collect { finish, args, types: types.clone(), order, distinct: call.distinct, ty: ty.clone() };
+    let collect = Collect {
+        finish,
+        args,
+        types: types.clone(),
+        order,
+        distinct: call.distinct,
+        ty: ty.clone(),
+        surroundings: Surroundings(Arc::clone(env)),
+    };
     let function = Folding::new(&call.name, types, ty.clone(), collect);
     Ok(Aggregated { expr: apply(function, exprs, false, call.filter), ty, empty })
 }
@@ -246,6 +255,7 @@ pub(super) fn single(expr: Expr, ty: &SqlType) -> Expr {
         order: Vec::new(),
         distinct: false,
         ty: ty.clone(),
+        surroundings: Surroundings::default(),
     };
     apply(Folding::new("single", types, ty.clone(), collect), vec![expr], false, None)
 }

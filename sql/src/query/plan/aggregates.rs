@@ -369,7 +369,7 @@ impl Translator<'_> {
                 )
                 .at(self.position(function))
         })?;
-        aggregate::build(call, signature)
+        aggregate::build(call, signature, &self.context.env)
     }
 
     /// The arguments and clauses of an aggregate's call, bound.
@@ -462,7 +462,7 @@ impl Translator<'_> {
         };
         let signature = aggregate::signature("array_agg", &[&value.ty])
             .ok_or_else(|| SqlError::unsupported(format!("an array of {}", value.ty.name())))?;
-        let aggregated = aggregate::build(call, signature)?;
+        let aggregated = aggregate::build(call, signature, &self.context.env)?;
         self.grouped(rel, &[], vec![aggregated])
     }
 
