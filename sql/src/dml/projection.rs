@@ -2,12 +2,11 @@
 
 use annulus_relation::error::SqlState;
 use annulus_relation::{Row, SqlError, SqlResult, SqlType, Value};
-use sqlparser::ast::{
-    AccessExpr, Expr as Ast, FunctionArguments, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
-};
+use sqlparser::ast::{Expr as Ast, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions};
 
 use super::target::Target;
 use crate::bind::{Binder, EvalContext, Expr, ScopeColumn};
+use crate::query::title;
 use crate::session::answer::Column;
 
 /// Expressions over a row, and the columns that they make.
@@ -23,7 +22,7 @@ impl Projection {
         let mut this = Self { exprs: Vec::new(), columns: Vec::new() };
         for item in items {
             match item {
-                SelectItem::UnnamedExpr(expr) => this.add(expr, output_name(expr), target, binder)?,
+                SelectItem::UnnamedExpr(expr) => this.add(expr, title(expr), target, binder)?,
                 SelectItem::ExprWithAlias { expr, alias } => this.add(expr, alias.value.clone(), target, binder)?,
                 SelectItem::Wildcard(options) => {
                     plain(options)?;
@@ -94,49 +93,4 @@ fn plain(options: &WildcardAdditionalOptions) -> SqlResult<()> {
         || options.opt_rename.is_some()
         || options.opt_alias.is_some();
     if more { Err(SqlError::unsupported("* with options")) } else { Ok(()) }
-}
-
-/// The name of a column that is given none.
-///
-/// Source: PostgreSQL 15, `FigureColname`.
-pub(crate) fn output_name(expr: &Ast) -> String {
-    named(expr).unwrap_or_else(|| "?column?".to_owned())
-}
-
-fn named(expr: &Ast) -> Option<String> {
-    Some(match expr {
-        Ast::Identifier(ident) => ident.value.clone(),
-        Ast::CompoundIdentifier(parts) => parts.last()?.value.clone(),
-        Ast::Nested(inner) => return named(inner),
-        Ast::Collate { expr, .. } => return named(expr),
-        Ast::CompoundFieldAccess { root, access_chain } => {
-            let field = access_chain.iter().rev().find_map(|access| match access {
-                AccessExpr::Dot(Ast::Identifier(ident)) => Some(ident.value.clone()),
-                _ => None,
-            });
-            return field.or_else(|| named(root));
-        }
-        Ast::Function(function) => match &function.args {
-            FunctionArguments::Subquery(_) => function.name.0.last()?.as_ident()?.value.clone(),
-            _ => function.name.0.last()?.as_ident()?.value.clone(),
-        },
-        Ast::Cast { expr, data_type, .. } => {
-            named(expr).or_else(|| crate::bind::sql_type(data_type).ok().map(|ty| ty.catalog_name()))?
-        }
-        Ast::TypedString(typed) => crate::bind::sql_type(&typed.data_type).ok()?.catalog_name(),
-        Ast::Interval(_) => "interval".to_owned(),
-        Ast::Case { else_result, .. } => else_result.as_deref().and_then(named).unwrap_or_else(|| "case".to_owned()),
-        Ast::Array(_) => "array".to_owned(),
-        Ast::Extract { .. } => "extract".to_owned(),
-        Ast::Ceil { .. } => "ceil".to_owned(),
-        Ast::Floor { .. } => "floor".to_owned(),
-        Ast::Position { .. } => "position".to_owned(),
-        Ast::Substring { .. } => "substring".to_owned(),
-        Ast::Trim { .. } => "btrim".to_owned(),
-        Ast::Overlay { .. } => "overlay".to_owned(),
-        Ast::AtTimeZone { .. } => "timezone".to_owned(),
-        Ast::Exists { .. } => "exists".to_owned(),
-        Ast::Value(value) if matches!(value.value, sqlparser::ast::Value::Boolean(_)) => "bool".to_owned(),
-        _ => return None,
-    })
 }

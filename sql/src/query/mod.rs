@@ -38,7 +38,7 @@ pub use columns::{Busy, Collecting, ColumnCache, Kept, Standings};
 pub use engine::{Explain, Planned, QueryEngine, Running, Statement};
 pub use given::Given;
 pub(crate) use memory::{MemoryShare, row_size};
-pub(crate) use plan::ROW_ID_COLUMN;
+pub(crate) use plan::{ROW_ID_COLUMN, title};
 pub use request::{KeyRange, Resume, ScanRequest, ScanSpec, Stretch};
 pub use scope::{Catalog, Live, Relation, Scope, SystemSource};
 pub use statistics::{ColumnStatistics, NoStatistics, Statistics};

@@ -32,6 +32,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub(super) use grouping::Aggregated;
+pub(crate) use titles::title;
 
 use annulus_relation::{SqlResult, SqlType};
 use datafusion::common::Column;

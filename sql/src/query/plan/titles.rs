@@ -9,7 +9,7 @@ use crate::bind;
 use crate::system;
 
 /// The name of an output column without an alias.
-pub(super) fn title(expr: &ast::Expr) -> String {
+pub(crate) fn title(expr: &ast::Expr) -> String {
     figured(expr).map_or_else(|| "?column?".to_owned(), |(name, _)| name)
 }
 
