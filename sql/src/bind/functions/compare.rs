@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use annulus_relation::value::{self, CastContext};
-use annulus_relation::{SqlResult, SqlType, Value};
+use annulus_relation::{SqlResult, SqlState, SqlType, Value};
 
 use super::super::registry::{Entry, Site, entry};
 
@@ -103,14 +103,10 @@ fn ordering(site: &Site<'_>, args: &[Value]) -> SqlResult<Ordering> {
     Ok(match (left, right) {
         (Value::Float4(left), right @ Value::Float8(_)) => value::compare(&Value::Float8(f64::from(*left)), right),
         (left @ Value::Float8(_), Value::Float4(right)) => value::compare(left, &Value::Float8(f64::from(*right))),
-        (Value::Date(_), Value::Timestamp(_)) => value::compare(&moved(site, left, 0, 1)?, right),
-        (Value::Timestamp(_), Value::Date(_)) => value::compare(left, &moved(site, right, 1, 0)?),
-        (Value::Date(_) | Value::Timestamp(_), Value::Timestamptz(_)) => {
-            value::compare(&moved(site, left, 0, 1)?, right)
-        }
-        (Value::Timestamptz(_), Value::Date(_) | Value::Timestamp(_)) => {
-            value::compare(left, &moved(site, right, 1, 0)?)
-        }
+        (Value::Date(_), Value::Timestamp(_)) => moved(site, left, right, 0)?,
+        (Value::Timestamp(_), Value::Date(_)) => moved(site, right, left, 1)?.reverse(),
+        (Value::Date(_) | Value::Timestamp(_), Value::Timestamptz(_)) => moved(site, left, right, 0)?,
+        (Value::Timestamptz(_), Value::Date(_) | Value::Timestamp(_)) => moved(site, right, left, 1)?.reverse(),
         (left, right) => order(site.arg(0), left, right),
     })
 }
@@ -124,7 +120,27 @@ const fn integer(value: &Value) -> Option<i64> {
     }
 }
 
-/// A date or timestamp as the other argument's type.
-fn moved(site: &Site<'_>, value: &Value, from: usize, to: usize) -> SqlResult<Value> {
-    value::cast(value.clone(), site.arg(from), site.arg(to), CastContext::Implicit, site.cx.env)
+/// The order of a date or timestamp, the argument at a place, and the other one, of whose type it becomes.
+fn moved(site: &Site<'_>, value: &Value, other: &Value, place: usize) -> SqlResult<Ordering> {
+    let (from, to) = (site.arg(place), site.arg(1 - place).base());
+    match value::cast(value.clone(), from, &to, CastContext::Implicit, site.cx.env) {
+        Ok(value) => Ok(value::compare(&value, other)),
+        Err(error) if error.state() == SqlState::DATETIME_FIELD_OVERFLOW => Ok(beyond(value, other)),
+        Err(error) => Err(error),
+    }
+}
+
+/// The order where the other type has no such time: only its infinities are further away.
+fn beyond(value: &Value, other: &Value) -> Ordering {
+    let late = match value {
+        Value::Date(days) => *days > 0,
+        Value::Timestamp(at) => *at > 0,
+        _ => false,
+    };
+    match (late, other) {
+        (true, Value::Timestamp(i64::MAX) | Value::Timestamptz(i64::MAX)) => Ordering::Less,
+        (false, Value::Timestamp(i64::MIN) | Value::Timestamptz(i64::MIN)) => Ordering::Greater,
+        (true, _) => Ordering::Greater,
+        (false, _) => Ordering::Less,
+    }
 }
