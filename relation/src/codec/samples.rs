@@ -24,6 +24,7 @@ pub(crate) fn types() -> impl Strategy<Value = SqlType> {
         SqlType::Date,
         SqlType::Time(None),
         SqlType::Timestamp(None),
+        SqlType::Timestamp(Some(3)),
         SqlType::Timestamptz(None),
         SqlType::Interval(None),
         SqlType::Uuid,

@@ -56,6 +56,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::{IntervalFields, IntervalLimits};
 
     #[test]
     fn types_come_back() {
@@ -67,6 +68,10 @@ mod tests {
             SqlType::Varchar(None),
             SqlType::Char(1),
             SqlType::Timestamptz(None),
+            SqlType::Timestamp(Some(3)),
+            SqlType::Time(Some(0)),
+            SqlType::Interval(None),
+            SqlType::Interval(Some(IntervalLimits { fields: Some(IntervalFields::YearToMonth), precision: None })),
             SqlType::Jsonb,
             SqlType::Regclass,
             SqlType::Varchar(Some(3)).array(),
@@ -77,6 +82,9 @@ mod tests {
             assert_eq!(bytes.len(), 8);
             assert_eq!(wincode::deserialize_exact::<SqlType>(&bytes).unwrap(), ty);
         }
+        // As they were stored before types of time had modifiers.
+        let bytes = [0x5a, 0x04, 0, 0, 0xff, 0xff, 0xff, 0xff];
+        assert_eq!(wincode::deserialize_exact::<SqlType>(&bytes).unwrap(), SqlType::Timestamp(None));
         assert!(wincode::deserialize_exact::<SqlType>(&[0xff; 8]).is_err());
     }
 }

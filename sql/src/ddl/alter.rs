@@ -314,11 +314,11 @@ impl Definition<'_> {
         // Expressions over the column may get another type with it.
         let computed =
             before.indexes.iter().flat_map(|index| &index.keys).any(|key| !matches!(key.part, KeyPart::Column(_)));
-        if (keyed || computed) && !is_text(&ty) {
+        if (keyed || computed) && !keeps_keys(&column.ty, &ty) {
             return Err(SqlError::unsupported("changing the type of a column that is in an index")
                 .hint("Drop the index before, and create it again."));
         }
-        if before.foreign_keys.iter().any(|key| key.columns.contains(&column.id)) && !is_text(&ty) {
+        if before.foreign_keys.iter().any(|key| key.columns.contains(&column.id)) && !keeps_keys(&column.ty, &ty) {
             return Err(SqlError::unsupported("changing the type of a column that is in a foreign key"));
         }
         let mut after = before.clone();
@@ -512,6 +512,11 @@ fn rewrite_expressions(before: &Table, after: &mut Table) -> SqlResult<()> {
 fn is_text(ty: &annulus_relation::SqlType) -> bool {
     use annulus_relation::SqlType as T;
     matches!(ty, T::Text | T::Varchar(_))
+}
+
+/// Whether keys over values of one type are keys over values of the other, and compare as they do.
+fn keeps_keys(from: &annulus_relation::SqlType, to: &annulus_relation::SqlType) -> bool {
+    is_text(to) || from.base() == to.base()
 }
 
 /// Whether every stored value of one type is, as it is stored, a value of the other.

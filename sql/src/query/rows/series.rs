@@ -74,10 +74,10 @@ fn numbers(from: &Numeric, to: &Numeric, step: Option<&Value>) -> SqlResult<Rows
         Some(Value::Numeric(step)) => step.clone(),
         _ => Numeric::finite(BigInt::from(1), 0)?,
     };
-    for (what, number) in [("start", from), ("stop", to), ("step size", &step)] {
+    for (what, number) in [("start value", from), ("stop value", to), ("step size", &step)] {
         if !matches!(number, Numeric::Finite(_)) {
             let shown = if number.is_nan() { "NaN" } else { "infinity" };
-            let message = format!("{what} value cannot be {shown}");
+            let message = format!("{what} cannot be {shown}");
             return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
         }
     }
