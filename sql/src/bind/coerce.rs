@@ -95,7 +95,9 @@ pub(super) fn coerce(
     if *from == SqlType::Unknown && *to != SqlType::Unknown {
         return undecided(expr, to, context, params, env).map(Some);
     }
-    if from == to || (same(from, to) && *to == unmodified(to)) {
+    // Only a cast that is written takes the modifiers off.
+    let unchanged = context != CastContext::Explicit && same(from, to) && *to == unmodified(to);
+    if from == to || unchanged {
         return Ok(Some(expr));
     }
     if !can_coerce(from, to, context) {

@@ -81,14 +81,12 @@ pub(super) fn signature(name: &str, types: &[&SqlType]) -> Option<Signature> {
         }
         ("string_agg", [SqlType::Bytea, _]) => collect(Finish::Join, SqlType::Bytea),
         ("string_agg", [_, _]) => collect(Finish::Join, SqlType::Text),
-        ("array_agg", [ty]) if !matches!(ty, SqlType::Array(_)) => {
-            collect(Finish::Array, SqlType::Array(Box::new((*ty).clone())))
-        }
+        ("array_agg", [ty]) if !matches!(ty, SqlType::Array(_)) => collect(Finish::Array, ty.base().array()),
         ("json_agg", [_]) => collect(Finish::JsonArray, SqlType::Json),
         ("jsonb_agg", [_]) => collect(Finish::JsonArray, SqlType::Jsonb),
         ("json_object_agg", [_, _]) => collect(Finish::JsonObject, SqlType::Json),
         ("jsonb_object_agg", [_, _]) => collect(Finish::JsonObject, SqlType::Jsonb),
-        ("any_value", [ty]) => collect(Finish::First, (*ty).clone()),
+        ("any_value", [ty]) => collect(Finish::First, ty.base()),
         _ => {
             statistics::signature(name, types).map(|(function, ty)| Signature { kind: Kind::Statistics(function), ty })
         }
@@ -99,8 +97,8 @@ pub(super) fn signature(name: &str, types: &[&SqlType]) -> Option<Signature> {
 pub(super) fn ordered_signature(name: &str, direct: &[&SqlType], sorted: &SqlType) -> Option<Signature> {
     let collect = |finish, ty| Some(Signature { kind: Kind::Collect(finish), ty });
     match (name, direct) {
-        ("mode", []) => collect(Finish::Mode, sorted.clone()),
-        ("percentile_disc", [SqlType::Float8]) => collect(Finish::PercentileDisc, sorted.clone()),
+        ("mode", []) => collect(Finish::Mode, sorted.base()),
+        ("percentile_disc", [SqlType::Float8]) => collect(Finish::PercentileDisc, sorted.base()),
         ("percentile_cont", [SqlType::Float8]) if *sorted == SqlType::Float8 => {
             collect(Finish::PercentileCont, SqlType::Float8)
         }
@@ -118,8 +116,7 @@ fn is_ordered(ty: &SqlType) -> bool {
 fn plain(ty: &SqlType) -> SqlType {
     match ty {
         SqlType::Varchar(_) | SqlType::Name => SqlType::Text,
-        SqlType::Numeric(_) => SqlType::Numeric(None),
-        other => other.clone(),
+        other => other.base(),
     }
 }
 

@@ -162,7 +162,7 @@ impl Translator<'_> {
                 *arg = self.coerce(arg.clone(), &SqlType::Text, CastContext::Implicit)?;
             }
         }
-        let first = args.first().map(|arg| arg.ty().clone());
+        let first = args.first().map(|arg| arg.ty().base());
         let (udf, ty, nullable): (Arc<WindowUDF>, _, _) = match (name, args.len()) {
             ("row_number", 0) => (row_number::row_number_udwf(), SqlType::Int8, false),
             ("rank", 0) => (rank::rank_udwf(), SqlType::Int8, false),

@@ -67,7 +67,7 @@ pub(super) fn find(name: &str, types: &[SqlType]) -> Option<RowsFunction> {
             _ => None,
         },
         "unnest" => {
-            let element = |ty: &SqlType| ty.element().map(|element| ("unnest", element.clone()));
+            let element = |ty: &SqlType| ty.element().map(|element| ("unnest", element.base()));
             let columns = types.iter().map(element).collect::<Option<Vec<_>>>()?;
             (!columns.is_empty()).then(|| function(types.to_vec(), &columns)).flatten()
         }
