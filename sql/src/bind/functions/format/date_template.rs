@@ -120,6 +120,8 @@ pub enum Part {
     Text(char),
     /// Text in double quotes.
     Quoted(char),
+    /// `FX`: from here on no blanks are passed over.
+    Exact,
 }
 
 /// Keywords, longer ones before what they begin with.
@@ -207,9 +209,12 @@ pub fn parse(mut rest: &str) -> Vec<Part> {
     let mut parts = Vec::new();
     while let Some(first) = rest.chars().next() {
         let mut fill = false;
-        // Prefixes: FM, and FX and TM, which change nothing in what is read or written here.
+        // Prefixes: FM, FX, and TM, which changes nothing in what is read or written here.
         while let Some(prefix) = ["FM", "fm", "FX", "fx", "TM", "tm"].iter().find(|prefix| rest.starts_with(**prefix)) {
             fill |= prefix.eq_ignore_ascii_case("FM");
+            if prefix.eq_ignore_ascii_case("FX") {
+                parts.push(Part::Exact);
+            }
             rest = &rest[2..];
         }
         if let Some((length, field, case)) = keyword(rest) {

@@ -1,6 +1,7 @@
 //! `to_char` and its inverses: values by templates.
 
-pub(super) mod date_template;
+pub(super) mod date_read;
+mod date_template;
 pub(super) mod from_number;
 pub(super) mod number;
 pub(super) mod number_template;

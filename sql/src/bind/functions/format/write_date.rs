@@ -90,6 +90,7 @@ fn written(shown: &Shown, template: &str) -> SqlResult<Value> {
     let mut out = String::new();
     for part in parse(template) {
         match part {
+            Part::Exact => {}
             Part::Text(character) | Part::Quoted(character) => out.push(character),
             Part::Field { field, case, fill, ordinal } => {
                 let text = shown.field(field, case, fill)?;
