@@ -207,7 +207,8 @@ impl<D: Database> Session<D> {
         types: &[DataType],
         body: &Parsed,
     ) -> SqlResult<Tag> {
-        let declared = types.iter().map(|ty| sql_type(ty).map(Some)).collect::<SqlResult<Vec<_>>>()?;
+        // Parameters have no modifiers, whatever is written.
+        let declared = types.iter().map(|ty| sql_type(ty).map(|ty| Some(ty.base()))).collect::<SqlResult<Vec<_>>>()?;
         let origin = Origin { text: Arc::clone(text), is_sql: true };
         self.prepare(name, origin, Rc::new(body.clone()), declared).await?;
         Ok(Tag::word("PREPARE"))

@@ -59,8 +59,12 @@ fn figured(expr: &ast::Expr) -> Option<(String, bool)> {
     }
 }
 
-/// The name of a type in the system catalog.
+/// The name of a type in the system catalog; of an array that of its elements, as it is written.
 fn type_title(ty: &ast::DataType) -> Option<String> {
+    use ast::ArrayElemTypeDef::{AngleBracket, SquareBracket};
+    if let ast::DataType::Array(SquareBracket(element, _) | AngleBracket(element)) = ty {
+        return type_title(element);
+    }
     bind::sql_type(ty).ok().map(|ty| system::type_name(&ty))
 }
 
