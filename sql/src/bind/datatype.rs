@@ -129,6 +129,10 @@ fn custom(name: &str, modifiers: &[String]) -> SqlResult<SqlType> {
         ("bpchar", []) => Err(SqlError::unsupported("type bpchar without a length")),
         ("\"char\"", []) => Ok(SqlType::InternalChar),
         (_, []) => SqlType::parse_name(&bare.to_ascii_lowercase()),
+        // In PostgreSQL the number means fields there.
+        ("interval" | "\"interval\"", _) => {
+            Err(SqlError::unsupported("a modifier of interval by a qualified or quoted name"))
+        }
         _ => SqlType::parse_name(&format!("{bare}({})", modifiers.join(","))),
     }
 }
