@@ -34,6 +34,7 @@ pub fn sql_type(name: &DataType) -> SqlResult<SqlType> {
         DataType::Time(precision, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
             SqlType::Time(digits(*precision))
         }
+        DataType::Time(..) => return Err(SqlError::unsupported("type time with time zone")),
         DataType::Timestamp(precision, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
             SqlType::Timestamp(digits(*precision))
         }

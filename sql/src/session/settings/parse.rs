@@ -119,7 +119,13 @@ pub(super) fn zone(text: &str) -> SqlResult<TimeZone> {
     };
     let interval = text.get(..8).filter(|start| start.eq_ignore_ascii_case("interval"));
     let quoted = interval.and_then(|_| text[8..].trim().strip_prefix('\'')?.strip_suffix('\''));
-    let Some(interval) = quoted else { return TimeZone::setting(text).ok_or_else(invalid) };
+    let Some(interval) = quoted else {
+        let is_number = text.trim().parse::<f64>().is_ok();
+        return TimeZone::setting(text).ok_or_else(|| match is_number {
+            true => invalid().detail("UTC timezone offset is out of range."),
+            false => invalid(),
+        });
+    };
     let interval = parse_interval(interval, None, IntervalStyle::Postgres)?;
     if interval.months != 0 {
         return Err(invalid().detail("Cannot specify months in time zone interval."));
