@@ -53,7 +53,7 @@ impl From<&IndexKey> for KeyOrder {
 #[must_use]
 pub fn is_keyable(ty: &SqlType) -> bool {
     match ty {
-        SqlType::Json | SqlType::Jsonb | SqlType::Unknown | SqlType::Void => false,
+        SqlType::Json | SqlType::Jsonb | SqlType::Unknown | SqlType::Void | SqlType::Record => false,
         SqlType::Int2Vector | SqlType::OidVector => false,
         SqlType::Array(element) => is_keyable(element),
         _ => true,
@@ -221,7 +221,7 @@ fn take_value<'a>(input: &'a [u8], ty: &SqlType) -> Option<(Value, &'a [u8])> {
         }
         SqlType::Bytea => take_field(input).map(|(bytes, rest)| (Value::Bytea(Bytes::from(bytes)), rest)),
         SqlType::Array(element) => take_array(input, element),
-        SqlType::Json | SqlType::Jsonb | SqlType::Unknown | SqlType::Void => None,
+        SqlType::Json | SqlType::Jsonb | SqlType::Unknown | SqlType::Void | SqlType::Record => None,
         SqlType::Int2Vector | SqlType::OidVector => None,
     }
 }

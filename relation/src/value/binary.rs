@@ -118,7 +118,9 @@ pub fn decode_binary(bytes: &[u8], ty: &SqlType) -> SqlResult<Value> {
         SqlType::Oid | SqlType::Regclass | SqlType::Regtype | SqlType::Regproc | SqlType::Regnamespace => {
             Value::Oid(u32::from_be_bytes(fixed(bytes)?))
         }
-        SqlType::Void => return Err(SqlError::unsupported("a parameter of type void")),
+        SqlType::Void | SqlType::Record => {
+            return Err(SqlError::unsupported(format!("a parameter of type {}", ty.name())));
+        }
     })
 }
 

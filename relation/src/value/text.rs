@@ -47,7 +47,7 @@ pub fn parse(text: &str, ty: &SqlType, env: &Env) -> SqlResult<Value> {
         SqlType::Array(element) => Value::Array(array::parse_array(text, element, env)?.into()),
         SqlType::Int2Vector => Value::Array(array::parse_vector(text, &SqlType::Int2, env)?.into()),
         SqlType::OidVector => Value::Array(array::parse_vector(text, &SqlType::Oid, env)?.into()),
-        SqlType::Void => return Err(SqlError::unsupported("a value of type void")),
+        SqlType::Void | SqlType::Record => return Err(SqlError::unsupported(format!("a value of type {}", ty.name()))),
     })
 }
 

@@ -69,6 +69,8 @@ pub enum SqlType {
     Unknown,
     /// What a function returns that returns nothing.
     Void,
+    /// A row, which only functions take that make JSON of it: its value is that JSON.
+    Record,
 }
 
 /// What identifies a type to clients: name in the catalog, OID, OID of its array type, bytes (negative: varying), category.
@@ -104,6 +106,7 @@ impl SqlType {
             Self::Regclass => ("regclass", 2205, 2210, 4, 'N'),
             Self::Regtype => ("regtype", 2206, 2211, 4, 'N'),
             Self::Void => ("void", 2278, 0, 4, 'P'),
+            Self::Record => ("record", 2249, 2287, -1, 'P'),
             Self::Uuid => ("uuid", 2950, 2951, 16, 'U'),
             Self::Jsonb => ("jsonb", 3802, 3807, -1, 'U'),
             Self::Regnamespace => ("regnamespace", 4089, 4090, 4, 'N'),
@@ -242,6 +245,15 @@ impl SqlType {
             Self::Int2Vector => Some(&Self::Int2),
             Self::OidVector => Some(&Self::Oid),
             _ => None,
+        }
+    }
+
+    /// Whether its values are rows, or arrays of them: nothing that can be stored or given to a client.
+    #[must_use]
+    pub fn has_rows(&self) -> bool {
+        match self {
+            Self::Array(element) => element.has_rows(),
+            ty => *ty == Self::Record,
         }
     }
 

@@ -7,6 +7,7 @@ use super::category::{Category, category, same, type_name, unmodified};
 use super::expr::Expr;
 use super::params::ParamTypes;
 use super::registry::Volatility;
+use super::rows::refused;
 
 /// Whether a conversion happens without being asked for (`pg_cast`'s implicit casts). `Unknown` becomes anything.
 pub(super) fn implicit(from: &SqlType, to: &SqlType) -> bool {
@@ -99,6 +100,9 @@ pub(super) fn coerce(
     let unchanged = context != CastContext::Explicit && same(from, to) && *to == unmodified(to);
     if from == to || unchanged {
         return Ok(Some(expr));
+    }
+    if from.has_rows() {
+        return Err(refused());
     }
     if !can_coerce(from, to, context) {
         return Ok(None);

@@ -26,6 +26,7 @@ mod position;
 mod print;
 mod registry;
 mod resolve;
+mod rows;
 mod scope;
 mod visit;
 

@@ -6,6 +6,7 @@ use annulus_relation::value::{self, Env};
 use annulus_relation::{SqlType, Value};
 
 use super::expr::{Call, Expr, Literal, Test};
+use super::rows::ROW;
 
 /// Function names that the parser gives a syntax of their own: they are quoted, which makes them plain calls.
 const QUOTED: &[&str] = &["position", "substring", "overlay", "ceil", "floor", "extract", "left", "right", "convert"];
@@ -101,6 +102,7 @@ impl<'a> Printer<'a> {
             [Expr::Const(Literal { value: Value::Text(field), .. }), arg] if name == "extract" => {
                 format!("EXTRACT({field} FROM {})", self.expr(arg))
             }
+            [_, fields @ ..] if name == ROW => format!("ROW({})", self.list(fields)),
             [] if is_keyword(name) => name.to_ascii_uppercase(),
             args if QUOTED.contains(&name) => format!("\"{name}\"({})", self.list(args)),
             args => format!("{name}({})", self.list(args)),

@@ -209,6 +209,7 @@ fn simple(name: &str) -> Option<SqlType> {
         "int2vector" => SqlType::Int2Vector,
         "oidvector" => SqlType::OidVector,
         "void" => SqlType::Void,
+        "record" => SqlType::Record,
         _ => return None,
     })
 }

@@ -7,6 +7,7 @@ use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
 use super::category::{Category, category, common_type, is_preferred, same, type_name, unmodified};
 use super::coerce::implicit;
 use super::registry::{self, Function, Slot};
+use super::rows;
 
 /// The function chosen, and its types in this call.
 pub(super) struct Resolved {
@@ -129,6 +130,9 @@ impl Candidate {
 
 /// The function of a name for arguments of these types. `None` if there is none.
 pub(super) fn function(name: &str, types: &[SqlType]) -> SqlResult<Option<Resolved>> {
+    if !rows::takes_rows(name) && types.iter().any(SqlType::has_rows) {
+        return Err(rows::refused());
+    }
     let all = candidates(name, types.len());
     if let Some(exact) = all.iter().find(|candidate| candidate.is_exactly(types)) {
         return Ok(exact.resolve(types));
@@ -142,6 +146,9 @@ pub(super) fn function(name: &str, types: &[SqlType]) -> SqlResult<Option<Resolv
 
 /// The operator of a symbol for operands of these types.
 pub(super) fn operator(symbol: &str, types: &[SqlType]) -> SqlResult<Resolved> {
+    if types.iter().any(SqlType::has_rows) {
+        return Err(rows::refused());
+    }
     let all = candidates(symbol, types.len());
     if let Some(exact) = exact_operator(&all, types) {
         return Ok(exact);

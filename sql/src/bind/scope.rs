@@ -84,6 +84,22 @@ impl Scope {
         }
     }
 
+    /// The columns of the table that a name means: `table` or `schema.table`. Only the first table has rows for sure
+    /// (and what an `INSERT` excluded): those joined to it may have none.
+    pub fn row(&self, parts: &[&str]) -> Option<Vec<&ScopeColumn>> {
+        let (table, schema) = match parts {
+            [table] => (*table, None),
+            [schema, table] => (*table, Some(*schema)),
+            _ => return None,
+        };
+        let named = |column: &&ScopeColumn| {
+            column.table.as_deref() == Some(table) && (schema.is_none() || column.schema.as_deref() == schema)
+        };
+        let first = self.columns.first().filter(|column| named(column) || table == "excluded");
+        let found: Vec<_> = self.columns.iter().filter(named).collect();
+        first.filter(|_| !found.is_empty()).map(|_| found)
+    }
+
     fn missing(&self, parts: &[&str]) -> SqlError {
         match parts {
             [table, column] if self.columns.iter().any(|c| c.table.as_deref() == Some(*table)) => {

@@ -87,7 +87,7 @@ fn serial(ty: &DataType) -> Option<SqlType> {
 
 /// `42P16` for types of values that are never stored.
 pub(super) fn storable(name: &Ident, ty: &SqlType) -> SqlResult<()> {
-    if matches!(ty, SqlType::Unknown | SqlType::Void) {
+    if matches!(ty, SqlType::Unknown | SqlType::Void) || ty.has_rows() {
         let message = format!("column \"{}\" has pseudo-type {}", name.value, ty.name());
         return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message).at(position_of(name)));
     }

@@ -73,6 +73,9 @@ impl Definition<'_> {
         if !params.is_empty() {
             return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"));
         }
+        if bound.makes_rows() {
+            return Err(SqlError::unsupported(format!("a row in {clause}")));
+        }
         check_volatility(&bound, purpose)?;
         Ok((print(&bound, columns), bound))
     }

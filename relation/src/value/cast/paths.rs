@@ -35,7 +35,8 @@ pub fn can_cast(from: &SqlType, to: &SqlType, context: CastContext) -> bool {
 /// How to cast between two types, and the strictest context where it may happen.
 pub fn path(from: &SqlType, to: &SqlType) -> Option<(CastContext, Path)> {
     use CastContext::{Assignment, Explicit, Implicit};
-    if matches!(from, SqlType::Void) || matches!(to, SqlType::Void) {
+    let no_value = |ty: &SqlType| *ty == SqlType::Void || ty.has_rows();
+    if no_value(from) || no_value(to) {
         return None;
     }
     if from.base() == to.base() {

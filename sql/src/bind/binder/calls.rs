@@ -9,7 +9,7 @@ use super::super::coerce::can_coerce;
 use super::super::expr::{Call, Expr};
 use super::super::need::{Need, needs_query};
 use super::super::registry;
-use super::super::resolve;
+use super::super::{resolve, rows};
 use super::{Binder, Node, folded};
 
 /// Functions that are called without parentheses.
@@ -67,6 +67,9 @@ impl Binder<'_> {
         if let (Some(ty), [arg]) = (clock_type(&name), list.args.as_slice()) {
             return self.rounded_clock(&name, &ty, arg, span);
         }
+        if name == rows::ROW {
+            return self.row_call(&list.args);
+        }
         let args = list.args.iter().map(|arg| self.argument(&name, arg)).collect::<SqlResult<Vec<_>>>()?;
         self.apply_named(&name, args, span)
     }
@@ -104,9 +107,13 @@ impl Binder<'_> {
         Err(error.at(self.at(span)))
     }
 
-    fn argument(&mut self, function: &str, arg: &FunctionArg) -> SqlResult<Node> {
+    pub(super) fn argument(&mut self, function: &str, arg: &FunctionArg) -> SqlResult<Node> {
         match arg {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => self.node(expr),
+            FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(name)) => self.node(&ast::Expr::QualifiedWildcard(
+                name.clone(),
+                ast::helpers::attached_token::AttachedToken::empty(),
+            )),
             FunctionArg::Unnamed(_) => {
                 let message = format!("{function}(*) specified, but {function} is not an aggregate function");
                 Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message))
@@ -126,6 +133,7 @@ impl Binder<'_> {
             ("least", 1..) => self.extreme(false, args),
             ("nullif", 2) => self.null_if(args, span),
             ("current_time", 0) => Err(SqlError::unsupported("type time with time zone").at(self.at(span))),
+            ("pg_typeof", 1) if args[0].ty().has_rows() => Err(rows::refused().at(self.at(args[0].span))),
             ("pg_typeof", 1) => Ok(self.type_of(&args[0])),
             _ => self.apply(name, args, span),
         }

@@ -7,6 +7,7 @@ use sqlparser::ast::{self, BinaryOperator, Spanned, ValueWithSpan};
 use super::super::category::common_type;
 use super::super::expr::{Expr, Test};
 use super::super::resolve;
+use super::super::rows::refused;
 use super::operators::{all_of, any_of, symbol};
 use super::{Binder, Node, without_parens};
 
@@ -49,7 +50,11 @@ impl Binder<'_> {
             let test = |field: &ast::Expr| self.is_null(field, negated);
             return Ok(all_of(fields.iter().map(test).collect::<SqlResult<_>>()?));
         }
-        Ok(Expr::Is { arg: Box::new(self.node(arg)?.expr), test: Test::Null, negated })
+        let node = self.node(arg)?;
+        if node.ty().has_rows() {
+            return Err(refused().at(self.at(node.span)));
+        }
+        Ok(Expr::Is { arg: Box::new(node.expr), test: Test::Null, negated })
     }
 
     fn is(&mut self, arg: &ast::Expr, test: Test, negated: bool, construct: &str) -> SqlResult<Expr> {

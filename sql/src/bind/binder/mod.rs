@@ -5,6 +5,7 @@ mod calls;
 mod conditions;
 mod literals;
 mod operators;
+mod rows;
 mod special;
 
 use annulus_relation::value::{CastContext, Env};
@@ -21,6 +22,7 @@ use super::params::ParamTypes;
 use super::position::{operator_position, position};
 use super::registry::Volatility;
 use super::resolve::Resolved;
+use super::rows::refused;
 use super::scope::Scope;
 
 /// How deep expressions may nest (chains of `AND` and `OR` count once): evaluation recurses.
@@ -95,6 +97,9 @@ impl<'a> Binder<'a> {
         let node = self.node(expr)?;
         if *node.ty() == SqlType::Unknown {
             return self.convert(node, &SqlType::Text, CastContext::Implicit);
+        }
+        if node.ty().has_rows() {
+            return Err(refused().at(self.at(node.span)));
         }
         Ok(node.expr)
     }
@@ -195,7 +200,11 @@ impl<'a> Binder<'a> {
                 let message = format!("cannot use subquery in {}", self.clause);
                 Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message))
             }
-            E::Tuple(_) => Err(SqlError::unsupported("a row as a value")),
+            E::Tuple(fields) => {
+                let fields = fields.iter().map(|field| self.node(field)).collect::<SqlResult<_>>()?;
+                self.row(fields)
+            }
+            E::QualifiedWildcard(name, _) => self.whole_row(name),
             other => self.condition(other),
         }
     }
@@ -209,6 +218,7 @@ impl<'a> Binder<'a> {
                 ([part], [name]) if part.quote_style.is_none() && calls::is_bare_call(name) => {
                     self.apply_named(name, Vec::new(), part.span)
                 }
+                (_, names @ [_]) if let Some(row) = self.row_of(names) => Ok(row),
                 (parts, _) => Err(error.at(parts.first().and_then(|part| self.at(part.span)))),
             },
         }

@@ -297,7 +297,8 @@ fn json_value(text: String, ty: &SqlType) -> SqlResult<Value> {
 
 fn json_array(rows: &[&[Value]], element: &SqlType, ty: &SqlType, env: &Env) -> SqlResult<Value> {
     let parts: Vec<String> = rows.iter().map(|row| to_json(&row[0], element, env)).collect();
-    json_value(format!("[{}]", parts.join(", ")), ty)
+    let between = if element.element().is_some() || *element == SqlType::Record { ", \n " } else { ", " };
+    json_value(format!("[{}]", parts.join(between)), ty)
 }
 
 fn json_object(rows: &[&[Value]], types: &[SqlType], ty: &SqlType, env: &Env) -> SqlResult<Value> {

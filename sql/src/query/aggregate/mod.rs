@@ -127,11 +127,28 @@ pub(super) fn parameters(name: &str, count: usize) -> Vec<Option<SqlType>> {
         ("string_agg", 2) => vec![Some(SqlType::Text), Some(SqlType::Text)],
         ("bool_and" | "bool_or" | "every", 1) => vec![Some(SqlType::Bool)],
         ("percentile_cont" | "percentile_disc", 1) => vec![float()],
-        ("json_object_agg" | "jsonb_object_agg", 2) => vec![Some(SqlType::Text), None],
         (name, 2) if name.starts_with("regr_") || name.starts_with("covar_") || name == "corr" => {
             vec![float(), float()]
         }
         _ => Vec::new(),
+    }
+}
+
+/// What an argument becomes of the JSON that an aggregate makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum JsonPart {
+    /// A member's name.
+    Key,
+    /// A value.
+    Value,
+}
+
+/// What an argument becomes of the JSON that an aggregate makes, if it does.
+pub(super) fn json_part(name: &str, place: usize) -> Option<JsonPart> {
+    match (name, place) {
+        ("json_agg" | "jsonb_agg", 0) | ("json_object_agg" | "jsonb_object_agg", 1) => Some(JsonPart::Value),
+        ("json_object_agg" | "jsonb_object_agg", 0) => Some(JsonPart::Key),
+        _ => None,
     }
 }
 
@@ -140,7 +157,6 @@ pub(super) fn accepts(name: &str, place: usize, ty: &SqlType) -> bool {
     match (name, place) {
         ("string_agg", _) => matches!(ty, SqlType::Text | SqlType::Varchar(_) | SqlType::Bytea),
         ("bool_and" | "bool_or" | "every", _) => *ty == SqlType::Bool,
-        ("json_object_agg" | "jsonb_object_agg", 0) => *ty == SqlType::Text,
         _ => *ty == SqlType::Float8,
     }
 }

@@ -51,7 +51,8 @@ pub(super) fn data_type(ty: &SqlType) -> DataType {
         | SqlType::Json
         | SqlType::Jsonb
         | SqlType::Unknown
-        | SqlType::Void => DataType::Utf8View,
+        | SqlType::Void
+        | SqlType::Record => DataType::Utf8View,
         SqlType::Bytea
         | SqlType::Uuid
         | SqlType::Numeric(_)
@@ -83,6 +84,7 @@ pub(super) fn comparison(ty: &SqlType) -> Result<Comparison, SqlError> {
         SqlType::Json => {
             Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, "could not identify an equality operator for type json"))
         }
+        SqlType::Record => Err(SqlError::unsupported("comparing rows as values")),
         _ => Ok(Comparison::Native),
     }
 }

@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
 
 fn text(ty: &SqlType, text: &str) -> Value {
     match ty {
-        SqlType::Json => Value::Json(Arc::from(text)),
+        SqlType::Json | SqlType::Record => Value::Json(Arc::from(text)),
         SqlType::Jsonb => Value::Jsonb(Arc::from(text)),
         SqlType::Char(length) => {
             let missing = (*length as usize).saturating_sub(text.chars().count());

@@ -1,9 +1,12 @@
 //! Aggregate functions in expressions, and `GROUP BY`.
 
+use std::borrow::Cow;
+
 use annulus_relation::value::CastContext;
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, Operator, binary_expr, cast, lit};
+use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArguments};
 
 use super::expressions::{Parts, Site, Wish, as_ordinal, bound, without_parens};
@@ -12,6 +15,7 @@ use super::names::as_name;
 use super::subquery::find_parts;
 use super::{Col, Rel, Seen, Translator, built, folded};
 use crate::bind;
+use crate::parse::parse_expression;
 use crate::query::aggregate::{self, Call};
 
 /// The name of the function that an expression calls, if it is not one of a schema of the user's.
@@ -292,8 +296,11 @@ impl Translator<'_> {
         let names: Vec<ast::Expr> =
             exprs.iter().flat_map(|expr| find_parts(expr, &|part| as_name(part).is_some())).collect();
         let used = |column: &Col| {
-            let is =
-                |name: &ast::Expr| as_name(name).and_then(<[_]>::last).is_some_and(|last| folded(last) == column.name);
+            // A table's name may stand for its row.
+            let is = |name: &ast::Expr| {
+                let last = as_name(name).and_then(<[_]>::last).map(folded);
+                last.is_some_and(|last| last == column.name || Some(&last) == column.table.as_ref())
+            };
             names.iter().any(is)
         };
         for (number, column) in rel.columns.iter().enumerate() {
@@ -305,9 +312,9 @@ impl Translator<'_> {
     }
 
     fn grouping_places(&self, function: &ast::Function, grouping: &Grouping) -> SqlResult<Vec<usize>> {
-        let place = |expr: &&ast::Expr| grouping.keys.iter().position(|key| key == without_parens(expr));
+        let place = |expr: &Cow<'_, ast::Expr>| grouping.keys.iter().position(|key| key == without_parens(expr));
         let args = arguments(function)?;
-        let places: Option<Vec<usize>> = args.iter().map(|arg| arg.as_ref().and_then(&place)).collect();
+        let places: Option<Vec<usize>> = args.iter().map(|arg| arg.as_ref().and_then(place)).collect();
         places.ok_or_else(|| {
             let message = "arguments to GROUPING must be grouping expressions of the associated query level";
             SqlError::new(SqlState::GROUPING_ERROR, message)
@@ -387,12 +394,13 @@ impl Translator<'_> {
         let mut bounds = Vec::new();
         for arg in arguments(function)? {
             let Some(arg) = arg else { continue };
-            if has_aggregate(arg) && before.is_none() {
+            if has_aggregate(&arg) && before.is_none() {
                 let message = "aggregate function calls cannot be nested";
                 return Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(self.position(function)));
             }
-            bounds.push(self.bind_over(rel, arg, (parts, before), Wish::Open)?);
+            bounds.push(self.bind_over(rel, &arg, (parts, before), Wish::Open)?);
         }
+        let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
         let mut args = Vec::new();
         let wanted = aggregate::parameters(&name, bounds.len());
         for (place, arg) in bounds.into_iter().enumerate() {
@@ -403,7 +411,10 @@ impl Translator<'_> {
                 (_, SqlType::Unknown) => self.coerce(arg, &SqlType::Text, CastContext::Implicit)?,
                 _ => arg,
             };
-            args.push((self.lower(rel, &arg)?, arg.ty().clone()));
+            args.push(match aggregate::json_part(&name, place) {
+                Some(part) if !distinct => self.as_json(rel, part, arg)?,
+                _ => (self.lower(rel, &arg)?, arg.ty().clone()),
+            });
         }
         let ordered = list.clauses.iter().filter_map(|clause| match clause {
             ast::FunctionArgumentClause::OrderBy(order) => Some(order),
@@ -427,9 +438,35 @@ impl Translator<'_> {
             }
             None => None,
         };
-        let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
         let within = !function.within_group.is_empty();
         Ok(Call { name, args, order, filter, distinct, within, sliding: false })
+    }
+
+    /// A part of the JSON that an aggregate makes: as JSON's text, which depends on the session's settings. Rows and
+    /// arrays are called rows, since each of them begins a line.
+    fn as_json(&mut self, rel: &Rel, part: aggregate::JsonPart, arg: bind::Expr) -> SqlResult<(Expr, SqlType)> {
+        let ty = arg.ty().clone();
+        let (call, shown) = match part {
+            aggregate::JsonPart::Value if matches!(ty, SqlType::Json | SqlType::Jsonb | SqlType::Record) => {
+                return Ok((self.lower(rel, &arg)?, ty));
+            }
+            aggregate::JsonPart::Value if ty.element().is_some() => ("to_json(v)", SqlType::Record),
+            aggregate::JsonPart::Value => ("to_json(v)", SqlType::Json),
+            aggregate::JsonPart::Key if matches!(ty, SqlType::Text | SqlType::Varchar(_)) => {
+                return Ok((self.lower(rel, &arg)?, ty));
+            }
+            aggregate::JsonPart::Key
+                if ty.element().is_some() || matches!(ty, SqlType::Json | SqlType::Jsonb | SqlType::Record) =>
+            {
+                let message = "key value must be scalar, not array, composite, or json";
+                return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+            }
+            aggregate::JsonPart::Key => ("to_json(v) #>> '{}'", SqlType::Text),
+        };
+        let parts = vec![(ast::Expr::Identifier(ast::Ident::new("v")), arg)];
+        let tree = parse_expression(call)?;
+        let bound = self.bind(Site::new(rel, "an aggregate").with(&parts), &tree, Wish::Any)?;
+        Ok((self.lower(rel, &bound)?, shown))
     }
 
     /// An expression over a relation, bound; its subqueries are joined to it.
@@ -485,10 +522,13 @@ impl Translator<'_> {
 }
 
 /// The arguments of a function's call; `None` is `*`.
-pub(super) fn arguments(function: &ast::Function) -> SqlResult<Vec<Option<&ast::Expr>>> {
+pub(super) fn arguments(function: &ast::Function) -> SqlResult<Vec<Option<Cow<'_, ast::Expr>>>> {
     let FunctionArguments::List(list) = &function.args else { return Ok(Vec::new()) };
     let argument = |arg| match arg {
-        &FunctionArg::Unnamed(FunctionArgExpr::Expr(ref expr)) => Ok(Some(expr)),
+        &FunctionArg::Unnamed(FunctionArgExpr::Expr(ref expr)) => Ok(Some(Cow::Borrowed(expr))),
+        FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(name)) => {
+            Ok(Some(Cow::Owned(ast::Expr::QualifiedWildcard(name.clone(), AttachedToken::empty()))))
+        }
         FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => Ok(None),
         other => Err(SqlError::unsupported(format!("the argument {other}"))),
     };

@@ -8,7 +8,8 @@ use datafusion::logical_expr::Expr;
 use sqlparser::ast::{self, Spanned};
 
 use super::names::{Found, as_name, missing, outer_of, resolve};
-use super::{Col, Rel, Translator, folded};
+use super::rows::row_at;
+use super::{Col, Rel, Translator, folded, parts};
 use crate::bind::{self, Binder};
 use crate::query::scalar::Lowering;
 
@@ -70,6 +71,11 @@ impl Translator<'_> {
             if let Some((row, field)) = as_field(node) {
                 return field_of(site.rel, row, field);
             }
+            if let ast::Expr::QualifiedWildcard(name, _) = node {
+                let names = parts(name)?;
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                return row_at(&site, &outer, missed, levels, &names);
+            }
             let Some(idents) = as_name(node) else { return Ok(None) };
             let at = |error: SqlError| {
                 let start = idents.first().map(|ident| ident.span.start);
@@ -82,6 +88,11 @@ impl Translator<'_> {
                 Found::Wanted(ty) => Ok(Some(bind::Expr::null(ty))),
                 Found::Nothing => match ungrouped(site.before, &names) {
                     Some(error) => Err(at(error)),
+                    None if names.len() == 1
+                        && let Some(row) = row_at(&site, &outer, missed, levels, &names).map_err(at)? =>
+                    {
+                        Ok(Some(row))
+                    }
                     None => missing(&site.rel.columns, idents).map_or(Ok(None), |error| Err(at(error))),
                 },
             }

@@ -121,6 +121,7 @@ impl Translator<'_> {
         if !matches!(kind.join, JoinType::Inner | JoinType::Left) {
             return Err(SqlError::unsupported("LATERAL on the nullable side of a join"));
         }
+        let sub = if kind.join == JoinType::Left { self.witnessed(sub)? } else { sub };
         let offset = left.columns.len();
         let mut combined = left.clone();
         combined.columns.extend(sub.columns.iter().cloned());

@@ -12,6 +12,7 @@ use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, JoinConstraint};
 
 use super::expressions::{Parts, Site, Wish, as_field, bound};
 use super::join::Kind;
+use super::rows::Presence;
 use super::subquery::find_parts;
 use super::titles::title;
 use super::{Col, Rel, Seen, Translator, built, folded, parts};
@@ -133,6 +134,7 @@ impl Translator<'_> {
         for (place, (number, name)) in numbers.iter().zip(names).enumerate() {
             let column = &mut rel.columns[*number];
             column.seen = Seen::Always;
+            column.presence = if preserve { Presence::Unknown } else { Presence::Always };
             column.table = Some(table.clone());
             column.name = named.get(place).map_or(name, |given| folded(&given.name));
         }
@@ -258,7 +260,7 @@ impl Translator<'_> {
             let mut bounds = Vec::new();
             for arg in super::aggregates::arguments(function)?.into_iter().flatten() {
                 let site = Site { rel, parts: stands, before, clause: "SELECT" };
-                bounds.push(self.bind(site, arg, Wish::Open)?);
+                bounds.push(self.bind(site, &arg, Wish::Open)?);
             }
             let (function, args) = self.rows_function(&name, bounds)?;
             functions.push((function, args));

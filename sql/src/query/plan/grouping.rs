@@ -94,6 +94,7 @@ impl Translator<'_> {
                 source: None,
                 primary: 0,
                 fields: Vec::new(),
+                presence: Default::default(),
             });
         }
         let place = |number: &usize| numbers.iter().position(|known| known == number).unwrap_or_default();

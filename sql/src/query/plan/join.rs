@@ -6,6 +6,7 @@ use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit, when};
 use sqlparser::ast::{self, BinaryOperator, JoinConstraint, JoinOperator};
 
 use super::expressions::{Site, Wish, bound, conjuncts};
+use super::rows::{Presence, may_be_missing};
 use super::subquery::has_subquery;
 use super::{Col, Rel, Seen, Translator, built, folded};
 
@@ -31,6 +32,8 @@ pub(super) fn kind(operator: &JoinOperator) -> SqlResult<Kind<'_>> {
 impl Translator<'_> {
     /// Two relations joined.
     pub(super) fn join(&mut self, left: Rel, right: Rel, kind: &Kind<'_>) -> SqlResult<Rel> {
+        let left = if matches!(kind.join, JoinType::Right | JoinType::Full) { self.witnessed(left)? } else { left };
+        let right = if matches!(kind.join, JoinType::Left | JoinType::Full) { self.witnessed(right)? } else { right };
         let offset = left.columns.len();
         let mut outer = left.outer.clone();
         outer.extend(
@@ -92,10 +95,10 @@ impl Translator<'_> {
         let mut rel = Rel { plan, ..combined };
         let (lefts, rights) = rel.columns.split_at_mut(offset);
         if matches!(join, JoinType::Left | JoinType::Full) {
-            rights.iter_mut().for_each(|column| column.nullable = true);
+            may_be_missing(rights);
         }
         if matches!(join, JoinType::Right | JoinType::Full) {
-            lefts.iter_mut().for_each(|column| column.nullable = true);
+            may_be_missing(lefts);
         }
         Ok(rel)
     }
@@ -179,6 +182,7 @@ impl Translator<'_> {
         }
         let mut names = alias.columns.iter();
         for column in &mut rel.columns {
+            column.presence = Presence::Always;
             match column.seen {
                 Seen::Always | Seen::Named => {
                     column.table = Some(table.clone());

@@ -20,6 +20,7 @@ mod join;
 mod names;
 mod query;
 mod relations;
+mod rows;
 mod select;
 mod setops;
 mod sort;
@@ -67,6 +68,8 @@ struct Col {
     primary: usize,
     /// The names of its fields and what they are called in the plan, if it stands for a whole row.
     fields: Vec<(String, Column)>,
+    /// Where the row is there that it is a part of.
+    presence: rows::Presence,
 }
 
 /// Who sees a column.
@@ -207,7 +210,7 @@ pub(super) fn translate(
         system: BTreeSet::new(),
     };
     let rel = translator.whole_query(statement.query, statement.targets)?;
-    if rel.visible().any(|column| !column.fields.is_empty()) {
+    if rel.visible().any(|column| !column.fields.is_empty() || column.ty.has_rows()) {
         return Err(annulus_relation::SqlError::unsupported("a row as a value"));
     }
     let plan = translator.only_visible(&rel)?;
@@ -236,6 +239,7 @@ impl Translator<'_> {
             source: None,
             primary: 0,
             fields: Vec::new(),
+            presence: Default::default(),
         };
         (expr.alias(field), column)
     }

@@ -95,12 +95,17 @@ pub(super) fn resolve(
         Found::Wanted(ty) => (parts.join("."), ty),
         Found::Nothing => return Ok(Found::Nothing),
     };
+    Ok(carried(field, ty, outer, missed))
+}
+
+/// What a column of the surroundings is here: what it is called there, and its type.
+pub(super) fn carried(field: String, ty: SqlType, outer: &Outer, missed: &Cell<bool>) -> Found {
     match outer {
         Outer::Given(given) => match given.iter().find(|(name, _)| *name == field) {
-            Some((_, number)) => Ok(Found::Column(*number)),
+            Some((_, number)) => Found::Column(*number),
             None => {
                 missed.set(true);
-                Ok(Found::Wanted(ty))
+                Found::Wanted(ty)
             }
         },
         Outer::Wanted(wanted) => {
@@ -108,7 +113,7 @@ pub(super) fn resolve(
             if !wanted.iter().any(|(name, _)| *name == field) {
                 wanted.push((field, ty.clone()));
             }
-            Ok(Found::Wanted(ty))
+            Found::Wanted(ty)
         }
     }
 }

@@ -117,6 +117,7 @@ impl Translator<'_> {
             source: None,
             primary: 0,
             fields: Vec::new(),
+            presence: Default::default(),
         });
         Ok(Rel::new(plan, columns.collect()))
     }
@@ -193,6 +194,7 @@ impl Translator<'_> {
             schema: Some(schema.to_owned()),
             name: name.clone(),
             seen: Seen::Always,
+            presence: Default::default(),
             ..rel.columns[*number].clone()
         });
         Ok(Rel::new(rel.plan.clone(), columns.collect()))

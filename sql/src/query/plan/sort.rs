@@ -43,7 +43,10 @@ impl SortKey {
 fn sortable(rel: &Rel, keys: &[SortKey]) -> SqlResult<Vec<Sort>> {
     keys.iter()
         .map(|sort_key| {
-            sort_key.expr(rel).map_err(|_| {
+            sort_key.expr(rel).map_err(|error| {
+                if error.state() == SqlState::FEATURE_NOT_SUPPORTED {
+                    return error;
+                }
                 let ty = rel.columns[sort_key.number].ty.name();
                 let message = format!("could not identify an ordering operator for type {ty}");
                 SqlError::new(SqlState::UNDEFINED_FUNCTION, message)

@@ -102,7 +102,7 @@ impl Translator<'_> {
         }
         let mut args = Vec::new();
         for arg in arguments(function)?.into_iter().flatten() {
-            args.push(self.bind(Site { rel, parts, before, clause: "a window function" }, arg, Wish::Open)?);
+            args.push(self.bind(Site { rel, parts, before, clause: "a window function" }, &arg, Wish::Open)?);
         }
         let over = |applied: Applied| WindowFunction {
             fun: applied.fun,
