@@ -145,6 +145,15 @@ pub(super) fn holds_names(ty: &SqlType) -> bool {
     }
 }
 
+/// The value of a text for a column of a type: what does not fit the type's modifiers is an error.
+///
+/// # Errors
+///
+/// The text is none of the type, or too long.
+pub fn input(text: &str, to: &SqlType, env: &Env) -> SqlResult<Value> {
+    parse_literal(text, to, CastContext::Assignment, env)
+}
+
 /// A literal's value: read without the type's modifiers, then fitted to them as the context says. An interval's fields
 /// say what its text means.
 fn parse_literal(text: &str, to: &SqlType, context: CastContext, env: &Env) -> SqlResult<Value> {

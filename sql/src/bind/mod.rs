@@ -35,6 +35,7 @@ mod tests;
 
 pub use binder::Binder;
 pub use category::{Category, category, common_type, is_preferred};
+pub use coerce::input;
 pub use context::{Constant, EvalContext, NoSession, SystemFunctions};
 pub use datatype::sql_type;
 pub use eval::cast;

@@ -19,6 +19,38 @@ fn find_words(tokens: &[TokenWithSpan], words: &[&str]) -> Option<usize> {
     (0..tokens.len()).find(|at| words.iter().enumerate().all(|(ahead, word)| is_word(tokens.get(at + ahead), word)))
 }
 
+/// Functions of rows whose columns a query defines.
+const RECORDS: [&str; 4] = ["json_to_record", "json_to_recordset", "jsonb_to_record", "jsonb_to_recordset"];
+
+/// Gives `json_to_record(...) AS (column type, ...)` the alias that it has in PostgreSQL, its name: sqlparser wants one.
+pub(super) fn name_records(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let is_function = |at: usize| RECORDS.iter().any(|name| is_word(tokens.get(at), name));
+    if !(0..tokens.len()).any(is_function) {
+        return tokens;
+    }
+    let mut named = Vec::with_capacity(tokens.len());
+    // For each open parenthesis the function whose arguments it begins.
+    let mut open = Vec::new();
+    let mut alias = None;
+    for (at, token) in tokens.iter().enumerate() {
+        named.push(token.clone());
+        match &token.token {
+            Token::LParen => open.push(at.checked_sub(1).filter(|before| is_function(*before))),
+            Token::RParen => alias = open.pop().flatten(),
+            _ => {
+                let opens = tokens.get(at + 1).is_some_and(|next| next.token == Token::LParen);
+                if let Some(function) = alias.take()
+                    && is_word(Some(token), "as")
+                    && opens
+                {
+                    named.push(TokenWithSpan { span: token.span, ..tokens[function].clone() });
+                }
+            }
+        }
+    }
+    named
+}
+
 /// Takes `AS OF SYSTEM TIME expression` out of a query: sqlparser does not know it.
 pub(super) fn take_as_of(
     source: &Source<'_>,

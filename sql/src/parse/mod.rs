@@ -32,8 +32,8 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub(crate) use clauses::DO_NOTHING;
 use clauses::{
-    locks_last, refuse_current_of, select_all, simplify_locks, spell_merge, take_arbiter, take_as_of, take_identities,
-    take_overriding, take_table_as,
+    locks_last, name_records, refuse_current_of, select_all, simplify_locks, spell_merge, take_arbiter, take_as_of,
+    take_identities, take_overriding, take_table_as,
 };
 use cursor::Cursor;
 use dialect::Postgres;
@@ -173,7 +173,8 @@ fn parse_one(source: &Source<'_>, tokens: &[TokenWithSpan]) -> SqlResult<Parsed>
     let (kept, arbiter) = take_arbiter(source, kept)?;
     let (kept, table_as) = take_table_as(select_all(spell_merge(kept)));
     let (kept, likes) = take_likes(source, kept)?;
-    let statement = Statement::Sql(Box::new(parse_sql(source, tokens, locks_last(simplify_locks(kept)))?));
+    let statement =
+        Statement::Sql(Box::new(parse_sql(source, tokens, name_records(locks_last(simplify_locks(kept))))?));
     Ok(Parsed { statement, text, whole, as_of, overriding, identities, arbiter, table_as, likes })
 }
 

@@ -10,6 +10,7 @@ use datafusion::common::{Column, JoinType, NullHandling, UnnestOptions};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, JoinConstraint};
 
+use super::definitions::untyped;
 use super::expressions::{Parts, Site, Wish, as_field, bound};
 use super::join::Kind;
 use super::rows::Presence;
@@ -52,8 +53,11 @@ impl Translator<'_> {
         }
         let bounds = args.into_iter().map(|arg| self.bind(Site::new(&left, "a function in FROM"), arg, Wish::Open));
         let bounds = bounds.collect::<SqlResult<Vec<_>>>()?;
-        let function = self.rows_function(&called, bounds)?;
         let at = self.position(name);
+        let mut function = self.rows_function(&called, bounds).map_err(|error| error.at(at))?;
+        self.define_columns(&mut function.0, name, ordinality, alias)?;
+        let alias = alias.map(untyped);
+        let alias = alias.as_ref();
         self.with_rows(left, function, &called, ordinality, alias, kind).map_err(|error| error.at(at))
     }
 
@@ -98,13 +102,17 @@ impl Translator<'_> {
         alias: Option<&ast::TableAlias>,
         kind: &Kind<'_>,
     ) -> SqlResult<Rel> {
+        let records = rows::gives_records(function.name());
         let constant = args.iter().all(|arg| arg.columns().is_empty());
         let mut columns: Vec<(String, SqlType, bool)> =
             function.columns.iter().map(|(name, ty)| (name.clone(), ty.clone(), true)).collect();
-        // A function with one column calls it as it is called itself.
-        if let ([column], Some(alias)) = (columns.as_mut_slice(), alias) {
+        // A function with one column calls it as it is called itself, unless that has a name of its own.
+        if let ([column], Some(alias)) = (columns.as_mut_slice(), alias)
+            && column.0 == name
+        {
             column.0 = folded(&alias.name);
         }
+        let alone = columns.len() == 1 && !records && !ordinality;
         if ordinality {
             columns.push(("ordinality".to_owned(), SqlType::Int8, false));
         }
@@ -118,7 +126,8 @@ impl Translator<'_> {
             });
             let mut rel = self.rows("", name, columns, source)?;
             rel.columns.iter_mut().for_each(|column| column.schema = None);
-            let rel = self.aliased(rel, alias)?;
+            let mut rel = self.aliased(rel, alias)?;
+            rel.columns.iter_mut().for_each(|column| column.alone = alone);
             return self.combine(left, rel, kind);
         }
         let preserve = match (kind.join, kind.constraint) {
@@ -134,6 +143,7 @@ impl Translator<'_> {
         for (place, (number, name)) in numbers.iter().zip(names).enumerate() {
             let column = &mut rel.columns[*number];
             column.seen = Seen::Always;
+            column.alone = alone;
             column.presence = if preserve { Presence::Unknown } else { Presence::Always };
             column.table = Some(table.clone());
             column.name = named.get(place).map_or(name, |given| folded(&given.name));
@@ -257,6 +267,11 @@ impl Translator<'_> {
         for call in &calls {
             let ast::Expr::Function(function) = call else { continue };
             let name = parts(&function.name)?.pop().unwrap_or_default();
+            if rows::gives_records(&name) {
+                let message = format!("could not determine row type for result of {name}");
+                let hint = "Call the function in the FROM clause using a column definition list.";
+                return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).hint(hint));
+            }
             let mut bounds = Vec::new();
             for arg in super::aggregates::arguments(function)?.into_iter().flatten() {
                 let site = Site { rel, parts: stands, before, clause: "SELECT" };

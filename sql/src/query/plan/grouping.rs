@@ -95,6 +95,7 @@ impl Translator<'_> {
                 primary: 0,
                 fields: Vec::new(),
                 presence: Default::default(),
+                alone: false,
             });
         }
         let place = |number: &usize| numbers.iter().position(|known| known == number).unwrap_or_default();

@@ -172,6 +172,10 @@ impl Translator<'_> {
     pub(super) fn aliased(&self, mut rel: Rel, alias: Option<&ast::TableAlias>) -> SqlResult<Rel> {
         let Some(alias) = alias else { return Ok(rel) };
         let table = folded(&alias.name);
+        if let Some(ty) = alias.columns.iter().find_map(|column| column.data_type.as_ref()) {
+            let message = format!("syntax error at or near \"{}\"", ty.to_string().to_lowercase());
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
         let visible = rel.visible().count();
         if alias.columns.len() > visible {
             let message = format!(
@@ -183,6 +187,7 @@ impl Translator<'_> {
         let mut names = alias.columns.iter();
         for column in &mut rel.columns {
             column.presence = Presence::Always;
+            column.alone = false;
             match column.seen {
                 Seen::Always | Seen::Named => {
                     column.table = Some(table.clone());

@@ -12,6 +12,7 @@
 
 mod aggregates;
 mod cte;
+mod definitions;
 mod expressions;
 mod from;
 mod functions;
@@ -68,6 +69,8 @@ struct Col {
     primary: usize,
     /// The names of its fields and what they are called in the plan, if it stands for a whole row.
     fields: Vec<(String, Column)>,
+    /// Whether the name of its relation means it: a function's only column.
+    alone: bool,
     /// Where the row is there that it is a part of.
     presence: rows::Presence,
 }
@@ -240,6 +243,7 @@ impl Translator<'_> {
             primary: 0,
             fields: Vec::new(),
             presence: Default::default(),
+            alone: false,
         };
         (expr.alias(field), column)
     }

@@ -118,6 +118,7 @@ impl Translator<'_> {
             primary: 0,
             fields: Vec::new(),
             presence: Default::default(),
+            alone: false,
         });
         Ok(Rel::new(plan, columns.collect()))
     }
@@ -195,6 +196,7 @@ impl Translator<'_> {
             name: name.clone(),
             seen: Seen::Always,
             presence: Default::default(),
+            alone: false,
             ..rel.columns[*number].clone()
         });
         Ok(Rel::new(rel.plan.clone(), columns.collect()))

@@ -30,6 +30,8 @@ pub(super) enum Presence {
 pub(super) struct Row {
     fields: Vec<(String, Found)>,
     present: Option<Found>,
+    /// Whether it is no row, but the only column of a function.
+    alone: bool,
 }
 
 /// The numbers of the columns of the relation that a name means: `table` or `schema.table`.
@@ -60,6 +62,12 @@ pub(super) fn resolve_row(
     parts: &[&str],
 ) -> SqlResult<Option<Row>> {
     let own = members(columns, parts)?;
+    if let [only] = own.as_slice()
+        && columns[*only].alone
+    {
+        let fields = vec![(columns[*only].name.clone(), Found::Column(*only))];
+        return Ok(Some(Row { fields, present: None, alone: true }));
+    }
     if let Some(first) = own.first() {
         let present = match &columns[*first].presence {
             Presence::Always => None,
@@ -70,7 +78,7 @@ pub(super) fn resolve_row(
             return Err(SqlError::unsupported("a row that a join may not have found, in this place"));
         }
         let field = |number: usize| (columns[number].name.clone(), Found::Column(number));
-        return Ok(Some(Row { fields: own.into_iter().map(field).collect(), present }));
+        return Ok(Some(Row { fields: own.into_iter().map(field).collect(), present, alone: false }));
     }
     let Some((level, around)) = around.split_last() else { return Ok(None) };
     let Some(row) = resolve_row(&level.columns, &level.outer, &level.missed, around, parts)? else { return Ok(None) };
@@ -87,7 +95,7 @@ pub(super) fn resolve_row(
         let found = inside(&name, found);
         (name, found)
     });
-    Ok(Some(Row { fields: fields.collect(), present }))
+    Ok(Some(Row { fields: fields.collect(), present, alone: row.alone }))
 }
 
 /// The row that a name means where an expression stands.
@@ -115,6 +123,9 @@ pub(super) fn row_at(
         Found::Wanted(ty) => bind::Expr::null(ty),
         Found::Nothing => bind::Expr::null(SqlType::Text),
     };
+    if row.alone {
+        return Ok(row.fields.into_iter().next().map(|(_, found)| expr(found)));
+    }
     let whole = bind::Expr::row(row.fields.into_iter().map(|(name, found)| (name, expr(found))).collect());
     Ok(Some(match row.present {
         Some(witness) => whole.present(expr(witness)),

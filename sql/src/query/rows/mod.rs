@@ -1,6 +1,7 @@
 //! Functions that give rows.
 
 mod keywords;
+mod records;
 mod series;
 mod texts;
 
@@ -35,6 +36,10 @@ const KNOWN: &[&str] = &[
     "json_each_text",
     "jsonb_each",
     "jsonb_each_text",
+    "json_to_record",
+    "json_to_recordset",
+    "jsonb_to_record",
+    "jsonb_to_recordset",
     "pg_get_keywords",
     "_pg_expandarray",
     "pg_partition_ancestors",
@@ -45,6 +50,11 @@ const KNOWN: &[&str] = &[
 /// Whether a function of that name gives rows.
 pub(super) fn is_known(name: &str) -> bool {
     KNOWN.contains(&name)
+}
+
+/// Whether the query says which columns a function's rows have.
+pub(super) fn gives_records(name: &str) -> bool {
+    matches!(name, "json_to_record" | "json_to_recordset" | "jsonb_to_record" | "jsonb_to_recordset")
 }
 
 /// The function of a name for arguments of these types, which it converts.
@@ -88,6 +98,12 @@ pub(super) fn find(name: &str, types: &[SqlType]) -> Option<RowsFunction> {
         "jsonb_each" => function(vec![SqlType::Jsonb], &[("key", SqlType::Text), ("value", SqlType::Jsonb)]),
         "json_each_text" => function(vec![SqlType::Json], &[("key", SqlType::Text), ("value", SqlType::Text)]),
         "jsonb_each_text" => function(vec![SqlType::Jsonb], &[("key", SqlType::Text), ("value", SqlType::Text)]),
+        "json_to_record" | "json_to_recordset" if matches!(types, [SqlType::Json | SqlType::Unknown]) => {
+            function(vec![SqlType::Json], &[])
+        }
+        "jsonb_to_record" | "jsonb_to_recordset" if matches!(types, [SqlType::Jsonb | SqlType::Unknown]) => {
+            function(vec![SqlType::Jsonb], &[])
+        }
         "pg_get_keywords" => function(
             Vec::new(),
             &[
@@ -118,9 +134,14 @@ pub(super) fn find(name: &str, types: &[SqlType]) -> Option<RowsFunction> {
 }
 
 impl RowsFunction {
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// The rows for arguments. NULLs give none.
     pub fn rows(&self, args: &[Value], env: &Env) -> SqlResult<Rows> {
-        let lenient = matches!(self.name, "unnest" | "string_to_table");
+        let lenient = matches!(self.name, "unnest" | "string_to_table" | "json_to_record" | "jsonb_to_record");
         if !lenient && args.iter().any(Value::is_null) {
             return Ok(Box::new(std::iter::empty()));
         }
@@ -129,6 +150,8 @@ impl RowsFunction {
             "generate_subscripts" => Ok(subscripts(args, i32::from(!self.params[0].is_vector()))),
             "unnest" => Ok(unnest(args)),
             "_pg_expandarray" => Ok(expanded(args)),
+            "json_to_record" | "jsonb_to_record" => records::record(&args[0], &self.columns, env),
+            "json_to_recordset" | "jsonb_to_recordset" => records::records(self.name, &args[0], &self.columns, env),
             "pg_get_keywords" => Ok(keywords::rows()),
             "pg_partition_ancestors" | "aclexplode" | "pg_options_to_table" => Ok(Box::new(std::iter::empty())),
             name => texts::rows(name, args, &self.columns, env),

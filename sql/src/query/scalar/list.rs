@@ -94,7 +94,9 @@ impl ScalarUDFImpl for ListFunction {
             let rows =
                 values.and_then(|values| self.function.rows(&values, &self.context.env)).map_err(to_datafusion)?;
             let rows = if self.ordinality { numbered(rows) } else { rows };
+            let mut any = false;
             for row in rows {
+                any = true;
                 bytes.clear();
                 payload::write_all(&row.map_err(to_datafusion)?, &mut bytes);
                 total += bytes.len();
@@ -104,7 +106,8 @@ impl ScalarUDFImpl for ListFunction {
                 }
                 lists.values().append_value(&bytes);
             }
-            lists.append(true);
+            // Where rows without any are preserved, those are that have no list, not those with an empty one.
+            lists.append(any);
         }
         Ok(ColumnarValue::Array(Arc::new(lists.finish())))
     }
