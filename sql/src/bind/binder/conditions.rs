@@ -1,7 +1,7 @@
 //! What gives a boolean and is no operator: `IS`, `IN`, `BETWEEN`, `LIKE`, `ANY` and `ALL`.
 
 use annulus_relation::value::CastContext;
-use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
+use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
 use sqlparser::ast::{self, BinaryOperator, Spanned, ValueWithSpan};
 
 use super::super::category::common_type;
@@ -9,6 +9,7 @@ use super::super::expr::{Expr, Test};
 use super::super::resolve;
 use super::super::rows::refused;
 use super::operators::{all_of, any_of, symbol};
+use super::rows::row_fields;
 use super::{Binder, Node, without_parens};
 
 impl Binder<'_> {
@@ -46,7 +47,10 @@ impl Binder<'_> {
     }
 
     fn is_null(&mut self, arg: &ast::Expr, negated: bool) -> SqlResult<Expr> {
-        if let ast::Expr::Tuple(fields) = without_parens(arg) {
+        if let Some(fields) = row_fields(arg) {
+            if fields.is_empty() {
+                return Ok(Expr::literal(Value::Bool(true), SqlType::Bool));
+            }
             let test = |field: &ast::Expr| self.is_null(field, negated);
             return Ok(all_of(fields.iter().map(test).collect::<SqlResult<_>>()?));
         }
@@ -63,12 +67,15 @@ impl Binder<'_> {
     }
 
     fn distinct(&mut self, left: &ast::Expr, right: &ast::Expr, negated: bool) -> SqlResult<Expr> {
-        if let (ast::Expr::Tuple(lefts), ast::Expr::Tuple(rights)) = (without_parens(left), without_parens(right)) {
+        if let (Some(lefts), Some(rights)) = (row_fields(left), row_fields(right)) {
             if lefts.len() != rights.len() {
                 return Err(SqlError::new(SqlState::SYNTAX_ERROR, "unequal number of entries in row expressions"));
             }
+            if lefts.is_empty() {
+                return Ok(Expr::literal(Value::Bool(negated), SqlType::Bool));
+            }
             let field = |(left, right): (&ast::Expr, &ast::Expr)| self.distinct(left, right, negated);
-            let fields = lefts.iter().zip(rights).map(field).collect::<SqlResult<_>>()?;
+            let fields = lefts.iter().zip(rights.iter()).map(field).collect::<SqlResult<_>>()?;
             return Ok(if negated { all_of(fields) } else { any_of(fields) });
         }
         let (first, second) = (self.node(left)?, self.node(right)?);
@@ -87,7 +94,7 @@ impl Binder<'_> {
     /// `IN (...)` is `= ANY` an array if all have a common type, else equality with one of them.
     fn in_list(&mut self, expr: &ast::Expr, list: &[ast::Expr], negated: bool) -> SqlResult<Expr> {
         let symbol = if negated { "<>" } else { "=" };
-        if matches!(without_parens(expr), ast::Expr::Tuple(_)) || list.len() == 1 {
+        if row_fields(expr).is_some() || list.len() == 1 {
             return self.in_each(symbol, expr, list, negated);
         }
         let left = self.node(expr)?;
@@ -113,8 +120,8 @@ impl Binder<'_> {
     }
 
     fn in_each(&mut self, symbol: &str, expr: &ast::Expr, list: &[ast::Expr], negated: bool) -> SqlResult<Expr> {
-        let each = |item: &ast::Expr| match (without_parens(expr), without_parens(item)) {
-            (ast::Expr::Tuple(left), ast::Expr::Tuple(right)) => self.compare_rows(symbol, left, right),
+        let each = |item: &ast::Expr| match (row_fields(expr), row_fields(item)) {
+            (Some(left), Some(right)) => self.compare_rows(symbol, &left, &right),
             _ => {
                 let operands = vec![self.node(expr)?, self.node(item)?];
                 self.apply_operator(symbol, operands, expr)

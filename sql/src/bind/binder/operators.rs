@@ -5,6 +5,7 @@ use sqlparser::ast::{self, BinaryOperator, UnaryOperator};
 
 use super::super::expr::{Call, Expr};
 use super::super::resolve;
+use super::rows::row_fields;
 use super::{Binder, Node, without_parens};
 
 impl Binder<'_> {
@@ -39,9 +40,8 @@ impl Binder<'_> {
             BinaryOperator::Overlaps => self.overlaps(left, right),
             op => {
                 let symbol = symbol(op);
-                if let (ast::Expr::Tuple(left), ast::Expr::Tuple(right)) = (without_parens(left), without_parens(right))
-                {
-                    return self.compare_rows(&symbol, left, right);
+                if let (Some(left), Some(right)) = (row_fields(left), row_fields(right)) {
+                    return self.compare_rows(&symbol, &left, &right);
                 }
                 let operands = vec![self.node(left)?, self.node(right)?];
                 self.apply_operator(&symbol, operands, left)
@@ -106,6 +106,9 @@ impl Binder<'_> {
     pub(super) fn compare_rows(&mut self, symbol: &str, left: &[ast::Expr], right: &[ast::Expr]) -> SqlResult<Expr> {
         if left.len() != right.len() {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "unequal number of entries in row expressions"));
+        }
+        if left.is_empty() {
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "cannot compare rows of zero length"));
         }
         match symbol {
             "=" => Ok(all_of(self.fields("=", left, right)?)),

@@ -1,12 +1,31 @@
 //! Rows: `ROW(...)`, and tables' names that stand for their rows.
 
+use std::borrow::Cow;
+
 use annulus_relation::value::CastContext;
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr};
 
 use super::super::expr::Expr;
 use super::super::rows::{ROW, field_names};
-use super::{Binder, Node, folded};
+use super::{Binder, Node, folded, without_parens};
+
+/// The fields of `(a, b)` or `ROW(a, b)`.
+pub(super) fn row_fields(expr: &ast::Expr) -> Option<Cow<'_, [ast::Expr]>> {
+    match without_parens(expr) {
+        ast::Expr::Tuple(fields) => Some(Cow::Borrowed(fields)),
+        ast::Expr::Function(ast::Function { name, args: ast::FunctionArguments::List(list), .. }) => {
+            let [ast::ObjectNamePart::Identifier(name)] = name.0.as_slice() else { return None };
+            let field = |arg: &FunctionArg| match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(field)) => Some(field.clone()),
+                _ => None,
+            };
+            let row = name.quote_style.is_none() && name.value.eq_ignore_ascii_case(ROW);
+            row.then(|| list.args.iter().map(field).collect::<Option<Vec<_>>>()).flatten().map(Cow::Owned)
+        }
+        _ => None,
+    }
+}
 
 impl Binder<'_> {
     /// `ROW(...)`: its fields are called `f1`, `f2` and so on.

@@ -46,7 +46,7 @@ fn figured(expr: &ast::Expr) -> Option<(String, bool)> {
         E::Ceil { .. } => strong("ceil"),
         E::Floor { .. } => strong("floor"),
         E::Position { .. } => strong("position"),
-        E::Substring { .. } => strong("substring"),
+        E::Substring { shorthand, .. } => strong(if *shorthand { "substr" } else { "substring" }),
         E::Overlay { .. } => strong("overlay"),
         E::AtTimeZone { .. } => strong("timezone"),
         E::Trim { trim_where, .. } => strong(match trim_where {
@@ -70,10 +70,20 @@ fn type_title(ty: &ast::DataType) -> Option<String> {
 
 /// The name of a query's first column.
 fn first_title(query: &ast::Query) -> Option<(String, bool)> {
-    let SetExpr::Select(select) = &*query.body else { return None };
-    match select.projection.first()? {
-        SelectItem::ExprWithAlias { alias, .. } => Some((folded(alias), true)),
-        SelectItem::UnnamedExpr(expr) => figured(expr),
-        _ => None,
+    let mut body = &*query.body;
+    loop {
+        body = match body {
+            SetExpr::SetOperation { left, .. } => left,
+            SetExpr::Query(query) => &query.body,
+            SetExpr::Values(_) => return Some(("column1".to_owned(), true)),
+            SetExpr::Select(select) => {
+                return match select.projection.first()? {
+                    SelectItem::ExprWithAlias { alias, .. } => Some((folded(alias), true)),
+                    SelectItem::UnnamedExpr(expr) => Some((title(expr), true)),
+                    _ => None,
+                };
+            }
+            _ => return None,
+        };
     }
 }

@@ -323,6 +323,16 @@ fn names_of_columns() {
         names("SELECT (SELECT max(id) FROM emp), EXISTS (SELECT 1), ARRAY[1], date '2020-01-01', 1 + 1"),
         "max,exists,array,date,?column?"
     );
+    assert_eq!(
+        names(
+            "SELECT '1'::int2::int8, '{}'::int[], 'a'::text::\"char\", substr(name, 1), substring(name, 1), true, length(name)::int8 FROM emp"
+        ),
+        "int8,int4,char,substr,substring,?column?,length"
+    );
+    assert_eq!(
+        names("SELECT (SELECT 1)::int4, (SELECT 1 AS k)::text, (SELECT 1 UNION SELECT 1)"),
+        "?column?,k,?column?"
+    );
     assert_eq!(names("SELECT * FROM emp e JOIN dept d ON true"), "id,name,dept,salary,hired,id,name,boss");
 }
 
