@@ -128,6 +128,7 @@ impl Translator<'_> {
                 wanted.push((call.clone(), moved(&self.grouping_places(function, &grouping)?, &places)));
                 continue;
             }
+            self.check_level(&rel, &call)?;
             let aggregated = self.aggregate(&mut rel, function, &Parts::new(), None)?;
             aggregates.push((call.clone(), aggregated));
         }

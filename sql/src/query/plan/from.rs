@@ -73,7 +73,7 @@ impl Translator<'_> {
             TableFactor::Derived { lateral, subquery, alias, sample: None } => {
                 // Only LATERAL sees what stands before it; the query around is seen in any case.
                 let seen = if *lateral { left.clone() } else { self.outside(&left)? };
-                let sub = self.over(&seen, User::Rows, &mut |translator| translator.query(subquery))?;
+                let sub = self.over(&seen, User::From, &mut |translator| translator.query(subquery))?;
                 let own: Vec<_> = sub.outer.clone();
                 let sub = self.aliased(sub, alias.as_ref())?;
                 match own.is_empty() {

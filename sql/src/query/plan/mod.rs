@@ -19,6 +19,7 @@ mod functions;
 mod grouping;
 mod join;
 mod names;
+mod outer_aggregates;
 mod query;
 mod relations;
 mod rows;

@@ -36,6 +36,8 @@ pub(super) struct Level {
     pub columns: Vec<Col>,
     /// What that query has of its own surroundings.
     pub outer: Outer,
+    /// Whether the subquery stands in that query's `FROM`.
+    pub lateral: bool,
     /// Whether a column of its surroundings was named that was not at hand.
     pub missed: Cell<bool>,
 }
@@ -51,7 +53,7 @@ pub(super) enum Found {
 }
 
 /// The number of the column that a name means.
-fn find(columns: &[Col], parts: &[&str]) -> SqlResult<Option<usize>> {
+pub(super) fn find(columns: &[Col], parts: &[&str]) -> SqlResult<Option<usize>> {
     let matches = |column: &Col| match parts {
         [name] => matches!(column.seen, Seen::Always | Seen::Named) && column.name == *name,
         [table, name] => column.seen != Seen::Never && column.name == *name && column.table.as_deref() == Some(*table),

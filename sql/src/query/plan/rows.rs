@@ -35,7 +35,7 @@ pub(super) struct Row {
 }
 
 /// The numbers of the columns of the relation that a name means: `table` or `schema.table`.
-fn members(columns: &[Col], parts: &[&str]) -> SqlResult<Vec<usize>> {
+pub(super) fn members(columns: &[Col], parts: &[&str]) -> SqlResult<Vec<usize>> {
     let named = |column: &Col| match parts {
         [table] => column.table.as_deref() == Some(*table),
         [schema, table] => column.table.as_deref() == Some(*table) && column.schema.as_deref() == Some(*schema),

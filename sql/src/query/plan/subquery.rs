@@ -30,6 +30,8 @@ pub(super) enum User {
     Value,
     /// Its rows.
     Rows,
+    /// Its rows, which are joined to those before it in `FROM`.
+    From,
 }
 
 /// A part of an expression that is a subquery.
@@ -196,7 +198,7 @@ impl Translator<'_> {
     ) -> SqlResult<Rel> {
         let wanted = Wanted::default();
         let params = self.params.clone();
-        let learned = self.below(rel, Mode::Learn(Rc::clone(&wanted)), translate)?;
+        let learned = self.below(rel, Mode::Learn(Rc::clone(&wanted)), user, translate)?;
         let wanted = wanted.take();
         if wanted.is_empty() {
             return Ok(learned);
@@ -204,17 +206,23 @@ impl Translator<'_> {
         // Types that NULLs stood for could have misled the inference.
         self.params = params;
         let domain = self.domain(rel, wanted, user)?;
-        self.below(rel, Mode::Given(Some(Rc::new(domain))), translate)
+        self.below(rel, Mode::Given(Some(Rc::new(domain))), user, translate)
     }
 
     fn below(
         &mut self,
         rel: &Rel,
         mode: Mode,
+        user: User,
         translate: &mut dyn FnMut(&mut Self) -> SqlResult<Rel>,
     ) -> SqlResult<Rel> {
         let missed = std::cell::Cell::new(self.missed.replace(false));
-        self.levels.push(Level { columns: rel.columns.clone(), outer: outer_of(rel, &self.mode), missed });
+        self.levels.push(Level {
+            columns: rel.columns.clone(),
+            outer: outer_of(rel, &self.mode),
+            lateral: user == User::From,
+            missed,
+        });
         let around = std::mem::replace(&mut self.mode, mode);
         let mut result = self.deeper(|translator| translate(translator));
         // What is around may have to be translated again itself: then nobody uses this.
