@@ -77,6 +77,7 @@ fn find(expr: &ast::Expr) -> Search {
         | E::IsUnknown(e)
         | E::IsNotUnknown(e)
         | E::Nested(e) => find(e),
+        E::Prefixed { value, .. } => find(value),
         E::UnaryOp { expr, .. }
         | E::Cast { expr, .. }
         | E::Extract { expr, .. }

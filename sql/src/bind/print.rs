@@ -6,6 +6,7 @@ use annulus_relation::value::{self, Env};
 use annulus_relation::{SqlType, Value};
 
 use super::expr::{Call, Expr, Literal, Test};
+use super::functions::VARIADIC;
 use super::rows::ROW;
 
 /// Function names that the parser gives a syntax of their own: they are quoted, which makes them plain calls.
@@ -103,6 +104,10 @@ impl<'a> Printer<'a> {
                 format!("EXTRACT({field} FROM {})", self.expr(arg))
             }
             [_, fields @ ..] if name == ROW => format!("ROW({})", self.list(fields)),
+            [before @ .., array] if name.starts_with(VARIADIC) => {
+                let before: String = before.iter().map(|arg| self.expr(arg) + ", ").collect();
+                format!("{}({before}VARIADIC {})", &name[VARIADIC.len()..], self.expr(array))
+            }
             [] if is_keyword(name) => name.to_ascii_uppercase(),
             args if QUOTED.contains(&name) => format!("\"{name}\"({})", self.list(args)),
             args => format!("{name}({})", self.list(args)),

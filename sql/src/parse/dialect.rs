@@ -1,15 +1,16 @@
 //! sqlparser's dialect of PostgreSQL, with what it gets wrong put right.
 //!
 //! It reads all that follows `IS [NOT] DISTINCT FROM` as its right side, also `AND` and `OR`, and forgets the precision
-//! of `INTERVAL(2) '...'`. It does not know `:=` before the values of named arguments.
+//! of `INTERVAL(2) '...'`. It does not know `:=` before the values of named arguments, nor `VARIADIC`, which becomes
+//! [`Expr::Prefixed`] here.
 
 use std::any::TypeId;
 
-use sqlparser::ast::{Expr, TypedString};
+use sqlparser::ast::{Expr, Ident, TypedString};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::Token;
+use sqlparser::tokenizer::{Token, Word};
 
 /// sqlparser's, which this one answers as except in [`Dialect::parse_prefix`] and [`Dialect::parse_infix`].
 const BASE: PostgreSqlDialect = PostgreSqlDialect {};
@@ -42,11 +43,23 @@ impl Dialect for Postgres {
         if named { Some(Ok(BASE.prec_unknown())) } else { BASE.get_next_precedence(parser) }
     }
 
+    /// `INTERVAL(2) '...'`, and `VARIADIC array` among arguments.
     fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
-        let precise = matches!(&parser.peek_nth_token_ref(0).token, Token::Word(word) if word.keyword == Keyword::INTERVAL)
-            && parser.peek_nth_token_ref(1).token == Token::LParen
-            && matches!(parser.peek_nth_token_ref(2).token, Token::Number(..));
-        precise.then(|| precise_interval(parser))
+        let token = parser.peek_token();
+        let Token::Word(Word { keyword, quote_style: None, .. }) = &token.token else { return None };
+        match keyword {
+            Keyword::INTERVAL => {
+                let precise = parser.peek_nth_token_ref(1).token == Token::LParen
+                    && matches!(parser.peek_nth_token_ref(2).token, Token::Number(..));
+                precise.then(|| precise_interval(parser))
+            }
+            Keyword::VARIADIC => {
+                parser.advance_token();
+                let prefix = Ident::with_span(token.span, "VARIADIC");
+                Some(parser.parse_expr().map(|value| Expr::Prefixed { prefix, value: Box::new(value) }))
+            }
+            _ => None,
+        }
     }
 
     fn parse_infix(&self, parser: &mut Parser<'_>, left: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {

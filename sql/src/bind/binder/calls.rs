@@ -7,6 +7,7 @@ use sqlparser::tokenizer::Span;
 
 use super::super::coerce::can_coerce;
 use super::super::expr::{Call, Expr};
+use super::super::functions::VARIADIC;
 use super::super::need::{Need, needs_query};
 use super::super::registry;
 use super::super::{resolve, rows};
@@ -70,6 +71,11 @@ impl Binder<'_> {
         if name == rows::ROW {
             return self.row_call(&list.args);
         }
+        if let Some((FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Prefixed { value, .. })), before)) =
+            list.args.split_last()
+        {
+            return self.variadic(&name, before, value, span);
+        }
         let args = list.args.iter().map(|arg| self.argument(&name, arg)).collect::<SqlResult<Vec<_>>>()?;
         self.apply_named(&name, args, span)
     }
@@ -85,6 +91,25 @@ impl Binder<'_> {
         let expr = self.apply_named(name, Vec::new(), span)?;
         let rounded = SqlType::from_oid_typmod(ty.oid(), digits.into()).unwrap_or_else(|| ty.clone());
         self.convert(Node { expr, span }, &rounded, CastContext::Explicit)
+    }
+
+    /// `f(..., VARIADIC array)`
+    fn variadic(&mut self, name: &str, before: &[FunctionArg], array: &ast::Expr, span: Span) -> SqlResult<Expr> {
+        let mut args = before.iter().map(|arg| self.argument(name, arg)).collect::<SqlResult<Vec<_>>>()?;
+        args.push(self.node(array)?);
+        let wrapped = format!("{VARIADIC}{name}");
+        if registry::named(&wrapped).is_empty() {
+            return Err(SqlError::unsupported(format_args!("VARIADIC with {name}")).at(self.at(span)));
+        }
+        if let Some(last) = args.last().filter(|last| last.ty().element().is_none() && *last.ty() != SqlType::Unknown) {
+            let error = SqlError::new(SqlState::DATATYPE_MISMATCH, "VARIADIC argument must be an array");
+            return Err(error.at(self.at(last.span)));
+        }
+        let types: Vec<SqlType> = args.iter().map(|node| node.ty().clone()).collect();
+        match resolve::function(&wrapped, &types).map_err(|error| error.at(self.at(span)))? {
+            Some(resolved) => self.build(resolved, args),
+            None => Err(resolve::no_function(name, &types).at(self.at(span))),
+        }
     }
 
     /// Aggregates, window functions and functions of rows are refused here: they are a query's.

@@ -10,8 +10,10 @@ mod math;
 mod system;
 mod text;
 mod time;
+mod variadic;
 
 pub(super) use text::quote::{identifier as quote_identifier, literal as quote_string};
+pub(super) use variadic::PREFIX as VARIADIC;
 
 use super::registry::Entry;
 
@@ -46,5 +48,6 @@ pub(super) const fn families() -> &'static [&'static [Entry]] {
         time::make::TABLE,
         time::now::TABLE,
         time::operators::TABLE,
+        variadic::TABLE,
     ]
 }

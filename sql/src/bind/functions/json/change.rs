@@ -1,11 +1,11 @@
 //! JSON changed.
 
 use annulus_relation::value::json::{self, Json, Kind};
-use annulus_relation::{SqlResult, Value};
+use annulus_relation::{SqlError, SqlResult, SqlState, Value};
 
 use super::super::super::registry::{Entry, Site, entry};
 use super::super::args::{boolean, int4, text, texts};
-use super::tree;
+use super::{tree, wrong};
 
 pub(in super::super) const TABLE: &[Entry] = &[
     entry("||(jsonb,jsonb) jsonb", |_, a| Ok(tree(a, 0)?.concat(tree(a, 1)?).into_value())),
@@ -19,6 +19,9 @@ pub(in super::super) const TABLE: &[Entry] = &[
     entry("jsonb_delete_path(jsonb,text[]) jsonb", |_, a| made(tree(a, 0)?.without_path(&texts(a, 1)?))),
     entry("jsonb_set(jsonb,text[],jsonb) jsonb", set),
     entry("jsonb_set(jsonb,text[],jsonb,bool) jsonb", set),
+    entry("jsonb_set_lax(jsonb,text[],jsonb) jsonb", set_lax).lenient(),
+    entry("jsonb_set_lax(jsonb,text[],jsonb,bool) jsonb", set_lax).lenient(),
+    entry("jsonb_set_lax(jsonb,text[],jsonb,bool,text) jsonb", set_lax).lenient(),
     entry("jsonb_insert(jsonb,text[],jsonb) jsonb", insert),
     entry("jsonb_insert(jsonb,text[],jsonb,bool) jsonb", insert),
     entry("jsonb_strip_nulls(jsonb) jsonb", |_, a| Ok(tree(a, 0)?.strip_nulls().into_value())),
@@ -36,6 +39,36 @@ fn made(changed: SqlResult<Json>) -> SqlResult<Value> {
 fn set(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
     let create = args.len() < 4 || boolean(args, 3)?;
     made(tree(args, 0)?.set(&texts(args, 1)?, &tree(args, 2)?, create))
+}
+
+/// What `jsonb_set_lax` does for NULL.
+const TREATMENTS: &str =
+    "null_value_treatment must be \"delete_key\", \"return_target\", \"use_json_null\", or \"raise_exception\"";
+
+/// As `jsonb_set`; the last argument says what NULL as the new value means.
+fn set_lax(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
+    if [0, 1, 3].into_iter().filter_map(|place| args.get(place)).any(Value::is_null) {
+        return Ok(Value::Null);
+    }
+    if args.get(4).is_some_and(Value::is_null) {
+        return Err(wrong(TREATMENTS));
+    }
+    let create = args.len() < 4 || boolean(args, 3)?;
+    let path = texts(args, 1)?;
+    if !args[2].is_null() {
+        return made(tree(args, 0)?.set(&path, &tree(args, 2)?, create));
+    }
+    match if args.len() > 4 { text(args, 4)? } else { "use_json_null" } {
+        "use_json_null" => made(tree(args, 0)?.set(&path, &Json::Null, create)),
+        "delete_key" => made(tree(args, 0)?.without_path(&path)),
+        "return_target" => Ok(args[0].clone()),
+        "raise_exception" => Err(SqlError::new(SqlState("22004"), "JSON value must not be null")
+            .detail("Exception was raised because null_value_treatment is \"raise_exception\".")
+            .hint(
+                "To avoid, either change the null_value_treatment argument or ensure that an SQL NULL is not passed.",
+            )),
+        _ => Err(wrong(TREATMENTS)),
+    }
 }
 
 fn insert(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
