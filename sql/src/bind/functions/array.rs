@@ -26,9 +26,15 @@ pub(super) const TABLE: &[Entry] = &[
     entry("array_upper(int2vector,int4) int4", vector_upper),
     entry("array_upper(oidvector,int4) int4", vector_upper),
     entry("array_ndims(anyarray) int4", dimensions),
+    entry("array_dims(anyarray) text", |_, a| match elements(a, 0)?.len() {
+        0 => Ok(Value::Null),
+        length => Ok(Value::text(format!("[1:{length}]"))),
+    }),
+    entry("width_bucket(anycompatible,anycompatiblearray) int4", bucket),
     entry("cardinality(anyarray) int4", cardinality),
     entry("trim_array(anyarray,int4) anyarray", trim),
     entry("array_fill(anyelement,int4[]) anyarray", fill).lenient(),
+    entry("array_fill(anyelement,int4[],int4[]) anyarray", fill_from).lenient(),
     entry("@>(anyarray,anyarray) bool", contains),
     entry("<@(anyarray,anyarray) bool", contained),
     entry("&&(anyarray,anyarray) bool", overlaps),
@@ -172,6 +178,29 @@ fn fill(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
         [_] => Err(SqlError::new(SqlState("22004"), "dimension values cannot be null")),
         _ => Err(SqlError::unsupported("an array of more than one dimension")),
     }
+}
+
+/// The same with the number of the first element, which can only be 1.
+fn fill_from(site: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
+    if args[2].is_null() {
+        return Err(SqlError::new(SqlState("22004"), "dimension array or low bound array cannot be null"));
+    }
+    let filled = fill(site, args)?;
+    match (elements(args, 1)?, elements(args, 2)?) {
+        ([_], [Value::Int4(1)]) | ([], []) => Ok(filled),
+        ([_], [Value::Null]) => Err(SqlError::new(SqlState("22004"), "dimension values cannot be null")),
+        ([_], [_]) => Err(SqlError::unsupported("an array that does not begin at 1")),
+        _ => Err(SqlError::new(SqlState::ARRAY_SUBSCRIPT_ERROR, "wrong number of array subscripts")),
+    }
+}
+
+/// `width_bucket`: how many of the thresholds, which rise, are not above a value.
+fn bucket(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
+    let thresholds = elements(args, 1)?;
+    if thresholds.iter().any(Value::is_null) {
+        return Err(SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, "thresholds array must not contain NULLs"));
+    }
+    count(thresholds.partition_point(|threshold| annulus_relation::value::compare(threshold, &args[0]).is_le()))
 }
 
 /// Whether all elements of the second are among the first; NULL is equal to nothing.

@@ -62,7 +62,7 @@ fn set_lax(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
         "use_json_null" => made(tree(args, 0)?.set(&path, &Json::Null, create)),
         "delete_key" => made(tree(args, 0)?.without_path(&path)),
         "return_target" => Ok(args[0].clone()),
-        "raise_exception" => Err(SqlError::new(SqlState("22004"), "JSON value must not be null")
+        "raise_exception" => Err(SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, "JSON value must not be null")
             .detail("Exception was raised because null_value_treatment is \"raise_exception\".")
             .hint(
                 "To avoid, either change the null_value_treatment argument or ensure that an SQL NULL is not passed.",

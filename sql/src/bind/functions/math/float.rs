@@ -72,7 +72,7 @@ fn bad(state: SqlState, message: &str) -> SqlError {
     SqlError::new(state, message)
 }
 
-fn outside() -> SqlError {
+pub(super) fn outside() -> SqlError {
     bad(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "input is out of range")
 }
 

@@ -1,4 +1,5 @@
 //! Functions of numbers.
 
+pub(super) mod degrees;
 pub(super) mod exact;
 pub(super) mod float;

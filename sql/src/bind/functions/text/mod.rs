@@ -2,6 +2,7 @@
 
 pub(super) mod array;
 pub(super) mod basic;
+pub(super) mod bits;
 pub(super) mod bytes;
 pub(super) mod concat;
 pub(super) mod format;
@@ -10,3 +11,4 @@ pub(super) mod pattern;
 pub(super) mod quote;
 pub(super) mod regex;
 pub(super) mod regex_syntax;
+pub(super) mod unistr;

@@ -37,6 +37,16 @@ pub(in super::super) const TABLE: &[Entry] = &[
     entry("regexp_count(text,text,int4) int4", count_matches),
     entry("regexp_count(text,text,int4,text) int4", count_matches),
     entry("regexp_substr(text,text) text", substring),
+    entry("regexp_substr(text,text,int4) text", substring),
+    entry("regexp_substr(text,text,int4,int4) text", substring),
+    entry("regexp_substr(text,text,int4,int4,text) text", substring),
+    entry("regexp_substr(text,text,int4,int4,text,int4) text", substring),
+    entry("regexp_instr(text,text) int4", place),
+    entry("regexp_instr(text,text,int4) int4", place),
+    entry("regexp_instr(text,text,int4,int4) int4", place),
+    entry("regexp_instr(text,text,int4,int4,int4) int4", place),
+    entry("regexp_instr(text,text,int4,int4,int4,text) int4", place),
+    entry("regexp_instr(text,text,int4,int4,int4,text,int4) int4", place),
     entry("substring(text,text) text", captured),
     entry("similar_to_escape(text) text", similar),
     entry("similar_to_escape(text,text) text", similar),
@@ -202,12 +212,50 @@ fn captured(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
     }
 }
 
-fn substring(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
-    let base = text(args, 0)?;
-    match pattern(text(args, 1)?, Options::default())?.find(base, 0) {
-        Some(found) => string(&base[found.whole]),
-        None => Ok(Value::Null),
+/// A number of which the least value is given.
+fn at_least(least: i32, name: &str, args: &[Value], index: usize, default: i32) -> SqlResult<usize> {
+    let given = if args.len() > index { int4(args, index)? } else { default };
+    match usize::try_from(given) {
+        Ok(number) if given >= least => Ok(number),
+        _ => Err(invalid(format!("invalid value for parameter \"{name}\": {given}"))),
     }
+}
+
+/// The nth match, or a group of it, of a function whose arguments begin with text, pattern, start and n.
+fn nth_match(args: &[Value], options: Options, group: usize) -> SqlResult<Option<Range<usize>>> {
+    let base = text(args, 0)?;
+    let nth = at_least(1, "n", args, 3, 1)?;
+    let Some(start) = start_of(base, args, 2)? else { return Ok(None) };
+    let found = pattern(text(args, 1)?, options)?.find_all(base, start).nth(nth - 1);
+    Ok(match (found, group) {
+        (Some(found), 0) => Some(found.whole),
+        (Some(found), group) => found.groups.into_iter().nth(group - 1).flatten(),
+        (None, _) => None,
+    })
+}
+
+/// `regexp_substr`
+fn substring(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
+    at_least(1, "start", args, 2, 1)?;
+    at_least(1, "n", args, 3, 1)?;
+    let group = at_least(0, "subexpr", args, 5, 0)?;
+    let options = flags_of("regexp_substr", args, 4, None)?;
+    nth_match(args, options, group)?.map_or(Ok(Value::Null), |found| string(&text(args, 0)?[found]))
+}
+
+/// `regexp_instr`: the character at which a match begins, or the one behind it.
+fn place(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
+    at_least(1, "start", args, 2, 1)?;
+    at_least(1, "n", args, 3, 1)?;
+    let behind = match at_least(0, "endoption", args, 4, 0)? {
+        0 => false,
+        1 => true,
+        other => return Err(invalid(format!("invalid value for parameter \"endoption\": {other}"))),
+    };
+    let group = at_least(0, "subexpr", args, 6, 0)?;
+    let options = flags_of("regexp_instr", args, 5, None)?;
+    let Some(found) = nth_match(args, options, group)? else { return Ok(Value::Int4(0)) };
+    count(text(args, 0)?[..if behind { found.end } else { found.start }].chars().count() + 1)
 }
 
 /// The byte at which a search that begins at a character begins.
