@@ -2,11 +2,11 @@
 //!
 //! It reads all that follows `IS [NOT] DISTINCT FROM` as its right side, also `AND` and `OR`, and forgets the precision
 //! of `INTERVAL(2) '...'`. It does not know `:=` before the values of named arguments, nor `VARIADIC`, which becomes
-//! [`Expr::Prefixed`] here.
+//! [`Expr::Prefixed`] here, and wants to know what `TRIM` takes away.
 
 use std::any::TypeId;
 
-use sqlparser::ast::{Expr, Ident, TypedString};
+use sqlparser::ast::{DataType, Expr, Ident, ObjectName, TrimWhereField, TypedString};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -43,8 +43,14 @@ impl Dialect for Postgres {
         if named { Some(Ok(BASE.prec_unknown())) } else { BASE.get_next_precedence(parser) }
     }
 
-    /// `INTERVAL(2) '...'`, and `VARIADIC array` among arguments.
+    /// `INTERVAL(2) '...'`, `VARIADIC array` among arguments, `TRIM(BOTH FROM text)`, and literals of some types.
     fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+        if let Some(side) = trims_blanks(parser) {
+            return Some(trimmed(parser, side));
+        }
+        if let Some(literal) = named_literal(parser) {
+            return Some(literal);
+        }
         let token = parser.peek_token();
         let Token::Word(Word { keyword, quote_style: None, .. }) = &token.token else { return None };
         match keyword {
@@ -121,6 +127,55 @@ fn precise_interval(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
     let data_type = parser.parse_data_type()?;
     let value = parser.parse_value()?;
     Ok(Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false }))
+}
+
+/// Types of PostgreSQL's own that sqlparser does not know before a literal.
+const TYPES: [&str; 8] = ["bpchar", "name", "oid", "regclass", "regnamespace", "regproc", "regtype", "int2vector"];
+
+/// `name 'literal'`
+fn named_literal(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+    let ty = match &parser.peek_token_ref().token {
+        Token::Word(Word { value, quote_style: None, .. }) if TYPES.contains(&value.as_str()) => value.clone(),
+        _ => return None,
+    };
+    if !matches!(parser.peek_nth_token_ref(1).token, Token::SingleQuotedString(_)) {
+        return None;
+    }
+    let span = parser.peek_token_ref().span;
+    parser.advance_token();
+    let name = ObjectName::from(vec![Ident::with_span(span, ty)]);
+    let data_type = DataType::Custom(name, Vec::new());
+    let typed = |value| Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false });
+    Some(parser.parse_value().map(typed))
+}
+
+/// Whether `TRIM([BOTH | LEADING | TRAILING] FROM` comes next, and which side it says.
+fn trims_blanks(parser: &Parser<'_>) -> Option<Option<TrimWhereField>> {
+    let keyword = |ahead: usize| match parser.peek_nth_token_ref(ahead).token {
+        Token::Word(Word { keyword, quote_style: None, .. }) => keyword,
+        _ => Keyword::NoKeyword,
+    };
+    if keyword(0) != Keyword::TRIM || parser.peek_nth_token_ref(1).token != Token::LParen {
+        return None;
+    }
+    let side = match keyword(2) {
+        Keyword::FROM => return Some(None),
+        Keyword::BOTH => TrimWhereField::Both,
+        Keyword::LEADING => TrimWhereField::Leading,
+        Keyword::TRAILING => TrimWhereField::Trailing,
+        _ => return None,
+    };
+    (keyword(3) == Keyword::FROM).then_some(Some(side))
+}
+
+/// What [`trims_blanks`] has seen.
+fn trimmed(parser: &mut Parser<'_>, side: Option<TrimWhereField>) -> Result<Expr, ParserError> {
+    for _ in 0..3 + usize::from(side.is_some()) {
+        parser.advance_token();
+    }
+    let expr = Box::new(parser.parse_expr()?);
+    parser.expect_token(&Token::RParen)?;
+    Ok(Expr::Trim { expr, trim_where: side, trim_what: None, trim_characters: None })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
+use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer, Whitespace};
 
 use super::dialect::Postgres;
 use super::{MAX_CHAIN, MAX_TEXT};
@@ -49,13 +49,18 @@ impl<'a> Source<'a> {
         Tokenizer::new(&Postgres, text)
             .tokenize_with_location_into_buf(&mut tokens)
             .map_err(|error| lexical_error(text, &error.message, place(error.location).column))?;
-        tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
+        let mut tokens = without_space(tokens);
         for token in &mut tokens {
             token.span = Span::new(place(token.span.start), place(token.span.end));
             fold(&mut token.token);
         }
         check_chains(&tokens)?;
-        Ok(Self { text, whole: text.into(), starts, tokens })
+        let source = Self { text, whole: text.into(), starts, tokens };
+        // Where a string is no part of the one before it, sqlparser would take it for an alias.
+        match source.tokens.windows(2).find(|pair| pair.iter().all(|token| is_string(&token.token))) {
+            Some(pair) => Err(source.error_at(pair.last())),
+            None => Ok(source),
+        }
     }
 
     /// The bytes between two positions.
@@ -99,6 +104,51 @@ impl<'a> Source<'a> {
     pub fn token_at(&self, position: u64) -> Option<&TokenWithSpan> {
         let index = self.tokens.partition_point(|token| token.span.start.column < position);
         self.tokens.get(index)
+    }
+}
+
+/// The tokens without white space and comments. Strings with nothing but that between them, and a new line in it, are one.
+fn without_space(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut kept: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    // What stands behind the last token: a new line, and no comment that may not.
+    let (mut new_line, mut comment) = (false, false);
+    for token in tokens {
+        match (&token.token, kept.last_mut().map(|last| (&mut last.token, &mut last.span))) {
+            (Token::Whitespace(space), _) => {
+                new_line |= matches!(space, Whitespace::Newline | Whitespace::SingleLineComment { .. });
+                comment |= matches!(space, Whitespace::MultiLineComment(_));
+            }
+            (Token::SingleQuotedString(more), Some((before, span)))
+                if new_line && !comment && continues(before, more) =>
+            {
+                if let Token::SingleQuotedString(text)
+                | Token::NationalStringLiteral(text)
+                | Token::EscapedStringLiteral(text) = before
+                {
+                    text.push_str(more);
+                }
+                span.end = token.span.end;
+                new_line = false;
+            }
+            _ => {
+                kept.push(token);
+                (new_line, comment) = (false, false);
+            }
+        }
+    }
+    kept
+}
+
+const fn is_string(token: &Token) -> bool {
+    matches!(token, Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_) | Token::NationalStringLiteral(_))
+}
+
+/// Whether a string goes on with another one. (In what follows `E'...'`, a backslash would have to be read again.)
+fn continues(before: &Token, more: &str) -> bool {
+    match before {
+        Token::SingleQuotedString(_) | Token::NationalStringLiteral(_) => true,
+        Token::EscapedStringLiteral(_) => !more.contains('\\'),
+        _ => false,
     }
 }
 
