@@ -267,12 +267,24 @@ fn mode(rows: &[&[Value]], arg: usize) -> Value {
     best.1.clone()
 }
 
-/// The value at a part of the rows, between the two around it.
+/// The value at a part of the rows, between the two around it; for several parts an array of them.
 fn percentile(rows: &[&[Value]], arg: usize, place: impl Fn(f64, usize) -> (usize, f64)) -> SqlResult<Value> {
-    let fraction = match rows[0][0] {
-        Value::Float8(fraction) => fraction,
-        _ => return Ok(Value::Null),
-    };
+    match &rows[0][0] {
+        Value::Array(fractions) => {
+            let one = |fraction: &Value| percentile_at(rows, arg, fraction, &place);
+            fractions.iter().map(one).collect::<SqlResult<_>>().map(Value::Array)
+        }
+        fraction => percentile_at(rows, arg, fraction, &place),
+    }
+}
+
+fn percentile_at(
+    rows: &[&[Value]],
+    arg: usize,
+    fraction: &Value,
+    place: &impl Fn(f64, usize) -> (usize, f64),
+) -> SqlResult<Value> {
+    let Value::Float8(fraction) = *fraction else { return Ok(Value::Null) };
     if !(0.0..=1.0).contains(&fraction) {
         let message = format!("percentile value {fraction} is not between 0 and 1");
         return Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message));

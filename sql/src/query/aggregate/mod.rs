@@ -98,12 +98,23 @@ pub(super) fn ordered_signature(name: &str, direct: &[&SqlType], sorted: &SqlTyp
     let collect = |finish, ty| Some(Signature { kind: Kind::Collect(finish), ty });
     match (name, direct) {
         ("mode", []) => collect(Finish::Mode, sorted.base()),
+        ("percentile_disc", [fractions]) if is_fractions(fractions) => {
+            collect(Finish::PercentileDisc, sorted.base().array())
+        }
+        ("percentile_cont", [fractions]) if is_fractions(fractions) && *sorted == SqlType::Float8 => {
+            collect(Finish::PercentileCont, SqlType::Float8.array())
+        }
         ("percentile_disc", [SqlType::Float8]) => collect(Finish::PercentileDisc, sorted.base()),
         ("percentile_cont", [SqlType::Float8]) if *sorted == SqlType::Float8 => {
             collect(Finish::PercentileCont, SqlType::Float8)
         }
         _ => None,
     }
+}
+
+/// Whether it is the type of several fractions at once.
+fn is_fractions(ty: &SqlType) -> bool {
+    matches!(ty, SqlType::Array(element) if **element == SqlType::Float8)
 }
 
 /// Whether values of a type have a least one.

@@ -405,7 +405,9 @@ impl Translator<'_> {
         let mut args = Vec::new();
         let wanted = aggregate::parameters(&name, bounds.len());
         for (place, arg) in bounds.into_iter().enumerate() {
+            let several = arg.ty().element().is_some() && name.starts_with("percentile_");
             let arg = match (wanted.get(place), arg.ty()) {
+                (Some(Some(ty)), _) if several => self.coerce(arg, &ty.clone().array(), CastContext::Implicit)?,
                 (Some(Some(ty)), _) if !aggregate::accepts(&name, place, arg.ty()) => {
                     self.coerce(arg, ty, CastContext::Implicit)?
                 }
