@@ -133,7 +133,9 @@ impl Translator<'_> {
         before: Option<&Rel>,
         clause: &'static str,
     ) -> SqlResult<()> {
-        for part in find_parts(expr, &|part| form(part).is_some()) {
+        // What something stands for already (an aggregate) has had its subqueries, over what it was computed from.
+        let known: Vec<ast::Expr> = parts.iter().map(|(known, _)| known.clone()).collect();
+        for part in find_parts(expr, &|part| form(part).is_some() || known.contains(part)) {
             if parts.iter().any(|(known, _)| *known == part) {
                 continue;
             }
