@@ -145,6 +145,11 @@ pub(super) fn parameters(name: &str, count: usize) -> Vec<Option<SqlType>> {
     }
 }
 
+/// Whether the result shows the order of the rows.
+pub(super) fn keeps_order(name: &str) -> bool {
+    matches!(name, "array_agg" | "string_agg" | "json_agg" | "jsonb_agg" | "json_object_agg" | "jsonb_object_agg")
+}
+
 /// What an argument becomes of the JSON that an aggregate makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum JsonPart {

@@ -434,6 +434,13 @@ impl Translator<'_> {
             let descending = item.options.asc == Some(false);
             order.push((expr, ty, descending, item.options.nulls_first.unwrap_or(descending)));
         }
+        if order.is_empty() && !distinct && function.over.is_none() && aggregate::keeps_order(&name) {
+            // A subquery that is sorted gives its rows in that order, and programs count on it.
+            order.extend(rel.order.iter().map(|key| {
+                let column = &rel.columns[key.number];
+                (column.expr(), column.ty.clone(), key.descending, key.nulls_first)
+            }));
+        }
         let filter = match &function.filter {
             Some(condition) => {
                 let bound = self.bind_over(rel, condition, (parts, before), Wish::Condition)?;

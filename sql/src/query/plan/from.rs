@@ -6,6 +6,7 @@ use sqlparser::ast::{JoinConstraint, TableFactor, TableWithJoins};
 
 use super::join::{Kind, kind};
 use super::names::Mode;
+use super::sort::SortKey;
 use super::subquery::User;
 use super::{Rel, Translator};
 
@@ -136,6 +137,10 @@ impl Translator<'_> {
                 return Err(SqlError::unsupported("USING with LATERAL"));
             }
             _ => {}
+        }
+        // Beside columns of the surroundings only, the rows keep their order.
+        if left.visible().next().is_none() && sub.order.len() > combined.order.len() {
+            combined.order = sub.order.iter().map(|key| SortKey { number: key.number + offset, ..*key }).collect();
         }
         let right = Rel { outer: Vec::new(), ..sub };
         self.joined(combined, left, right, kind.join, conditions)
