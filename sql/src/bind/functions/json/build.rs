@@ -39,6 +39,8 @@ fn normal(text: &str) -> SqlResult<Value> {
 fn json_of(site: &Site<'_>, args: &[Value], index: usize) -> String {
     match &args[index] {
         Value::Null => "null".into(),
+        // Names of objects are the catalog's.
+        Value::Oid(_) => json::quote(&print_value(&args[index], site.arg(index), site.cx)),
         value => json::to_json(value, site.arg(index), site.cx.env),
     }
 }
