@@ -352,11 +352,7 @@ impl Translator<'_> {
         parts: &Parts,
         before: Option<&Rel>,
     ) -> SqlResult<Aggregated> {
-        let mut call = self.aggregate_call(rel, function, parts, before)?;
-        if call.order.is_empty() && !call.within && !call.distinct && keeps_order(&call.name) {
-            // Rows come in the order of a sorted subquery, as PostgreSQL documents it.
-            call.order = sorted_by(rel);
-        }
+        let call = self.aggregate_call(rel, function, parts, before)?;
         self.signed(function, call)
     }
 
@@ -436,10 +432,7 @@ impl Translator<'_> {
         }
         if order.is_empty() && !distinct && function.over.is_none() && aggregate::keeps_order(&name) {
             // A subquery that is sorted gives its rows in that order, and programs count on it.
-            order.extend(rel.order.iter().map(|key| {
-                let column = &rel.columns[key.number];
-                (column.expr(), column.ty.clone(), key.descending, key.nulls_first)
-            }));
+            order = sorted_by(rel);
         }
         let filter = match &function.filter {
             Some(condition) => {
@@ -543,11 +536,6 @@ pub(super) fn arguments(function: &ast::Function) -> SqlResult<Vec<Option<Cow<'_
         other => Err(SqlError::unsupported(format!("the argument {other}"))),
     };
     list.args.iter().map(argument).collect()
-}
-
-/// Whether an aggregate's result shows the order of its rows.
-fn keeps_order(name: &str) -> bool {
-    matches!(name, "array_agg" | "string_agg" | "json_agg" | "jsonb_agg" | "json_object_agg" | "jsonb_object_agg")
 }
 
 /// What a relation is sorted by, for an aggregate over it.
