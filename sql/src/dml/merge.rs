@@ -73,6 +73,7 @@ impl Merge {
         let query = parse_query(&text)?;
         let query = Query::new(&query, &text.into(), &targets, setting, params).map_err(without_position)?;
         check_assignable(&query.columns, &types)?;
+        check_reachable(&merge.clauses)?;
         let (both, alone) = (beside.scope(&target), beside.scope_alone(&target));
         let clause = |clause: &ast::MergeClause| {
             let scope = if clause.clause_kind == MergeClauseKind::Matched { &both } else { &alone };
@@ -208,6 +209,20 @@ impl Clause {
             MergeAction::Insert(insert) => Action::Insert(cells(insert, target, parsed, &mut binder)?),
         };
         Ok(Self { matched, condition, action })
+    }
+}
+
+/// `42601` for a clause behind one that always applies.
+fn check_reachable(clauses: &[ast::MergeClause]) -> SqlResult<()> {
+    let last = |clause: &ast::MergeClause| {
+        clauses.iter().rposition(|other| other.clause_kind == clause.clause_kind).unwrap_or_default()
+    };
+    match clauses.iter().enumerate().find(|(place, clause)| clause.predicate.is_none() && last(clause) > *place) {
+        None => Ok(()),
+        Some(_) => {
+            let message = "unreachable WHEN clause specified after unconditional WHEN clause";
+            Err(SqlError::new(SqlState::SYNTAX_ERROR, message))
+        }
     }
 }
 

@@ -89,6 +89,9 @@ impl Assignments {
 pub(crate) fn pairs(list: &[ast::Assignment]) -> SqlResult<Vec<(&ast::ObjectName, Cow<'_, ast::Expr>)>> {
     let mut found = Vec::new();
     for assignment in list {
+        if matches!(assignment.value, ast::Expr::QualifiedWildcard(..) | ast::Expr::Wildcard(_)) {
+            return Err(SqlError::unsupported("a row as a value"));
+        }
         match (&assignment.target, &assignment.value) {
             (AssignmentTarget::ColumnName(name), value) => found.push((name, Cow::Borrowed(value))),
             (AssignmentTarget::Tuple(names), ast::Expr::Tuple(values)) if names.len() == values.len() => {

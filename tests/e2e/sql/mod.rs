@@ -4,6 +4,7 @@ pub mod client;
 mod described;
 mod differential;
 mod keys;
+mod queues;
 mod shell;
 mod statements;
 mod tools;

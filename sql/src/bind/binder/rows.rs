@@ -47,7 +47,8 @@ impl Binder<'_> {
         for arg in args {
             let node = self.argument(ROW, arg)?;
             match arg {
-                FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(_)) => {
+                // A function's only column stands for its row.
+                FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(_)) if node.ty().has_rows() => {
                     let parts = node.expr.fields().into_iter().cloned();
                     fields.extend(parts.map(|expr| Node { expr, span: node.span }));
                 }
