@@ -191,7 +191,13 @@ impl Definition<'_> {
         owned.into_iter().try_for_each(|sequence| self.drop_sequence(sequence, &[table], true, ""))
     }
 
-    fn drop_sequence(&mut self, id: ObjectId, dropped: &[ObjectId], cascade: bool, name: &str) -> SqlResult<()> {
+    pub(super) fn drop_sequence(
+        &mut self,
+        id: ObjectId,
+        dropped: &[ObjectId],
+        cascade: bool,
+        name: &str,
+    ) -> SqlResult<()> {
         let mut users = Vec::new();
         for table in self.catalog().tables().filter(|table| !dropped.contains(&table.id)) {
             for column in &table.columns {

@@ -15,6 +15,7 @@ mod database;
 mod drop;
 mod expression;
 mod foreign;
+mod identity;
 mod index;
 mod like;
 mod naming;
@@ -129,7 +130,7 @@ pub(crate) fn definition_name(statement: &Statement) -> Option<&'static str> {
         Statement::CreateSequence { .. } => "CREATE SEQUENCE",
         Statement::AlterSequence { .. } => "ALTER SEQUENCE",
         Statement::RenameView { .. } => "ALTER VIEW",
-        Statement::SetSchema { .. } => "ALTER TABLE",
+        Statement::SetSchema { .. } | Statement::AlterIdentity { .. } => "ALTER TABLE",
         Statement::Sql(statement) => match &**statement {
             S::CreateTable(create) if create.query.is_none() => "CREATE TABLE",
             S::CreateTable(_) => "CREATE TABLE AS",
@@ -246,6 +247,9 @@ impl Definition<'_> {
             }
             Statement::AlterSequence { name, if_exists, change } => self.alter_sequence(name, *if_exists, change),
             Statement::RenameView { name, if_exists, to } => self.rename_view(name, *if_exists, to),
+            Statement::AlterIdentity { table, if_exists, column, alter } => {
+                self.alter_identity(table, *if_exists, column, alter)
+            }
             Statement::SetSchema { kind, name, if_exists, schema } => self.set_schema(kind, name, *if_exists, schema),
             Statement::Sql(statement) => self.apply_sql(statement),
             _ => Err(SqlError::unsupported("this statement")),

@@ -54,18 +54,22 @@ impl Definition<'_> {
                 let mut changed = crate::sequence::alter(&sequence, declared_type(options)?, options)?;
                 self.own(&mut changed, options)?;
                 self.edit.put_sequence(changed.clone())?;
-                let restart = options.iter().find_map(|option| match option {
-                    SequenceOption::Restart(with) => Some(*with),
-                    _ => None,
-                });
-                if let Some(with) = restart {
-                    // Where it begins anew is not where it began first.
-                    let begins = Sequence { start: with.unwrap_or(changed.start), ..changed };
-                    self.restarted.push(begins);
-                }
+                self.restart_as(&changed, options);
             }
         }
         Ok("ALTER SEQUENCE")
+    }
+
+    /// Lets a sequence begin anew, if `RESTART` is among the options.
+    pub(super) fn restart_as(&mut self, changed: &Sequence, options: &[SequenceOption]) {
+        let restart = options.iter().find_map(|option| match option {
+            SequenceOption::Restart(with) => Some(*with),
+            _ => None,
+        });
+        if let Some(with) = restart {
+            // Where it begins anew is not where it began first.
+            self.restarted.push(Sequence { start: with.unwrap_or(changed.start), ..changed.clone() });
+        }
     }
 
     /// A sequence by name; `None` with a notice if it need not exist.

@@ -4,7 +4,7 @@ use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast;
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
 
 use super::cursor::Cursor;
 use super::object::sequence_option;
@@ -173,6 +173,23 @@ pub(super) fn spell_merge(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         at += 1;
     }
     spelled
+}
+
+/// `ORDER BY key USING <` is `ASC`, `USING >` is `DESC`.
+pub(super) fn spell_order(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    for at in 1..tokens.len() {
+        let word = match tokens[at].token {
+            Token::Lt => "asc",
+            Token::Gt => "desc",
+            _ => continue,
+        };
+        if is_word(tokens.get(at - 1), "using") {
+            tokens[at - 1].token = Token::make_keyword(word);
+            tokens[at].token = Token::Whitespace(Whitespace::Space);
+        }
+    }
+    tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
+    tokens
 }
 
 /// `TABLE name` is `SELECT * FROM name`.

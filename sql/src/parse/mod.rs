@@ -32,8 +32,8 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub(crate) use clauses::DO_NOTHING;
 use clauses::{
-    locks_last, name_records, refuse_current_of, select_all, simplify_locks, spell_merge, take_arbiter, take_as_of,
-    take_identities, take_overriding, take_table_as,
+    locks_last, name_records, refuse_current_of, select_all, simplify_locks, spell_merge, spell_order, take_arbiter,
+    take_as_of, take_identities, take_overriding, take_table_as,
 };
 use cursor::Cursor;
 use dialect::Postgres;
@@ -44,8 +44,8 @@ pub use shape::{Literal, Shape, shape};
 pub(crate) use source::MAX_IDENTIFIER;
 use source::Source;
 pub use statement::{
-    AlterSequence, CopyOptions, CopyStatement, CopyTarget, DatabaseOption, Discard, Format, IdentityOptions, Isolation,
-    Modes, Overriding, SequenceOption, SetValue, Statement,
+    AlterIdentity, AlterSequence, CopyOptions, CopyStatement, CopyTarget, DatabaseOption, Discard, Format,
+    IdentityChange, IdentityOptions, Isolation, Modes, Overriding, SequenceOption, SetValue, Statement,
 };
 
 /// The longest text of one message, in bytes.
@@ -171,7 +171,7 @@ fn parse_one(source: &Source<'_>, tokens: &[TokenWithSpan]) -> SqlResult<Parsed>
     let (kept, overriding) = take_overriding(kept);
     let (kept, identities) = take_identities(source, kept)?;
     let (kept, arbiter) = take_arbiter(source, kept)?;
-    let (kept, table_as) = take_table_as(select_all(spell_merge(kept)));
+    let (kept, table_as) = take_table_as(select_all(spell_order(spell_merge(kept))));
     let (kept, likes) = take_likes(source, kept)?;
     let statement =
         Statement::Sql(Box::new(parse_sql(source, tokens, name_records(locks_last(simplify_locks(kept))))?));

@@ -169,6 +169,17 @@ pub enum Statement {
         /// Where to.
         schema: String,
     },
+    /// `ALTER TABLE ... ALTER COLUMN` of a column that makes its own values.
+    AlterIdentity {
+        /// The table.
+        table: ObjectName,
+        /// `IF EXISTS`
+        if_exists: bool,
+        /// The column.
+        column: String,
+        /// What to change.
+        alter: AlterIdentity,
+    },
     /// `COPY`
     Copy(Box<CopyStatement>),
 }
@@ -282,6 +293,32 @@ pub struct IdentityOptions {
     pub name: Option<ObjectName>,
     /// The options of the sequence.
     pub options: Vec<SequenceOption>,
+}
+
+/// What changes about a column that makes its own values.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AlterIdentity {
+    /// `DROP IDENTITY`
+    Drop {
+        /// `IF EXISTS`
+        if_exists: bool,
+    },
+    /// `DROP EXPRESSION`
+    DropExpression {
+        /// `IF EXISTS`
+        if_exists: bool,
+    },
+    /// `SET GENERATED`, `SET` options of its sequence, `RESTART`
+    Set(Vec<IdentityChange>),
+}
+
+/// What changes about an identity.
+#[derive(Clone, Debug, PartialEq)]
+pub enum IdentityChange {
+    /// `SET GENERATED ALWAYS`; `false`: `BY DEFAULT`
+    Always(bool),
+    /// An option of its sequence.
+    Option(SequenceOption),
 }
 
 /// What changes about a sequence.

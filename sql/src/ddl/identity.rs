@@ -1,0 +1,103 @@
+//! `ALTER TABLE ... ALTER COLUMN` of columns that make their own values: identities and generated columns.
+
+use annulus_relation::catalog::{Column, Default, Identity, ObjectId, Relation, Sequence, Table};
+use annulus_relation::{SqlError, SqlResult, SqlState};
+use sqlparser::ast::ObjectName;
+
+use super::Definition;
+use super::constraint::check_not_rekeyed;
+use crate::names::{is_not, undefined};
+use crate::parse::{AlterIdentity, IdentityChange, SequenceOption};
+
+impl Definition<'_> {
+    pub(super) fn alter_identity(
+        &mut self,
+        name: &ObjectName,
+        if_exists: bool,
+        column: &str,
+        alter: &AlterIdentity,
+    ) -> SqlResult<&'static str> {
+        let name = self.name(name)?;
+        let mut table = match self.names().find(&name) {
+            Some(Relation::Table(table)) => Table::clone(table),
+            Some(other) => return Err(is_not(&name, other, "a table")),
+            None if if_exists => {
+                self.notice(format!("relation \"{}\" does not exist, skipping", name.name));
+                return Ok("ALTER TABLE");
+            }
+            None => return Err(undefined(&name, "relation")),
+        };
+        check_not_rekeyed(&table)?;
+        let Some(position) = table.columns.iter().position(|found| found.name == *column) else {
+            let message = format!("column \"{column}\" of relation \"{}\" does not exist", table.name);
+            return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message));
+        };
+        match alter {
+            AlterIdentity::Drop { if_exists } => match identity_of(&table.columns[position]) {
+                Some((_, sequence)) => {
+                    table.columns[position].default = None;
+                    let id = table.id;
+                    self.edit.put_table(table)?;
+                    self.drop_sequence(sequence, &[id], true, "")?;
+                }
+                None => self.not_so(&table, column, "an identity column", *if_exists)?,
+            },
+            AlterIdentity::DropExpression { if_exists } => match table.columns[position].default {
+                Some(Default::Generated(_)) => {
+                    table.columns[position].default = None;
+                    self.edit.put_table(table)?;
+                }
+                _ => self.not_so(&table, column, "a stored generated column", *if_exists)?,
+            },
+            AlterIdentity::Set(changes) => match identity_of(&table.columns[position]) {
+                Some((_, sequence)) => {
+                    let options = self.set_kind(&mut table, position, changes);
+                    self.edit.put_table(table)?;
+                    self.change_sequence(sequence, &options)?;
+                }
+                None => self.not_so(&table, column, "an identity column", false)?,
+            },
+        }
+        Ok("ALTER TABLE")
+    }
+
+    /// Sets what `GENERATED` says; gives the other options.
+    fn set_kind(&self, table: &mut Table, position: usize, changes: &[IdentityChange]) -> Vec<SequenceOption> {
+        let mut options = Vec::new();
+        for change in changes {
+            match (change, &mut table.columns[position].default) {
+                (IdentityChange::Always(always), Some(Default::Identity(kind, _))) => {
+                    *kind = if *always { Identity::Always } else { Identity::ByDefault };
+                }
+                (IdentityChange::Option(option), _) => options.push(option.clone()),
+                _ => {}
+            }
+        }
+        options
+    }
+
+    fn change_sequence(&mut self, id: ObjectId, options: &[SequenceOption]) -> SqlResult<()> {
+        let missing = || SqlError::new(SqlState::UNDEFINED_TABLE, format!("sequence {id} does not exist"));
+        let sequence = Sequence::clone(self.catalog().sequence_by_id(id).ok_or_else(missing)?);
+        let changed = crate::sequence::alter(&sequence, None, options)?;
+        self.edit.put_sequence(changed.clone())?;
+        self.restart_as(&changed, options);
+        Ok(())
+    }
+
+    fn not_so(&mut self, table: &Table, column: &str, what: &str, if_exists: bool) -> SqlResult<()> {
+        let message = format!("column \"{column}\" of relation \"{}\" is not {what}", table.name);
+        if if_exists {
+            self.notice(format!("{message}, skipping"));
+            return Ok(());
+        }
+        Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message))
+    }
+}
+
+const fn identity_of(column: &Column) -> Option<(Identity, ObjectId)> {
+    match &column.default {
+        Some(Default::Identity(kind, sequence)) => Some((*kind, *sequence)),
+        _ => None,
+    }
+}
