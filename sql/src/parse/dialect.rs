@@ -2,11 +2,11 @@
 //!
 //! It reads all that follows `IS [NOT] DISTINCT FROM` as its right side, also `AND` and `OR`, and forgets the precision
 //! of `INTERVAL(2) '...'`. It does not know `:=` before the values of named arguments, nor `VARIADIC`, which becomes
-//! [`Expr::Prefixed`] here, and wants to know what `TRIM` takes away.
+//! [`Expr::Prefixed`] here, nor `BETWEEN SYMMETRIC`, and wants to know what `TRIM` takes away.
 
 use std::any::TypeId;
 
-use sqlparser::ast::{DataType, Expr, Ident, ObjectName, TrimWhereField, TypedString};
+use sqlparser::ast::{BinaryOperator, DataType, Expr, Ident, ObjectName, TrimWhereField, TypedString};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -70,6 +70,12 @@ impl Dialect for Postgres {
 
     fn parse_infix(&self, parser: &mut Parser<'_>, left: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
         use Keyword as K;
+        if parser.parse_keywords(&[K::BETWEEN, K::SYMMETRIC]) {
+            return Some(between_symmetric(parser, left, false));
+        }
+        if parser.parse_keywords(&[K::NOT, K::BETWEEN, K::SYMMETRIC]) {
+            return Some(between_symmetric(parser, left, true));
+        }
         let makes: fn(Box<Expr>, Box<Expr>) -> Expr = if parser.parse_keywords(&[K::IS, K::DISTINCT, K::FROM]) {
             Expr::IsDistinctFrom
         } else if parser.parse_keywords(&[K::IS, K::NOT, K::DISTINCT, K::FROM]) {
@@ -120,6 +126,20 @@ impl Dialect for Postgres {
         supports_xml_expressions() -> bool;
         supports_comment_optimizer_hint() -> bool;
     }
+}
+
+/// `BETWEEN SYMMETRIC low AND high`, whose bounds come in any order: between them in the one or in the other.
+fn between_symmetric(parser: &mut Parser<'_>, left: &Expr, negated: bool) -> Result<Expr, ParserError> {
+    let between = |low: &Expr, high: &Expr| {
+        let [expr, low, high] = [left, low, high].map(|part| Box::new(part.clone()));
+        Box::new(Expr::Between { expr, negated, low, high })
+    };
+    let Expr::Between { low, high, .. } = parser.parse_between(left.clone(), negated)? else {
+        return Err(ParserError::ParserError("BETWEEN is no BETWEEN".to_owned()));
+    };
+    let op = if negated { BinaryOperator::And } else { BinaryOperator::Or };
+    let either = Expr::BinaryOp { left: between(&low, &high), op, right: between(&high, &low) };
+    Ok(Expr::Nested(Box::new(either)))
 }
 
 /// `INTERVAL(2) '1.25'`
