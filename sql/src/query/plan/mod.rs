@@ -26,6 +26,7 @@ mod rows;
 mod select;
 mod setops;
 mod sort;
+mod spelling;
 mod subquery;
 mod titles;
 mod values;

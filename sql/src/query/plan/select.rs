@@ -1,18 +1,18 @@
 //! One `SELECT`.
 
 use std::borrow::Cow;
-use std::ops::ControlFlow;
 
 use annulus_relation::value::CastContext;
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
-use sqlparser::ast::{self, Distinct, GroupByExpr, SelectItem, SelectItemQualifiedWildcardKind, VisitMut, VisitorMut};
+use sqlparser::ast::{self, Distinct, GroupByExpr, SelectItem, SelectItemQualifiedWildcardKind};
 
 use super::aggregates::{has_aggregate, is_aggregate};
 use super::expressions::{Parts, Site, Wish, as_ordinal, bound, conjuncts, without_parens};
 use super::names::{Mode, as_name};
 use super::query::out_of_list;
 use super::sort::{Limits, SortKey};
+use super::spelling::spell_alike;
 use super::subquery::{User, find_parts, has_subquery};
 use super::titles::title;
 use super::windows::is_window;
@@ -71,7 +71,8 @@ impl Translator<'_> {
         let mut output = self.output(&rel, select, order)?;
         let mut select = Cow::Borrowed(select);
         if group_by(&select)?.iter().any(|key| as_name(without_parens(key)).is_none()) {
-            spell_alike(&rel, select.to_mut(), &mut output);
+            let items = output.items.iter_mut().map(|item| &mut item.expr);
+            spell_alike(&rel, select.to_mut(), items);
         }
         let select = &*select;
         let (rel, parts, before) = self.computed_parts(rel, select, &output)?;
@@ -439,62 +440,6 @@ impl Translator<'_> {
             Some(number) if matches!(part, bind::Expr::Column { .. }) => empty(number),
             _ => part,
         }))
-    }
-}
-
-/// Spells a column the same wherever it is named outside of subqueries, so that what is grouped by is recognized.
-fn spell_alike(rel: &Rel, select: &mut ast::Select, output: &mut Output) {
-    let mut speller = Speller { rel, depth: 0 };
-    // It never breaks off.
-    for expr in output.items.iter_mut().map(|item| &mut item.expr).chain(&mut select.having) {
-        let _ = VisitMut::visit(expr, &mut speller);
-    }
-    let _ = VisitMut::visit(&mut select.group_by, &mut speller);
-    let _ = VisitMut::visit(&mut select.named_window, &mut speller);
-}
-
-/// Gives names of a relation's columns their tables.
-struct Speller<'r> {
-    rel: &'r Rel,
-    /// How many subqueries are around.
-    depth: u32,
-}
-
-impl VisitorMut for Speller<'_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &mut ast::Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut ast::Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
-        if let ast::Expr::Identifier(ident) = &*expr
-            && self.depth == 0
-        {
-            let name = folded(ident);
-            let mut named = self.rel.visible().filter(|column| column.name == name);
-            if let (Some(column), None) = (named.next(), named.next())
-                && let Some(table) = &column.table
-            {
-                let part =
-                    |value: &str| ast::Ident { value: value.to_owned(), quote_style: Some('"'), span: ident.span };
-                *expr = ast::Expr::CompoundIdentifier(vec![part(table), part(&column.name)]);
-            }
-        } else if let ast::Expr::CompoundIdentifier(idents) = expr
-            && self.depth == 0
-            && idents.len() == 2
-        {
-            for ident in idents {
-                (ident.value, ident.quote_style) = (folded(ident), Some('"'));
-            }
-        }
-        ControlFlow::Continue(())
     }
 }
 
