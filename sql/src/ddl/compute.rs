@@ -14,7 +14,7 @@ use annulus_txn::interface::Database;
 
 use crate::dml::{Defaults, Evaluator, Ground, Target, Writing, finish};
 use crate::server::shared::Need;
-use crate::statement::{Setting, Work};
+use crate::statement::Work;
 
 /// How many rows are read at a time.
 const STRETCH: u32 = 1_000;
@@ -51,15 +51,7 @@ fn prepared<D: Database>(
     columns: &[ColumnId],
 ) -> SqlResult<(Target, Defaults, Vec<usize>)> {
     let missing = || SqlError::new(SqlState::INTERNAL_ERROR, "a column of a table that is not there");
-    let setting = Setting {
-        shared: work.shared,
-        catalog: &work.active.catalog,
-        path: work.shared.path(),
-        env: (*work.active.env).clone(),
-        engine: &work.server.engine,
-        around: None,
-        given: &[],
-    };
+    let setting = work.setting();
     let table = work.active.catalog.table_by_id(table).ok_or_else(missing)?;
     let position = |column: &ColumnId| table.columns.iter().position(|found| found.id == *column).ok_or_else(missing);
     let positions = columns.iter().map(position).collect::<SqlResult<_>>()?;

@@ -24,8 +24,7 @@ impl Beside {
         list.iter().try_for_each(|tables| names_of(tables, &mut names))?;
         let mut tables = Vec::new();
         for name in names {
-            let with = setting.around.map(|with| format!("{with} ")).unwrap_or_default();
-            let text = format!("{with}SELECT {}.* FROM {from}", quote_name(&name));
+            let text = format!("{}SELECT {}.* FROM {from}", setting.with_text(), quote_name(&name));
             let query = Query::new(&*parse_query(&text)?, &text.as_str().into(), &[], setting, params)?;
             tables.push((name, query.columns.into_iter().map(|column| (column.name, column.ty)).collect()));
         }

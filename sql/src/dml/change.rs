@@ -130,6 +130,11 @@ impl Change {
         std::iter::once(on(table)).chain(below(source)).collect()
     }
 
+    /// Whether a query finds what it changes.
+    pub const fn is_by_query(&self) -> bool {
+        matches!(self, Self::InsertQuery(_) | Self::Joined(_) | Self::Merge(_))
+    }
+
     /// Whether it reads keys anyway, and so need not demand them to be absent blindly.
     const fn reads_keys(&self) -> bool {
         match self {

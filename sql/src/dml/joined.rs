@@ -8,7 +8,7 @@ use std::iter;
 
 use annulus_relation::catalog::Default;
 use annulus_relation::error::SqlState;
-use annulus_relation::ops::{RowId, Tuple};
+use annulus_relation::ops::Tuple;
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::{Database, Place};
 use sqlparser::ast::{self, SetExpr};
@@ -46,10 +46,8 @@ impl InsertQuery {
         let Some(source) = &insert.source else {
             return Err(SqlError::new(SqlState::INTERNAL_ERROR, "an INSERT without a source"));
         };
-        let mut insert = insert.clone();
-        let mut source = source.clone();
-        spell_defaults(&mut insert, &mut source, &target)?;
-        let (insert, source) = (&insert, &source);
+        let spelled = spelled_defaults(insert, source, &target)?;
+        let (insert, source) = spelled.as_ref().map_or((insert, &**source), |(insert, source)| (insert, source));
         let named: Vec<SqlType> = match insert.columns.is_empty() {
             true => target.table.columns.iter().map(|column| column.ty.clone()).collect(),
             false => columns_of(&insert.columns, &target.table, insert.columns.len())?
@@ -57,7 +55,8 @@ impl InsertQuery {
                 .map(|position| target.table.columns[position].ty.clone())
                 .collect(),
         };
-        let query = Query::new(&setting.seeing(source)?, &parsed.whole, &named, setting, params)?;
+        let whole = setting.seeing(source)?;
+        let query = Query::new(&whole, &parsed.whole, &named, setting, params)?;
         let columns = columns_of(&insert.columns, &target.table, query.columns.len())?;
         columns.iter().try_for_each(|position| check_given(&target.table, *position, parsed.overriding))?;
         let types: Vec<(String, SqlType)> = columns
@@ -101,15 +100,21 @@ impl InsertQuery {
     }
 }
 
-/// Spells `DEFAULT` out in `VALUES` that need a query: a column that has it in all rows is not given at all.
-fn spell_defaults(insert: &mut ast::Insert, source: &mut ast::Query, target: &Target) -> SqlResult<()> {
-    let SetExpr::Values(values) = &mut *source.body else { return Ok(()) };
+/// `VALUES` that need a query, with `DEFAULT` spelled out: a column that has it in all rows is not given at all. `None` if
+/// there is none.
+fn spelled_defaults(
+    insert: &ast::Insert,
+    source: &ast::Query,
+    target: &Target,
+) -> SqlResult<Option<(ast::Insert, ast::Query)>> {
+    let SetExpr::Values(values) = &*source.body else { return Ok(None) };
     let has_default = values.rows.iter().any(|row| row.content.iter().any(is_default));
     let width = values.rows.first().map_or(0, |row| row.content.len());
     if !has_default || values.rows.iter().any(|row| row.content.len() != width) {
-        return Ok(());
+        return Ok(None);
     }
     let positions = columns_of(&insert.columns, &target.table, width)?;
+    let (mut insert, mut values) = (insert.clone(), values.clone());
     if insert.columns.is_empty() {
         let name = |position: &usize| {
             let ident = ast::Ident::with_quote('"', &target.table.columns[*position].name);
@@ -135,7 +140,8 @@ fn spell_defaults(insert: &mut ast::Insert, source: &mut ast::Query, target: &Ta
             cells.filter(|cell| is_default(cell)).for_each(|cell| cell.clone_from(&spelled));
         }
     }
-    Ok(())
+    let source = ast::Query { body: Box::new(SetExpr::Values(values)), ..source.clone() };
+    Ok(Some((insert, source)))
 }
 
 /// An `UPDATE` or `DELETE` whose rows a query finds.
@@ -235,8 +241,7 @@ impl Joined {
         };
         types.extend(beside.columns());
         let targets: Vec<SqlType> = types.iter().map(|(_, ty)| ty.clone()).collect();
-        let with = setting.around.map(|with| format!("{with} ")).unwrap_or_default();
-        let text = with + &found.query(&target, &beside);
+        let text = setting.with_text() + &found.query(&target, &beside);
         let query = parse_query(&text)?;
         let query = Query::new(&query, &text.into(), &targets, setting, params).map_err(without_position)?;
         check_assignable(&query.columns, &types)?;
@@ -289,14 +294,12 @@ impl Joined {
 
     /// Where a row is: its hidden id, if it has one, is the first of the values behind its columns.
     fn place(&self, row: &[Value], values: &mut Vec<Value>) -> SqlResult<Place> {
-        let physical = &self.target.physical;
-        if !physical.has_row_id() {
-            return physical.row_place(&self.target.primary_key(row));
-        }
-        match values.remove(0) {
-            Value::Uuid(id) => physical.hidden_place(RowId::from_bytes(id)),
-            _ => Err(SqlError::new(SqlState::INTERNAL_ERROR, "a row without its id")),
-        }
+        let keys = match self.target.physical.has_row_id() {
+            true => vec![values.remove(0)],
+            false => self.target.primary_key(row),
+        };
+        let place = self.target.place(&keys)?;
+        place.ok_or_else(|| SqlError::new(SqlState::INTERNAL_ERROR, "a row without a key"))
     }
 }
 

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use annulus_base::Key;
 use annulus_relation::error::SqlState;
-use annulus_relation::ops::RowId;
 use annulus_relation::transaction::Mode;
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, Value};
 use annulus_txn::interface::{Database, Place, TxnError};
@@ -20,7 +19,6 @@ use super::target::Target;
 use crate::bind::ParamTypes;
 use crate::names::{Names, name_of};
 use crate::parse::Parsed;
-use crate::query::ROW_ID_COLUMN;
 use crate::session::Produced;
 use crate::session::answer::{Column, Tag};
 use crate::statement::{Setting, Work};
@@ -138,12 +136,8 @@ impl LockedQuery {
         let mut keys = row[self.width..].iter();
         let place = |table: &Locked| {
             let values: Row = keys.by_ref().take(table.keys.len()).cloned().collect();
-            let physical = &table.target.physical;
-            match (physical.has_row_id(), values.as_slice()) {
-                (true, [Value::Uuid(id)]) => physical.hidden_place(RowId::from_bytes(*id)),
-                (true, _) => Err(SqlError::new(SqlState::INTERNAL_ERROR, "a row without its id")),
-                (false, values) => physical.row_place(values),
-            }
+            let place = table.target.place(&values)?;
+            place.ok_or_else(|| SqlError::new(SqlState::INTERNAL_ERROR, "a row without a key"))
         };
         self.tables.iter().map(place).collect()
     }
@@ -211,10 +205,7 @@ fn tables(
                 .hint("Name the tables to lock: FOR UPDATE OF table."));
         }
         let target = Target::new(setting, source.name, source.alias)?;
-        let keys = match target.physical.has_row_id() {
-            true => vec![ROW_ID_COLUMN.to_owned()],
-            false => target.key_columns(),
-        };
+        let keys = target.key_columns();
         locked.push(Locked { target, keys });
     }
     for lock in locks {

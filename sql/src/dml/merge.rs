@@ -2,7 +2,7 @@
 //! says what becomes of them.
 
 use annulus_relation::error::SqlState;
-use annulus_relation::ops::{RowId, Tuple};
+use annulus_relation::ops::Tuple;
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::{Database, Place};
 use sqlparser::ast::{self, MergeAction, MergeClauseKind};
@@ -53,7 +53,6 @@ impl Merge {
         };
         let target = Target::new(setting, name, alias)?;
         let source = [joined(&merge.source)];
-        let with = setting.around.map(|with| format!("{with} ")).unwrap_or_default();
         let from = merge.source.to_string();
         let beside = Beside::new(&source, &from, setting, params).map_err(without_position)?;
         let column = |position: usize| {
@@ -68,7 +67,8 @@ impl Merge {
         let table = quote_name(&target.name);
         let own = own.chain(id).map(|column| format!("{table}.{}", quote_name(column)));
         let list: Vec<String> = own.chain(beside.items()).collect();
-        let text = format!("{with}SELECT {} FROM {from} LEFT JOIN {into} ON {}", list.join(", "), merge.on);
+        let (with, list) = (setting.with_text(), list.join(", "));
+        let text = format!("{with}SELECT {list} FROM {from} LEFT JOIN {into} ON {}", merge.on);
         let targets: Vec<SqlType> = types.iter().map(|(_, ty)| ty.clone()).collect();
         let query = parse_query(&text)?;
         let query = Query::new(&query, &text.into(), &targets, setting, params).map_err(without_position)?;
@@ -104,7 +104,8 @@ impl Merge {
         let mut changed = Changed::default();
         for mut row in found {
             let id = self.target.physical.has_row_id().then(|| row.remove(width));
-            let place = self.place(&row[..width], id)?;
+            let keys = id.map_or_else(|| self.target.primary_key(&row), |id| vec![id]);
+            let place = self.target.place(&keys)?;
             let applies = |clause: &&Clause| -> SqlResult<bool> {
                 match &clause.condition {
                     _ if clause.matched != place.is_some() => Ok(false),
@@ -144,20 +145,6 @@ impl Merge {
             changed.count += 1;
         }
         Ok(changed)
-    }
-
-    /// Where the row of the table is, if there is one.
-    fn place(&self, row: &[Value], id: Option<Value>) -> SqlResult<Option<Place>> {
-        let physical = &self.target.physical;
-        match id {
-            Some(Value::Uuid(id)) => physical.hidden_place(RowId::from_bytes(id)).map(Some),
-            Some(_) => Ok(None),
-            None => {
-                let keys = self.target.primary_key(row);
-                // A primary key has no NULLs.
-                if keys.iter().any(Value::is_null) { Ok(None) } else { physical.row_place(&keys).map(Some) }
-            }
-        }
     }
 
     fn inserted(

@@ -4,14 +4,16 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use annulus_relation::catalog::{KeyPart, Relation, Table};
-use annulus_relation::ops::{Bounds, Cursor, Physical};
+use annulus_relation::ops::{Bounds, Cursor, Physical, RowId};
 use annulus_relation::{SqlResult, SqlType, Value};
+use annulus_txn::interface::Place;
 use sqlparser::ast::{ObjectName, TableFactor, TableWithJoins};
 
 use super::stored::Evaluator;
 use crate::bind::{Expr, Scope};
 use crate::conditions::{Comparison, Facts, Indexed, MOST_FETCHED, are_alike, key_value, normal, subject_of};
 use crate::names::{Names, name_of};
+use crate::query::ROW_ID_COLUMN;
 use crate::statement::Setting;
 
 /// The table of a statement, and the name that it has there.
@@ -51,14 +53,31 @@ impl Target {
 }
 
 impl Target {
-    /// The names of the columns of the primary key, in its order.
+    /// The names of the columns that tell rows apart in a query: those of the primary key, or the hidden id.
     pub fn key_columns(&self) -> Vec<String> {
+        if self.physical.has_row_id() {
+            return vec![ROW_ID_COLUMN.to_owned()];
+        }
         let keys = self.table.indexes.first().into_iter().flat_map(|index| &index.keys);
         let name = |part: &KeyPart| match part {
             KeyPart::Column(id) => self.table.columns.iter().find(|column| column.id == *id),
             KeyPart::Expression(..) => None,
         };
         keys.filter_map(|key| name(&key.part)).map(|column| column.name.clone()).collect()
+    }
+
+    /// Where the row is that these values of [`Target::key_columns`] tell apart; `None` where there is none, as an outer join
+    /// has it: no row has NULLs there.
+    pub fn place(&self, keys: &[Value]) -> SqlResult<Option<Place>> {
+        if keys.iter().any(Value::is_null) {
+            return Ok(None);
+        }
+        match keys {
+            [Value::Uuid(id)] if self.physical.has_row_id() => {
+                self.physical.hidden_place(RowId::from_bytes(*id)).map(Some)
+            }
+            keys => self.physical.row_place(keys).map(Some),
+        }
     }
 
     /// The values of the primary key in a row.

@@ -7,6 +7,7 @@ mod produce;
 mod shapes;
 mod with;
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -57,13 +58,18 @@ impl<'a> Setting<'a> {
         Self { shared: self.shared, path: Arc::clone(&self.path), env: self.env.clone(), around, given, ..*self }
     }
 
+    /// The common table expressions around its statement, as they stand before a query's text.
+    pub fn with_text(&self) -> String {
+        self.around.map(|with| format!("{with} ")).unwrap_or_default()
+    }
+
     /// A query that sees the common table expressions around its statement.
-    pub fn seeing(&self, query: &ast::Query) -> SqlResult<ast::Query> {
-        let Some(with) = self.around else { return Ok(query.clone()) };
+    pub fn seeing<'q>(&self, query: &'q ast::Query) -> SqlResult<Cow<'q, ast::Query>> {
+        let Some(with) = self.around else { return Ok(Cow::Borrowed(query)) };
         let mut whole = *parse_query("VALUES (1)")?;
         whole.with = Some(with.clone());
         whole.body = Box::new(ast::SetExpr::Query(Box::new(query.clone())));
-        Ok(whole)
+        Ok(Cow::Owned(whole))
     }
 }
 
@@ -159,4 +165,19 @@ pub(crate) struct Work<'a, D: Database> {
     pub prepared: &'a PreparedStatements,
     pub deadline: Deadline,
     pub news: &'a mut Vec<News>,
+}
+
+impl<D: Database> Work<'_, D> {
+    /// What further statements are analyzed in, while this one is at work.
+    pub fn setting(&self) -> Setting<'_> {
+        Setting {
+            shared: self.shared,
+            catalog: &self.active.catalog,
+            path: self.shared.path(),
+            env: (*self.active.env).clone(),
+            engine: &self.server.engine,
+            around: None,
+            given: &[],
+        }
+    }
 }

@@ -12,7 +12,7 @@ use annulus_txn::interface::{Database, Fate};
 use annulus_txn::token;
 
 use super::explain::explain;
-use super::{Analyzed, Plan, Setting, Work, analyze};
+use super::{Analyzed, Plan, Work, analyze};
 use crate::copy::Encoder;
 use crate::ddl::{administer, define, definition_name};
 use crate::parse::Parsed;
@@ -86,16 +86,7 @@ pub(super) async fn run<D: Database>(
 
 /// Runs a statement as a part of another one.
 pub(crate) async fn nested<D: Database>(work: &mut Work<'_, D>, parsed: Rc<Parsed>) -> Outcome<Produced> {
-    let setting = Setting {
-        shared: work.shared,
-        catalog: &work.active.catalog,
-        path: work.shared.path(),
-        env: (*work.active.env).clone(),
-        engine: &work.server.engine,
-        around: None,
-        given: &[],
-    };
-    let analyzed = Rc::new(analyze(&parsed, &[], &setting)?);
+    let analyzed = Rc::new(analyze(&parsed, &[], &work.setting())?);
     Box::pin(run(work, &analyzed, &[])).await
 }
 

@@ -17,6 +17,42 @@ pub struct Interval {
     pub micros: i64,
 }
 
+/// The parts of an interval as people write them, each with its sign.
+#[derive(Clone, Copy, Debug)]
+pub struct IntervalParts {
+    /// Years.
+    pub years: i64,
+    /// Months beside the years.
+    pub months: i64,
+    /// Days.
+    pub days: i64,
+    /// Hours, which are not counted to days.
+    pub hours: i64,
+    /// Minutes beside the hours.
+    pub minutes: i64,
+    /// Seconds beside the minutes.
+    pub seconds: i64,
+    /// Microseconds beside the seconds.
+    pub micros: i64,
+}
+
+impl Interval {
+    /// Its parts.
+    #[must_use]
+    pub fn parts(&self) -> IntervalParts {
+        let seconds = self.micros / MICROS_PER_SECOND;
+        IntervalParts {
+            years: i64::from(self.months / 12),
+            months: i64::from(self.months % 12),
+            days: i64::from(self.days),
+            hours: seconds / 3600,
+            minutes: seconds / 60 % 60,
+            seconds: seconds % 60,
+            micros: self.micros % MICROS_PER_SECOND,
+        }
+    }
+}
+
 fn out_of_range() -> SqlError {
     overflow("interval out of range")
 }

@@ -4,14 +4,15 @@
 
 use std::fmt::Write as _;
 
+use super::Interval;
+use super::interval::IntervalParts;
 use super::output::print_seconds;
-use super::{Interval, MICROS_PER_SECOND};
 use crate::value::IntervalStyle;
 
 /// The text of an `interval`.
 #[must_use]
 pub fn print_interval(interval: &Interval, style: IntervalStyle) -> String {
-    let shown = Shown::of(interval);
+    let shown = interval.parts();
     match style {
         IntervalStyle::Postgres => shown.postgres(),
         IntervalStyle::PostgresVerbose => shown.verbose(),
@@ -20,31 +21,7 @@ pub fn print_interval(interval: &Interval, style: IntervalStyle) -> String {
     }
 }
 
-/// The parts of an interval as they are printed, each with its sign.
-struct Shown {
-    years: i64,
-    months: i64,
-    days: i64,
-    hours: i64,
-    minutes: i64,
-    seconds: i64,
-    micros: i64,
-}
-
-impl Shown {
-    fn of(interval: &Interval) -> Self {
-        let seconds = interval.micros / MICROS_PER_SECOND;
-        Self {
-            years: i64::from(interval.months / 12),
-            months: i64::from(interval.months % 12),
-            days: i64::from(interval.days),
-            hours: seconds / 3600,
-            minutes: seconds / 60 % 60,
-            seconds: seconds % 60,
-            micros: interval.micros % MICROS_PER_SECOND,
-        }
-    }
-
+impl IntervalParts {
     const fn time(&self) -> [i64; 4] {
         [self.hours, self.minutes, self.seconds, self.micros]
     }

@@ -82,7 +82,7 @@ impl Locking {
             Some(filter) => filter.is_true(&tuple.values, &params, &context),
             None => Ok(true),
         };
-        let mark = work.active.transaction.mark_reads();
+        let mark = (self == Self::Skip).then(|| work.active.transaction.mark_reads());
         let mut candidates = VecDeque::new();
         if !select.sort.is_empty() {
             let mut found = Vec::new();
@@ -104,8 +104,8 @@ impl Locking {
             let most = usize::try_from(scan.left.saturating_add(scan.skip)).unwrap_or(usize::MAX);
             let most = most.clamp(1, STRETCH as usize).min(candidates.len());
             let places: Vec<Place> = candidates.drain(..most).collect();
-            if self == Self::Skip {
-                work.active.transaction.forget_reads(&mark);
+            if let Some(mark) = &mark {
+                work.active.transaction.forget_reads(mark);
             }
             let places = self.noted_lock(&places, &source.target.table, work).await?;
             let (transaction, left) = (&mut work.active.transaction, work.deadline.left());
@@ -122,8 +122,8 @@ impl Locking {
                 rows.push(select.projection.apply(&tuple.values, &params, &context)?);
             }
         }
-        if self == Self::Skip {
-            work.active.transaction.forget_reads(&mark);
+        if let Some(mark) = &mark {
+            work.active.transaction.forget_reads(mark);
         }
         Ok(Produced::rows(rows, Tag::Rows("SELECT")))
     }

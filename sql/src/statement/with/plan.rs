@@ -13,7 +13,7 @@ use super::{Body, Part, What, With};
 use crate::bind::ParamTypes;
 use crate::dml::Select;
 use crate::dml::query::Query;
-use crate::parse::Parsed;
+use crate::parse::{Parsed, parse_query};
 use crate::query::Given;
 use crate::session::answer::Column;
 use crate::statement::analyze::{change, refuse_locks};
@@ -114,6 +114,10 @@ impl Planner<'_> {
         }
         let given = self.given();
         let change = change(&statement, self.parsed, &self.setting.with(self.with.as_ref(), &given), self.params)?;
+        if self.with.is_some() && !change.is_by_query() {
+            // Nobody uses the common table expressions; they must be right nevertheless.
+            self.query(*parse_query("VALUES (1)")?)?;
+        }
         let columns = change.returning().map(|returning| returning.columns.clone());
         match self.parts.is_empty() {
             true => Ok((Plan::Change(change), columns)),

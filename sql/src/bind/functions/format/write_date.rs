@@ -21,7 +21,6 @@ pub(in super::super) const TABLE: &[Entry] = &[
 
 /// The Julian day of 2000-01-01.
 const JULIAN_EPOCH: i64 = 2_451_545;
-const MICROS_PER_SECOND: i64 = 1_000_000;
 
 /// What is written: a moment, or an interval's parts.
 struct Shown {
@@ -54,15 +53,15 @@ impl Shown {
     }
 
     fn span(span: &Interval) -> Self {
-        let seconds = span.micros / MICROS_PER_SECOND;
+        let parts = span.parts();
         Self {
-            year: i64::from(span.months / 12),
-            month: i64::from(span.months % 12),
-            day: i64::from(span.days),
-            hour: seconds / 3600,
-            minute: seconds / 60 % 60,
-            second: seconds % 60,
-            micros: span.micros % MICROS_PER_SECOND,
+            year: parts.years,
+            month: parts.months,
+            day: parts.days,
+            hour: parts.hours,
+            minute: parts.minutes,
+            second: parts.seconds,
+            micros: parts.micros,
             date: None,
             clock: None,
         }
