@@ -193,8 +193,63 @@ pub struct ForeignKey {
     pub on_delete: Action,
     /// `ON UPDATE`
     pub on_update: Action,
+    /// Whether it is validated, and when it is checked.
+    pub standing: Standing,
+}
+
+/// Whether a foreign key is validated, and when it is checked: the bits of a byte, which was a bool (validated or not)
+/// before keys could be deferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub struct Standing(u8);
+
+/// When a constraint is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deferral {
+    /// `NOT DEFERRABLE`: at the end of each statement.
+    Never,
+    /// `DEFERRABLE INITIALLY IMMEDIATE`: at the end of each statement, unless a transaction says otherwise.
+    Possible,
+    /// `DEFERRABLE INITIALLY DEFERRED`: at the end of the transaction, unless it says otherwise.
+    Usual,
+}
+
+impl Standing {
+    const VALIDATED: u8 = 1;
+    const DEFERRABLE: u8 = 2;
+    const DEFERRED: u8 = 4;
+
+    /// What holds for a key.
+    #[must_use]
+    pub const fn new(validated: bool, deferral: Deferral) -> Self {
+        let deferral = match deferral {
+            Deferral::Never => 0,
+            Deferral::Possible => Self::DEFERRABLE,
+            Deferral::Usual => Self::DEFERRABLE | Self::DEFERRED,
+        };
+        Self(if validated { Self::VALIDATED } else { 0 } | deferral)
+    }
+
     /// Whether the rows that were there before have been found to keep it.
-    pub validated: bool,
+    #[must_use]
+    pub const fn is_validated(self) -> bool {
+        self.0 & Self::VALIDATED != 0
+    }
+
+    /// When it is checked.
+    #[must_use]
+    pub const fn deferral(self) -> Deferral {
+        match (self.0 & Self::DEFERRABLE != 0, self.0 & Self::DEFERRED != 0) {
+            (false, _) => Deferral::Never,
+            (true, false) => Deferral::Possible,
+            (true, true) => Deferral::Usual,
+        }
+    }
+
+    /// The same, validated.
+    #[must_use]
+    pub const fn validated(self) -> Self {
+        Self::new(true, self.deferral())
+    }
 }
 
 /// What happens to the children when their parent goes.

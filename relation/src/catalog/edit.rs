@@ -46,6 +46,12 @@ impl Edit {
         &self.catalog
     }
 
+    /// Whether it has changed or dropped a table.
+    #[must_use]
+    pub fn touches_table(&self, id: ObjectId) -> bool {
+        self.touched.contains(&(Kind::Table, id))
+    }
+
     /// The number of a new object.
     ///
     /// # Errors

@@ -22,8 +22,8 @@ mod tests;
 
 pub use databases::{DEFAULT_DATABASE_NAME, DatabaseInfo, Databases, sweep_databases};
 pub use descriptor::{
-    Action, Check, Column, ColumnId, ConstraintKind, Default, ForeignKey, Identity, Index, IndexKey, IndexState,
-    KeyPart, ObjectId, Schema, Sequence, Table, View,
+    Action, Check, Column, ColumnId, ConstraintKind, Default, Deferral, ForeignKey, Identity, Index, IndexKey,
+    IndexState, KeyPart, ObjectId, Schema, Sequence, Standing, Table, View,
 };
 pub use edit::Edit;
 pub use garbage::{Swept, sweep};

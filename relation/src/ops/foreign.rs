@@ -13,9 +13,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use annulus_base::time::Micros;
 use annulus_txn::interface::{Database, Place};
 
-pub(super) use parents::{check_parents, validate};
-use values::{columns, encoded, refers, type_of};
+use children::Sought;
+pub(super) use parents::{check_again, check_parents, validate};
+pub(super) use values::encoded;
+use values::{as_child, columns, refers, type_of};
 
+use super::deferral::{Deferrals, Violation, Violations};
 use super::physical::{Physical, Tuple};
 use super::write::{Change, Writer};
 use super::{Expressions, errors};
@@ -43,12 +46,13 @@ struct Refusal {
     children: Vec<Tuple>,
 }
 
-/// Lets the foreign keys that refer to changed rows act, until nothing more follows.
+/// Lets the foreign keys that refer to changed rows act, until nothing more follows. Returns what deferred ones refuse.
 pub(super) async fn act<D: Database, E: Expressions>(
     writer: &mut Writer<'_, E>,
     transaction: &mut Transaction<D>,
+    deferrals: &Deferrals,
     patience: Micros,
-) -> Outcome<()> {
+) -> Outcome<Violations> {
     let mut wave: BTreeSet<Place> = writer.changed.keys().cloned().collect();
     let mut seen: BTreeMap<(Place, ObjectId, usize), Option<Vec<u8>>> = BTreeMap::new();
     let mut refusals = Vec::new();
@@ -63,7 +67,7 @@ pub(super) async fn act<D: Database, E: Expressions>(
                 }
             }
         }
-        let found = children::find(writer, &events, transaction, patience).await?;
+        let found = children_of(writer, &events, transaction, patience).await?;
         for (event, children) in events.into_iter().zip(found) {
             let key = foreign_key(writer, &event)?;
             match if event.new.is_some() { key.on_update } else { key.on_delete } {
@@ -77,8 +81,30 @@ pub(super) async fn act<D: Database, E: Expressions>(
         }
         writer.check_size()?;
     }
-    refusals.iter().try_for_each(|refusal| judge(writer, refusal))?;
-    Ok(())
+    let mut violations = Violations::default();
+    for refusal in &refusals {
+        if let Some(violation) = judge(writer, refusal, deferrals)? {
+            violations.note(violation);
+        }
+    }
+    Ok(violations)
+}
+
+/// The children of each event's parent, as they are before the statement.
+async fn children_of<D: Database, E: Expressions>(
+    writer: &mut Writer<'_, E>,
+    events: &[Event],
+    transaction: &mut Transaction<D>,
+    patience: Micros,
+) -> Outcome<Vec<Vec<Tuple>>> {
+    let mut sought = Vec::with_capacity(events.len());
+    for event in events {
+        let key = foreign_key(writer, event)?;
+        let (parent, child) = (writer.physical(event.parent)?, writer.physical(event.child)?);
+        let values = as_child(&parent, &child, &key, &event.old);
+        sought.push(Sought { child, key, values });
+    }
+    children::find(writer.around.catalog, &sought, transaction, patience).await
 }
 
 fn foreign_key<E: Expressions>(writer: &mut Writer<'_, E>, event: &Event) -> SqlResult<ForeignKey> {
@@ -188,8 +214,13 @@ fn current<E>(writer: &Writer<'_, E>, row: &Tuple) -> Option<Row> {
     }
 }
 
-/// A parent cannot go while it has children, unless (without `RESTRICT`) another row has taken its key.
-fn judge<E: Expressions>(writer: &mut Writer<'_, E>, refusal: &Refusal) -> SqlResult<()> {
+/// A parent cannot go while it has children, unless (without `RESTRICT`) another row has taken its key. If that is
+/// deferred, this is a violation for now.
+fn judge<E: Expressions>(
+    writer: &mut Writer<'_, E>,
+    refusal: &Refusal,
+    deferrals: &Deferrals,
+) -> SqlResult<Option<Violation>> {
     let event = &refusal.event;
     let key = foreign_key(writer, event)?;
     let (parent, child) = (writer.physical(event.parent)?, writer.physical(event.child)?);
@@ -200,11 +231,15 @@ fn judge<E: Expressions>(writer: &mut Writer<'_, E>, refusal: &Refusal) -> SqlRe
         }
     }
     if !refers_still {
-        return Ok(());
+        return Ok(None);
     }
     let action = if event.new.is_some() { key.on_update } else { key.on_delete };
     if action == Action::NoAction && is_taken(writer, &parent, &key, event)? {
-        return Ok(());
+        return Ok(None);
+    }
+    if action == Action::NoAction && deferrals.defers(child.table(), &key) {
+        let values = as_child(&parent, &child, &key, &event.old).unwrap_or_default();
+        return Violation::new(child.table(), &key, values, true).map(Some);
     }
     Err(errors::still_referenced(writer.around.catalog, parent.table(), &key, child.table(), &event.old))
 }

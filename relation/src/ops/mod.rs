@@ -3,11 +3,13 @@
 //! Promises and invariants:
 //! - A row and all of its index entries change in one transaction.
 //! - Constraints hold at the end of every statement ([`Writer::finish`]), whatever the statement's rows did to each
-//!   other: a statement that shifts unique keys does not fail, where PostgreSQL's may (it checks row by row).
+//!   other: a statement that shifts unique keys does not fail, where PostgreSQL's may (it checks row by row). Deferred
+//!   ones hold once [`check_deferred`] has found so, before the commit.
 //! - Whatever is read to decide is validated at commit; whatever is touched validates the table's descriptor.
 //! - Keys are read forward only: who wants another order than an index gives has to sort.
 
 mod conflict;
+mod deferral;
 mod errors;
 mod fill;
 mod foreign;
@@ -20,6 +22,7 @@ mod tests;
 mod write;
 
 pub use conflict::{Conflicting, conflicting, explain};
+pub use deferral::{Deferrals, Pending, Violations, check_deferred};
 pub use errors::{not_null_violation, unique_violation};
 pub use fill::{Position, Validation, fill, validate};
 pub use physical::{Physical, ROW_ID, RowId, Tuple};

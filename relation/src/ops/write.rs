@@ -16,6 +16,7 @@ use annulus_txn::interface::{Database, Place, TxnError};
 pub use apply::Claims;
 pub(super) use apply::Footprint;
 
+use super::deferral::{Deferrals, Pending};
 use super::physical::{Physical, RowId, Tuple};
 use super::{Expressions, Surroundings, errors, foreign};
 use crate::catalog::{Default, ObjectId, Table};
@@ -206,14 +207,22 @@ impl<'a, E: Expressions> Writer<'a, E> {
     }
 
     /// Carries the statement out in `transaction`: foreign keys act, constraints are checked, rows and entries
-    /// buffered. What this returns tells a conflict at commit apart, see [`super::explain`].
+    /// buffered. Returns what is left to the end of the transaction: by the claims a conflict at commit is told apart,
+    /// see [`super::explain`], and the violations of what `deferrals` defers are to be looked at again, see
+    /// [`super::check_deferred`].
     ///
     /// # Errors
     /// The violation of a constraint, and every [`TxnError`] of what has to be read.
-    pub async fn finish<D: Database>(mut self, transaction: &mut Transaction<D>, patience: Micros) -> Outcome<Claims> {
-        foreign::act(&mut self, transaction, patience).await?;
+    pub async fn finish<D: Database>(
+        mut self,
+        transaction: &mut Transaction<D>,
+        deferrals: &Deferrals,
+        patience: Micros,
+    ) -> Outcome<Pending> {
+        let mut violations = foreign::act(&mut self, transaction, deferrals, patience).await?;
         let checks = self.checks;
-        apply::apply(&self, checks, transaction, patience).await
+        let claims = apply::apply(&self, checks, &mut violations, transaction, deferrals, patience).await?;
+        Ok(Pending { claims, violations })
     }
 
     /// The row after a change, at its new place. The hidden id stays.

@@ -142,7 +142,7 @@ fn enrolled(children: &[Tuple]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use annulus_relation::catalog::Action;
+    use annulus_relation::catalog::{Action, Deferral};
     use annulus_relation::codec::Layout;
 
     use super::super::tables::{CHILDREN, PARENTS, create, row};
@@ -151,7 +151,7 @@ mod tests {
 
     /// A database of these rows, and what is stored of it.
     fn stored(parents: &[[i32; 3]], children: &[[i32; 3]]) -> (Catalog, Stored) {
-        let catalog = create(&Catalog::empty(home(2, 3)), Action::NoAction).unwrap().catalog().clone();
+        let catalog = create(&Catalog::empty(home(2, 3)), Action::NoAction, Deferral::Usual).unwrap().catalog().clone();
         let mut stored = Stored::new();
         for (name, rows) in [(PARENTS, parents), (CHILDREN, children)] {
             let table = tables::physical(&catalog, name).unwrap().unwrap();

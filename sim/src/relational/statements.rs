@@ -7,7 +7,9 @@ use annulus_base::rng::Rng;
 use annulus_relation::Value;
 use annulus_relation::catalog::Catalog;
 use annulus_relation::failure::Outcome;
-use annulus_relation::ops::{Bounds, Checks, Claims, Cursor, Physical, RowId, Tuple, Writer, conflicting, read_rows};
+use annulus_relation::ops::{
+    Bounds, Checks, Cursor, Deferrals, Pending, Physical, RowId, Tuple, Writer, conflicting, read_rows,
+};
 use annulus_relation::transaction::Transaction;
 
 use super::line::SimDatabase;
@@ -124,9 +126,10 @@ impl Statement {
         txn: &mut Transaction<SimDatabase>,
         catalog: &Catalog,
         checks: Checks,
+        deferrals: &Deferrals,
         patience: u64,
-    ) -> Outcome<Claims> {
-        let Some([parents, children, notes, settings]) = all(catalog)? else { return Ok(Claims::default()) };
+    ) -> Outcome<Pending> {
+        let Some([parents, children, notes, settings]) = all(catalog)? else { return Ok(Pending::default()) };
         let mut at = Site { txn, catalog, patience };
         let mut writer = Writer::new(around(catalog), checks);
         match self {
@@ -210,7 +213,7 @@ impl Statement {
                 at.scan(table, index, *from, *to).await?;
             }
         }
-        writer.finish(at.txn, patience).await
+        writer.finish(at.txn, deferrals, patience).await
     }
 }
 

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use annulus_base::Timestamp;
 use annulus_base::time::Micros;
 use annulus_relation::catalog::{
-    Action, Catalog, Column, ColumnId, ConstraintKind, Edit, ForeignKey, Home, Index, IndexKey, IndexState, KeyPart,
-    ObjectId, PUBLIC, Table, load,
+    Action, Catalog, Column, ColumnId, ConstraintKind, Deferral, Edit, ForeignKey, Home, Index, IndexKey, IndexState,
+    KeyPart, ObjectId, PUBLIC, Standing, Table, load,
 };
 use annulus_relation::failure::Outcome;
 use annulus_relation::ops::{Expressions, Physical, Surroundings};
@@ -122,7 +122,7 @@ pub(super) fn all(catalog: &Catalog) -> SqlResult<Option<[Arc<Physical>; 4]>> {
 }
 
 /// Creates all tables.
-pub(super) fn create(catalog: &Catalog, on_delete: Action) -> SqlResult<Edit> {
+pub(super) fn create(catalog: &Catalog, on_delete: Action, deferral: Deferral) -> SqlResult<Edit> {
     let mut edit = Edit::new(catalog);
     let mut parents = table(&mut edit, PARENTS, ["id", "code", "duty"])?;
     add_index(&mut edit, &mut parents, "parents_code_key", CODE, Some(ConstraintKind::Unique))?;
@@ -135,7 +135,7 @@ pub(super) fn create(catalog: &Catalog, on_delete: Action) -> SqlResult<Edit> {
         parent_columns: vec![parents.columns[0].id],
         on_delete,
         on_update: Action::NoAction,
-        validated: true,
+        standing: Standing::new(true, deferral),
     });
     parents.referenced_by.push(children.id);
     edit.put_table(parents)?;

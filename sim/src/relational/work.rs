@@ -2,10 +2,10 @@
 
 use annulus_base::Timestamp;
 use annulus_base::rng::Rng;
-use annulus_relation::catalog::{Action, Catalog, PUBLIC, sweep};
+use annulus_relation::catalog::{Action, Catalog, Deferral, PUBLIC, sweep};
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
-use annulus_relation::ops::{Checks, Claims, explain};
+use annulus_relation::ops::{Checks, Claims, Deferrals, Pending, check_deferred, explain};
 use annulus_relation::transaction::{Done, Grip, Mode, Premises};
 use annulus_relation::{SqlError, SqlResult};
 use annulus_txn::interface::{Database, TxnError};
@@ -47,8 +47,9 @@ pub struct Statements {
     checks: Checks,
     /// Whether the client goes on after an error, from the savepoint before it.
     goes_on: bool,
-    /// What becomes of children, if this is the first to come.
+    /// What becomes of children, and when they must have their parents, if this is the first to come.
     on_delete: Action,
+    deferral: Deferral,
     all: Vec<Statement>,
 }
 
@@ -104,6 +105,7 @@ impl Work {
 impl Statements {
     fn random(past: Timestamp, rng: &mut Rng) -> Self {
         let on_delete = *rng.pick(&[Action::NoAction, Action::Cascade, Action::SetNull]).unwrap_or(&Action::NoAction);
+        let deferral = *rng.pick(&[Deferral::Never, Deferral::Usual]).unwrap_or(&Deferral::Never);
         let (goes_on, read_only) = (rng.one_in(2), rng.one_in(4));
         let mode = match rng.below(8) {
             0 => Mode::AsOf(past),
@@ -119,7 +121,7 @@ impl Statements {
         let all = (0..count).map(|_| statement(rng)).collect();
         let checks = if mode == Mode::Statement && rng.one_in(2) { Checks::AtCommit } else { Checks::AtStatement };
         let pinned = mode == Mode::Statement && reads && rng.one_in(2);
-        Self { mode, pinned, checks, goes_on, on_delete, all }
+        Self { mode, pinned, checks, goes_on, on_delete, deferral, all }
     }
 
     async fn run(self, session: &Session) -> Outcome<End> {
@@ -132,11 +134,11 @@ impl Statements {
             let grip = if self.goes_on { Grip::Light } else { Grip::Firm };
             txn.pin(&session.home.partitions().collect::<Vec<_>>(), grip, session.patience).await?;
         }
-        let mut claims = Claims::default();
+        let (mut pending, deferrals) = (Pending::default(), Deferrals::default());
         for statement in &self.all {
             let savepoint = txn.savepoint();
-            match statement.perform(&mut txn, &catalog, self.checks, session.patience).await {
-                Ok(more) => claims.extend(more),
+            match statement.perform(&mut txn, &catalog, self.checks, &deferrals, session.patience).await {
+                Ok(more) => pending.extend(more)?,
                 Err(Failure::Sql(error)) => {
                     is_allowed(error)?;
                     // What a client is told must be true.
@@ -148,6 +150,16 @@ impl Statements {
                 }
                 Err(failure) => return Err(failure),
             }
+        }
+        let Pending { claims, violations } = pending;
+        match check_deferred(&catalog, &violations, &Deferrals::NONE, &mut txn, session.patience).await {
+            Ok(()) => {}
+            Err(Failure::Sql(error)) => {
+                is_allowed(error)?;
+                txn.validate(session.patience).await?;
+                return Ok(self.without_effect());
+            }
+            Err(failure) => return Err(failure),
         }
         let premises = txn.premises(claims.places());
         match txn.commit(session.patience).await {
@@ -166,7 +178,7 @@ impl Statements {
         let catalog = session.fresh_catalog().await?;
         if catalog.table(PUBLIC, PARENTS).is_none() && !matches!(self.mode, Mode::AsOf(_)) {
             let mut txn = session.transaction(Mode::Statement);
-            tables::create(&catalog, self.on_delete)?.finish(&mut txn)?;
+            tables::create(&catalog, self.on_delete, self.deferral)?.finish(&mut txn)?;
             session.forget();
             txn.commit(session.patience).await?;
         }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use annulus_relation::catalog::{Column, Default};
 use annulus_relation::error::SqlState;
-use annulus_relation::ops::{Checks, Writer, explain};
+use annulus_relation::ops::{Checks, Deferrals, Pending, Writer, explain};
 use annulus_relation::transaction::{Mode, Transaction};
 use annulus_relation::value::parse;
 use annulus_relation::{Failure, Outcome, Row, SqlError, SqlResult, Value};
@@ -195,7 +195,7 @@ impl CopyIn {
         work.active.bulk = true;
         let db = work.server.db.clone();
         let mut transaction = Transaction::new(db.clone(), Mode::Statement, db.begin());
-        let claims = writer.finish(&mut transaction, work.deadline.left()).await?;
+        let Pending { claims, .. } = writer.finish(&mut transaction, &Deferrals::NONE, work.deadline.left()).await?;
         let premises = transaction.premises(claims.places());
         match transaction.commit(work.deadline.left()).await {
             Ok(_) => Ok(()),

@@ -37,19 +37,16 @@ impl Definition<'_> {
                 self.add_unique(table, unique.name.as_ref(), &unique.columns, fresh)
             }
             TableConstraint::Check(check) => self.add_check(table, check, column, fresh),
-            TableConstraint::ForeignKey(key) => {
-                self.note_deferrable(key.characteristics.as_ref());
-                self.add_foreign_key(table, key, fresh)
-            }
+            TableConstraint::ForeignKey(key) => self.add_foreign_key(table, key, fresh),
             other => Err(SqlError::unsupported(format!("the constraint {other}"))),
         }
     }
 
-    /// Constraints are checked at the end of each statement, which is stricter than what `DEFERRABLE` asks for.
+    /// Unique keys are checked at the end of each statement, which is stricter than what `INITIALLY DEFERRED` asks for.
     fn note_deferrable(&mut self, characteristics: Option<&ConstraintCharacteristics>) {
         let Some(given) = characteristics else { return };
         if given.deferrable == Some(true) || given.initially == Some(DeferrableInitial::Deferred) {
-            self.notice("DEFERRABLE has no effect: constraints are checked at the end of each statement");
+            self.notice("DEFERRABLE has no effect on unique keys: they are checked at the end of each statement");
         }
     }
 

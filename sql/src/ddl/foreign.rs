@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use annulus_relation::catalog::{Action, Column, ConstraintKind, ForeignKey, KeyPart, Table};
+use annulus_relation::catalog::{Action, Column, ConstraintKind, Deferral, ForeignKey, KeyPart, Standing, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType};
-use sqlparser::ast::{ConstraintReferenceMatchKind, ForeignKeyConstraint, ReferentialAction};
+use sqlparser::ast::{
+    ConstraintCharacteristics, ConstraintReferenceMatchKind, DeferrableInitial, ForeignKeyConstraint, ObjectName,
+    ReferentialAction,
+};
 
 use super::constraint::find_column;
+use super::naming::has_constraint;
 use super::{Definition, Job};
 use crate::names::position_of;
 
@@ -49,7 +53,7 @@ impl Definition<'_> {
             parent_columns: parent_columns.iter().map(|column| column.id).collect(),
             on_delete: action(key.on_delete),
             on_update: action(key.on_update),
-            validated: fresh,
+            standing: Standing::new(fresh, declared(key.characteristics.as_ref())?),
         });
         if !fresh {
             self.jobs.push(Job::Validate { table: table.id, columns: Vec::new() });
@@ -61,6 +65,30 @@ impl Definition<'_> {
         let mut parent = Table::clone(&parent);
         refer(&mut parent, table.id);
         self.edit.put_table(parent)
+    }
+
+    /// `ALTER CONSTRAINT`: when a foreign key is checked.
+    pub(super) fn alter_constraint(
+        &mut self,
+        table: &ObjectName,
+        if_exists: bool,
+        name: &str,
+        deferrable: Option<bool>,
+        deferred: Option<bool>,
+    ) -> SqlResult<&'static str> {
+        let deferral = deferral(deferrable, deferred)?;
+        let Some(mut table) = self.altered(table, if_exists)? else { return Ok("ALTER TABLE") };
+        let about = format!("constraint \"{name}\" of relation \"{}\"", table.name);
+        let Some(key) = table.foreign_keys.iter_mut().find(|key| key.name == name) else {
+            return Err(if has_constraint(&table, name) {
+                SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("{about} is not a foreign key constraint"))
+            } else {
+                SqlError::new(SqlState::UNDEFINED_OBJECT, format!("{about} does not exist"))
+            });
+        };
+        key.standing = Standing::new(key.standing.is_validated(), deferral);
+        self.edit.put_table(table)?;
+        Ok("ALTER TABLE")
     }
 
     /// The table is no longer referred to by `child`, unless another foreign key of it does.
@@ -78,6 +106,24 @@ impl Definition<'_> {
 fn refer(parent: &mut Table, child: u32) {
     if !parent.referenced_by.contains(&child) {
         parent.referenced_by.push(child);
+    }
+}
+
+fn declared(characteristics: Option<&ConstraintCharacteristics>) -> SqlResult<Deferral> {
+    let Some(given) = characteristics else { return Ok(Deferral::Never) };
+    deferral(given.deferrable, given.initially.map(|initially| initially == DeferrableInitial::Deferred))
+}
+
+/// When a key is checked: what `[NOT] DEFERRABLE` and `INITIALLY DEFERRED` mean together.
+fn deferral(deferrable: Option<bool>, deferred: Option<bool>) -> SqlResult<Deferral> {
+    match (deferrable, deferred) {
+        (Some(false), Some(true)) => {
+            let message = "constraint declared INITIALLY DEFERRED must be DEFERRABLE";
+            Err(SqlError::new(SqlState::SYNTAX_ERROR, message))
+        }
+        (_, Some(true)) => Ok(Deferral::Usual),
+        (Some(true), _) => Ok(Deferral::Possible),
+        (_, _) => Ok(Deferral::Never),
     }
 }
 

@@ -17,16 +17,7 @@ impl Definition<'_> {
         column: &str,
         alter: &AlterIdentity,
     ) -> SqlResult<&'static str> {
-        let name = self.name(name)?;
-        let mut table = match self.names().find(&name) {
-            Some(Relation::Table(table)) => Table::clone(table),
-            Some(other) => return Err(is_not(&name, other, "a table")),
-            None if if_exists => {
-                self.notice(format!("relation \"{}\" does not exist, skipping", name.name));
-                return Ok("ALTER TABLE");
-            }
-            None => return Err(undefined(&name, "relation")),
-        };
+        let Some(mut table) = self.altered(name, if_exists)? else { return Ok("ALTER TABLE") };
         check_not_rekeyed(&table)?;
         let Some(position) = table.columns.iter().position(|found| found.name == *column) else {
             let message = format!("column \"{column}\" of relation \"{}\" does not exist", table.name);
@@ -59,6 +50,20 @@ impl Definition<'_> {
             },
         }
         Ok("ALTER TABLE")
+    }
+
+    /// The table of a name; `None` with a notice if there is none, and need not be.
+    pub(super) fn altered(&mut self, name: &ObjectName, if_exists: bool) -> SqlResult<Option<Table>> {
+        let name = self.name(name)?;
+        match self.names().find(&name) {
+            Some(Relation::Table(table)) => Ok(Some(Table::clone(table))),
+            Some(other) => Err(is_not(&name, other, "a table")),
+            None if if_exists => {
+                self.notice(format!("relation \"{}\" does not exist, skipping", name.name));
+                Ok(None)
+            }
+            None => Err(undefined(&name, "relation")),
+        }
     }
 
     /// Sets what `GENERATED` says; gives the other options.

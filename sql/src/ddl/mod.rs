@@ -33,6 +33,7 @@ pub(crate) use database::{administer, database_statement};
 pub(crate) use expression::{bind_stored, sequence_in};
 
 use annulus_relation::catalog::{Catalog, ColumnId, Edit, ObjectId, Sequence};
+use annulus_relation::error::SqlState;
 use annulus_relation::failure::Outcome;
 use annulus_relation::transaction::Mode;
 use annulus_relation::value::Env;
@@ -44,9 +45,9 @@ use crate::bind::{ParamTypes, quote_name};
 use crate::names::{Name, Names, name_of};
 use crate::parse::{IdentityOptions, Like, Parsed, Statement};
 use crate::server::shared::Shared;
-use crate::session::Produced;
 use crate::session::answer::{News, Tag};
 use crate::session::jobs::within;
+use crate::session::{Active, Produced};
 use crate::statement::Work;
 
 /// A change of the catalog under way.
@@ -130,7 +131,9 @@ pub(crate) fn definition_name(statement: &Statement) -> Option<&'static str> {
         Statement::CreateSequence { .. } => "CREATE SEQUENCE",
         Statement::AlterSequence { .. } => "ALTER SEQUENCE",
         Statement::RenameView { .. } => "ALTER VIEW",
-        Statement::SetSchema { .. } | Statement::AlterIdentity { .. } => "ALTER TABLE",
+        Statement::SetSchema { .. } | Statement::AlterIdentity { .. } | Statement::AlterConstraint { .. } => {
+            "ALTER TABLE"
+        }
         Statement::Sql(statement) => match &**statement {
             S::CreateTable(create) if create.query.is_none() => "CREATE TABLE",
             S::CreateTable(_) => "CREATE TABLE AS",
@@ -169,6 +172,7 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
     };
     let tag = definition.apply(&parsed.statement)?;
     let Definition { edit, notices, restarted, jobs, filled, computed, .. } = definition;
+    check_not_pending(work.active, &edit, what)?;
     work.news.extend(notices.into_iter().map(News::Notice));
     let home = *edit.catalog().home();
     let catalog = Arc::new(edit.finish(&mut work.active.transaction)?);
@@ -194,6 +198,20 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
         Some(_) if parsed.table_as.empty => Ok(Produced::tag(Tag::word("CREATE TABLE AS"))),
         Some(table) => fill(work, parsed, table).await,
         None => Ok(Produced::tag(Tag::word(tag))),
+    }
+}
+
+/// A table whose deferred constraints are violated cannot be changed: they might not be found again.
+fn check_not_pending<D: Database>(active: &Active<D>, edit: &Edit, what: &str) -> SqlResult<()> {
+    match active.pending.violations.tables().find(|id| edit.touches_table(*id)) {
+        Some(id) => {
+            let name = active.catalog.table_by_id(id).map_or_else(String::new, |table| table.name.clone());
+            let what = what.strip_suffix(" TABLE").filter(|what| *what == "TRUNCATE").unwrap_or(what);
+            let message = format!("cannot {what} \"{name}\" because it has pending trigger events");
+            let error = SqlError::new(SqlState::OBJECT_IN_USE, message);
+            Err(error.hint("Commit, or SET CONSTRAINTS ALL IMMEDIATE, before."))
+        }
+        None => Ok(()),
     }
 }
 
@@ -249,6 +267,9 @@ impl Definition<'_> {
             Statement::RenameView { name, if_exists, to } => self.rename_view(name, *if_exists, to),
             Statement::AlterIdentity { table, if_exists, column, alter } => {
                 self.alter_identity(table, *if_exists, column, alter)
+            }
+            Statement::AlterConstraint { table, if_exists, name, deferrable, deferred } => {
+                self.alter_constraint(table, *if_exists, name, *deferrable, *deferred)
             }
             Statement::SetSchema { kind, name, if_exists, schema } => self.set_schema(kind, name, *if_exists, schema),
             Statement::Sql(statement) => self.apply_sql(statement),

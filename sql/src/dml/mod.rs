@@ -131,9 +131,9 @@ pub(crate) async fn finish<D: Database, E: annulus_relation::ops::Expressions>(
     writer: Writer<'_, E>,
 ) -> Outcome<()> {
     let left = work.deadline.left();
-    let claims = writer.finish(&mut work.active.transaction, left).await?;
-    work.active.claims.extend(claims);
-    Ok(())
+    let active = &mut *work.active;
+    let pending = writer.finish(&mut active.transaction, &active.deferrals, left).await?;
+    Ok(active.pending.extend(pending)?)
 }
 
 /// What operations need to know.

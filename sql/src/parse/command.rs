@@ -184,18 +184,20 @@ fn set(cursor: &mut Cursor<'_>) -> SqlResult<Statement> {
     Ok(Statement::Set { local, name, value })
 }
 
-/// `SET CONSTRAINTS`: whatever is set, they are checked at the end of each statement.
+/// `SET CONSTRAINTS`
 fn constraints(cursor: &mut Cursor<'_>) -> SqlResult<Statement> {
+    let mut names = Vec::new();
     if !cursor.take("all") {
-        cursor.name()?;
+        names.push(cursor.name()?);
         while cursor.take_token(&Token::Comma) {
-            cursor.name()?;
+            names.push(cursor.name()?);
         }
     }
-    if !cursor.take("deferred") {
+    let deferred = cursor.take("deferred");
+    if !deferred {
         cursor.expect("immediate")?;
     }
-    Ok(Statement::Maintenance("SET CONSTRAINTS"))
+    Ok(Statement::SetConstraints { names, deferred })
 }
 
 /// The value after `SET TIME ZONE` and the like, which have no equals sign.

@@ -234,7 +234,7 @@ fn alter_view(cursor: &mut Cursor<'_>) -> SqlResult<Statement> {
     Ok(Statement::Refused("this form of ALTER VIEW"))
 }
 
-/// `ALTER TABLE ... SET SCHEMA`, and what is said of identities; everything else of it is sqlparser's.
+/// `ALTER TABLE ... SET SCHEMA`, and what is said of constraints and identities; everything else of it is sqlparser's.
 fn alter_table(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
     let mut ahead = Cursor::new(cursor.source, cursor.rest());
     ahead.take_all(&["alter", "table"]);
@@ -243,6 +243,8 @@ fn alter_table(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
     let Ok(name) = ahead.name() else { return Ok(None) };
     let statement = if ahead.take_all(&["set", "schema"]) {
         set_schema(&mut ahead, "table", name, if_exists)?
+    } else if ahead.take_all(&["alter", "constraint"]) {
+        alter_constraint(&mut ahead, name, if_exists)?
     } else {
         let Some((column, alter)) = alter_identity(&mut ahead)? else { return Ok(None) };
         Statement::AlterIdentity { table: name, if_exists, column, alter }
@@ -250,6 +252,25 @@ fn alter_table(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
     ahead.end()?;
     skip_all(cursor);
     Ok(Some(statement))
+}
+
+fn alter_constraint(cursor: &mut Cursor<'_>, table: ObjectName, if_exists: bool) -> SqlResult<Statement> {
+    let name = cursor.identifier()?;
+    let (mut deferrable, mut deferred) = (None, None);
+    while !cursor.at_end() {
+        if cursor.take("deferrable") {
+            deferrable = Some(true);
+        } else if cursor.take_all(&["not", "deferrable"]) {
+            deferrable = Some(false);
+        } else {
+            cursor.expect("initially")?;
+            deferred = Some(cursor.take("deferred"));
+            if deferred == Some(false) {
+                cursor.expect("immediate")?;
+            }
+        }
+    }
+    Ok(Statement::AlterConstraint { table, if_exists, name, deferrable, deferred })
 }
 
 /// `ALTER [COLUMN] name`, and what is said of its identity or expression.

@@ -86,6 +86,13 @@ pub enum Statement {
     Maintenance(&'static str),
     /// What is refused, as it is called in the error.
     Refused(&'static str),
+    /// `SET CONSTRAINTS`
+    SetConstraints {
+        /// Which; none for `ALL`.
+        names: Vec<ObjectName>,
+        /// `DEFERRED`, rather than `IMMEDIATE`.
+        deferred: bool,
+    },
     /// `LOCK [TABLE] ...`: which tables.
     Lock(Vec<ObjectName>),
     /// `CREATE DATABASE`
@@ -179,6 +186,19 @@ pub enum Statement {
         column: String,
         /// What to change.
         alter: AlterIdentity,
+    },
+    /// `ALTER TABLE ... ALTER CONSTRAINT`
+    AlterConstraint {
+        /// The table.
+        table: ObjectName,
+        /// `IF EXISTS`
+        if_exists: bool,
+        /// The constraint.
+        name: String,
+        /// `[NOT] DEFERRABLE`
+        deferrable: Option<bool>,
+        /// `INITIALLY DEFERRED`, or `IMMEDIATE`.
+        deferred: Option<bool>,
     },
     /// `COPY`
     Copy(Box<CopyStatement>),

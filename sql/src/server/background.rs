@@ -105,7 +105,7 @@ fn open_jobs(catalog: &Catalog) -> Vec<(Job, u64)> {
             }
         }
         let checks = table.checks.iter().filter(|check| !check.validated).count();
-        let keys = table.foreign_keys.iter().filter(|key| !key.validated).count();
+        let keys = table.foreign_keys.iter().filter(|key| !key.standing.is_validated()).count();
         if checks + keys > 0 {
             jobs.push((Job::Validate { table: table.id, columns: Vec::new() }, (checks + keys) as u64));
         }

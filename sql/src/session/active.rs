@@ -5,7 +5,7 @@ use std::sync::Arc;
 use annulus_base::Timestamp;
 use annulus_relation::catalog::{Catalog, ObjectId};
 use annulus_relation::error::SqlState;
-use annulus_relation::ops::Claims;
+use annulus_relation::ops::{Deferrals, Pending};
 use annulus_relation::transaction::{Mode, Savepoint, Transaction};
 use annulus_relation::value::Env;
 use annulus_relation::{SqlError, SqlResult};
@@ -37,8 +37,10 @@ pub(crate) struct Active<D: Database> {
     pub now: i64,
     /// How values are read and printed in it.
     pub env: Arc<Env>,
-    /// Unique keys that it demands nobody to have, without having read them.
-    pub claims: Claims,
+    /// What its statements have left to be found out at its end.
+    pub pending: Pending,
+    /// Which constraints it defers.
+    pub deferrals: Deferrals,
     /// How many rows without a primary key it has inserted, and when that was counted from.
     pub rows: u32,
     pub row_base: Timestamp,
@@ -64,6 +66,7 @@ struct Point {
     catalog: Arc<Catalog>,
     defines: bool,
     settings: Saved,
+    deferrals: Deferrals,
     /// Of the cursors, those declared since.
     cursors: u64,
 }
@@ -98,7 +101,8 @@ impl<D: Database> Active<D> {
             is_retry: false,
             now,
             env,
-            claims: Claims::default(),
+            pending: Pending::default(),
+            deferrals: Deferrals::default(),
             rows: 0,
             row_base: start,
             jobs: Vec::new(),
@@ -145,8 +149,8 @@ impl<D: Database> Active<D> {
 
     pub fn save(&mut self, name: String, settings: Saved, cursors: u64) {
         let (catalog, defines) = (Arc::clone(&self.catalog), self.defines);
-        let writes = self.transaction.savepoint();
-        self.savepoints.push(Point { name, writes, catalog, defines, settings, cursors });
+        let (writes, deferrals) = (self.transaction.savepoint(), self.deferrals.clone());
+        self.savepoints.push(Point { name, writes, catalog, defines, settings, deferrals, cursors });
     }
 
     /// Forgets a savepoint and those after it.
@@ -163,6 +167,7 @@ impl<D: Database> Active<D> {
         let point = self.savepoints.last().ok_or_else(|| missing(name))?;
         self.transaction.rollback_to(point.writes);
         (self.catalog, self.defines) = (Arc::clone(&point.catalog), point.defines);
+        self.deferrals = point.deferrals.clone();
         self.failed = false;
         Ok((point.settings.clone(), point.cursors))
     }

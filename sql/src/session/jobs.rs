@@ -70,15 +70,17 @@ impl<D: Database> Jobs<'_, D> {
             })
             .await?;
         }
-        let key = |table: &Table| table.foreign_keys.iter().position(|key| !key.validated).map(Validation::ForeignKey);
+        let key = |table: &Table| {
+            table.foreign_keys.iter().position(|key| !key.standing.is_validated()).map(Validation::ForeignKey)
+        };
         while self.pass(table, &key).await? {
             self.edit(table, |table| {
                 table
                     .foreign_keys
                     .iter_mut()
-                    .find(|key| !key.validated)
+                    .find(|key| !key.standing.is_validated())
                     .into_iter()
-                    .for_each(|key| key.validated = true);
+                    .for_each(|key| key.standing = key.standing.validated());
             })
             .await?;
         }
@@ -162,7 +164,7 @@ impl<D: Database> Jobs<'_, D> {
             Job::Validate { table, columns } => {
                 self.edit(*table, |table| {
                     table.checks.retain(|check| check.validated);
-                    table.foreign_keys.retain(|key| key.validated);
+                    table.foreign_keys.retain(|key| key.standing.is_validated());
                     let declared = table.columns.iter_mut().filter(|column| columns.contains(&column.id));
                     declared.for_each(|column| column.not_null = false);
                 })
@@ -216,7 +218,7 @@ pub(crate) async fn within<D: Database>(work: &mut crate::statement::Work<'_, D>
             }
             let mut changed = Table::clone(table);
             changed.checks.iter_mut().for_each(|check| check.validated = true);
-            changed.foreign_keys.iter_mut().for_each(|key| key.validated = true);
+            changed.foreign_keys.iter_mut().for_each(|key| key.standing = key.standing.validated());
             let mut edit = Edit::new(&catalog);
             edit.put_table(changed)?;
             edit.finish(transaction)?
@@ -232,7 +234,7 @@ fn validations(job: &Job, table: &Table) -> Vec<Validation> {
     let Job::Validate { columns, .. } = job else { return Vec::new() };
     let nulls = table.columns.iter().enumerate().filter(|(_, column)| columns.contains(&column.id));
     let checks = table.checks.iter().enumerate().filter(|(_, check)| !check.validated);
-    let keys = table.foreign_keys.iter().enumerate().filter(|(_, key)| !key.validated);
+    let keys = table.foreign_keys.iter().enumerate().filter(|(_, key)| !key.standing.is_validated());
     let nulls = nulls.map(|(position, _)| Validation::NotNull(position));
     let checks = checks.map(|(position, _)| Validation::Check(position));
     nulls.chain(checks).chain(keys.map(|(position, _)| Validation::ForeignKey(position))).collect()

@@ -13,6 +13,7 @@ pub mod answer;
 mod commands;
 mod copy;
 mod cursor;
+mod deferred;
 mod execute;
 mod functions;
 pub(crate) mod jobs;

@@ -181,14 +181,18 @@ impl<D: Database> Session<D> {
 
     /// As [`Session::commit`]. A conflict over a unique key that somebody else has is the violation of its constraint.
     pub(super) async fn try_commit(&mut self, mut active: Active<D>, deadline: &Deadline) -> Outcome<()> {
-        let token = match self.record_token(&mut active, deadline).await {
+        let prepared = match self.check_all_deferred(&mut active, deadline).await {
+            Ok(()) => self.record_token(&mut active, deadline).await,
+            Err(failure) => Err(failure),
+        };
+        let token = match prepared {
             Ok(token) => token,
             Err(failure) => {
                 self.undo(active);
                 return Err(failure);
             }
         };
-        let (claims, catalog) = (std::mem::take(&mut active.claims), Arc::clone(&active.catalog));
+        let (claims, catalog) = (std::mem::take(&mut active.pending.claims), Arc::clone(&active.catalog));
         let premises = (!claims.is_empty()).then(|| active.transaction.premises(claims.places()));
         match (self.end_active(active, deadline).await, premises) {
             (Err(error @ TxnError::Conflict(_)), Some(premises)) => {

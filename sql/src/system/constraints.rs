@@ -1,7 +1,7 @@
 //! Indexes and constraints.
 
 use annulus_relation::Value;
-use annulus_relation::catalog::{Action, Check, ColumnId, ConstraintKind, ForeignKey, Index, KeyPart, Table};
+use annulus_relation::catalog::{Action, Check, ColumnId, ConstraintKind, Deferral, ForeignKey, Index, KeyPart, Table};
 
 use super::relations::{number, seen, tables, text};
 use super::tables::Fields;
@@ -155,8 +155,11 @@ fn foreign_row(table: &Table, key: &ForeignKey, parent: Option<&Table>) -> Field
         Action::SetDefault => "d",
     };
     let target = parent.and_then(|parent| referred(parent, &key.parent_columns));
-    let mut row = constraint(table, &key.name, "f", key.validated);
+    let mut row = constraint(table, &key.name, "f", key.standing.is_validated());
+    let deferral = key.standing.deferral();
     row.extend([
+        ("condeferrable", Value::Bool(deferral != Deferral::Never)),
+        ("condeferred", Value::Bool(deferral == Deferral::Usual)),
         ("conindid", Value::Oid(target.map_or(0, |index| index.id))),
         ("confrelid", Value::Oid(key.parent)),
         ("confupdtype", text(action(key.on_update))),

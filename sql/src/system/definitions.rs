@@ -1,6 +1,8 @@
 //! The statements that would make an object, as PostgreSQL prints them.
 
-use annulus_relation::catalog::{Action, Check, ColumnId, ConstraintKind, ForeignKey, Index, KeyPart, Table, View};
+use annulus_relation::catalog::{
+    Action, Check, ColumnId, ConstraintKind, Deferral, ForeignKey, Index, KeyPart, Table, View,
+};
 use sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::bind::quote_name;
@@ -143,12 +145,17 @@ pub(super) fn foreign_key(table: &Table, key: &ForeignKey, parent: &Table, paren
         Action::SetDefault => format!(" ON {when} SET DEFAULT"),
     };
     format!(
-        "FOREIGN KEY ({}) REFERENCES {parent_name}({}){}{}{}",
+        "FOREIGN KEY ({}) REFERENCES {parent_name}({}){}{}{}{}",
         names(table, &key.columns),
         names(parent, &key.parent_columns),
         action("UPDATE", key.on_update),
         action("DELETE", key.on_delete),
-        if key.validated { "" } else { " NOT VALID" }
+        match key.standing.deferral() {
+            Deferral::Never => "",
+            Deferral::Possible => " DEFERRABLE",
+            Deferral::Usual => " DEFERRABLE INITIALLY DEFERRED",
+        },
+        if key.standing.is_validated() { "" } else { " NOT VALID" }
     )
 }
 

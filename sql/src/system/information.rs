@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use annulus_relation::catalog::{
-    Action, ColumnId, ConstraintKind, Default as ColumnDefault, Identity, Index, Sequence, Table,
+    Action, ColumnId, ConstraintKind, Default as ColumnDefault, Deferral, Identity, Index, Sequence, Table,
 };
 use annulus_relation::value::Env;
 use annulus_relation::{SqlType, Value};
@@ -230,6 +230,10 @@ fn table_constraints(scope: &Scope) -> Vec<Fields> {
     for table in tables(scope) {
         let keys = keys(&table).map(|(index, kind)| (index.name.clone(), kind));
         let foreign = table.foreign_keys.iter().map(|key| (key.name.clone(), "FOREIGN KEY"));
+        let deferral = |name: &str| {
+            let key = table.foreign_keys.iter().find(|key| key.name == name);
+            key.map_or(Deferral::Never, |key| key.standing.deferral())
+        };
         let checks = table.checks.iter().map(|check| (check.name.clone(), "CHECK"));
         let not_null = table.columns.iter().filter(|column| column.not_null);
         let not_null = not_null.map(|column| (not_null_name(&table, column.id), "CHECK"));
@@ -237,8 +241,8 @@ fn table_constraints(scope: &Scope) -> Vec<Fields> {
             let mut row = constraint(scope, &table, &name);
             row.extend([
                 ("constraint_type", text(kind)),
-                ("is_deferrable", Value::Bool(false)),
-                ("initially_deferred", Value::Bool(false)),
+                ("is_deferrable", Value::Bool(deferral(&name) != Deferral::Never)),
+                ("initially_deferred", Value::Bool(deferral(&name) == Deferral::Usual)),
                 ("enforced", Value::Bool(true)),
             ]);
             if kind == "UNIQUE" {

@@ -8,14 +8,12 @@ use annulus_base::time::Micros;
 use annulus_txn::interface::{Database, Place};
 use bytes::Bytes;
 
-use super::values::{as_child, columns, encoded};
-use super::{Event, foreign_key};
-use crate::catalog::{ForeignKey, KeyPart, ObjectId, Table};
+use super::values::{columns, encoded};
+use crate::catalog::{Catalog, ColumnId, ForeignKey, KeyPart, ObjectId, Table};
 use crate::error::SqlResult;
 use crate::failure::Outcome;
 use crate::ops::physical::{Physical, Tuple};
 use crate::ops::scan::{self, Bounds, Cursor, spans_of};
-use crate::ops::{Expressions, Writer};
 use crate::transaction::{Span, Transaction};
 use crate::value::Row;
 
@@ -24,34 +22,40 @@ const SPANS: usize = 1_024;
 /// How many rows are asked for at once.
 const ROWS: u32 = 4_096;
 
-/// The children of each event, as they are before the statement.
-pub(super) async fn find<D: Database, E: Expressions>(
-    writer: &mut Writer<'_, E>,
-    events: &[Event],
+/// Children that are looked for: those that refer to some values.
+pub(super) struct Sought {
+    pub child: Arc<Physical>,
+    pub key: ForeignKey,
+    /// As the child has them; `None` if no child can.
+    pub values: Option<Row>,
+}
+
+/// The children that are there, for each of those sought.
+pub(super) async fn find<D: Database>(
+    catalog: &Catalog,
+    all: &[Sought],
     transaction: &mut Transaction<D>,
     patience: Micros,
 ) -> Outcome<Vec<Vec<Tuple>>> {
-    let mut found: Vec<Vec<Tuple>> = vec![Vec::new(); events.len()];
+    let mut found: Vec<Vec<Tuple>> = vec![Vec::new(); all.len()];
     let mut by_index: Vec<Lane> = Vec::new();
-    let mut by_scan: BTreeMap<(ObjectId, usize), Vec<(usize, Row)>> = BTreeMap::new();
-    for (position, event) in events.iter().enumerate() {
-        let key = foreign_key(writer, event)?;
-        let (parent, child) = (writer.physical(event.parent)?, writer.physical(event.child)?);
-        let Some(values) = as_child(&parent, &child, &key, &event.old) else { continue };
-        match index_over(child.table(), &key) {
+    let mut by_scan: BTreeMap<(ObjectId, &[ColumnId]), Vec<(usize, &Row)>> = BTreeMap::new();
+    for (position, Sought { child, key, values }) in all.iter().enumerate() {
+        let Some(values) = values else { continue };
+        match index_over(child.table(), key) {
             Some(index) => {
-                let bounds = Bounds::equal(in_order_of(child.table(), index, &key, &values));
-                let spans = spans_of(&child, index, &bounds)?;
-                let lane = |span| Lane { event: position, child: Arc::clone(&child), index, span };
+                let bounds = Bounds::equal(in_order_of(child.table(), index, key, values));
+                let spans = spans_of(child, index, &bounds)?;
+                let lane = |span| Lane { sought: position, child: Arc::clone(child), index, span };
                 by_index.extend(spans.into_iter().map(lane));
             }
-            None => by_scan.entry((event.child, event.key)).or_default().push((position, values)),
+            None => by_scan.entry((child.table().id, &key.columns)).or_default().push((position, values)),
         }
     }
-    through_indexes(writer, by_index, &mut found, transaction, patience).await?;
-    for ((child, key), wanted) in by_scan {
-        let child = writer.physical(child)?;
-        through_all(writer, &child, key, &wanted, &mut found, transaction, patience).await?;
+    through_indexes(catalog, by_index, &mut found, transaction, patience).await?;
+    for ((_, columns), wanted) in by_scan {
+        let Some((first, _)) = wanted.first() else { continue };
+        through_all(catalog, &all[*first].child, columns, &wanted, &mut found, transaction, patience).await?;
     }
     Ok(found)
 }
@@ -77,24 +81,24 @@ fn in_order_of(table: &Table, index: usize, key: &ForeignKey, values: &[crate::V
     first.filter_map(|part| value(&part.part)).collect()
 }
 
-/// A span that leads to children of an event.
+/// A span that leads to children.
 struct Lane {
-    event: usize,
+    /// Whose, by position.
+    sought: usize,
     child: Arc<Physical>,
     index: usize,
     span: Span,
 }
 
 /// Reads all spans to their ends, many together; then the rows that the entries are of.
-async fn through_indexes<D: Database, E>(
-    writer: &Writer<'_, E>,
+async fn through_indexes<D: Database>(
+    catalog: &Catalog,
     mut lanes: Vec<Lane>,
     found: &mut [Vec<Tuple>],
     transaction: &mut Transaction<D>,
     patience: Micros,
 ) -> Outcome<()> {
-    let catalog = writer.around.catalog;
-    let mut rows: BTreeMap<ObjectId, Vec<(usize, Place)>> = BTreeMap::new();
+    let mut rows: BTreeMap<ObjectId, (Arc<Physical>, Vec<(usize, Place)>)> = BTreeMap::new();
     while !lanes.is_empty() {
         let wave = lanes.split_off(lanes.len().saturating_sub(SPANS));
         for lane in &wave {
@@ -103,9 +107,9 @@ async fn through_indexes<D: Database, E>(
         let spans: Vec<Span> = wave.iter().map(|lane| lane.span.clone()).collect();
         let stretches = transaction.scan_all(&spans, ROWS, patience).await?;
         for (mut lane, stretch) in wave.into_iter().zip(stretches) {
+            let of = rows.entry(lane.child.table().id).or_insert_with(|| (Arc::clone(&lane.child), Vec::new()));
             for (key, value) in stretch.rows {
-                let place = row_place(&lane.child, lane.index, &lane.span, key, &value)?;
-                rows.entry(lane.child.table().id).or_default().push((lane.event, place));
+                of.1.push((lane.sought, row_place(&lane.child, lane.index, &lane.span, key, &value)?));
             }
             if let Some(next) = stretch.next {
                 lane.span.range.start = next;
@@ -113,13 +117,12 @@ async fn through_indexes<D: Database, E>(
             }
         }
     }
-    for (child, rows) in rows {
-        let Some(child) = writer.tables.get(&child) else { continue };
+    for (child, rows) in rows.into_values() {
         let places: Vec<Place> = rows.iter().map(|(_, place)| place.clone()).collect();
-        let records = scan::get(transaction, catalog, child, &places, patience).await?;
-        for ((event, place), record) in rows.into_iter().zip(records) {
+        let records = scan::get(transaction, catalog, &child, &places, patience).await?;
+        for ((sought, place), record) in rows.into_iter().zip(records) {
             let Some(record) = record else { return Err(scan::lost(transaction, &place.key)) };
-            found[event].push(child.decode(place, &record)?);
+            found[sought].push(child.decode(place, &record)?);
         }
     }
     Ok(())
@@ -132,26 +135,25 @@ fn row_place(child: &Physical, index: usize, span: &Span, key: Key, value: &Byte
     }
 }
 
-/// Reads the whole table once for all parents.
-async fn through_all<D: Database, E>(
-    writer: &Writer<'_, E>,
+/// Reads the whole table once for all that are sought by some columns.
+async fn through_all<D: Database>(
+    catalog: &Catalog,
     child: &Arc<Physical>,
-    key: usize,
-    wanted: &[(usize, Row)],
+    ids: &[ColumnId],
+    wanted: &[(usize, &Row)],
     found: &mut [Vec<Tuple>],
     transaction: &mut Transaction<D>,
     patience: Micros,
 ) -> Outcome<()> {
-    let Some(key) = child.table().foreign_keys.get(key).cloned() else { return Ok(()) };
-    let mut events: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
+    let mut sought: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
     for (position, values) in wanted {
-        events.entry(encoded(values)?).or_default().push(*position);
+        sought.entry(encoded(values)?).or_default().push(*position);
     }
     let mut cursor = Cursor::new(child, 0, &[Bounds::all()], None, false)?;
-    while let Some(rows) = cursor.next(transaction, writer.around.catalog, ROWS, patience).await? {
+    while let Some(rows) = cursor.next(transaction, catalog, ROWS, patience).await? {
         for row in rows {
-            let own = encoded(&columns(child, &key.columns, &row.values))?;
-            for position in events.get(&own).into_iter().flatten() {
+            let own = encoded(&columns(child, ids, &row.values))?;
+            for position in sought.get(&own).into_iter().flatten() {
                 found[*position].push(row.clone());
             }
         }

@@ -2,27 +2,31 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use annulus_base::time::Micros;
 use annulus_txn::interface::{Database, Place};
 
+use super::children::{self, Sought};
 use super::values::{columns, exactly, type_of};
 use crate::catalog::{Catalog, ColumnId, ForeignKey, IndexKey, KeyPart, ObjectId, Table};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::failure::Outcome;
+use crate::ops::deferral::{Deferrals, Violation};
 use crate::ops::physical::{Physical, Tuple};
 use crate::ops::write::{Footprint, Writer};
 use crate::ops::{Expressions, errors};
 use crate::transaction::Transaction;
 use crate::value::{Row, Value};
 
-/// Refuses rows whose parent does not exist when the statement is over.
+/// Refuses rows whose parent does not exist when the statement is over. Returns what is deferred of that.
 pub(in crate::ops) async fn check_parents<D: Database, E: Expressions>(
     writer: &Writer<'_, E>,
     footprint: &Footprint,
     transaction: &mut Transaction<D>,
+    deferrals: &Deferrals,
     patience: Micros,
-) -> Outcome<()> {
+) -> Outcome<Vec<Violation>> {
     let mut orphans = Vec::new();
     for change in writer.changed.values().chain(&writer.inserted) {
         let (Some(new), Some(child)) = (&change.new, writer.tables.get(&change.table)) else { continue };
@@ -30,10 +34,45 @@ pub(in crate::ops) async fn check_parents<D: Database, E: Expressions>(
             let values = columns(child, &key.columns, &new.values);
             let old = change.old.as_ref().map(|old| columns(child, &key.columns, &old.values));
             let had_parent = old.is_some_and(|old| old == values);
-            orphans.push(Orphan { child: child.table(), key, values, had_parent });
+            orphans.push(Orphan { child: child.table(), key, values, had_parent, parent_went: false });
         }
     }
-    require(writer.around.catalog, orphans, footprint, transaction, patience).await
+    let catalog = writer.around.catalog;
+    let mut violations = Vec::new();
+    for orphan in missing(catalog, orphans, footprint, transaction, patience).await? {
+        if !deferrals.defers(orphan.child, orphan.key) {
+            return Err(orphan.error(catalog)?.into());
+        }
+        violations.push(Violation::new(orphan.child, orphan.key, orphan.values, false)?);
+    }
+    Ok(violations)
+}
+
+/// Refuses what still has children, but no parent.
+pub(in crate::ops) async fn check_again<D: Database>(
+    catalog: &Catalog,
+    due: &[&Violation],
+    transaction: &mut Transaction<D>,
+    patience: Micros,
+) -> Outcome<()> {
+    let orphan = |violation: &&&Violation| {
+        let child = catalog.table_by_id(violation.child)?;
+        let (key, values) = (violation.key_of(child)?, violation.values.clone());
+        Some(Orphan { child, key, values, had_parent: false, parent_went: violation.parent_went })
+    };
+    let orphans = due.iter().filter_map(|violation| orphan(&violation)).collect();
+    let orphans = missing(catalog, orphans, &Footprint::default(), transaction, patience).await?;
+    let mut sought = Vec::with_capacity(orphans.len());
+    for orphan in &orphans {
+        let child =
+            Arc::new(Physical::new(*catalog.home(), catalog.table_by_id(orphan.child.id).ok_or_else(no_such_table)?)?);
+        sought.push(Sought { child, key: orphan.key.clone(), values: Some(orphan.values.clone()) });
+    }
+    let found = children::find(catalog, &sought, transaction, patience).await?;
+    match orphans.iter().zip(found).find(|(_, children)| !children.is_empty()) {
+        Some((orphan, _)) => Err(orphan.error(catalog)?.into()),
+        None => Ok(()),
+    }
 }
 
 /// Refuses rows that were there before a foreign key and have no parent.
@@ -47,10 +86,13 @@ pub(in crate::ops) async fn validate<D: Database>(
 ) -> Outcome<()> {
     let orphan = |row: &Tuple| {
         let values = columns(child, &key.columns, &row.values);
-        Orphan { child: child.table(), key, values, had_parent: false }
+        Orphan { child: child.table(), key, values, had_parent: false, parent_went: false }
     };
     let orphans = rows.iter().map(orphan).collect();
-    require(catalog, orphans, &Footprint::default(), transaction, patience).await
+    match missing(catalog, orphans, &Footprint::default(), transaction, patience).await?.first() {
+        Some(orphan) => Err(orphan.error(catalog)?.into()),
+        None => Ok(()),
+    }
 }
 
 /// A row that needs a parent.
@@ -60,18 +102,22 @@ struct Orphan<'a> {
     values: Row,
     /// Whether it referred to the same parent before the statement: then only the statement itself can have taken it.
     had_parent: bool,
+    /// Whether the parent went, rather than the row came.
+    parent_went: bool,
 }
 
-/// Every row must have its parent, among those that the statement takes or those that are there.
-async fn require<D: Database>(
+/// The rows that have no parent, neither among those that the statement takes nor among those that are there; of
+/// several that miss one parent, one.
+async fn missing<'o, D: Database>(
     catalog: &Catalog,
-    orphans: Vec<Orphan<'_>>,
+    orphans: Vec<Orphan<'o>>,
     footprint: &Footprint,
     transaction: &mut Transaction<D>,
     patience: Micros,
-) -> Outcome<()> {
+) -> Outcome<Vec<Orphan<'o>>> {
     let mut parents: BTreeMap<ObjectId, Physical> = BTreeMap::new();
-    let mut wanted: BTreeMap<Place, Orphan<'_>> = BTreeMap::new();
+    let mut wanted: BTreeMap<(Place, (ObjectId, &[ColumnId])), Orphan<'_>> = BTreeMap::new();
+    let mut without = Vec::new();
     for orphan in orphans.into_iter().filter(|orphan| !orphan.values.iter().any(Value::is_null)) {
         let id = orphan.key.parent;
         let parent = match parents.entry(id) {
@@ -88,20 +134,20 @@ async fn require<D: Database>(
                     continue;
                 }
                 catalog.expect_table(transaction, id, place.partition);
-                wanted.entry(place).or_insert(orphan);
+                wanted.entry((place, (orphan.child.id, &orphan.key.columns))).or_insert(orphan);
             }
-            _ => return Err(orphan.error(catalog)?.into()),
+            _ => without.push(orphan),
         }
     }
-    let places: Vec<Place> = wanted.keys().cloned().collect();
-    if places.is_empty() {
-        return Ok(());
+    let places: BTreeSet<Place> = wanted.keys().map(|(place, _)| place.clone()).collect();
+    if !places.is_empty() {
+        let places: Vec<Place> = places.into_iter().collect();
+        let found = transaction.get(&places, patience).await?;
+        let there: BTreeSet<Place> =
+            places.into_iter().zip(found).filter_map(|(place, found)| found.map(|_| place)).collect();
+        without.extend(wanted.into_iter().filter(|((place, _), _)| !there.contains(place)).map(|(_, orphan)| orphan));
     }
-    let found = transaction.get(&places, patience).await?;
-    match wanted.values().zip(found).find(|(_, found)| found.is_none()) {
-        Some((orphan, _)) => Err(orphan.error(catalog)?.into()),
-        None => Ok(()),
-    }
+    Ok(without)
 }
 
 fn no_such_table() -> SqlError {
@@ -111,6 +157,9 @@ fn no_such_table() -> SqlError {
 impl Orphan<'_> {
     fn error(&self, catalog: &Catalog) -> SqlResult<SqlError> {
         let parent = catalog.table_by_id(self.key.parent).ok_or_else(no_such_table)?;
+        if self.parent_went {
+            return Ok(errors::still_referenced(catalog, parent, self.key, self.child, &self.values));
+        }
         Ok(errors::no_parent(catalog, self.child, self.key, parent, &self.values))
     }
 

@@ -52,7 +52,7 @@ pub(super) fn columns(physical: &Physical, ids: &[ColumnId], row: &[Value]) -> R
 }
 
 /// Bytes that are equal where the values are.
-pub(super) fn encoded(values: &[Value]) -> SqlResult<Vec<u8>> {
+pub(in crate::ops) fn encoded(values: &[Value]) -> SqlResult<Vec<u8>> {
     let mut out = BytesMut::new();
     values.iter().try_for_each(|value| key::put(&mut out, value, KeyOrder::default()))?;
     Ok(out.to_vec())

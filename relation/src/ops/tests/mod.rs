@@ -1,6 +1,7 @@
 //! Operations over a database in memory, with invariants checked from outside.
 
 mod conflicts;
+mod deferred;
 mod fills;
 mod foreign;
 mod interleaved;

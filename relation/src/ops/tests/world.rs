@@ -9,12 +9,14 @@ use annulus_txn::interface::{Database, Place, TxnError, When};
 use bytes::Bytes;
 
 use crate::catalog::{
-    Action, Catalog, Check, Column, ConstraintKind, Default, Edit, ForeignKey, Home, Index, IndexKey, IndexState,
-    KeyPart, PUBLIC, Table, load,
+    Action, Catalog, Check, Column, ConstraintKind, Default, Deferral, Edit, ForeignKey, Home, Index, IndexKey,
+    IndexState, KeyPart, PUBLIC, Standing, Table, load,
 };
 use crate::error::{SqlError, SqlResult};
 use crate::failure::{Failure, Outcome};
-use crate::ops::{Bounds, Checks, Claims, Cursor, Expressions, Physical, RowId, Surroundings, Tuple, Writer};
+use crate::ops::{
+    Bounds, Checks, Claims, Cursor, Deferrals, Expressions, Pending, Physical, RowId, Surroundings, Tuple, Writer,
+};
 use crate::transaction::{Mode, Transaction};
 use crate::value::{Row, SqlType, Value};
 use annulus_txn::testing::{Fake, run};
@@ -129,7 +131,7 @@ pub(super) fn refer(child: &mut Table, column: &str, parent: &mut Table, on_dele
         parent_columns: vec![1],
         on_delete,
         on_update,
-        validated: true,
+        standing: Standing::new(true, Deferral::Never),
     });
     parent.referenced_by.push(child.id);
 }
@@ -194,9 +196,20 @@ impl World {
         checks: Checks,
         change: impl FnOnce(&mut Write<'_>) -> SqlResult<()>,
     ) -> Outcome<Claims> {
+        self.deferring(transaction, checks, &Deferrals::NONE, change).map(|pending| pending.claims)
+    }
+
+    /// The same, with constraints deferred.
+    pub fn deferring(
+        &self,
+        transaction: &mut Transaction<Fake>,
+        checks: Checks,
+        deferrals: &Deferrals,
+        change: impl FnOnce(&mut Write<'_>) -> SqlResult<()>,
+    ) -> Outcome<Pending> {
         let mut writer = Writer::new(self.around(), checks);
         change(&mut writer)?;
-        run(writer.finish(transaction, SECOND))
+        run(writer.finish(transaction, deferrals, SECOND))
     }
 
     /// One statement in a transaction of its own.

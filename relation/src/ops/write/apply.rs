@@ -12,6 +12,7 @@ use super::{Change, Checks, Writer, too_many_keys};
 use crate::catalog::ObjectId;
 use crate::error::SqlResult;
 use crate::failure::Outcome;
+use crate::ops::deferral::{Deferrals, Violations};
 use crate::ops::physical::{Entry, Physical};
 use crate::ops::successor::Successor;
 use crate::ops::{Expressions, errors, foreign, scan};
@@ -66,7 +67,9 @@ impl Claims {
 pub(super) async fn apply<D: Database, E: Expressions>(
     writer: &Writer<'_, E>,
     checks: Checks,
+    violations: &mut Violations,
     transaction: &mut Transaction<D>,
+    deferrals: &Deferrals,
     patience: Micros,
 ) -> Outcome<Claims> {
     let held = held(writer, transaction, patience).await?;
@@ -75,7 +78,9 @@ pub(super) async fn apply<D: Database, E: Expressions>(
         return Err(too_many_keys().into());
     }
     let claims = check_unique(writer, &footprint, checks, transaction, patience).await?;
-    foreign::check_parents(writer, &footprint, transaction, patience).await?;
+    for violation in foreign::check_parents(writer, &footprint, transaction, deferrals, patience).await? {
+        violations.note(violation);
+    }
     let savepoint = transaction.savepoint();
     write(writer, footprint, transaction);
     if let Err(error) = transaction.check_size() {

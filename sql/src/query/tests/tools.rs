@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use annulus_relation::catalog::{
-    Action, Check, Default, ForeignKey, Identity, Index, IndexKey, IndexState, KeyPart, Sequence,
+    Action, Check, Default, Deferral, ForeignKey, Identity, Index, IndexKey, IndexState, KeyPart, Sequence, Standing,
 };
 use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 
@@ -126,7 +126,7 @@ fn world() -> World {
             parent_columns: vec![1],
             on_delete: Action::Cascade,
             on_update: Action::NoAction,
-            validated: true,
+            standing: Standing::new(true, Deferral::Never),
         });
         let key = |part, descending| IndexKey { part, descending, nulls_first: descending };
         table.indexes.push(Index {

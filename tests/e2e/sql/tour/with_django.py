@@ -11,20 +11,6 @@ import subprocess
 import sys
 import textwrap
 
-# Django takes for granted that PostgreSQL checks foreign keys at the end of a transaction. Here they are checked with each
-# statement, which it has a feature for.
-ENGINE = """
-from django.db.backends.postgresql import base, features
-
-
-class DatabaseFeatures(features.DatabaseFeatures):
-    can_defer_constraint_checks = False
-
-
-class DatabaseWrapper(base.DatabaseWrapper):
-    features_class = DatabaseFeatures
-"""
-
 SETTINGS = """
 SECRET_KEY = "x"
 USE_TZ = True
@@ -57,7 +43,7 @@ TEMPLATES = [
 ]
 DATABASES = {
     "default": {
-        "ENGINE": "engine",
+        "ENGINE": "django.db.backends.postgresql",
         "HOST": "127.0.0.1",
         "PORT": "%s",
         "USER": "annulus",
@@ -258,9 +244,6 @@ def main(directory, port):
     home = pathlib.Path(directory)
     (home / "shop").mkdir()
     (home / "shop" / "__init__.py").touch()
-    (home / "engine").mkdir()
-    (home / "engine" / "__init__.py").touch()
-    (home / "engine" / "base.py").write_text(ENGINE)
     (home / "settings.py").write_text(SETTINGS % port)
     environment = dict(os.environ, DJANGO_SETTINGS_MODULE="settings", PYTHONPATH=directory, PYTHONDONTWRITEBYTECODE="1")
 

@@ -1,0 +1,162 @@
+//! Foreign keys that are checked at the end of their transaction.
+//!
+//! A statement looks after its foreign keys at its end in any case. What a deferred one objects to is noted as a
+//! [`Violation`]: the key, and the values that have children but no parent. Before the commit [`check_deferred`] looks
+//! again at all that was noted. So transactions that violate nothing pay nothing, and what was undone meanwhile, by a
+//! savepoint too, is found to be so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use annulus_base::limits::MAX_TXN_KEYS;
+use annulus_base::time::Micros;
+use annulus_txn::interface::Database;
+
+use super::foreign::{self, encoded};
+use super::write::Claims;
+use crate::catalog::{Catalog, ColumnId, Deferral, ForeignKey, ObjectId, Table};
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::failure::Outcome;
+use crate::transaction::Transaction;
+use crate::value::Row;
+
+/// Which constraints a transaction defers: what `SET CONSTRAINTS` said in it.
+#[derive(Clone, Debug, Default)]
+pub struct Deferrals {
+    all: Option<bool>,
+    /// Since `ALL` was said, by table and name.
+    named: BTreeMap<(ObjectId, String), bool>,
+}
+
+impl Deferrals {
+    /// Nothing is deferred.
+    pub const NONE: Self = Self { all: Some(false), named: BTreeMap::new() };
+
+    /// `SET CONSTRAINTS ALL`
+    pub fn set_all(&mut self, deferred: bool) {
+        *self = Self { all: Some(deferred), named: BTreeMap::new() };
+    }
+
+    /// `SET CONSTRAINTS name`
+    pub fn set(&mut self, table: ObjectId, name: &str, deferred: bool) {
+        self.named.insert((table, name.to_owned()), deferred);
+    }
+
+    /// Whether a key is checked at the end of the transaction.
+    #[must_use]
+    pub fn defers(&self, child: &Table, key: &ForeignKey) -> bool {
+        let usual = match key.standing.deferral() {
+            Deferral::Never => return false,
+            Deferral::Possible => false,
+            Deferral::Usual => true,
+        };
+        let said = || self.named.iter().find(|((table, name), _)| *table == child.id && *name == key.name);
+        match self.named.is_empty() {
+            true => self.all.unwrap_or(usual),
+            false => said().map_or(self.all.unwrap_or(usual), |(_, deferred)| *deferred),
+        }
+    }
+}
+
+/// What statements have left to the end of their transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Pending {
+    /// Unique keys that the commit finds out about.
+    pub claims: Claims,
+    /// What deferred constraints objected to.
+    pub violations: Violations,
+}
+
+impl Pending {
+    /// Takes what another statement of the same transaction has left.
+    ///
+    /// # Errors
+    /// `54000` if there are too many violations.
+    pub fn extend(&mut self, other: Self) -> SqlResult<()> {
+        self.claims.extend(other.claims);
+        for violation in other.violations.all {
+            self.violations.note(violation);
+        }
+        if self.violations.all.len() > MAX_TXN_KEYS {
+            let message = format!("a transaction violates deferred constraints more than {MAX_TXN_KEYS} times");
+            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
+        }
+        Ok(())
+    }
+}
+
+/// What deferred constraints objected to, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Violations {
+    all: Vec<Violation>,
+    known: BTreeSet<(ObjectId, Vec<ColumnId>, Vec<u8>)>,
+}
+
+/// A foreign key, and values that had children but no parent.
+#[derive(Clone, Debug)]
+pub(super) struct Violation {
+    pub child: ObjectId,
+    pub key: ForeignKey,
+    /// As the child has them.
+    pub values: Row,
+    /// The same as bytes.
+    pub encoded: Vec<u8>,
+    /// Whether the parent went, rather than a child came.
+    pub parent_went: bool,
+}
+
+impl Violation {
+    pub fn new(child: &Table, key: &ForeignKey, values: Row, parent_went: bool) -> SqlResult<Self> {
+        let encoded = encoded(&values)?;
+        Ok(Self { child: child.id, key: key.clone(), values, encoded, parent_went })
+    }
+
+    /// The key as the table has it now, whatever its name has become; `None` if it was dropped.
+    pub fn key_of<'t>(&self, child: &'t Table) -> Option<&'t ForeignKey> {
+        let is_same = |key: &&ForeignKey| {
+            let (one, other) = (*key, &self.key);
+            (one.parent, &one.columns, &one.parent_columns) == (other.parent, &other.columns, &other.parent_columns)
+        };
+        child.foreign_keys.iter().find(is_same)
+    }
+}
+
+impl Violations {
+    pub(super) fn note(&mut self, violation: Violation) {
+        let Violation { child, key, encoded, .. } = &violation;
+        let known = (*child, [key.columns.as_slice(), &key.parent_columns].concat(), encoded.clone());
+        if self.known.insert(known) {
+            self.all.push(violation);
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// The tables that they are about, on either side.
+    pub fn tables(&self) -> impl Iterator<Item = ObjectId> + '_ {
+        self.all.iter().flat_map(|violation| [violation.child, violation.key.parent])
+    }
+}
+
+/// Looks again at what deferred constraints objected to: at all of it, or at what is not deferred any more.
+///
+/// # Errors
+/// `23503` for the first that still does, and every error of what has to be read.
+pub async fn check_deferred<D: Database>(
+    catalog: &Catalog,
+    violations: &Violations,
+    deferrals: &Deferrals,
+    transaction: &mut Transaction<D>,
+    patience: Micros,
+) -> Outcome<()> {
+    let is_due = |violation: &&Violation| {
+        let child = catalog.table_by_id(violation.child);
+        let key = child.and_then(|child| Some((child, violation.key_of(child)?)));
+        key.is_some_and(|(child, key)| !deferrals.defers(child, key))
+    };
+    let due: Vec<&Violation> = violations.all.iter().filter(is_due).collect();
+    foreign::check_again(catalog, &due, transaction, patience).await
+}

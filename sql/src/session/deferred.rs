@@ -1,0 +1,92 @@
+//! Deferred constraints: `SET CONSTRAINTS`, and looking at them before the commit.
+
+use annulus_relation::catalog::{Catalog, Deferral, ObjectId, Schema, Table};
+use annulus_relation::error::SqlState;
+use annulus_relation::failure::{Failure, Outcome};
+use annulus_relation::ops::{Deferrals, check_deferred};
+use annulus_relation::transaction::Mode;
+use annulus_relation::{SqlError, SqlResult};
+use annulus_txn::interface::{Database, TxnError};
+use sqlparser::ast::ObjectName;
+
+use super::Session;
+use super::active::Active;
+use super::answer::Tag;
+use crate::names::{Name, name_of};
+use crate::server::deadline::Deadline;
+use crate::server::failure::to_sql;
+
+impl<D: Database> Session<D> {
+    /// `SET CONSTRAINTS`; `names` is empty for `ALL`.
+    pub(super) async fn set_constraints(&mut self, names: &[ObjectName], deferred: bool) -> SqlResult<Tag> {
+        let (path, database, deadline) = (self.shared.path(), &self.shared.database, self.deadline());
+        let Some(active) = &mut self.active else {
+            let message = "SET CONSTRAINTS can only be used in transaction blocks";
+            self.warn(SqlError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, message));
+            return Ok(Tag::word("SET CONSTRAINTS"));
+        };
+        let mut named = Vec::new();
+        for name in names {
+            let name = name_of(name, database)?;
+            named
+                .extend(deferrable(&active.catalog, &path, &name)?.into_iter().map(|table| (table, name.name.clone())));
+        }
+        if names.is_empty() {
+            active.deferrals.set_all(deferred);
+        }
+        for (table, name) in named {
+            active.deferrals.set(table, &name, deferred);
+        }
+        check(active, &deadline).await.map_err(to_sql)?;
+        Ok(Tag::word("SET CONSTRAINTS"))
+    }
+
+    /// Before the commit, when nothing is deferred any more. The error of a statement of its own is told only if what was
+    /// read has held at one instant, as that of its own end.
+    pub(super) async fn check_all_deferred(&self, active: &mut Active<D>, deadline: &Deadline) -> Outcome<()> {
+        active.deferrals = Deferrals::NONE;
+        let checked = check(active, deadline).await;
+        if matches!((&checked, active.transaction.mode()), (Err(Failure::Sql(_)), Mode::Statement)) {
+            active.catalog.expect_unchanged(&mut active.transaction);
+            if let Err(conflict @ TxnError::Conflict(_)) = active.transaction.validate(deadline.left()).await {
+                self.catalogs.outdate();
+                return Err(conflict.into());
+            }
+        }
+        checked
+    }
+}
+
+/// Looks at what is not deferred any more.
+async fn check<D: Database>(active: &mut Active<D>, deadline: &Deadline) -> Outcome<()> {
+    let Active { transaction, catalog, pending, deferrals, .. } = active;
+    check_deferred(catalog, &pending.violations, deferrals, transaction, deadline.left()).await
+}
+
+/// The tables that have a deferrable foreign key of a name: those of the first schema that has constraints of it.
+fn deferrable(catalog: &Catalog, path: &[String], name: &Name) -> SqlResult<Vec<ObjectId>> {
+    let schemas: Vec<&Schema> = match &name.schema {
+        Some(schema) => catalog.schema(schema).map(AsRef::as_ref).into_iter().collect(),
+        None => path.iter().filter_map(|schema| catalog.schema(schema)).map(AsRef::as_ref).collect(),
+    };
+    for schema in schemas {
+        let all: Vec<&Table> = catalog.tables().map(AsRef::as_ref).filter(|table| table.schema == schema.id).collect();
+        let of_name = |table: &&&Table| table.foreign_keys.iter().any(|key| key.name == name.name);
+        let has_other = |table: &&Table| {
+            table.checks.iter().any(|check| check.name == name.name)
+                || table.indexes.iter().any(|index| index.constraint.is_some() && index.name == name.name)
+        };
+        let keys = all.iter().filter(of_name).flat_map(|table| table.foreign_keys.iter());
+        let is_never = |deferral| deferral == Deferral::Never;
+        let fixed = keys.filter(|key| key.name == name.name).any(|key| is_never(key.standing.deferral()));
+        if fixed || all.iter().any(has_other) {
+            let message = format!("constraint \"{}\" is not deferrable", name.name);
+            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
+        }
+        let found: Vec<ObjectId> = all.iter().filter(of_name).map(|table| table.id).collect();
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("constraint \"{name}\" does not exist")))
+}
