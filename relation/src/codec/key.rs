@@ -53,7 +53,8 @@ impl From<&IndexKey> for KeyOrder {
 #[must_use]
 pub fn is_keyable(ty: &SqlType) -> bool {
     match ty {
-        SqlType::Json | SqlType::Jsonb | SqlType::Unknown | SqlType::Void | SqlType::Record => false,
+        SqlType::Json | SqlType::Jsonb | SqlType::Jsonpath => false,
+        SqlType::Unknown | SqlType::Void | SqlType::Record => false,
         SqlType::Int2Vector | SqlType::OidVector => false,
         SqlType::Array(element) => is_keyable(element),
         _ => true,
@@ -93,7 +94,8 @@ fn is_of_type(value: &Value, ty: &SqlType) -> bool {
         Value::Float8(_) => *ty == SqlType::Float8,
         Value::Numeric(_) => matches!(ty, SqlType::Numeric(_)),
         Value::Text(_) => {
-            matches!(ty, SqlType::Text | SqlType::Varchar(_) | SqlType::Char(_) | SqlType::Name | SqlType::InternalChar)
+            matches!(ty, SqlType::Text | SqlType::Varchar(_) | SqlType::Char(_) | SqlType::Name)
+                || matches!(ty, SqlType::InternalChar | SqlType::Jsonpath)
         }
         Value::Bytea(_) => *ty == SqlType::Bytea,
         Value::Date(_) => *ty == SqlType::Date,
@@ -221,7 +223,8 @@ fn take_value<'a>(input: &'a [u8], ty: &SqlType) -> Option<(Value, &'a [u8])> {
         }
         SqlType::Bytea => take_field(input).map(|(bytes, rest)| (Value::Bytea(Bytes::from(bytes)), rest)),
         SqlType::Array(element) => take_array(input, element),
-        SqlType::Json | SqlType::Jsonb | SqlType::Unknown | SqlType::Void | SqlType::Record => None,
+        SqlType::Json | SqlType::Jsonb | SqlType::Jsonpath => None,
+        SqlType::Unknown | SqlType::Void | SqlType::Record => None,
         SqlType::Int2Vector | SqlType::OidVector => None,
     }
 }

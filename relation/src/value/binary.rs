@@ -30,6 +30,10 @@ pub fn encode_binary(value: &Value, ty: &SqlType, out: &mut Vec<u8>) -> SqlResul
         Value::Float8(value) => out.extend_from_slice(&value.to_be_bytes()),
         Value::Numeric(value) => value.encode_binary(out),
         Value::Text(text) if *ty == SqlType::InternalChar && text.is_empty() => out.push(0),
+        Value::Text(text) if *ty == SqlType::Jsonpath => {
+            out.push(JSONB_VERSION);
+            out.extend_from_slice(text.as_bytes());
+        }
         Value::Text(text) | Value::Json(text) => out.extend_from_slice(text.as_bytes()),
         Value::Jsonb(text) => {
             out.push(JSONB_VERSION);
@@ -107,9 +111,12 @@ pub fn decode_binary(bytes: &[u8], ty: &SqlType) -> SqlResult<Value> {
         }
         SqlType::Uuid => Value::Uuid(fixed(bytes)?),
         SqlType::Json => parse(text(bytes)?, ty, &Env::default())?,
-        SqlType::Jsonb => match bytes {
+        SqlType::Jsonb | SqlType::Jsonpath => match bytes {
             [JSONB_VERSION, rest @ ..] => parse(text(rest)?, ty, &Env::default())?,
-            [version, ..] => return Err(invalid_binary(format_args!("unsupported jsonb version number {version}"))),
+            [version, ..] => {
+                let message = format!("unsupported {} version number {version}", ty.name());
+                return Err(invalid_binary(message));
+            }
             [] => return Err(invalid_binary("no data left in message")),
         },
         SqlType::Array(element) => Value::Array(decode_array(bytes, element, 1)?),

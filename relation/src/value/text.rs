@@ -44,6 +44,7 @@ pub fn parse(text: &str, ty: &SqlType, env: &Env) -> SqlResult<Value> {
             Value::Json(text.into())
         }
         SqlType::Jsonb => json::Json::parse(text)?.into_value(),
+        SqlType::Jsonpath => Value::text(json::path::JsonPath::parse(text)?.print()),
         SqlType::Array(element) => Value::Array(array::parse_array(text, element, env)?.into()),
         SqlType::Int2Vector => Value::Array(array::parse_vector(text, &SqlType::Int2, env)?.into()),
         SqlType::OidVector => Value::Array(array::parse_vector(text, &SqlType::Oid, env)?.into()),

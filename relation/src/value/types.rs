@@ -69,6 +69,8 @@ pub enum SqlType {
     Unknown,
     /// What a function returns that returns nothing.
     Void,
+    /// `jsonpath`: its value is its canonical text.
+    Jsonpath,
     /// A row, which only functions take that make JSON of it: its value is that JSON.
     Record,
 }
@@ -109,6 +111,7 @@ impl SqlType {
             Self::Record => ("record", 2249, 2287, -1, 'P'),
             Self::Uuid => ("uuid", 2950, 2951, 16, 'U'),
             Self::Jsonb => ("jsonb", 3802, 3807, -1, 'U'),
+            Self::Jsonpath => ("jsonpath", 4072, 4073, -1, 'U'),
             Self::Regnamespace => ("regnamespace", 4089, 4090, 4, 'N'),
             Self::Array(element) => {
                 let array = element.identity().2;
@@ -118,7 +121,7 @@ impl SqlType {
     }
 
     /// Every type that is no array of any type, without modifiers.
-    pub const SCALARS: [Self; 30] = [
+    pub const SCALARS: [Self; 31] = [
         Self::Bool,
         Self::Bytea,
         Self::InternalChar,
@@ -146,6 +149,7 @@ impl SqlType {
         Self::Void,
         Self::Uuid,
         Self::Jsonb,
+        Self::Jsonpath,
         Self::Regnamespace,
         Self::Int2Vector,
         Self::OidVector,

@@ -10,6 +10,7 @@ mod change;
 mod convert;
 mod lex;
 mod parse;
+pub mod path;
 mod tree;
 
 pub use convert::to_json;
