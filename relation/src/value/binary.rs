@@ -32,7 +32,7 @@ pub fn encode_binary(value: &Value, ty: &SqlType, out: &mut Vec<u8>) -> SqlResul
         Value::Text(text) if *ty == SqlType::InternalChar && text.is_empty() => out.push(0),
         Value::Text(text) if *ty == SqlType::Jsonpath => {
             out.push(JSONB_VERSION);
-            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(super::print(value, ty, &Env::default()).as_bytes());
         }
         Value::Text(text) | Value::Json(text) => out.extend_from_slice(text.as_bytes()),
         Value::Jsonb(text) => {

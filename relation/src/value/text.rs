@@ -44,7 +44,10 @@ pub fn parse(text: &str, ty: &SqlType, env: &Env) -> SqlResult<Value> {
             Value::Json(text.into())
         }
         SqlType::Jsonb => json::Json::parse(text)?.into_value(),
-        SqlType::Jsonpath => Value::text(json::path::JsonPath::parse(text)?.print()),
+        SqlType::Jsonpath => {
+            json::path::JsonPath::parse(text)?;
+            Value::text(text)
+        }
         SqlType::Array(element) => Value::Array(array::parse_array(text, element, env)?.into()),
         SqlType::Int2Vector => Value::Array(array::parse_vector(text, &SqlType::Int2, env)?.into()),
         SqlType::OidVector => Value::Array(array::parse_vector(text, &SqlType::Oid, env)?.into()),
@@ -93,6 +96,9 @@ pub fn print(value: &Value, ty: &SqlType, env: &Env) -> String {
         Value::Float4(value) => number::print_float4(*value, env.extra_float_digits),
         Value::Float8(value) => number::print_float8(*value, env.extra_float_digits),
         Value::Numeric(value) => value.print(),
+        Value::Text(text) if *ty == SqlType::Jsonpath => {
+            json::path::JsonPath::parse(text).map_or_else(|_| text.to_string(), |path| path.print())
+        }
         Value::Text(text) | Value::Json(text) | Value::Jsonb(text) => text.to_string(),
         Value::Bytea(value) => bytes::print_bytea(value, env.bytea_output),
         Value::Uuid(value) => bytes::print_uuid(value),

@@ -69,7 +69,7 @@ pub enum SqlType {
     Unknown,
     /// What a function returns that returns nothing.
     Void,
-    /// `jsonpath`: its value is its canonical text.
+    /// `jsonpath`: its value is the text as it was written, since the canonical one leaves out parentheses that matter.
     Jsonpath,
     /// A row, which only functions take that make JSON of it: its value is that JSON.
     Record,

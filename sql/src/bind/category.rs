@@ -49,9 +49,8 @@ pub const fn category(ty: &SqlType) -> Category {
         SqlType::Text | SqlType::Varchar(_) | SqlType::Char(_) | SqlType::Name => Category::String,
         SqlType::InternalChar => Category::Internal,
         SqlType::Unknown => Category::Unknown,
-        SqlType::Bytea | SqlType::Uuid | SqlType::Json | SqlType::Jsonb | SqlType::Void | SqlType::Record => {
-            Category::User
-        }
+        SqlType::Bytea | SqlType::Uuid | SqlType::Json | SqlType::Jsonb | SqlType::Jsonpath => Category::User,
+        SqlType::Void | SqlType::Record => Category::User,
     }
 }
 

@@ -40,6 +40,7 @@ pub use context::{Constant, EvalContext, NoSession, SystemFunctions};
 pub use datatype::sql_type;
 pub use eval::cast;
 pub use expr::{Call, Expr, Literal, Test};
+pub(crate) use functions::path::{PARAMETERS as PATH_PARAMETERS, query as query_path};
 pub use need::{Need, needs_query};
 pub use objects::{print_value, read_value};
 pub use params::ParamTypes;

@@ -36,6 +36,7 @@ const ROW_FUNCTIONS: &[&str] = &[
     "jsonb_each_text",
     "jsonb_object_keys",
     "jsonb_path_query",
+    "jsonb_path_query_tz",
     "jsonb_to_record",
     "jsonb_to_recordset",
     "regexp_matches",

@@ -203,6 +203,7 @@ fn simple(name: &str) -> Option<SqlType> {
         "uuid" => SqlType::Uuid,
         "json" => SqlType::Json,
         "jsonb" => SqlType::Jsonb,
+        "jsonpath" => SqlType::Jsonpath,
         "oid" => SqlType::Oid,
         "regclass" => SqlType::Regclass,
         "regtype" => SqlType::Regtype,

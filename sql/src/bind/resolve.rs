@@ -182,7 +182,12 @@ fn exact_operator(all: &[Candidate], types: &[SqlType]) -> Option<Resolved> {
 
 /// `42883` for a function.
 pub(super) fn no_function(name: &str, types: &[SqlType]) -> SqlError {
-    let message = format!("function {} does not exist", signature(name, types));
+    no_function_of(name, &types.iter().map(type_name).collect::<Vec<_>>())
+}
+
+/// `42883`, with the arguments' types, and names if they have some.
+pub(super) fn no_function_of(name: &str, args: &[String]) -> SqlError {
+    let message = format!("function {name}({}) does not exist", args.join(", "));
     let hint = "No function matches the given name and argument types. You might need to add explicit type casts.";
     SqlError::new(SqlState::UNDEFINED_FUNCTION, message).hint(hint)
 }

@@ -333,7 +333,7 @@ fn sort_keys(query: &ast::Query, projection: &Projection, binder: &mut Binder<'_
             None if needs_query(&key.expr).is_some() => return Ok(None),
             None => binder.bind(&key.expr)?,
         };
-        if matches!(expr.ty(), SqlType::Json) {
+        if matches!(expr.ty(), SqlType::Json | SqlType::Jsonpath) {
             return Ok(None);
         }
         let descending = key.options.asc == Some(false);

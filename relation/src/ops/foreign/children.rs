@@ -22,6 +22,9 @@ const SPANS: usize = 1_024;
 /// How many rows are asked for at once.
 const ROWS: u32 = 4_096;
 
+/// Something of the children that are sought, by position.
+type Numbered<T> = (usize, T);
+
 /// Children that are looked for: those that refer to some values.
 pub(super) struct Sought {
     pub child: Arc<Physical>,
@@ -39,7 +42,7 @@ pub(super) async fn find<D: Database>(
 ) -> Outcome<Vec<Vec<Tuple>>> {
     let mut found: Vec<Vec<Tuple>> = vec![Vec::new(); all.len()];
     let mut by_index: Vec<Lane> = Vec::new();
-    let mut by_scan: BTreeMap<(ObjectId, &[ColumnId]), Vec<(usize, &Row)>> = BTreeMap::new();
+    let mut by_scan: BTreeMap<(ObjectId, &[ColumnId]), Vec<Numbered<&Row>>> = BTreeMap::new();
     for (position, Sought { child, key, values }) in all.iter().enumerate() {
         let Some(values) = values else { continue };
         match index_over(child.table(), key) {
@@ -98,7 +101,7 @@ async fn through_indexes<D: Database>(
     transaction: &mut Transaction<D>,
     patience: Micros,
 ) -> Outcome<()> {
-    let mut rows: BTreeMap<ObjectId, (Arc<Physical>, Vec<(usize, Place)>)> = BTreeMap::new();
+    let mut rows: BTreeMap<ObjectId, (Arc<Physical>, Vec<Numbered<Place>>)> = BTreeMap::new();
     while !lanes.is_empty() {
         let wave = lanes.split_off(lanes.len().saturating_sub(SPANS));
         for lane in &wave {
@@ -140,7 +143,7 @@ async fn through_all<D: Database>(
     catalog: &Catalog,
     child: &Arc<Physical>,
     ids: &[ColumnId],
-    wanted: &[(usize, &Row)],
+    wanted: &[Numbered<&Row>],
     found: &mut [Vec<Tuple>],
     transaction: &mut Transaction<D>,
     patience: Micros,

@@ -78,7 +78,7 @@ fn elements(value: Value, from: &SqlType, to: &SqlType, context: CastContext, en
 
 fn by_text(value: &Value, from: &SqlType, to: &SqlType, env: &Env) -> SqlResult<Value> {
     match value {
-        Value::Text(text) => parse(text, to, env),
+        Value::Text(text) if *from != SqlType::Jsonpath => parse(text, to, env),
         value => parse(&print(value, from, env), to, env),
     }
 }

@@ -5,9 +5,10 @@ use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArguments};
 use sqlparser::tokenizer::Span;
 
+use super::super::category::type_name;
 use super::super::coerce::can_coerce;
 use super::super::expr::{Call, Expr};
-use super::super::functions::VARIADIC;
+use super::super::functions::{VARIADIC, path};
 use super::super::need::{Need, needs_query};
 use super::super::registry;
 use super::super::{resolve, rows};
@@ -64,6 +65,10 @@ impl Binder<'_> {
         }
         if name == "make_interval" {
             return self.make_interval(&list.args, span);
+        }
+        let is_named = |arg: &FunctionArg| !matches!(arg, FunctionArg::Unnamed(_));
+        if name.starts_with("jsonb_path_") && list.args.iter().any(is_named) {
+            return self.path_call(&name, &list.args, span);
         }
         if let (Some(ty), [arg]) = (clock_type(&name), list.args.as_slice()) {
             return self.rounded_clock(&name, &ty, arg, span);
@@ -212,36 +217,68 @@ impl Binder<'_> {
 
     /// `make_interval(days => 3)`: seven parameters, each with a name and the default 0.
     fn make_interval(&mut self, args: &[FunctionArg], span: Span) -> SqlResult<Expr> {
+        let placed = self.placed("make_interval", INTERVAL_FIELDS, args, span)?;
         let zero = |index: usize| {
             let value =
                 if index == 6 { annulus_relation::Value::Float8(0.0) } else { annulus_relation::Value::Int4(0) };
             let ty = if index == 6 { SqlType::Float8 } else { SqlType::Int4 };
             Node { expr: Expr::literal(value, ty), span }
         };
-        let mut fields: Vec<Node> = (0..INTERVAL_FIELDS.len()).map(zero).collect();
+        let fields =
+            placed.into_iter().enumerate().map(|(index, given)| given.unwrap_or_else(|| zero(index))).collect();
+        self.apply("make_interval", fields, span)
+    }
+
+    /// `jsonb_path_query(..., silent => true)`
+    fn path_call(&mut self, name: &str, args: &[FunctionArg], span: Span) -> SqlResult<Expr> {
+        use annulus_relation::Value;
+        let placed = self.placed(name, &path::PARAMETERS, args, span)?;
+        let default = |index: usize| match index {
+            2 => Some(Expr::literal(Value::Jsonb("{}".into()), SqlType::Jsonb)),
+            3 => Some(Expr::literal(Value::Bool(false), SqlType::Bool)),
+            _ => None,
+        };
+        let given_or_default =
+            |(index, given): (usize, Option<Node>)| given.or_else(|| default(index).map(|expr| Node { expr, span }));
+        let args: Option<Vec<Node>> = placed.into_iter().enumerate().map(given_or_default).collect();
+        self.apply_named(name, args.ok_or_else(|| resolve::no_function(name, &[]).at(self.at(span)))?, span)
+    }
+
+    /// Arguments in the order of the parameters, given in order or by name; `None` where there is none.
+    fn placed(
+        &mut self,
+        function: &str,
+        parameters: &[&str],
+        args: &[FunctionArg],
+        span: Span,
+    ) -> SqlResult<Vec<Option<Node>>> {
+        let mut shown = Vec::with_capacity(args.len());
+        let mut is_known = true;
+        let mut placed: Vec<Option<Node>> = parameters.iter().map(|_| None).collect();
         for (place, arg) in args.iter().enumerate() {
-            let (index, arg) = match arg {
-                FunctionArg::Unnamed(arg) => (Some(place), arg),
-                FunctionArg::Named { name, arg, .. } => (interval_field(&folded(name)), arg),
-                FunctionArg::ExprNamed { name: ast::Expr::Identifier(name), arg, .. } => {
-                    (interval_field(&folded(name)), arg)
-                }
+            let (name, arg) = match arg {
+                FunctionArg::Unnamed(arg) => (None, arg),
+                FunctionArg::Named { name, arg, .. } => (Some(folded(name)), arg),
+                FunctionArg::ExprNamed { name: ast::Expr::Identifier(name), arg, .. } => (Some(folded(name)), arg),
                 FunctionArg::ExprNamed { .. } => {
                     return Err(SqlError::unsupported("an argument named by an expression"));
                 }
             };
-            let (Some(field), FunctionArgExpr::Expr(expr)) = (index.and_then(|index| fields.get_mut(index)), arg)
-            else {
-                return Err(resolve::no_function("make_interval", &[]).at(self.at(span)));
+            let FunctionArgExpr::Expr(expr) = arg else { return Err(SqlError::unsupported("* as an argument")) };
+            let node = self.node(expr)?;
+            let ty = type_name(node.ty());
+            let index = match &name {
+                Some(name) => parameters.iter().position(|parameter| parameter == name),
+                None => Some(place),
             };
-            *field = self.node(expr)?;
+            shown.push(name.map_or_else(|| ty.clone(), |name| format!("{name} => {ty}")));
+            match index.and_then(|index| placed.get_mut(index)).filter(|place| place.is_none()) {
+                Some(place) => *place = Some(node),
+                None => is_known = false,
+            }
         }
-        self.apply("make_interval", fields, span)
+        if is_known { Ok(placed) } else { Err(resolve::no_function_of(function, &shown).at(self.at(span))) }
     }
-}
-
-fn interval_field(name: &str) -> Option<usize> {
-    INTERVAL_FIELDS.iter().position(|field| *field == name)
 }
 
 /// A function's name in the table: those of `pg_catalog` bare, others with their schema.

@@ -12,6 +12,7 @@ mod text;
 mod time;
 mod variadic;
 
+pub(super) use json::path;
 pub(super) use text::quote::{identifier as quote_identifier, literal as quote_string};
 pub(super) use variadic::PREFIX as VARIADIC;
 
@@ -31,6 +32,7 @@ pub(super) const fn families() -> &'static [&'static [Entry]] {
         json::access::TABLE,
         json::build::TABLE,
         json::change::TABLE,
+        json::path::TABLE,
         math::degrees::TABLE,
         math::exact::TABLE,
         math::float::TABLE,

@@ -17,6 +17,7 @@ const FILES: &[(&str, &str)] = &[
     ("conditions", include_str!("conditions.txt")),
     ("formats", include_str!("formats.txt")),
     ("json", include_str!("json.txt")),
+    ("jsonpath", include_str!("jsonpath.txt")),
     ("numbers", include_str!("numbers.txt")),
     ("patterns", include_str!("patterns.txt")),
     ("strings", include_str!("strings.txt")),

@@ -50,6 +50,7 @@ pub(super) fn data_type(ty: &SqlType) -> DataType {
         | SqlType::InternalChar
         | SqlType::Json
         | SqlType::Jsonb
+        | SqlType::Jsonpath
         | SqlType::Unknown
         | SqlType::Void
         | SqlType::Record => DataType::Utf8View,
@@ -81,8 +82,9 @@ pub(super) fn comparison(ty: &SqlType) -> Result<Comparison, SqlError> {
         SqlType::Numeric(_) | SqlType::Interval(_) | SqlType::Jsonb => Ok(Comparison::Key),
         SqlType::Int2Vector | SqlType::OidVector => Ok(Comparison::Key),
         SqlType::Array(element) => comparison(element).map(|_| Comparison::Key),
-        SqlType::Json => {
-            Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, "could not identify an equality operator for type json"))
+        SqlType::Json | SqlType::Jsonpath => {
+            let message = format!("could not identify an equality operator for type {}", ty.name());
+            Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, message))
         }
         SqlType::Record => Err(SqlError::unsupported("comparing rows as values")),
         _ => Ok(Comparison::Native),

@@ -3,6 +3,7 @@
 //! Over constants they are relations of their own, which are made row by row. Over columns they give each row a list of
 //! rows, which is then unfolded: that is why they may refer to what stands before them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
@@ -31,6 +32,40 @@ fn is_rows(expr: &ast::Expr) -> bool {
     }
 }
 
+/// A function's arguments in the order of its parameters, where they may be given by name.
+fn in_order<'a>(function: &str, args: &'a [FunctionArg]) -> SqlResult<Cow<'a, [FunctionArg]>> {
+    let is_positional = |arg: &FunctionArg| matches!(arg, FunctionArg::Unnamed(_));
+    if !matches!(function, "jsonb_path_query" | "jsonb_path_query_tz") || args.iter().all(is_positional) {
+        return Ok(Cow::Borrowed(args));
+    }
+    let missing = |parameter: &str| {
+        let message = format!("function {function} is not given its argument \"{parameter}\"");
+        SqlError::new(SqlState::UNDEFINED_FUNCTION, message)
+    };
+    let mut placed: Vec<Option<FunctionArg>> = vec![None; bind::PATH_PARAMETERS.len()];
+    for (place, arg) in args.iter().enumerate() {
+        let (index, arg) = match arg {
+            FunctionArg::Unnamed(arg) => (Some(place), arg),
+            FunctionArg::Named { name, arg, .. }
+            | FunctionArg::ExprNamed { name: ast::Expr::Identifier(name), arg, .. } => {
+                let name = folded(name);
+                (bind::PATH_PARAMETERS.iter().position(|parameter| *parameter == name), arg)
+            }
+            other => return Err(SqlError::unsupported(format!("the argument {other}"))),
+        };
+        let Some(place) = index.and_then(|index| placed.get_mut(index)).filter(|place| place.is_none()) else {
+            let message = format!("function {function} has no parameter for the argument {arg}");
+            return Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, message));
+        };
+        *place = Some(FunctionArg::Unnamed(arg.clone()));
+    }
+    let no_variables = || ast::Expr::value(ast::Value::SingleQuotedString("{}".to_owned()));
+    placed[2].get_or_insert_with(|| FunctionArg::Unnamed(FunctionArgExpr::Expr(no_variables())));
+    let silent = placed.pop().flatten();
+    let given = placed.into_iter().zip(bind::PATH_PARAMETERS).map(|(arg, name)| arg.ok_or_else(|| missing(name)));
+    given.chain(silent.map(Ok)).collect::<SqlResult<Vec<_>>>().map(Cow::Owned)
+}
+
 impl Translator<'_> {
     /// A relation joined with a function's rows.
     pub(super) fn function(
@@ -46,8 +81,9 @@ impl Translator<'_> {
             &FunctionArg::Unnamed(FunctionArgExpr::Expr(ref expr)) => Ok(expr),
             other => Err(SqlError::unsupported(format!("the argument {other}"))),
         };
-        let args = args.iter().map(arg).collect::<SqlResult<Vec<_>>>()?;
         let called = parts(name)?.pop().unwrap_or_default();
+        let args = in_order(&called, args)?;
+        let args = args.iter().map(arg).collect::<SqlResult<Vec<_>>>()?;
         if !rows::is_known(&called) {
             return self.scalar_function(left, name, args, ordinality, alias, kind);
         }
@@ -272,10 +308,14 @@ impl Translator<'_> {
                 let hint = "Call the function in the FROM clause using a column definition list.";
                 return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).hint(hint));
             }
+            let ast::FunctionArguments::List(list) = &function.args else { continue };
             let mut bounds = Vec::new();
-            for arg in super::aggregates::arguments(function)?.into_iter().flatten() {
+            for arg in in_order(&name, &list.args)?.iter() {
+                let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg else {
+                    return Err(SqlError::unsupported(format!("the argument {arg}")));
+                };
                 let site = Site { rel, parts: stands, before, clause: "SELECT" };
-                bounds.push(self.bind(site, &arg, Wish::Open)?);
+                bounds.push(self.bind(site, arg, Wish::Open)?);
             }
             let (function, args) = self.rows_function(&name, bounds)?;
             functions.push((function, args));

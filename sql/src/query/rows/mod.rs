@@ -36,6 +36,8 @@ const KNOWN: &[&str] = &[
     "json_each_text",
     "jsonb_each",
     "jsonb_each_text",
+    "jsonb_path_query",
+    "jsonb_path_query_tz",
     "json_to_record",
     "json_to_recordset",
     "jsonb_to_record",
@@ -94,6 +96,11 @@ pub(super) fn find(name: &str, types: &[SqlType]) -> Option<RowsFunction> {
         "jsonb_array_elements_text" => function(vec![SqlType::Jsonb], &[("value", SqlType::Text)]),
         "json_object_keys" => function(vec![SqlType::Json], &[(name, SqlType::Text)]),
         "jsonb_object_keys" => function(vec![SqlType::Jsonb], &[(name, SqlType::Text)]),
+        "jsonb_path_query" | "jsonb_path_query_tz" => {
+            let params = [SqlType::Jsonb, SqlType::Jsonpath, SqlType::Jsonb, SqlType::Bool];
+            let params = params.get(..types.len()).filter(|params| params.len() > 1)?;
+            function(params.to_vec(), &[(name, SqlType::Jsonb)])
+        }
         "json_each" => function(vec![SqlType::Json], &[("key", SqlType::Text), ("value", SqlType::Json)]),
         "jsonb_each" => function(vec![SqlType::Jsonb], &[("key", SqlType::Text), ("value", SqlType::Jsonb)]),
         "json_each_text" => function(vec![SqlType::Json], &[("key", SqlType::Text), ("value", SqlType::Text)]),

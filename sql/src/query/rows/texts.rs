@@ -13,6 +13,10 @@ use crate::query::exec::Rows;
 pub(super) fn rows(name: &str, args: &[Value], columns: &[(String, SqlType)], env: &Env) -> SqlResult<Rows> {
     match name {
         "regexp_split_to_table" => array(call("regexp_split_to_array", args, env)?),
+        "jsonb_path_query" | "jsonb_path_query_tz" => {
+            let found = bind::query_path(args, name.ends_with("_tz"), env)?;
+            Ok(Box::new(found.into_iter().map(|item| Ok(vec![item]))))
+        }
         "string_to_table" => array(call("string_to_array", args, env)?),
         _ => members(name, args, columns, env),
     }

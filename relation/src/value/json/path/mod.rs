@@ -90,6 +90,8 @@ pub struct RegexFlags {
     pub dot_all: bool,
     /// `m`: `^` and `$` match at lines.
     pub lines: bool,
+    /// `x`, which is taken only with `q`, and then means nothing.
+    pub expanded: bool,
     /// `q`: the pattern is a plain string.
     pub literal: bool,
 }

@@ -212,9 +212,7 @@ impl Parser<'_> {
 
     fn sum(&mut self) -> SqlResult<Parsed> {
         self.arithmetic(&[(Operator::Add, "+"), (Operator::Sub, "-")], |parser| {
-            parser.arithmetic(&[(Operator::Mul, "*"), (Operator::Div, "/"), (Operator::Mod, "%")], |parser| {
-                parser.nested(Self::signed)
-            })
+            parser.arithmetic(&[(Operator::Mul, "*"), (Operator::Div, "/"), (Operator::Mod, "%")], Self::signed)
         })
     }
 
@@ -420,13 +418,12 @@ impl Parser<'_> {
 
 fn regex_flags(letters: &str) -> SqlResult<RegexFlags> {
     let mut flags = RegexFlags::default();
-    let mut expanded = false;
     for letter in letters.chars() {
         match letter {
             'i' => flags.ignore_case = true,
             's' => flags.dot_all = true,
             'm' => flags.lines = true,
-            'x' => expanded = true,
+            'x' => flags.expanded = true,
             'q' => flags.literal = true,
             other => {
                 let detail = format!("Unrecognized flag character \"{other}\" in LIKE_REGEX predicate.");
@@ -435,7 +432,7 @@ fn regex_flags(letters: &str) -> SqlResult<RegexFlags> {
             }
         }
     }
-    if expanded && !flags.literal {
+    if flags.expanded && !flags.literal {
         let message = "XQuery \"x\" flag (expanded regular expressions) is not implemented";
         return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
     }
@@ -461,8 +458,8 @@ fn check_places(expr: &Expr, in_filter: bool, in_subscript: bool) -> SqlResult<(
             Step::Filter(condition) => check_places(condition, true, in_subscript)?,
             Step::Elements(all) => {
                 for subscript in all {
-                    let both = std::iter::once(&subscript.from).chain(&subscript.to);
-                    both.map(|part| check_places(part, in_filter, true)).collect::<SqlResult<()>>()?;
+                    let mut both = std::iter::once(&subscript.from).chain(&subscript.to);
+                    both.try_for_each(|part| check_places(part, in_filter, true))?;
                 }
             }
             _ => {}

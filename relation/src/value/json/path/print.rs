@@ -95,7 +95,13 @@ fn wrapped(out: &mut String, open: &str, expr: &Expr, close: &str) {
 }
 
 fn flags_text(flags: RegexFlags) -> String {
-    let all = [(flags.ignore_case, 'i'), (flags.dot_all, 's'), (flags.lines, 'm'), (flags.literal, 'q')];
+    let all = [
+        (flags.ignore_case, 'i'),
+        (flags.dot_all, 's'),
+        (flags.lines, 'm'),
+        (flags.expanded, 'x'),
+        (flags.literal, 'q'),
+    ];
     let letters: String = all.iter().filter(|(set, _)| *set).map(|(_, letter)| *letter).collect();
     if letters.is_empty() { letters } else { format!(" flag \"{letters}\"") }
 }

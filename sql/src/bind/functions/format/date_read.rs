@@ -86,7 +86,7 @@ impl Read {
     }
 
     /// The microseconds since midnight, checked.
-    fn time(&self, input: &str) -> SqlResult<i64> {
+    pub(super) fn time(&self, input: &str) -> SqlResult<i64> {
         let hour = self.hour()?;
         let micros = self.millis * 1000 + self.micros;
         let seconds = match self.second_of_day {

@@ -80,6 +80,14 @@ pub enum Field {
 }
 
 impl Field {
+    /// Whether it is a part of a time of day.
+    pub const fn is_of_time(self) -> bool {
+        matches!(
+            self,
+            Self::Hour24 | Self::Hour12 | Self::Minute | Self::Second | Self::Millisecond | Self::Microsecond
+        ) || matches!(self, Self::Fraction(_) | Self::SecondOfDay | Self::Meridiem { .. })
+    }
+
     /// Its keyword, as a template writes it.
     pub fn keyword(self, case: Case) -> String {
         let word = KEYWORDS.iter().find(|(_, field)| *field == self).map_or("", |(word, _)| *word);

@@ -1,7 +1,7 @@
 //! `to_date` and `to_timestamp`: dates and times by template.
 
 use annulus_relation::value::datetime as dt;
-use annulus_relation::value::round_instant;
+use annulus_relation::value::{round_instant, round_micros};
 use annulus_relation::{SqlError, SqlResult, SqlState, Value};
 
 use super::super::super::registry::{Entry, Site, entry};
@@ -32,20 +32,104 @@ fn to_timestamp(site: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
 }
 
 fn read(input: &str, template: &str) -> SqlResult<Read> {
-    let mut reader = Reader { whole: input, rest: input, skipped: 0, exact: false, read: Read::default() };
+    let mut reader = Reader::new(input);
     reader.blanks();
+    reader.parts(&parse(template))?;
+    Ok(reader.read)
+}
+
+/// What is read as the standard has it: nothing is passed over, and nothing left.
+pub(in super::super) fn read_standard(input: &str, template: &str) -> SqlResult<Standard> {
     let parts = parse(template);
-    for (index, part) in parts.iter().enumerate() {
-        if reader.rest.is_empty() {
-            break;
+    for part in &parts {
+        if let Part::Text(character) = part
+            && !"-./,':; ".contains(*character)
+        {
+            return Err(invalid(format!("invalid datetime format separator: \"{character}\"")));
         }
+    }
+    let mut reader = Reader { exact: true, standard: true, ..Reader::new(input) };
+    if reader.parts(&parts)? < parts.len() {
+        return Err(invalid("input string is too short for datetime format".to_owned()));
+    }
+    if !reader.rest.trim_start().is_empty() {
+        return Err(invalid("trailing characters remain in input string after datetime format".to_owned()));
+    }
+    let fields =
+        || parts.iter().filter_map(|part| if let Part::Field { field, .. } = part { Some(*field) } else { None });
+    let is_zone = |field| matches!(field, Field::ZoneHours | Field::ZoneMinutes | Field::ZoneName | Field::ZoneOffset);
+    Ok(Standard {
+        dated: fields().any(|field| !is_zone(field) && !field.is_of_time()),
+        timed: fields().any(Field::is_of_time),
+        zoned: fields().any(is_zone),
+        read: reader.read,
+    })
+}
+
+/// What was read, and what the template asks for.
+pub(in super::super) struct Standard {
+    read: Read,
+    /// A day.
+    pub dated: bool,
+    /// A time of day.
+    pub timed: bool,
+    /// A time zone.
+    pub zoned: bool,
+}
+
+impl Standard {
+    /// The day.
+    pub fn date(&self, input: &str) -> SqlResult<i32> {
+        self.read.date(input)
+    }
+
+    /// The local time; on the first day of the first year if there is no day.
+    pub fn local(&self, input: &str) -> SqlResult<i64> {
+        self.read.local(input).map(|local| round_instant(local, self.read.precision))
+    }
+
+    /// The microseconds since midnight.
+    pub fn time(&self, input: &str) -> SqlResult<i64> {
+        self.read.time(input).map(|time| round_micros(time, self.read.precision))
+    }
+
+    /// Seconds east of UTC, if a zone was read.
+    pub fn zone(&self) -> Option<i64> {
+        self.read.zone()
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn new(input: &'a str) -> Self {
+        Self { whole: input, rest: input, skipped: 0, exact: false, standard: false, read: Read::default() }
+    }
+
+    /// Reads what the parts of a template ask for until there is no more; returns how many of them had something.
+    fn parts(&mut self, parts: &[Part]) -> SqlResult<usize> {
+        let reader = self;
+        for (index, part) in parts.iter().enumerate() {
+            if reader.rest.is_empty() {
+                return Ok(index);
+            }
+            reader.part(part, parts.get(index + 1))?;
+        }
+        Ok(parts.len())
+    }
+
+    fn part(&mut self, part: &Part, next: Option<&Part>) -> SqlResult<()> {
+        let reader = self;
         match part {
             Part::Exact => reader.exact = true,
+            Part::Text(character) | Part::Quoted(character) if reader.standard => {
+                let what = if matches!(part, Part::Text(_)) { "separator" } else { "character" };
+                let unmatched = || invalid(format!("unmatched format {what} \"{character}\""));
+                reader.rest = reader.rest.strip_prefix(*character).ok_or_else(unmatched)?;
+            }
             Part::Text(character) if !character.is_alphanumeric() && !reader.exact => reader.separator(),
             Part::Text(_) | Part::Quoted(_) => reader.character(),
             Part::Field { field, fill, ordinal, case } => {
                 reader.blanks_unless_exact();
-                let open = *fill || ordinal.is_some() || ends_number(parts.get(index + 1));
+                let open = *fill || ordinal.is_some() || ends_number(next);
                 reader.field(*field, open, &field.keyword(*case))?;
                 if ordinal.is_some() {
                     reader.rest = reader.rest.get(2..).unwrap_or("");
@@ -54,8 +138,8 @@ fn read(input: &str, template: &str) -> SqlResult<Read> {
                 reader.blanks_unless_exact();
             }
         }
+        Ok(())
     }
-    Ok(reader.read)
 }
 
 /// Whether the part behind a number cannot be mistaken for more of its digits.
@@ -85,6 +169,8 @@ struct Reader<'a> {
     skipped: i64,
     /// No blanks are passed over, and text takes a character each.
     exact: bool,
+    /// Text takes what it says.
+    standard: bool,
     read: Read,
 }
 

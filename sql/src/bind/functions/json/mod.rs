@@ -3,6 +3,7 @@
 pub(super) mod access;
 pub(super) mod build;
 pub(super) mod change;
+pub(in super::super) mod path;
 
 use std::sync::Arc;
 

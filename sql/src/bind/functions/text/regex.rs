@@ -11,7 +11,8 @@ use regex_automata::{Anchored, Input, MatchKind};
 
 use super::super::super::registry::{Entry, Site, entry};
 use super::super::args::{check_length, count, int4, invalid, string, text};
-use super::regex_syntax::{Options, bad, translate};
+pub(in super::super) use super::regex_syntax::Options;
+use super::regex_syntax::{bad, translate};
 
 pub(in super::super) const TABLE: &[Entry] = &[
     entry("~(text,text) bool", matches),
@@ -98,6 +99,11 @@ fn compile(pattern: &str, options: Options) -> SqlResult<Pattern> {
         .build(&translated.pattern)
         .map_err(|_| bad("regular expression is too complex"))?;
     Ok(Pattern { finder, extent, greedy: translated.greedy })
+}
+
+/// Whether a pattern matches somewhere in a text.
+pub(in super::super) fn is_match(subject: &str, text: &str, options: Options) -> SqlResult<bool> {
+    Ok(pattern(text, options)?.finder.is_match(subject))
 }
 
 /// The pattern compiled, from the thread's cache if it is there.
