@@ -4,7 +4,7 @@
 
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::Rekeying;
+use super::{Rekeying, Retyping};
 use crate::value::SqlType;
 
 /// The number of an object (schema, table, index, sequence, view) within its database. Never reused.
@@ -157,13 +157,15 @@ pub enum IndexState {
     Ready,
     /// Complete. It is the primary index of a table without a primary key, which is given one.
     Rekeyed(Rekeying),
+    /// Complete. It is the primary index of a table of which columns are given other types.
+    Retyped(Retyping),
 }
 
 impl IndexState {
     /// Whether the index holds all that it is about.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        matches!(self, Self::Ready | Self::Rekeyed(_))
+        matches!(self, Self::Ready | Self::Rekeyed(_) | Self::Retyped(_))
     }
 }
 

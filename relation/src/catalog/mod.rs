@@ -16,6 +16,7 @@ mod home;
 mod loaded;
 mod record;
 mod rekeying;
+mod retyping;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -29,5 +30,6 @@ pub use edit::Edit;
 pub use garbage::{Swept, sweep};
 pub use home::Home;
 pub use loaded::{Catalog, FIRST_OBJECT, PUBLIC, Relation};
-pub use rekeying::Rekeying;
+pub use rekeying::{Rekeying, Succession};
+pub use retyping::{Retyped, Retyping};
 pub use store::load;

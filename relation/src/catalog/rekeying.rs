@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::{ColumnId, ConstraintKind, IndexKey, IndexState, KeyPart, ObjectId, Table};
+use super::{ColumnId, ConstraintKind, IndexKey, IndexState, KeyPart, ObjectId, Retyping, Table};
 
 /// How a table's successor differs from it, and how far the successor is.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
@@ -26,6 +26,17 @@ pub struct Rekeying {
     pub rows: u64,
 }
 
+/// How far the successor of a table is.
+#[derive(Clone, Copy, Debug)]
+pub struct Succession<'a> {
+    /// The generation of its data.
+    pub generation: u32,
+    /// Rows whose key is below have their copies (per partition slot: an encoded key).
+    pub done: &'a [(u16, Vec<u8>)],
+    /// How many rows were looked at.
+    pub rows: u64,
+}
+
 impl Rekeying {
     /// The columns of the primary key.
     pub fn columns(&self) -> impl Iterator<Item = ColumnId> {
@@ -37,18 +48,30 @@ impl Rekeying {
 }
 
 impl Table {
+    /// The columns of its primary key, in the order of that; none if it has none.
+    pub fn primary_columns(&self) -> impl Iterator<Item = ColumnId> {
+        self.indexes.first().into_iter().flat_map(|primary| &primary.keys).filter_map(|key| match key.part {
+            KeyPart::Column(id) => Some(id),
+            KeyPart::Expression(..) => None,
+        })
+    }
+
     /// The primary key that it is being given.
     #[must_use]
     pub fn rekeying(&self) -> Option<&Rekeying> {
         match &self.indexes.first()?.state {
             IndexState::Rekeyed(rekeying) => Some(rekeying),
-            IndexState::Filling { .. } | IndexState::Ready => None,
+            IndexState::Filling { .. } | IndexState::Ready | IndexState::Retyped(_) => None,
         }
     }
 
-    /// The table as it will be when it has the primary key that it is being given.
+    /// The table as it will be when it has the primary key, or its columns the types, that it is being given.
     #[must_use]
     pub fn successor(&self) -> Option<Self> {
+        self.rekeyed().or_else(|| self.retyped())
+    }
+
+    fn rekeyed(&self) -> Option<Self> {
         let rekeying = self.rekeying()?;
         let mut after = self.clone();
         after.generation = rekeying.generation;
@@ -71,8 +94,36 @@ impl Table {
         })
     }
 
+    /// How far its successor is, if it is to have one.
+    #[must_use]
+    pub fn succession(&self) -> Option<Succession<'_>> {
+        let (generation, done, rows) = match &self.indexes.first()?.state {
+            IndexState::Rekeyed(Rekeying { generation, done, rows, .. })
+            | IndexState::Retyped(Retyping { generation, done, rows, .. }) => (generation, done, rows),
+            IndexState::Filling { .. } | IndexState::Ready => return None,
+        };
+        Some(Succession { generation: *generation, done, rows: *rows })
+    }
+
+    /// Notes how far its successor is.
+    pub fn note_succession(&mut self, reached: Vec<(u16, Vec<u8>)>, looked_at: u64) {
+        if let Some(
+            IndexState::Rekeyed(Rekeying { done, rows, .. }) | IndexState::Retyped(Retyping { done, rows, .. }),
+        ) = self.indexes.first_mut().map(|primary| &mut primary.state)
+        {
+            (*done, *rows) = (reached, looked_at);
+        }
+    }
+
+    /// Gives its successor up, if it was to have one.
+    pub fn give_succession_up(&mut self) {
+        if self.succession().is_some() {
+            self.indexes.first_mut().into_iter().for_each(|primary| primary.state = IndexState::Ready);
+        }
+    }
+
     /// The generations of data that belong to it: its own and its successor's.
     pub(super) fn generations(&self) -> BTreeSet<u32> {
-        std::iter::once(self.generation).chain(self.rekeying().map(|rekeying| rekeying.generation)).collect()
+        std::iter::once(self.generation).chain(self.succession().map(|succession| succession.generation)).collect()
     }
 }

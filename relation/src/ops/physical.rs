@@ -75,7 +75,7 @@ pub struct Physical {
     pub(super) table: Arc<Table>,
     layout: Layout,
     pub(super) indexes: Vec<IndexShape>,
-    /// The copy that every write keeps up, while the table is given a primary key.
+    /// The copy that every write keeps up, while the table is given a primary key, or columns other types.
     pub(super) successor: Option<Box<Successor>>,
 }
 
@@ -302,11 +302,7 @@ impl Physical {
 
 /// The columns of the primary key; none where rows have a hidden id.
 fn primary_columns(table: &Table) -> Vec<ColumnId> {
-    let columns = table.indexes.first().into_iter().flat_map(|index| &index.keys).filter_map(|key| match key.part {
-        KeyPart::Column(id) => Some(id),
-        KeyPart::Expression(..) => None,
-    });
-    columns.collect()
+    table.primary_columns().collect()
 }
 
 /// What stands behind generation, object and index.

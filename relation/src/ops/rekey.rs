@@ -1,8 +1,9 @@
-//! Giving a table with rows a primary key: a pass over its rows which makes the copies that writers have not made, in
-//! steps, each a transaction of its own, that can be resumed and repeated.
+//! Giving a table with rows a primary key, or columns of it other types: a pass over its rows which makes the copies
+//! that writers have not made, in steps, each a transaction of its own, that can be resumed and repeated.
 //!
 //! A row has its copy since a step, or a writer, has made it; from then on writers keep it up. So when the pass is over
-//! every row has one, and no two rows have one key: whoever comes second finds the place taken by another row.
+//! every row has one, and no two rows have one key: whoever comes second finds the place taken by another row. (Other
+//! types keep keys apart that are apart.)
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,7 @@ use bytes::Bytes;
 
 use super::fill::{Position, rows};
 use super::physical::{Physical, Tuple};
-use super::successor::Successor;
+use super::successor::{Copied, Of, Successor};
 use super::{Expressions, Surroundings, errors, scan};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::failure::Outcome;
@@ -35,7 +36,8 @@ pub enum Copies {
 /// committed all rows have their copies) and how many rows were looked at.
 ///
 /// # Errors
-/// `23505` if two rows have one key, `23502` if a key has a NULL, and every error of the reads.
+/// `23505` if two rows have one key, `23502` if a key has a NULL, what a conversion fails with, and every error of the
+/// reads.
 pub async fn rekey<D: Database, E: Expressions>(
     transaction: &mut Transaction<D>,
     around: Surroundings<'_, E>,
@@ -44,20 +46,21 @@ pub async fn rekey<D: Database, E: Expressions>(
     limit: u32,
     patience: Micros,
 ) -> Outcome<(Option<Position>, u64)> {
-    let missing = || SqlError::new(SqlState::INTERNAL_ERROR, "a table that is given no primary key");
+    let missing = || SqlError::new(SqlState::INTERNAL_ERROR, "a table that has no successor");
     let successor = physical.successor.as_deref().ok_or_else(missing)?;
     let (tuples, mut next) = rows(transaction, around, physical, from, limit, patience).await?;
-    let copies = copies(around, successor, &tuples)?;
+    let copy = |tuple: &Tuple| successor.copy(around, &tuple.place, &tuple.values, Of::Stored);
+    let copies: Vec<Copied> = tuples.iter().map(copy).collect::<SqlResult<_>>()?;
     let found = match known {
         Copies::Missing => vec![None; copies.len()],
         Copies::Perhaps => {
-            let places: Vec<Place> = copies.iter().map(|(copy, _)| copy.clone()).collect();
+            let places: Vec<Place> = copies.iter().map(|copy| copy.place.clone()).collect();
             scan::get(transaction, around.catalog, physical, &places, patience).await?
         }
     };
     let mut writes: BTreeMap<Place, Bytes> = BTreeMap::new();
     let (mut bytes, mut looked_at) = (0, 0);
-    for (((copy, record), tuple), found) in copies.into_iter().zip(&tuples).zip(found) {
+    for ((Copied { place: copy, record, row }, tuple), found) in copies.into_iter().zip(&tuples).zip(found) {
         if bytes > MOST_BYTES {
             next = Some(Position { slot: from.slot, key: tuple.place.key.as_bytes().to_vec() });
             break;
@@ -68,7 +71,7 @@ pub async fn rekey<D: Database, E: Expressions>(
             Some(_) => return Err(duplicate(around, successor, tuple).into()),
             None => {}
         }
-        for entry in successor.entries(&copy, &tuple.values, around.expressions)? {
+        for entry in successor.entries(&copy, &row, around.expressions)? {
             bytes += entry.value.len();
             writes.insert(entry.place, entry.value);
         }
@@ -86,18 +89,6 @@ pub async fn rekey<D: Database, E: Expressions>(
     }
     writes.into_iter().for_each(|(place, value)| transaction.put(place, value));
     Ok((next, looked_at))
-}
-
-/// The copies of rows, and where they go.
-fn copies<E>(around: Surroundings<'_, E>, successor: &Successor, tuples: &[Tuple]) -> SqlResult<Vec<(Place, Bytes)>> {
-    let copy = |tuple: &Tuple| {
-        let table = successor.physical.table();
-        let null = || successor.null_in(&tuple.values).unwrap_or_default();
-        let place = successor.place(&tuple.values)?;
-        let place = place.ok_or_else(|| errors::contains_nulls(around.catalog, table, null()))?;
-        Ok((place, successor.record(&tuple.place, &tuple.values)))
-    };
-    tuples.iter().map(copy).collect()
 }
 
 fn duplicate<E>(around: Surroundings<'_, E>, successor: &Successor, tuple: &Tuple) -> SqlError {

@@ -1,17 +1,22 @@
-//! The copy of a table that is given a primary key: where its rows go, and what is in them.
+//! The copy of a table that is given a primary key, or of which columns are given other types: where its rows go, and
+//! what is in them.
 //!
-//! A row of the copy says which row it is of, by the hidden id, as one more column: number 0, which no table has. So
-//! a row that was entered is told from another one with the same key, and once the copy is the table, the column is
-//! passed over as that of a dropped one is.
+//! Under a new primary key a row of the copy says which row it is of, by the hidden id, as one more column: number 0,
+//! which no table has. So a row that was entered is told from another one with the same key, and once the copy is the
+//! table, the column is passed over as that of a dropped one is. Under other types rows keep their keys, and keep them
+//! apart: where a copy is says which row it is of.
+
+mod conversion;
 
 use std::sync::Arc;
 
 use annulus_txn::interface::Place;
 use bytes::Bytes;
 
+use self::conversion::Conversion;
 use super::physical::{Entry, Physical, ROW_ID, Tuple, row_id};
-use super::{Expressions, errors};
-use crate::catalog::{Catalog, Home, Table};
+use super::{Expressions, Surroundings, errors};
+use crate::catalog::{Home, Rekeying, Table};
 use crate::codec::Layout;
 use crate::error::SqlResult;
 use crate::value::{Row, Value};
@@ -20,64 +25,151 @@ use crate::value::{Row, Value};
 #[derive(Clone, Debug)]
 pub(super) struct Successor {
     pub physical: Physical,
-    /// The columns of the primary key, by position.
-    key: Vec<usize>,
-    /// A row and the hidden id that it has yet.
-    whole: Layout,
-    /// The hidden id alone.
-    id: Layout,
+    difference: Difference,
+}
+
+/// How rows become copies.
+#[derive(Clone, Debug)]
+enum Difference {
+    /// They are the same, under another key.
+    Key {
+        /// The columns of the primary key, by position.
+        key: Vec<usize>,
+        /// A row and the hidden id that it has yet.
+        whole: Layout,
+        /// The hidden id alone.
+        id: Layout,
+    },
+    /// Some of their values become those of other types.
+    Types(Conversion),
+}
+
+/// A row's copy.
+#[derive(Clone, Debug)]
+pub(super) struct Copied {
+    pub place: Place,
+    pub record: Bytes,
+    /// Its values.
+    pub row: Row,
+}
+
+/// Whose copy is made: that decides what is told if there can be none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    /// A row that is being written.
+    New,
+    /// One that was there before.
+    Stored,
 }
 
 impl Successor {
     /// The successor of a table, if it has one.
-    pub(super) fn of(home: Home, table: &Table) -> SqlResult<Option<Self>> {
+    pub(super) fn of(home: Home, table: &Arc<Table>) -> SqlResult<Option<Self>> {
         let Some(after) = table.successor().map(Arc::new) else { return Ok(None) };
         let physical = Physical::new(home, &after)?;
-        let rekeying = table.rekeying().into_iter();
-        let key = rekeying.flat_map(crate::catalog::Rekeying::columns).filter_map(|id| physical.position(id)).collect();
-        let whole = Layout::of(&after)?.with(ROW_ID);
-        let id = Layout::new(table.id, vec![(ROW_ID, Value::Null)]);
-        Ok(Some(Self { physical, key, whole, id }))
+        let difference = match (table.rekeying(), table.retyping()) {
+            (Some(rekeying), _) => Difference::Key {
+                key: Rekeying::columns(rekeying).filter_map(|id| physical.position(id)).collect(),
+                whole: Layout::of(&after)?.with(ROW_ID),
+                id: Layout::new(table.id, vec![(ROW_ID, Value::Null)]),
+            },
+            (None, Some(retyping)) => Difference::Types(Conversion::new(table, retyping)),
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(Self { physical, difference }))
     }
 
-    /// Where the copy of a row is; `None` if it can have none, because of a NULL in the key.
-    pub(super) fn place(&self, row: &[Value]) -> SqlResult<Option<Place>> {
-        match self.null_in(row) {
-            Some(_) => Ok(None),
-            None => self.physical.row_place(&self.physical.primary_values(row)).map(Some),
+    /// Where the copy of a row that is at `origin` is; `None` if it can have none, because of what is in its key.
+    pub(super) fn place<E: Expressions>(
+        &self,
+        origin: &Place,
+        row: &[Value],
+        expressions: &E,
+    ) -> SqlResult<Option<Place>> {
+        match &self.difference {
+            Difference::Key { key, .. } => match self.null_in(key, row) {
+                Some(_) => Ok(None),
+                None => self.physical.row_place(&self.physical.primary_values(row)).map(Some),
+            },
+            Difference::Types(conversion) => {
+                let key: Vec<_> = self.physical.table.primary_columns().collect();
+                // A row that does not fit has no copy.
+                let Ok(row) = conversion.of_some(row, &|id| key.contains(&id), expressions) else { return Ok(None) };
+                self.moved(origin, &row).map(Some)
+            }
         }
     }
 
     /// The name of a column of the key that is NULL in a row.
-    pub(super) fn null_in(&self, row: &[Value]) -> Option<&str> {
-        let null = self.key.iter().find(|position| row.get(**position).is_none_or(Value::is_null))?;
+    fn null_in(&self, key: &[usize], row: &[Value]) -> Option<&str> {
+        let null = key.iter().find(|position| row.get(**position).is_none_or(Value::is_null))?;
         Some(&self.physical.table.columns[*null].name)
     }
 
-    /// Where the copy of a row that is being written goes.
-    ///
-    /// # Errors
-    /// `23502` if there is a NULL in the key, `54000` if the key is too long.
-    pub(super) fn place_of_new(&self, catalog: &Catalog, row: &[Value]) -> SqlResult<Place> {
-        match self.null_in(row) {
-            Some(column) => Err(errors::not_null_violation(catalog, &self.physical.table, column, row)),
+    /// Where a row stands with the same key, or hidden id, of other types.
+    fn moved(&self, origin: &Place, row: &[Value]) -> SqlResult<Place> {
+        match row_id(&origin.key).filter(|_| self.physical.has_row_id()) {
+            Some(id) => self.physical.hidden_place(id),
             None => self.physical.row_place(&self.physical.primary_values(row)),
         }
     }
 
     /// The copy of the row that is at `origin`.
-    pub(super) fn record(&self, origin: &Place, row: &[Value]) -> Bytes {
-        let mut whole: Row = row.to_vec();
-        whole.push(hidden(origin));
-        self.whole.encode(&whole)
+    ///
+    /// # Errors
+    /// `23502` if there is a NULL where there must be none, `23514` if a check is against it, `54000` if a key is too
+    /// long, and what a conversion fails with.
+    pub(super) fn copy<E: Expressions>(
+        &self,
+        around: Surroundings<'_, E>,
+        origin: &Place,
+        row: &[Value],
+        of: Of,
+    ) -> SqlResult<Copied> {
+        let table = &self.physical.table;
+        match &self.difference {
+            Difference::Key { key, whole, .. } => {
+                if let Some(column) = self.null_in(key, row) {
+                    return Err(match of {
+                        Of::New => errors::not_null_violation(around.catalog, table, column, row),
+                        Of::Stored => errors::contains_nulls(around.catalog, table, column),
+                    });
+                }
+                let place = self.physical.row_place(&self.physical.primary_values(row))?;
+                let mut values: Row = row.to_vec();
+                values.push(hidden(origin));
+                Ok(Copied { place, record: whole.encode(&values), row: row.to_vec() })
+            }
+            Difference::Types(conversion) => {
+                let row = conversion.of_all(row, around.expressions)?;
+                conversion.check(around, table, &row, of)?;
+                Ok(Copied { place: self.moved(origin, &row)?, record: self.physical.encode(&row), row })
+            }
+        }
     }
 
     /// Whether what is at a copy's place is the copy of the row at `origin`.
     pub(super) fn is_of(&self, copy: &Place, record: &Bytes, origin: &Place) -> SqlResult<bool> {
-        Ok(self.id.decode(&copy.key, record)?.first() == Some(&hidden(origin)))
+        match &self.difference {
+            Difference::Key { id, .. } => Ok(id.decode(&copy.key, record)?.first() == Some(&hidden(origin))),
+            Difference::Types(_) => Ok(true),
+        }
     }
 
-    /// The index entries of a copy.
+    /// Whether two rows may want one place for their copies.
+    pub(super) const fn is_contested(&self) -> bool {
+        matches!(self.difference, Difference::Key { .. })
+    }
+
+    /// A row's values in its copy.
+    pub(super) fn row<E: Expressions>(&self, row: &[Value], expressions: &E) -> SqlResult<Row> {
+        match &self.difference {
+            Difference::Key { .. } => Ok(row.to_vec()),
+            Difference::Types(conversion) => conversion.of_all(row, expressions),
+        }
+    }
+
+    /// The index entries of a copy with these values.
     pub(super) fn entries<E: Expressions>(
         &self,
         copy: &Place,
@@ -91,18 +183,20 @@ impl Successor {
 }
 
 impl Physical {
-    /// What is kept of a row in the copy of a table that is given a primary key, once the row has been entered there:
-    /// its copy, and the index entries of that. Nothing if it can have no copy.
+    /// What is kept of a row in the copy of a table that has a successor, once the row has been entered there: its
+    /// copy, and the index entries of that. Nothing if it can have no copy.
     ///
     /// # Errors
     /// As [`Physical::entries`].
-    pub fn copies<E: Expressions>(&self, row: &Tuple, expressions: &E) -> SqlResult<Vec<(Place, Bytes)>> {
+    pub fn copies<E: Expressions>(&self, around: Surroundings<'_, E>, row: &Tuple) -> SqlResult<Vec<(Place, Bytes)>> {
         let Some(successor) = &self.successor else { return Ok(Vec::new()) };
-        let Some(copy) = successor.place(&row.values)? else { return Ok(Vec::new()) };
-        let entries = successor.entries(&copy, &row.values, expressions)?;
-        let record = successor.record(&row.place, &row.values);
+        if successor.place(&row.place, &row.values, around.expressions)?.is_none() {
+            return Ok(Vec::new());
+        }
+        let Copied { place, record, row } = successor.copy(around, &row.place, &row.values, Of::Stored)?;
+        let entries = successor.entries(&place, &row, around.expressions)?;
         let entries = entries.into_iter().map(|entry| (entry.place, entry.value));
-        Ok(std::iter::once((copy, record)).chain(entries).collect())
+        Ok(std::iter::once((place, record)).chain(entries).collect())
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! - What is stored of a table is its rows and just their index entries, where they belong (of an index that is still
 //!   being filled, some may be missing). So no unique key is there twice.
-//! - While a table is given a primary key, what is stored of its successor is whole copies of rows as they are.
+//! - While a table is given a primary key, or a column another type, what is stored of its successor is whole copies of rows as they are.
 //! - A child's parent exists.
 //! - Of a pair of parents one is on duty; a parent has no more than so many enrolled children: what the sessions'
 //!   statements check before they write.
@@ -10,16 +10,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use annulus_base::{Key, KeyRange, Timestamp};
+use annulus_relation::SqlResult;
 use annulus_relation::catalog::{Catalog, IndexState, Table, load};
 use annulus_relation::failure::Outcome;
 use annulus_relation::ops::{Physical, Tuple};
 use annulus_relation::transaction::{Mode, Span};
-use annulus_relation::{SqlResult, Value};
 use annulus_txn::interface::{Place, When};
 use bytes::Bytes;
 
 use super::statements::{ENROLLED, MOST_ENROLLED};
-use super::tables::{DUTY, KIND, NoExpressions, PARENT, Session, all, int};
+use super::tables::{DUTY, KIND, NoExpressions, PARENT, Session, all, around, int};
 
 /// Keys read at once.
 const KEYS: u32 = 50;
@@ -54,8 +54,10 @@ fn judge(catalog: &Catalog, stored: &Stored) -> SqlResult<Result<(), String>> {
             return Ok(Err(wrong));
         }
     }
-    if let Err(wrong) = copies(&notes, &note_rows, stored)? {
-        return Ok(Err(wrong));
+    for (table, rows) in tables {
+        if let Err(wrong) = copies(catalog, table, rows, stored)? {
+            return Ok(Err(wrong));
+        }
     }
     Ok(references(&parent_rows, &child_rows).and_then(|()| duty(&parent_rows)).and_then(|()| enrolled(&child_rows)))
 }
@@ -100,12 +102,12 @@ fn entries(table: &Physical, rows: &[Tuple], stored: &Stored) -> SqlResult<Resul
 }
 
 /// Compares what is stored of a table's successor with the copies of its rows, some of which may not have been made.
-fn copies(table: &Physical, rows: &[Tuple], stored: &Stored) -> SqlResult<Result<(), String>> {
+fn copies(catalog: &Catalog, table: &Physical, rows: &[Tuple], stored: &Stored) -> SqlResult<Result<(), String>> {
     let Some(successor) = table.table().successor() else { return Ok(Ok(())) };
     let of_successor = |(place, _): &(&Place, &Bytes)| index_of(&successor, &place.key).is_some();
     let mut left: BTreeMap<&Place, &Bytes> = stored.iter().filter(of_successor).collect();
     for tuple in rows {
-        let all = table.copies(tuple, &NoExpressions)?;
+        let all = table.copies(around(catalog), tuple)?;
         if all.first().is_none_or(|(copy, record)| left.get(copy) != Some(&record)) {
             continue;
         }
@@ -133,7 +135,7 @@ fn duty(parents: &[Tuple]) -> Result<(), String> {
 
 fn enrolled(children: &[Tuple]) -> Result<(), String> {
     let mut counts: BTreeMap<i32, usize> = BTreeMap::new();
-    for child in children.iter().filter(|child| child.values.get(KIND) == Some(&Value::Int4(ENROLLED))) {
+    for child in children.iter().filter(|child| int(&child.values, KIND) == Some(ENROLLED)) {
         int(&child.values, PARENT).into_iter().for_each(|parent| *counts.entry(parent).or_default() += 1);
     }
     let crowded = counts.into_iter().find(|(_, count)| *count > MOST_ENROLLED);

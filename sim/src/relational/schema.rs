@@ -1,13 +1,15 @@
 //! Changes of the schema while rows are written.
 
 use annulus_base::rng::Rng;
-use annulus_relation::catalog::{Catalog, Edit, Index, IndexKey, IndexState, KeyPart, PUBLIC, Rekeying, Table};
+use annulus_relation::catalog::{
+    Catalog, Edit, Index, IndexKey, IndexState, KeyPart, PUBLIC, Rekeying, Retyped, Retyping, Table,
+};
 use annulus_relation::codec::encode_value;
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::ops::{Copies, Position, fill, rekey};
 use annulus_relation::transaction::Mode;
-use annulus_relation::{SqlResult, Value};
+use annulus_relation::{SqlResult, SqlType, Value};
 use annulus_txn::interface::TxnError;
 
 use super::tables::{self, CHILDREN, KIND, NOTES, NUMBER, SETTINGS, Session, around, create_notes, physical};
@@ -28,6 +30,8 @@ pub enum Change {
     AddColumn(&'static str),
     /// `CREATE INDEX` on a table, or going on with one that was begun; or dropping it if it is there.
     Index(&'static str),
+    /// Another type for a column of a table, or going on with that.
+    Type(&'static str, usize),
     /// A primary key for a table with rows, or going on with one that was begun; or dropping the table if it has it.
     Key,
 }
@@ -35,9 +39,10 @@ pub enum Change {
 impl Change {
     pub(super) fn random(rng: &mut Rng) -> Self {
         let table = rng.pick(&CHANGING).copied().unwrap_or(CHILDREN);
-        match rng.below(6) {
+        match rng.below(8) {
             0 | 1 => Self::AddColumn(table),
             2 | 3 => Self::Index(table),
+            4 | 5 => Self::Type(table, rng.below(3) as usize),
             _ => Self::Key,
         }
     }
@@ -45,6 +50,16 @@ impl Change {
     pub(super) async fn perform(self, session: &Session) -> Outcome<()> {
         let catalog = session.fresh_catalog().await?;
         match self {
+            // What becomes of a table's rows does not change while it gets a successor.
+            Self::AddColumn(name) | Self::Index(name) | Self::Type(name, _)
+                if catalog.table(PUBLIC, name).is_some_and(|table| table.succession().is_some()) =>
+            {
+                make_copies(session, name).await
+            }
+            Self::Type(name, column) => {
+                let Some(table) = catalog.table(PUBLIC, name) else { return Ok(()) };
+                retype(session, &catalog, table, column).await
+            }
             Self::AddColumn(name) => {
                 let Some(table) = catalog.table(PUBLIC, name) else { return Ok(()) };
                 if table.columns.len() >= MOST_COLUMNS { Ok(()) } else { add_column(session, &catalog, table).await }
@@ -90,7 +105,7 @@ async fn index(session: &Session, catalog: &Catalog, table: &Table) -> Outcome<(
         }
         Some(IndexState::Filling { .. }) => fill_index(session, &table.name).await,
         // Only primary indexes are that.
-        Some(IndexState::Rekeyed(_)) => Ok(()),
+        Some(IndexState::Rekeyed(_) | IndexState::Retyped(_)) => Ok(()),
     }
 }
 
@@ -141,7 +156,7 @@ async fn key(session: &Session, catalog: &Catalog) -> Outcome<()> {
     let Some(notes) = catalog.table(PUBLIC, NOTES) else { return Ok(()) };
     let mut edit = Edit::new(catalog);
     match notes.rekeying() {
-        Some(_) => return make_copies(session).await,
+        Some(_) => return make_copies(session, NOTES).await,
         None if notes.indexes[0].keys.is_empty() => {
             let mut marked = Table::clone(notes);
             let part = KeyPart::Column(notes.columns[NUMBER].id);
@@ -154,7 +169,7 @@ async fn key(session: &Session, catalog: &Catalog) -> Outcome<()> {
             });
             edit.put_table(marked)?;
             finish(session, edit).await?;
-            make_copies(session).await
+            make_copies(session, NOTES).await
         }
         None => {
             edit.drop_table(notes.id);
@@ -162,6 +177,24 @@ async fn key(session: &Session, catalog: &Catalog) -> Outcome<()> {
             finish(session, edit).await
         }
     }
+}
+
+/// Makes a column one of wider numbers, or of narrower ones again: all numbers here fit into both.
+async fn retype(session: &Session, catalog: &Catalog, table: &Table, column: usize) -> Outcome<()> {
+    if table.indexes.iter().any(|index| !index.state.is_complete()) {
+        return Ok(());
+    }
+    let begin = |edit: &mut Edit, table: &mut Table| {
+        let column = &table.columns[column];
+        let ty = if column.ty == SqlType::Int4 { SqlType::Int8 } else { SqlType::Int4 };
+        let retyped = Retyped { column: column.id, ty, using: None, default: None };
+        let (columns, generation) = (vec![retyped], edit.new_id()?);
+        let retyping = Retyping { columns, keys: Vec::new(), generation, done: Vec::new(), rows: 0 };
+        table.indexes[0].state = IndexState::Retyped(retyping);
+        Ok(())
+    };
+    alter(session, catalog, table, begin).await?;
+    make_copies(session, &table.name).await
 }
 
 async fn finish(session: &Session, edit: Edit) -> Outcome<()> {
@@ -173,23 +206,23 @@ async fn finish(session: &Session, edit: Edit) -> Outcome<()> {
 }
 
 /// Makes the copies of all rows, step by step, and lets the successor take the table's place.
-async fn make_copies(session: &Session) -> Outcome<()> {
+async fn make_copies(session: &Session, name: &str) -> Outcome<()> {
     let catalog = session.fresh_catalog().await?;
-    let Some(notes) = physical(&catalog, NOTES)?.filter(|notes| notes.table().rekeying().is_some()) else {
+    let Some(table) = physical(&catalog, name)?.filter(|table| table.table().succession().is_some()) else {
         return Ok(());
     };
     let mut edit = Edit::new(&catalog);
     let (mut next, mut known) = (Some(Position::default()), Copies::Missing);
     while let Some(from) = &next {
         let mut txn = session.transaction(Mode::Statement);
-        let step = rekey(&mut txn, around(&catalog), &notes, (from, known), STEP, session.patience).await;
+        let step = rekey(&mut txn, around(&catalog), &table, (from, known), STEP, session.patience).await;
         let after = match step {
             Ok((after, _)) => after,
             Err(Failure::Sql(error)) if error.state() == SqlState::UNIQUE_VIOLATION => {
                 // What is told must be true; then it is as if nothing had been declared.
                 txn.validate(session.patience).await?;
-                let mut given_up = Table::clone(notes.table());
-                given_up.indexes[0].state = IndexState::Ready;
+                let mut given_up = Table::clone(table.table());
+                given_up.give_succession_up();
                 edit.put_table(given_up)?;
                 return finish(session, edit).await;
             }
@@ -203,7 +236,7 @@ async fn make_copies(session: &Session) -> Outcome<()> {
             }
         }
     }
-    let after = notes.table().successor().unwrap_or_else(|| Table::clone(notes.table()));
+    let after = table.table().successor().unwrap_or_else(|| Table::clone(table.table()));
     edit.put_table(after)?;
     finish(session, edit).await
 }

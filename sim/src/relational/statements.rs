@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use annulus_base::rng::Rng;
 use annulus_relation::Value;
-use annulus_relation::catalog::Catalog;
+use annulus_relation::catalog::{Catalog, ColumnId, KeyPart};
 use annulus_relation::failure::Outcome;
 use annulus_relation::ops::{
     Bounds, Checks, Cursor, Deferrals, Pending, Physical, RowId, Tuple, Writer, conflicting, read_rows,
@@ -15,6 +15,7 @@ use annulus_relation::transaction::Transaction;
 use super::line::SimDatabase;
 use super::tables::{
     CHILDREN, CODE, DUTY, KIND, NUMBER, NoExpressions, OWNER, PARENT, PARENTS, SETTINGS, VALUE, all, around, int, row,
+    typed,
 };
 
 /// Parents with numbers below this.
@@ -150,7 +151,8 @@ impl Statement {
                 let old = at.scan(&children, 1, *of, *of).await?;
                 for old in old.into_iter().filter(|old| int(&old.values, KIND) != Some(ENROLLED)) {
                     let mut new = old.values.clone();
-                    (new[PARENT], new[KIND]) = (Value::Int4(*parent), Value::Int4(*kind));
+                    let table = children.table();
+                    (new[PARENT], new[KIND]) = (typed(table, PARENT, *parent), typed(table, KIND, *kind));
                     writer.update(children.table().id, old, new)?;
                 }
             }
@@ -227,10 +229,14 @@ struct Site<'a> {
 impl Site<'_> {
     /// The rows whose key in an index lies between two numbers.
     async fn scan(&mut self, table: &Arc<Physical>, index: usize, from: i32, to: i32) -> Outcome<Vec<Tuple>> {
+        let first = table.table().indexes.get(index).and_then(|index| index.keys.first());
+        let is_first = |id: ColumnId| first.is_some_and(|key| key.part == KeyPart::Column(id));
+        let position = table.table().columns.iter().position(|column| is_first(column.id)).unwrap_or(0);
+        let (from_value, to_value) = (typed(table.table(), position, from), typed(table.table(), position, to));
         let bounds = if from == to {
-            Bounds::equal(vec![Value::Int4(from)])
+            Bounds::equal(vec![from_value])
         } else {
-            let (lower, upper) = (Bound::Included(Value::Int4(from)), Bound::Included(Value::Int4(to)));
+            let (lower, upper) = (Bound::Included(from_value), Bound::Included(to_value));
             Bounds { equal: Vec::new(), lower, upper }
         };
         self.read(table, index, bounds).await
@@ -328,7 +334,7 @@ fn change(
     to: i32,
 ) -> annulus_relation::SqlResult<()> {
     let mut new = old.values.clone();
-    new[column] = Value::Int4(to);
+    new[column] = typed(table.table(), column, to);
     writer.update(table.table().id, old, new)?;
     Ok(())
 }

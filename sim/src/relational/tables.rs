@@ -208,13 +208,23 @@ pub(super) fn add_index(
 pub(super) fn int(row: &[Value], position: usize) -> Option<i32> {
     match row.get(position) {
         Some(Value::Int4(number)) => Some(*number),
+        Some(Value::Int8(number)) => i32::try_from(*number).ok(),
         _ => None,
+    }
+}
+
+/// A number as a value of a column, whose type may have been changed.
+pub(super) fn typed(table: &Table, position: usize, number: i32) -> Value {
+    match table.columns.get(position).map(|column| &column.ty) {
+        Some(SqlType::Int8) => Value::Int8(number.into()),
+        _ => Value::Int4(number),
     }
 }
 
 /// A row of these values; columns that were added later get 0.
 pub(super) fn row(values: [i32; 3], physical: &Physical) -> Vec<Value> {
-    let mut row: Vec<Value> = values.into_iter().map(Value::Int4).collect();
+    let table = physical.table();
+    let mut row: Vec<Value> = values.into_iter().zip(0..).map(|(value, at)| typed(table, at, value)).collect();
     row.resize(physical.table().columns.len(), Value::Int4(0));
     row
 }

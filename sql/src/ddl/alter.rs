@@ -1,8 +1,7 @@
 //! `ALTER TABLE`, and what renames and moves relations.
 
-use annulus_relation::catalog::{ColumnId, Default, KeyPart, ObjectId, Relation, Sequence, Table, View};
+use annulus_relation::catalog::{Column, ColumnId, Default, KeyPart, ObjectId, Relation, Sequence, Table, View};
 use annulus_relation::error::SqlState;
-use annulus_relation::value::MAX_TIME_PRECISION;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, DropBehavior, Ident, ObjectName,
@@ -13,6 +12,7 @@ use super::Definition;
 use super::constraint::{check_not_rekeyed, check_rekeyed_alone, find_column};
 use super::expression::{columns_of, rewrite};
 use super::naming::has_constraint;
+use super::retype::coming_type;
 use super::schema::plain_name;
 use super::table::Pending;
 use crate::names::{Name, is_not, position_of, undefined};
@@ -39,7 +39,7 @@ impl Definition<'_> {
         }
         let Relation::Table(table) = found else { return Err(is_not(&name, found, "a table")) };
         check_not_rekeyed(table)?;
-        for operation in &alter.operations {
+        for operation in in_order(&alter.operations) {
             self.alter(id, operation)?;
         }
         check_rekeyed_alone(&self.current(id)?)?;
@@ -217,7 +217,7 @@ impl Definition<'_> {
     }
 
     /// `2BP01` if a view reads the table: its query may name anything of it.
-    fn views_forbid(&self, table: &Table, what: &str) -> SqlResult<()> {
+    pub(super) fn views_forbid(&self, table: &Table, what: &str) -> SqlResult<()> {
         let Some(view) = self.catalog().views().find(|view| view.reads.contains(&table.id)) else { return Ok(()) };
         let message = format!("cannot change {what} because other objects depend on it");
         Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
@@ -270,10 +270,17 @@ impl Definition<'_> {
                     format!("column \"{}\" of relation \"{}\" is an identity column", column.name, table.name);
                 return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
             }
-            O::SetDefault { value } => changed.default = Some(Default::Expression(self.default(value, &column)?.0)),
+            O::SetDefault { value } => {
+                if let Some(ty) = coming_type(&table, column.id) {
+                    let (text, _) = self.default(value, &Column { ty, ..column.clone() })?;
+                    table.set_next_default(column.id, text);
+                    return self.edit.put_table(table);
+                }
+                changed.default = Some(Default::Expression(self.default(value, &column)?.0));
+            }
             O::DropDefault => changed.default = None,
             O::SetDataType { data_type, using, .. } => {
-                return self.widen(table, &column, data_type, using.is_some());
+                return self.retype(table, &column, data_type, using.as_ref());
             }
             O::AddGenerated { generated_as, .. } => {
                 if column.default.is_some() || !column.not_null {
@@ -286,45 +293,6 @@ impl Definition<'_> {
         }
         table.columns.iter_mut().filter(|other| other.id == column.id).for_each(|other| *other = changed.clone());
         self.edit.put_table(table)
-    }
-
-    /// A type in which every stored value is the same value: nothing stored needs to change.
-    fn widen(
-        &mut self,
-        before: Table,
-        column: &annulus_relation::catalog::Column,
-        ty: &sqlparser::ast::DataType,
-        using: bool,
-    ) -> SqlResult<()> {
-        let ty = crate::bind::sql_type(ty)?;
-        if ty == column.ty && !using {
-            return Ok(());
-        }
-        self.views_forbid(&before, &format!("the type of column {} of table {}", column.name, before.name))?;
-        let indexed = before.indexes.iter().any(|index| {
-            let plain = |key: &annulus_relation::catalog::IndexKey| key.part == KeyPart::Column(column.id);
-            index.include.contains(&column.id) || index.keys.iter().any(plain)
-        });
-        let keyed = indexed || in_primary_key(&before, column.id);
-        if using || !is_same_when_stored(&column.ty, &ty) {
-            let (from, to) = (column.ty.name(), ty.name());
-            return Err(SqlError::unsupported(format!("changing the type of a column from {from} to {to}"))
-                .hint("Add another column of the new type, update it from the old one, drop that, and rename it."));
-        }
-        // Expressions over the column may get another type with it.
-        let computed =
-            before.indexes.iter().flat_map(|index| &index.keys).any(|key| !matches!(key.part, KeyPart::Column(_)));
-        if (keyed || computed) && !keeps_keys(&column.ty, &ty) {
-            return Err(SqlError::unsupported("changing the type of a column that is in an index")
-                .hint("Drop the index before, and create it again."));
-        }
-        if before.foreign_keys.iter().any(|key| key.columns.contains(&column.id)) && !keeps_keys(&column.ty, &ty) {
-            return Err(SqlError::unsupported("changing the type of a column that is in a foreign key"));
-        }
-        let mut after = before.clone();
-        after.columns.iter_mut().filter(|other| other.id == column.id).for_each(|other| other.ty = ty.clone());
-        rewrite_expressions(&before, &mut after)?;
-        self.edit.put_table(after)
     }
 
     fn add_table_constraint(&mut self, id: ObjectId, constraint: &TableConstraint) -> SqlResult<()> {
@@ -476,15 +444,32 @@ impl Definition<'_> {
     }
 }
 
+/// The operations in the order in which they are carried out: with a change of a type among them, what goes first goes
+/// before that, and what comes comes after it.
+fn in_order(operations: &[AlterTableOperation]) -> Vec<&AlterTableOperation> {
+    use AlterTableOperation as O;
+    let pass = |operation: &&O| match operation {
+        O::DropColumn { .. } | O::DropConstraint { .. } => 0,
+        O::AlterColumn { op: AlterColumnOperation::DropDefault | AlterColumnOperation::DropNotNull, .. } => 0,
+        O::AlterColumn { op: AlterColumnOperation::SetDataType { .. }, .. } => 1,
+        _ => 2,
+    };
+    let mut all: Vec<&O> = operations.iter().collect();
+    if all.iter().any(|operation| pass(operation) == 1) {
+        all.sort_by_key(pass);
+    }
+    all
+}
+
 /// Whether a column is in the primary key, be it one that the table is being given.
-fn in_primary_key(table: &Table, column: ColumnId) -> bool {
+pub(super) fn in_primary_key(table: &Table, column: ColumnId) -> bool {
     let keys = table.indexes.first().into_iter().flat_map(|primary| &primary.keys);
     let coming = table.rekeying().into_iter().flat_map(|rekeying| &rekeying.keys);
     keys.chain(coming).any(|key| key.part == KeyPart::Column(column))
 }
 
 /// The stored expressions of a table whose columns were renamed or have other types.
-fn rewrite_expressions(before: &Table, after: &mut Table) -> SqlResult<()> {
+pub(super) fn rewrite_expressions(before: &Table, after: &mut Table) -> SqlResult<()> {
     let columns = after.columns.clone();
     let again = |text: &mut String| -> SqlResult<()> {
         *text = rewrite(text, &before.name, &before.columns, &columns)?;
@@ -507,41 +492,4 @@ fn rewrite_expressions(before: &Table, after: &mut Table) -> SqlResult<()> {
         }
     }
     Ok(())
-}
-
-fn is_text(ty: &annulus_relation::SqlType) -> bool {
-    use annulus_relation::SqlType as T;
-    matches!(ty, T::Text | T::Varchar(_))
-}
-
-/// Whether keys over values of one type are keys over values of the other, and compare as they do.
-fn keeps_keys(from: &annulus_relation::SqlType, to: &annulus_relation::SqlType) -> bool {
-    is_text(to) || from.base() == to.base()
-}
-
-/// Whether every stored value of one type is, as it is stored, a value of the other.
-fn is_same_when_stored(from: &annulus_relation::SqlType, to: &annulus_relation::SqlType) -> bool {
-    use annulus_relation::SqlType as T;
-    // Six digits are all that times have.
-    let finer =
-        |from: Option<u8>, to: Option<u8>| from.unwrap_or(MAX_TIME_PRECISION) <= to.unwrap_or(MAX_TIME_PRECISION);
-    let room = |length: &Option<u32>| length.map_or(u64::MAX, u64::from);
-    match (from, to) {
-        (T::Varchar(_) | T::Text, T::Text) => true,
-        (T::Varchar(from), T::Varchar(to)) => room(from) <= room(to),
-        // Rows say of which type their values are.
-        (T::Int2, T::Int4 | T::Int8) | (T::Int4, T::Int8) | (T::Float4, T::Float8) => true,
-        (T::Numeric(_), T::Numeric(None)) => true,
-        (T::Time(from), T::Time(to))
-        | (T::Timestamp(from), T::Timestamp(to))
-        | (T::Timestamptz(from), T::Timestamptz(to)) => finer(*from, *to),
-        (T::Interval(_), T::Interval(None)) => true,
-        (T::Interval(Some(from)), T::Interval(Some(to))) => {
-            from.fields == to.fields && finer(from.precision, to.precision)
-        }
-        (T::Numeric(Some((precision, scale))), T::Numeric(Some((to, to_scale)))) => {
-            scale == to_scale && precision <= to
-        }
-        _ => false,
-    }
 }

@@ -84,6 +84,9 @@ impl Definition<'_> {
             Some(name) => name.value.clone(),
             None => self.index_name(table, "", "pkey"),
         };
+        if table.retyping().is_some() {
+            return Err(SqlError::unsupported("changing a type and adding a primary key in one statement"));
+        }
         if !fresh {
             let generation = self.edit.new_id()?;
             let rekeying = Rekeying { name, keys, generation, done: Vec::new(), rows: 0 };
@@ -162,21 +165,27 @@ pub(super) const fn filling() -> IndexState {
     IndexState::Filling { done: Vec::new(), rows: 0 }
 }
 
-/// `55006` if a table is being given a primary key: what becomes of its rows cannot change meanwhile.
+/// `55006` if a table is being given a primary key, or columns other types: what becomes of its rows cannot change
+/// meanwhile.
 pub(super) fn check_not_rekeyed(table: &Table) -> SqlResult<()> {
-    if table.rekeying().is_none() {
+    if table.succession().is_none() {
         return Ok(());
     }
-    let message = format!("table \"{}\" is being given a primary key", table.name);
+    let what = if table.retyping().is_some() { "its columns' new types" } else { "a primary key" };
+    let message = format!("table \"{}\" is being given {what}", table.name);
     Err(SqlError::new(SqlState::OBJECT_IN_USE, message).hint("Try it again when that is done."))
 }
 
-/// `55006` if a table is to be given a primary key while an index of it is being filled.
+/// `55006` if a table is to be given a primary key, or columns other types, while an index of it is being filled.
 pub(super) fn check_rekeyed_alone(table: &Table) -> SqlResult<()> {
     let filled = table.indexes.iter().find(|index| !index.state.is_complete());
-    let (Some(index), Some(_)) = (filled, table.rekeying()) else { return Ok(()) };
+    let (Some(index), Some(_)) = (filled, table.succession()) else { return Ok(()) };
     let message = format!("index \"{}\" of table \"{}\" is being built", index.name, table.name);
-    Err(SqlError::new(SqlState::OBJECT_IN_USE, message).hint("Add the primary key by a statement of its own, before."))
+    let hint = match table.retyping() {
+        Some(_) => "Try it again when that is done.",
+        None => "Add the primary key by a statement of its own, before.",
+    };
+    Err(SqlError::new(SqlState::OBJECT_IN_USE, message).hint(hint))
 }
 
 fn joined(columns: &[IndexColumn]) -> String {

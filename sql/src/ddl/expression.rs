@@ -40,6 +40,8 @@ pub(super) enum Use<'a> {
     Condition(&'static str),
     /// A key of an index.
     Key,
+    /// `USING`, for a column as it will be.
+    Conversion(&'a Column),
 }
 
 impl Definition<'_> {
@@ -61,10 +63,11 @@ impl Definition<'_> {
             Use::Generated(_) => "column generation expression",
             Use::Condition(clause) => clause,
             Use::Key => "index expression",
+            Use::Conversion(_) => "transform expression",
         };
         let mut binder = Binder::new(&scope, &mut params, self.env).text(self.text).clause(clause);
         let bound = match purpose {
-            Use::Default(column) | Use::Generated(column) => {
+            Use::Default(column) | Use::Generated(column) | Use::Conversion(column) => {
                 binder.bind_assigned(expression, &column.name, &column.ty)?
             }
             Use::Condition(_) => binder.bind_condition(expression)?,
@@ -162,6 +165,13 @@ pub(super) fn rewrite(text: &str, table: &str, before: &[Column], after: &[Colum
     let (scope, mut params) = (scope_of(table, before), ParamTypes::new());
     let bound = Binder::new(&scope, &mut params, &env).bind(&parse_expression(text)?)?;
     Ok(print(&bound, after))
+}
+
+/// The type of a stored expression.
+pub(super) fn type_of(text: &str, table: &Table) -> SqlResult<SqlType> {
+    let env = Env::default();
+    let (scope, mut params) = (scope_of(&table.name, &table.columns), ParamTypes::new());
+    Ok(Binder::new(&scope, &mut params, &env).bind(&parse_expression(text)?)?.ty().clone())
 }
 
 /// The columns that a stored expression reads, by number.

@@ -176,7 +176,7 @@ fn referred(parent: &Table, key: &ForeignKeyConstraint) -> SqlResult<Vec<Column>
 }
 
 /// `42804` if values of the two columns cannot be compared.
-fn check_comparable(constraint: &str, child: &Column, parent: &Column) -> SqlResult<()> {
+pub(super) fn check_comparable(constraint: &str, child: &Column, parent: &Column) -> SqlResult<()> {
     let is_integer = |ty: &SqlType| matches!(ty, SqlType::Int2 | SqlType::Int4 | SqlType::Int8);
     let is_text = |ty: &SqlType| matches!(ty, SqlType::Text | SqlType::Varchar(_) | SqlType::Name);
     let (one, other) = (&child.ty, &parent.ty);

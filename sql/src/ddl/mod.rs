@@ -19,6 +19,7 @@ mod identity;
 mod index;
 mod like;
 mod naming;
+mod retype;
 mod schema;
 mod sequence;
 mod table;
@@ -82,7 +83,7 @@ pub(crate) enum Job {
     Fill { table: ObjectId, index: ObjectId },
     /// The constraints that are not validated yet, and these columns' `NOT NULL`, are to be checked.
     Validate { table: ObjectId, columns: Vec<u16> },
-    /// The rows are to be copied to where the table's primary key says.
+    /// The rows are to be copied to the table's successor.
     Rekey { table: ObjectId },
 }
 

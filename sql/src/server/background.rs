@@ -96,8 +96,8 @@ fn goes_on(swept: Outcome<Swept>) -> Outcome<bool> {
 fn open_jobs(catalog: &Catalog) -> Vec<(Job, u64)> {
     let mut jobs = Vec::new();
     for table in catalog.tables() {
-        if let Some(rekeying) = table.rekeying() {
-            jobs.push((Job::Rekey { table: table.id }, rekeying.rows));
+        if let Some(succession) = table.succession() {
+            jobs.push((Job::Rekey { table: table.id }, succession.rows));
         }
         for index in table.indexes.iter().skip(1) {
             if let IndexState::Filling { rows, .. } = &index.state {

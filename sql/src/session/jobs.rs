@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use annulus_relation::SqlResult;
-use annulus_relation::catalog::{Edit, IndexState, Table};
+use annulus_relation::catalog::{Edit, Table};
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::ops::{Physical, Position, Surroundings, Validation, validate};
 use annulus_relation::transaction::{Mode, Transaction};
@@ -170,14 +170,7 @@ impl<D: Database> Jobs<'_, D> {
                 })
                 .await
             }
-            Job::Rekey { table } => {
-                self.edit(*table, |table| {
-                    if table.rekeying().is_some() {
-                        table.indexes.first_mut().into_iter().for_each(|primary| primary.state = IndexState::Ready);
-                    }
-                })
-                .await
-            }
+            Job::Rekey { table } => self.edit(*table, Table::give_succession_up).await,
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Passes over the rows of a table that make something of each, and note in the table's descriptor how far they are:
-//! filling an index, making the copies of a table that is given a primary key.
+//! filling an index, making the copies of a table that is given a primary key, or columns other types.
 //!
 //! Each step is a transaction of its own, which can be repeated: whoever finds a pass that nobody goes on with can take
 //! it over.
@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use annulus_relation::catalog::{Catalog, Edit, IndexState, ObjectId, Rekeying, Table};
+use annulus_relation::catalog::{Catalog, Edit, IndexState, ObjectId, Table};
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::ops::{Copies, Expressions, Physical, Position, Surroundings, fill, rekey};
 use annulus_relation::transaction::{Mode, Transaction};
@@ -30,7 +30,7 @@ const SMALLEST_STEP: u32 = 32;
 pub(super) enum Pass {
     /// Entries of an index.
     Fill(ObjectId),
-    /// Copies that stand under the primary key.
+    /// The copies of the table's successor.
     Rekey,
 }
 
@@ -55,9 +55,9 @@ impl Pass {
         match self {
             Self::Fill(id) => match &table.indexes.iter().find(|index| index.id == id)?.state {
                 IndexState::Filling { done, rows } => Some(Reached::noted(done, *rows)),
-                IndexState::Ready | IndexState::Rekeyed(_) => None,
+                IndexState::Ready | IndexState::Rekeyed(_) | IndexState::Retyped(_) => None,
             },
-            Self::Rekey => table.rekeying().map(|rekeying| Reached::noted(&rekeying.done, rekeying.rows)),
+            Self::Rekey => table.succession().map(|successor| Reached::noted(successor.done, successor.rows)),
         }
     }
 
@@ -71,11 +71,7 @@ impl Pass {
                 after.indexes.iter_mut().filter(|index| index.id == id).for_each(|index| index.state = state.clone());
             }
             (Self::Rekey, None) => return table.successor().unwrap_or(after),
-            (Self::Rekey, Some(done)) => {
-                if let (Some(rekeying), Some(primary)) = (table.rekeying(), after.indexes.first_mut()) {
-                    primary.state = IndexState::Rekeyed(Rekeying { done, rows, ..rekeying.clone() });
-                }
-            }
+            (Self::Rekey, Some(done)) => after.note_succession(done, rows),
         }
         after
     }

@@ -318,6 +318,24 @@ fn what_a_table_is_to_become_keeps_its_bytes() {
 }
 
 #[test]
+fn what_types_columns_are_to_have_keeps_its_bytes() {
+    let columns = vec![
+        Retyped { column: 1, ty: SqlType::Int8, using: None, default: None },
+        Retyped { column: 2, ty: SqlType::Text, using: Some("u".to_owned()), default: Some("d".to_owned()) },
+    ];
+    let keys = vec![(7, 1, SqlType::Int8)];
+    let retyping = Retyping { columns, keys, generation: 5, done: vec![(1, vec![2])], rows: 3 };
+    let state = record::encode(&IndexState::Retyped(retyping));
+    let hex: String = state[5..].iter().map(|byte| format!("{byte:02x}")).collect();
+    let golden = concat!(
+        "030000000200000000000000010014000000ffffffff0000020019000000ffffffff010100000000000000750101000000",
+        "0000000064010000000000000007000000010014000000ffffffff05000000010000000000000001000100000000000000",
+        "020300000000000000"
+    );
+    assert_eq!(hex, golden);
+}
+
+#[test]
 fn both_generations_of_a_table_are_deleted_with_it() {
     let fake = Fake::new();
     let id = create(&fake, "t");

@@ -7,6 +7,7 @@ mod foreign;
 mod interleaved;
 mod random;
 mod rekeys;
+mod retypes;
 mod scans;
 mod world;
 mod writes;

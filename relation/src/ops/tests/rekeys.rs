@@ -15,7 +15,7 @@ use annulus_txn::interface::TxnError;
 use annulus_txn::testing::{Fake, run};
 
 /// The generation of the copies.
-const GENERATION: u32 = 77;
+pub(super) const GENERATION: u32 = 77;
 
 /// `t (id, u unique, a)` without a primary key, with an index over `a`, and rows.
 fn keyless(rows: Vec<Row>) -> World {
@@ -40,7 +40,7 @@ fn begin(world: &mut World) {
     world.put(t);
 }
 
-fn step(world: &World, from: &Position) -> Outcome<Option<Position>> {
+pub(super) fn step(world: &World, from: &Position) -> Outcome<Option<Position>> {
     let (mut known, physical) = (Copies::Missing, world.physical("t"));
     loop {
         let mut transaction = world.begin();
@@ -61,7 +61,7 @@ fn pass(world: &World) -> Outcome<()> {
 }
 
 /// The successor takes the table's place; what was there before goes.
-fn switch(world: &mut World) {
+pub(super) fn switch(world: &mut World) {
     let after = world.table("t").successor().unwrap();
     world.put(after);
     while run(sweep(&world.fake, *world.catalog.home(), 50, SECOND)).unwrap() != Swept::Clean {}
@@ -76,7 +76,7 @@ fn check_copies(world: &World) -> usize {
     let mut stored = world.stored(world.table("t"), GENERATION);
     let mut copies = 0;
     for tuple in world.tuples("t") {
-        let all = physical.copies(&tuple, &Simple).unwrap();
+        let all = physical.copies(world.around(), &tuple).unwrap();
         let Some((_, record)) = all.first().filter(|(copy, record)| stored.get(copy) == Some(record)) else { continue };
         assert_eq!(physical.decode(tuple.place.clone(), record).unwrap(), tuple);
         copies += 1;
@@ -88,11 +88,11 @@ fn check_copies(world: &World) -> usize {
     copies
 }
 
-fn rows(count: i32) -> Vec<Row> {
+pub(super) fn rows(count: i32) -> Vec<Row> {
     (0..count).map(|n| ints(&[n, 1_000 + n, n % 3])).collect()
 }
 
-fn id_is(id: i32) -> impl Fn(&Row) -> bool {
+pub(super) fn id_is(id: i32) -> impl Fn(&Row) -> bool {
     move |row| row[0] == Value::Int4(id)
 }
 

@@ -14,7 +14,7 @@ use crate::error::SqlResult;
 use crate::failure::Outcome;
 use crate::ops::deferral::{Deferrals, Violations};
 use crate::ops::physical::{Entry, Physical};
-use crate::ops::successor::Successor;
+use crate::ops::successor::{Copied, Of, Successor};
 use crate::ops::{Expressions, errors, foreign, scan};
 use crate::transaction::Transaction;
 use crate::value::Row;
@@ -128,7 +128,8 @@ async fn held<D: Database, E: Expressions>(
             wanted.entry(*table).or_default().extend(place);
         }
         if let Some(successor) = &physical.successor {
-            wanted.entry(*table).or_default().extend(successor.place(&old.values)?);
+            let copy = successor.place(&old.place, &old.values, writer.around.expressions)?;
+            wanted.entry(*table).or_default().extend(copy);
         }
     }
     let mut held = Held::new();
@@ -183,10 +184,11 @@ impl Footprint {
         writer: &Writer<'_, E>,
     ) -> SqlResult<()> {
         let Some(old) = &change.old else { return Ok(()) };
-        let Some(copy) = successor.place(&old.values)? else { return Ok(()) };
+        let expressions = writer.around.expressions;
+        let Some(copy) = successor.place(&old.place, &old.values, expressions)? else { return Ok(()) };
         let Some(record) = held.get(&copy) else { return Ok(()) };
         if successor.is_of(&copy, record, &old.place)? {
-            let entries = successor.entries(&copy, &old.values, writer.around.expressions)?;
+            let entries = successor.entries(&copy, &successor.row(&old.values, expressions)?, expressions)?;
             self.left.extend(entries.into_iter().map(|entry| (entry.place, Some(entry.value))));
             self.left.insert(copy, None);
         }
@@ -223,14 +225,15 @@ impl Footprint {
         writer: &Writer<'_, E>,
     ) -> SqlResult<()> {
         let (Some(new), table) = (&change.new, change.table) else { return Ok(()) };
-        let copy = successor.place_of_new(writer.around.catalog, &new.values)?;
-        let (keys, value) = (successor.physical.primary_values(&new.values), successor.record(&new.place, &new.values));
-        for entry in successor.entries(&copy, &new.values, writer.around.expressions)? {
+        let Copied { place: copy, record: value, row } =
+            successor.copy(writer.around, &new.place, &new.values, Of::New)?;
+        let (keys, exclusive) = (successor.physical.primary_values(&row), successor.is_contested());
+        for entry in successor.entries(&copy, &row, writer.around.expressions)? {
             // Whether it is nobody else's is known from the index that there is.
             let Entry { place, value, index, keys, .. } = entry;
             self.claim(place, Claim { table, index, copy: true, keys, value, exclusive: false }, physical, writer)?;
         }
-        self.claim(copy, Claim { table, index: 0, copy: true, keys, value, exclusive: true }, physical, writer)
+        self.claim(copy, Claim { table, index: 0, copy: true, keys, value, exclusive }, physical, writer)
     }
 
     /// Two rows of the statement cannot take the same place.

@@ -1,0 +1,82 @@
+//! A table of which columns get other types, where that is seen in what is stored: in the keys of indexes, or in
+//! values that become others.
+//!
+//! Keys of one type do not stand among those of another. So, as for a new primary key, the table gets a *successor*: a
+//! copy with the columns' new types, in a generation of data of its own.
+
+use wincode::{SchemaRead, SchemaWrite};
+
+use super::{ColumnId, Default, IndexState, KeyPart, ObjectId, Table};
+use crate::value::SqlType;
+
+/// How a table's successor differs from it, and how far the successor is.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub struct Retyping {
+    /// The columns that get other types.
+    pub columns: Vec<Retyped>,
+    /// Expressions in the keys of indexes that have other types with them: index, position, type.
+    pub keys: Vec<(ObjectId, u16, SqlType)>,
+    /// The generation of the successor's data.
+    pub generation: u32,
+    /// Rows whose key is below have their copies (per partition slot: an encoded key).
+    pub done: Vec<(u16, Vec<u8>)>,
+    /// How many rows were looked at.
+    pub rows: u64,
+}
+
+/// A column that gets another type.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub struct Retyped {
+    /// Which column.
+    pub column: ColumnId,
+    /// Its type to come.
+    pub ty: SqlType,
+    /// `USING`: an expression over the row as it is; without one the value is cast, as in an assignment.
+    pub using: Option<String>,
+    /// Its default to come; `None`: the one that it has.
+    pub default: Option<String>,
+}
+
+impl Table {
+    /// The types that columns of it are being given.
+    #[must_use]
+    pub fn retyping(&self) -> Option<&Retyping> {
+        match &self.indexes.first()?.state {
+            IndexState::Retyped(retyping) => Some(retyping),
+            IndexState::Filling { .. } | IndexState::Ready | IndexState::Rekeyed(_) => None,
+        }
+    }
+
+    /// Gives a column that gets another type another default with it.
+    pub fn set_next_default(&mut self, column: ColumnId, text: String) {
+        if let Some(IndexState::Retyped(retyping)) = self.indexes.first_mut().map(|primary| &mut primary.state) {
+            let retyped = retyping.columns.iter_mut().find(|retyped| retyped.column == column);
+            retyped.into_iter().for_each(|retyped| retyped.default = Some(text.clone()));
+        }
+    }
+
+    /// The table as it will be when its columns have the types that they are being given.
+    pub(super) fn retyped(&self) -> Option<Self> {
+        let retyping = self.retyping()?;
+        let mut after = self.clone();
+        after.generation = retyping.generation;
+        for Retyped { column, ty, default, .. } in &retyping.columns {
+            let Some(changed) = after.columns.iter_mut().find(|found| found.id == *column) else { continue };
+            changed.ty = ty.clone();
+            // All rows are written anew.
+            changed.missing = None;
+            if let Some(text) = default {
+                changed.default = Some(Default::Expression(text.clone()));
+            }
+        }
+        for (index, position, ty) in &retyping.keys {
+            let index = after.indexes.iter_mut().find(|found| found.id == *index);
+            let key = index.and_then(|index| index.keys.get_mut(usize::from(*position)));
+            if let Some(KeyPart::Expression(_, before)) = key.map(|key| &mut key.part) {
+                before.clone_from(ty);
+            }
+        }
+        after.indexes.first_mut()?.state = IndexState::Ready;
+        Some(after)
+    }
+}

@@ -1,0 +1,358 @@
+//! `ALTER COLUMN ... TYPE`.
+//!
+//! Where every stored value is, as it is stored, a value of the new type, and no index has it in its keys, only the
+//! descriptor changes. Otherwise the table gets a successor: its rows are copied with the new types while others go on
+//! writing, and then that takes its place.
+
+use annulus_relation::catalog::{Column, ColumnId, Default, IndexState, KeyPart, ObjectId, Retyped, Retyping, Table};
+use annulus_relation::codec::is_keyable;
+use annulus_relation::error::SqlState;
+use annulus_relation::value::MAX_TIME_PRECISION;
+use annulus_relation::{SqlError, SqlResult, SqlType};
+use sqlparser::ast::{self, DataType};
+
+use super::alter::{in_primary_key, rewrite_expressions};
+use super::expression::{Use, bind_stored, columns_of, type_of};
+use super::foreign::check_comparable;
+use super::{Definition, Job};
+use crate::bind::{Binder, ParamTypes, Scope, Volatility};
+use crate::parse::parse_expression;
+
+impl Definition<'_> {
+    pub(super) fn retype(
+        &mut self,
+        before: Table,
+        column: &Column,
+        data_type: &DataType,
+        using: Option<&ast::Expr>,
+    ) -> SqlResult<()> {
+        let ty = crate::bind::sql_type(data_type)?;
+        let using = using.filter(|using| !is_cast_of(using, column, &ty));
+        if ty == column.ty && using.is_none() {
+            return Ok(());
+        }
+        check_not_generated(&before, column)?;
+        self.views_forbid(&before, &format!("the type of column {} of table {}", column.name, before.name))?;
+        self.retype_identity(column, &ty)?;
+        let stays = using.is_none() && is_same_when_stored(&column.ty, &ty);
+        if stays && (keeps_keys(&column.ty, &ty) || !is_in_keys(&before, column.id)?) {
+            let mut after = before.clone();
+            after.columns.iter_mut().filter(|other| other.id == column.id).for_each(|other| other.ty = ty.clone());
+            rewrite_expressions(&before, &mut after)?;
+            return self.edit.put_table(after);
+        }
+        self.check_apart(&before, column, &ty, using.is_some())?;
+        check_default(column, &ty)?;
+        let retyped =
+            Retyped { column: column.id, using: self.conversion(&before, column, &ty, using)?, default: None, ty };
+        self.begin_succession(before, retyped)
+    }
+
+    /// The expression that makes the new value, in its normal form; `None` if it is a cast that needs nothing but the value.
+    fn conversion(
+        &self,
+        table: &Table,
+        column: &Column,
+        ty: &SqlType,
+        using: Option<&ast::Expr>,
+    ) -> SqlResult<Option<String>> {
+        let Some(using) = using else {
+            let own = ast::Expr::Identifier(ast::Ident::with_quote('"', column.name.clone()));
+            let scope = Scope::table(None, Some(&table.name), [(column.name.as_str(), &column.ty)]);
+            let mut params = ParamTypes::new();
+            let bound = Binder::new(&scope, &mut params, self.env).bind_assigned(&own, &column.name, ty);
+            let bound = bound.map_err(|_| {
+                let message = format!("column \"{}\" cannot be cast automatically to type {}", column.name, ty.name());
+                let hint = format!("You might need to specify \"USING {}::{}\".", column.name, ty.name());
+                SqlError::new(SqlState::DATATYPE_MISMATCH, message).hint(hint)
+            })?;
+            return check_immutable(bound.volatility()).map(|()| None);
+        };
+        let target = Column { ty: ty.clone(), ..column.clone() };
+        let normal = self.normal(using, &table.name, &table.columns, &Use::Conversion(&target));
+        let (text, bound) = normal.map_err(|error| match error.state() {
+            SqlState::DATATYPE_MISMATCH => {
+                let message = format!(
+                    "result of USING clause for column \"{}\" cannot be cast automatically to type {}",
+                    column.name,
+                    ty.name()
+                );
+                SqlError::new(SqlState::DATATYPE_MISMATCH, message).hint("You might need to add an explicit cast.")
+            }
+            _ => error,
+        })?;
+        check_immutable(bound.volatility())?;
+        Ok(Some(text))
+    }
+
+    /// Two rows that a key tells apart must be told apart by it afterwards, and children find their parents: if the column
+    /// is in such a key, its values stay equal to what they were.
+    fn check_apart(&self, table: &Table, column: &Column, ty: &SqlType, using: bool) -> SqlResult<()> {
+        let parents = table.foreign_keys.iter().filter(|key| key.columns.contains(&column.id));
+        for key in parents {
+            let parent = if key.parent == table.id {
+                Some(table)
+            } else {
+                self.catalog().table_by_id(key.parent).map(AsRef::as_ref)
+            };
+            for (_, other) in key.columns.iter().zip(&key.parent_columns).filter(|(own, _)| **own == column.id) {
+                let target = Column { ty: ty.clone(), ..column.clone() };
+                if let Some(other) = parent.and_then(|parent| parent.columns.iter().find(|found| found.id == *other)) {
+                    check_comparable(&key.name, &target, other)?;
+                }
+            }
+        }
+        let mut refers = table.foreign_keys.iter().any(|key| key.columns.contains(&column.id));
+        for child in table.referenced_by.iter().filter_map(|child| self.catalog().table_by_id(*child)) {
+            for key in child.foreign_keys.iter().filter(|key| key.parent == table.id) {
+                for (other, _) in key.columns.iter().zip(&key.parent_columns).filter(|(_, own)| **own == column.id) {
+                    refers = true;
+                    let target = Column { ty: ty.clone(), ..column.clone() };
+                    if let Some(other) = child.columns.iter().find(|found| found.id == *other) {
+                        check_comparable(&key.name, other, &target)?;
+                    }
+                }
+            }
+        }
+        let unique = is_in_unique_key(table, column.id)?;
+        // What an expression makes of equal numbers of another type may be another value.
+        let apart = match is_in_unique_expression(table, column.id)? {
+            true => is_same_when_stored(&column.ty, ty),
+            false => keeps_apart(&column.ty, ty),
+        };
+        if (unique || refers) && (using || !apart) {
+            let what = if unique { "a unique key" } else { "a foreign key" };
+            let (from, to) = (column.ty.name(), ty.name());
+            let message = format!("changing the type of a column that is in {what} from {from} to {to}");
+            return Err(SqlError::unsupported(message).hint("Drop the constraint before, and add it again."));
+        }
+        Ok(())
+    }
+
+    /// The sequence of an identity column has its column's type.
+    fn retype_identity(&mut self, column: &Column, ty: &SqlType) -> SqlResult<()> {
+        let Some(Default::Identity(_, sequence)) = &column.default else { return Ok(()) };
+        if !is_integer(ty) {
+            let message = "identity column type must be smallint, integer, or bigint";
+            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+        }
+        let missing = || SqlError::new(SqlState::DATA_CORRUPTED, "an identity column without a sequence");
+        let before = self.catalog().sequence_by_id(*sequence).ok_or_else(missing)?;
+        let after = crate::sequence::alter(before, Some(ty.clone()), &[])?;
+        self.edit.put_sequence(after)
+    }
+
+    /// Marks the table as one that gets a successor, or adds to what is marked.
+    fn begin_succession(&mut self, mut table: Table, retyped: Retyped) -> SqlResult<()> {
+        let id = table.id;
+        let generation = self.edit.new_id()?;
+        let Some(primary) = table.indexes.first_mut() else { return Ok(()) };
+        match &mut primary.state {
+            IndexState::Retyped(retyping) => {
+                retyping.columns.retain(|known| known.column != retyped.column);
+                retyping.columns.push(retyped);
+            }
+            IndexState::Ready => {
+                let (columns, keys) = (vec![retyped], Vec::new());
+                primary.state = IndexState::Retyped(Retyping { columns, keys, generation, done: Vec::new(), rows: 0 });
+                self.jobs.push(Job::Rekey { table: id });
+            }
+            IndexState::Rekeyed(_) | IndexState::Filling { .. } => {
+                return Err(SqlError::unsupported("changing a type and adding a primary key in one statement"));
+            }
+        }
+        let keys = keys_after(&table)?;
+        if let IndexState::Retyped(retyping) = &mut table.indexes[0].state {
+            retyping.keys = keys;
+        }
+        self.edit.put_table(table)
+    }
+}
+
+/// The type that a column is being given.
+pub(super) fn coming_type(table: &Table, column: ColumnId) -> Option<SqlType> {
+    let retyped = table.retyping()?.columns.iter().find(|retyped| retyped.column == column)?;
+    Some(retyped.ty.clone())
+}
+
+/// The types that expressions in the keys of indexes have with the new types; whatever else is stored must still be
+/// one that can be evaluated.
+fn keys_after(table: &Table) -> SqlResult<Vec<(ObjectId, u16, SqlType)>> {
+    let Some(after) = table.successor() else { return Ok(Vec::new()) };
+    let mut keys = Vec::new();
+    for index in &after.indexes {
+        for (key, position) in index.keys.iter().zip(0..) {
+            let ty = match &key.part {
+                KeyPart::Column(id) => {
+                    after.columns.iter().find(|column| column.id == *id).map(|column| column.ty.clone())
+                }
+                KeyPart::Expression(text, before) => {
+                    let ty = type_of(text, &after)?;
+                    if ty != *before {
+                        keys.push((index.id, position, ty.clone()));
+                    }
+                    Some(ty)
+                }
+            };
+            if let Some(ty) = ty.filter(|ty| !is_keyable(ty)) {
+                let message =
+                    format!("data type {} has no default operator class for access method \"btree\"", ty.name());
+                return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
+            }
+        }
+    }
+    let predicates = after.indexes.iter().filter_map(|index| index.predicate.as_ref());
+    let mut conditions = predicates.chain(after.checks.iter().map(|check| &check.expression));
+    conditions.try_for_each(|text| bind_stored(&after, text, &SqlType::Bool).map(drop))?;
+    Ok(keys)
+}
+
+/// The default must be one of the new type, too.
+fn check_default(column: &Column, ty: &SqlType) -> SqlResult<()> {
+    let Some(Default::Expression(text)) = &column.default else { return Ok(()) };
+    let (scope, mut params, env) = (Scope::new(), ParamTypes::new(), annulus_relation::value::Env::default());
+    let bound = Binder::new(&scope, &mut params, &env).bind_assigned(&parse_expression(text)?, &column.name, ty);
+    if bound.is_err() {
+        let message =
+            format!("default for column \"{}\" cannot be cast automatically to type {}", column.name, ty.name());
+        return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
+    }
+    Ok(())
+}
+
+/// A conversion is made by whoever writes a row, whatever its settings are.
+fn check_immutable(volatility: Volatility) -> SqlResult<()> {
+    if volatility == Volatility::Immutable {
+        return Ok(());
+    }
+    Err(SqlError::unsupported("a conversion that depends on settings or time")
+        .hint("Add another column of the new type, update it from the old one, drop that, and rename it."))
+}
+
+/// Whether `USING` says no more than that the column becomes what it becomes.
+fn is_cast_of(using: &ast::Expr, column: &Column, ty: &SqlType) -> bool {
+    match using {
+        ast::Expr::Cast { expr, data_type, .. } => {
+            keeps_apart(&column.ty, ty)
+                && crate::bind::sql_type(data_type).is_ok_and(|cast| cast == *ty)
+                && is_cast_of(expr, column, &column.ty.clone())
+        }
+        ast::Expr::Nested(inner) => is_cast_of(inner, column, ty),
+        ast::Expr::Identifier(name) => name.value == column.name,
+        _ => false,
+    }
+}
+
+fn check_not_generated(table: &Table, column: &Column) -> SqlResult<()> {
+    for other in &table.columns {
+        let Some(Default::Generated(text)) = &other.default else { continue };
+        if other.id == column.id {
+            return Err(SqlError::unsupported("changing the type of a generated column"));
+        }
+        if columns_of(text, table)?.contains(&column.id) {
+            let message = "cannot alter type of a column used by a generated column";
+            let detail = format!("Column \"{}\" is used by generated column \"{}\".", column.name, other.name);
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).detail(detail));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the column is in the keys or the rows of an index, or in an expression there.
+fn is_in_keys(table: &Table, column: ColumnId) -> SqlResult<bool> {
+    let included = table.indexes.iter().any(|index| index.include.contains(&column));
+    Ok(included || in_primary_key(table, column) || is_in_key_of(table, column, |_| true)?)
+}
+
+fn is_in_unique_expression(table: &Table, column: ColumnId) -> SqlResult<bool> {
+    for index in table.indexes.iter().filter(|index| index.unique) {
+        let expressions = index.keys.iter().filter_map(|key| match &key.part {
+            KeyPart::Expression(text, _) => Some(text),
+            KeyPart::Column(_) => None,
+        });
+        for text in expressions.chain(&index.predicate) {
+            if columns_of(text, table)?.contains(&column) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+fn is_in_unique_key(table: &Table, column: ColumnId) -> SqlResult<bool> {
+    Ok(in_primary_key(table, column) || is_in_key_of(table, column, |index| index.unique)?)
+}
+
+/// Whether the column is in the key or the predicate of an index.
+fn is_in_key_of(
+    table: &Table,
+    column: ColumnId,
+    wanted: impl Fn(&annulus_relation::catalog::Index) -> bool,
+) -> SqlResult<bool> {
+    for index in table.indexes.iter().filter(|index| wanted(index)) {
+        for key in &index.keys {
+            let is_in = match &key.part {
+                KeyPart::Column(id) => *id == column,
+                KeyPart::Expression(text, _) => columns_of(text, table)?.contains(&column),
+            };
+            if is_in {
+                return Ok(true);
+            }
+        }
+        if let Some(predicate) = &index.predicate
+            && columns_of(predicate, table)?.contains(&column)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+const fn is_integer(ty: &SqlType) -> bool {
+    matches!(ty, SqlType::Int2 | SqlType::Int4 | SqlType::Int8)
+}
+
+/// Whether values that differ are converted to values that differ, and equal to what they were.
+fn keeps_apart(from: &SqlType, to: &SqlType) -> bool {
+    use SqlType as T;
+    is_same_when_stored(from, to)
+        || (is_integer(from) && *to == T::Numeric(None))
+        || matches!((from, to), (T::Int2 | T::Int4, T::Float8) | (T::Date, T::Timestamp(_)))
+}
+
+fn is_text(ty: &SqlType) -> bool {
+    use SqlType as T;
+    matches!(ty, T::Text | T::Varchar(_))
+}
+
+/// Whether keys over values of one type are keys over values of the other, and compare as they do.
+fn keeps_keys(from: &SqlType, to: &SqlType) -> bool {
+    is_text(to) || from.base() == to.base()
+}
+
+/// Whether every stored value of one type is, as it is stored, a value of the other.
+fn is_same_when_stored(from: &SqlType, to: &SqlType) -> bool {
+    use SqlType as T;
+    // Six digits are all that times have.
+    let finer =
+        |from: Option<u8>, to: Option<u8>| from.unwrap_or(MAX_TIME_PRECISION) <= to.unwrap_or(MAX_TIME_PRECISION);
+    let room = |length: &Option<u32>| length.map_or(u64::MAX, u64::from);
+    match (from, to) {
+        (T::Varchar(_) | T::Text, T::Text) => true,
+        (T::Varchar(from), T::Varchar(to)) => room(from) <= room(to),
+        // Rows say of which type their values are.
+        (T::Int2, T::Int4 | T::Int8) | (T::Int4, T::Int8) | (T::Float4, T::Float8) => true,
+        (T::Numeric(_), T::Numeric(None)) => true,
+        (T::Time(from), T::Time(to))
+        | (T::Timestamp(from), T::Timestamp(to))
+        | (T::Timestamptz(from), T::Timestamptz(to)) => finer(*from, *to),
+        (T::Interval(_), T::Interval(None)) => true,
+        (T::Interval(Some(from)), T::Interval(Some(to))) => {
+            from.fields == to.fields && finer(from.precision, to.precision)
+        }
+        (T::Numeric(Some((precision, scale))), T::Numeric(Some((to, to_scale)))) => {
+            scale == to_scale && precision <= to
+        }
+        _ => false,
+    }
+}
