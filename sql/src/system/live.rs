@@ -63,7 +63,7 @@ fn some_of(rows: Vec<Fields>, kept: &[&str], renamed: &[(&str, &'static str)]) -
 }
 
 /// The databases; at least the one that the session is in.
-fn databases(scope: &Scope) -> Vec<Fields> {
+pub(super) fn databases(scope: &Scope) -> Vec<Fields> {
     let mut rows = scope.system.rows(Live::Databases);
     if rows.is_empty() {
         rows.push(vec![("oid", Value::Oid(5)), ("datname", text(&scope.database))]);

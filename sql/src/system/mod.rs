@@ -14,6 +14,7 @@ mod dependencies;
 mod functions;
 mod information;
 mod live;
+mod progress;
 mod relations;
 mod statics;
 mod tables;

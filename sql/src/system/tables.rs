@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use annulus_relation::{Row, SqlType, Value};
 
 use super::columns::{Shape, shapes};
-use super::{constraints, dependencies, information, live, relations, statics, types, views};
+use super::{constraints, dependencies, information, live, progress, relations, statics, types, views};
 use crate::query::Scope;
 
 /// Values of some of a row's columns, by name; the others have their defaults.
@@ -46,7 +46,8 @@ fn maker(schema: &str, name: &str) -> Option<Maker> {
             .or_else(|| statics::maker(name))
             .or_else(|| types::maker(name))
             .or_else(|| views::maker(name))
-            .or_else(|| live::maker(name)),
+            .or_else(|| live::maker(name))
+            .or_else(|| progress::maker(name)),
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use annulus_relation::catalog::{
-    Action, Check, Default, Deferral, ForeignKey, Identity, Index, IndexKey, IndexState, KeyPart, Sequence, Standing,
+    Action, Check, Default, Deferral, ForeignKey, Identity, Index, IndexKey, IndexState, KeyPart, Retyped, Retyping,
+    Sequence, Standing,
 };
 use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 
@@ -188,6 +189,29 @@ fn django() {
 #[test]
 fn jdbc() {
     all_run(include_str!("tools/jdbc.sql"));
+}
+
+#[test]
+fn progress_is_shown() {
+    let mut world = world();
+    let shown = |world: &World| {
+        let query = "SELECT relname, index_relid, command, phase, tuples_done, datname
+                     FROM pg_stat_progress_create_index JOIN pg_class c ON c.oid = relid ORDER BY tuples_done";
+        let rows = world.query(query).unwrap_or_else(|error| panic!("{error}")).1;
+        rows.into_iter().map(|row| row.join("|")).collect::<Vec<_>>()
+    };
+    assert!(shown(&world).is_empty());
+    world.change("ord", |table| {
+        let index = table.indexes.iter_mut().find(|index| index.name == "ord_expr");
+        index.unwrap().state = IndexState::Filling { done: Vec::new(), rows: 70 };
+    });
+    world.change("emp", |table| {
+        let columns = vec![Retyped { column: 1, ty: SqlType::Int8, using: None, default: None }];
+        let retyping = Retyping { columns, keys: Vec::new(), generation: 9, done: Vec::new(), rows: 99 };
+        table.indexes[0].state = IndexState::Retyped(retyping);
+    });
+    let wanted = ["ord|20001|CREATE INDEX|building index|70|db", "emp|0|ALTER TABLE|copying rows|99|db"];
+    assert_eq!(shown(&world), wanted);
 }
 
 #[test]
