@@ -1,4 +1,5 @@
-//! Primary keys for tables with rows: as restores add them, while others write, and while nodes die.
+//! Primary keys for tables with rows, and other types for them: as restores add them, while others write, and while nodes
+//! die.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -13,6 +14,9 @@ const ROWS: u64 = 40_000;
 
 /// What shows that a table has its primary key.
 const KEY: &str = "SELECT count(*) FROM pg_index WHERE indisprimary AND indrelid = 't'::regclass";
+
+/// What shows that a table's first column has its wider type.
+const WIDE: &str = "SELECT count(*) FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'id' AND atttypid = 'bigint'::regtype";
 
 #[test]
 fn a_restore_adds_its_keys_behind_the_rows() {
@@ -43,24 +47,43 @@ fn a_restore_adds_its_keys_behind_the_rows() {
 
 #[test]
 fn a_primary_key_is_made_while_rows_change_and_its_coordinator_dies() {
+    let (mut cluster, sql) = altered_while_its_coordinator_dies("t (id int, v int)", "ADD PRIMARY KEY (id)", KEY);
+    assert!(sql.must("EXPLAIN SELECT * FROM t WHERE id = 77")[0].contains("Point Read using t_pkey"));
+    assert!(sql.refused("INSERT INTO t VALUES (77, -1)").starts_with("23505"));
+    cluster.nodes[1..].iter_mut().for_each(crate::cluster::Node::stop);
+}
+
+#[test]
+fn a_primary_key_gets_a_wider_type_while_rows_change_and_its_coordinator_dies() {
+    let alter = "ALTER COLUMN id TYPE bigint, ALTER COLUMN v TYPE bigint";
+    let (mut cluster, sql) = altered_while_its_coordinator_dies("t (id int PRIMARY KEY, v int)", alter, WIDE);
+    assert!(sql.refused("INSERT INTO t VALUES (77, -1)").starts_with("23505"));
+    sql.must("INSERT INTO t VALUES (5000000000, 6000000000)");
+    assert_eq!(sql.must("SELECT id FROM t WHERE v = 6000000000"), ["5000000000"]);
+    assert!(sql.refused("INSERT INTO t VALUES (-1, 6000000000)").starts_with("23505"));
+    cluster.nodes[1..].iter_mut().for_each(crate::cluster::Node::stop);
+}
+
+/// A table of some columns is altered while rows of it change. The node that does it dies, and another one goes on.
+fn altered_while_its_coordinator_dies(columns: &str, alter: &str, done: &str) -> (Cluster, Sql) {
     let mut cluster = Cluster::start(3);
     let sql = Sql::connect(cluster.nodes[1].sql).expect("a client");
-    sql.must("CREATE TABLE t (id int, v int); CREATE UNIQUE INDEX ON t (v)");
+    sql.must(&format!("CREATE TABLE {columns}; CREATE UNIQUE INDEX ON t (v)"));
     sql.must(&format!("INSERT INTO t SELECT n, n FROM generate_series(1, {ROWS}) n"));
     let stop = AtomicBool::new(false);
     let [dying, writing] = [0, 2].map(|node: usize| cluster.nodes[node].sql);
     thread::scope(|scope| {
         // The writer must end even if something here does not come true.
         let stop_at_last = StopAtLast(&stop);
-        let altering = scope
-            .spawn(move || Sql::connect(dying).expect("a client").ask("ALTER TABLE t ADD PRIMARY KEY (id)").map(drop));
+        let statement = format!("ALTER TABLE t {alter}");
+        let altering = scope.spawn(move || Sql::connect(dying).expect("a client").ask(&statement).map(drop));
         let writes = scope.spawn(|| write(writing, &stop));
-        // Whoever would alter the table is told that it is being given a key.
+        // Whoever would alter the table too is told what is being done.
         let told = || sql.ask("ALTER TABLE t ALTER COLUMN v DROP NOT NULL").is_err_and(|error| code(&error) == "55006");
-        until_true("the key is being made", PATIENCE, told);
+        until_true("it is being altered", PATIENCE, told);
         cluster.nodes[0].kill();
         assert!(altering.join().expect("it ends").is_err(), "the coordinator died");
-        until_true("another node goes on", PATIENCE, || sql.must(KEY) == ["1"]);
+        until_true("another node goes on", PATIENCE, || sql.must(done) == ["1"]);
         drop(stop_at_last);
         let written = writes.join().expect("the writer ends");
         assert_eq!(
@@ -68,9 +91,7 @@ fn a_primary_key_is_made_while_rows_change_and_its_coordinator_dies() {
             [format!("{0}|{0}|{0}", ROWS + written)]
         );
     });
-    assert!(sql.must("EXPLAIN SELECT * FROM t WHERE id = 77")[0].contains("Point Read using t_pkey"));
-    assert!(sql.refused("INSERT INTO t VALUES (77, -1)").starts_with("23505"));
-    cluster.nodes[1..].iter_mut().for_each(crate::cluster::Node::stop);
+    (cluster, sql)
 }
 
 /// Tells a writer to stop when it is dropped.
