@@ -176,8 +176,8 @@ pub struct Check {
     pub name: String,
     /// What must not be false.
     pub expression: String,
-    /// Whether the rows that were there before have been found to keep it.
-    pub validated: bool,
+    /// Whether it is validated.
+    pub standing: Standing,
 }
 
 /// A foreign key.
@@ -199,8 +199,8 @@ pub struct ForeignKey {
     pub standing: Standing,
 }
 
-/// Whether a foreign key is validated, and when it is checked: the bits of a byte, which was a bool (validated or not)
-/// before keys could be deferred.
+/// Whether a check or a foreign key is validated, and when it is checked: the bits of a byte, which was a bool (validated
+/// or not) at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub struct Standing(u8);
 
@@ -216,25 +216,42 @@ pub enum Deferral {
 }
 
 impl Standing {
+    /// The rows that were there before have been found to keep it.
     const VALIDATED: u8 = 1;
     const DEFERRABLE: u8 = 2;
     const DEFERRED: u8 = 4;
+    /// It was declared `NOT VALID`: such rows are left alone.
+    const LEFT: u8 = 8;
+    /// `VALIDATE CONSTRAINT` was said of it nevertheless.
+    const ASKED: u8 = 16;
 
-    /// What holds for a key.
+    /// What holds for a constraint that is never deferred.
     #[must_use]
-    pub const fn new(validated: bool, deferral: Deferral) -> Self {
-        let deferral = match deferral {
+    pub const fn new(validated: bool) -> Self {
+        Self(if validated { Self::VALIDATED } else { 0 })
+    }
+
+    /// The same, checked then.
+    #[must_use]
+    pub const fn with_deferral(self, deferral: Deferral) -> Self {
+        let bits = match deferral {
             Deferral::Never => 0,
             Deferral::Possible => Self::DEFERRABLE,
             Deferral::Usual => Self::DEFERRABLE | Self::DEFERRED,
         };
-        Self(if validated { Self::VALIDATED } else { 0 } | deferral)
+        Self(self.0 & !(Self::DEFERRABLE | Self::DEFERRED) | bits)
     }
 
     /// Whether the rows that were there before have been found to keep it.
     #[must_use]
     pub const fn is_validated(self) -> bool {
         self.0 & Self::VALIDATED != 0
+    }
+
+    /// Whether they are being looked at.
+    #[must_use]
+    pub const fn is_pending(self) -> bool {
+        !self.is_validated() && (self.0 & Self::LEFT == 0 || self.0 & Self::ASKED != 0)
     }
 
     /// When it is checked.
@@ -250,7 +267,29 @@ impl Standing {
     /// The same, validated.
     #[must_use]
     pub const fn validated(self) -> Self {
-        Self::new(true, self.deferral())
+        Self(self.0 & !(Self::LEFT | Self::ASKED) | Self::VALIDATED)
+    }
+
+    /// The same, `NOT VALID`.
+    #[must_use]
+    pub const fn left(self) -> Self {
+        Self(self.0 & !(Self::VALIDATED | Self::ASKED) | Self::LEFT)
+    }
+
+    /// The same, to be validated.
+    #[must_use]
+    pub const fn asked(self) -> Self {
+        if self.is_validated() { self } else { Self(self.0 | Self::ASKED) }
+    }
+
+    /// What becomes of it if the rows do not keep it: it is `NOT VALID` again; nothing, if it was not so before.
+    #[must_use]
+    pub const fn refuted(self) -> Option<Self> {
+        match (self.is_pending(), self.0 & Self::LEFT != 0) {
+            (false, _) => Some(self),
+            (true, true) => Some(Self(self.0 & !Self::ASKED)),
+            (true, false) => None,
+        }
     }
 }
 

@@ -135,7 +135,7 @@ pub(super) fn create(catalog: &Catalog, on_delete: Action, deferral: Deferral) -
         parent_columns: vec![parents.columns[0].id],
         on_delete,
         on_update: Action::NoAction,
-        standing: Standing::new(true, deferral),
+        standing: Standing::new(true).with_deferral(deferral),
     });
     parents.referenced_by.push(children.id);
     edit.put_table(parents)?;

@@ -64,27 +64,38 @@ impl Definition<'_> {
                 self.rename_column(id, old_column_name, new_column_name)
             }
             O::AlterColumn { column_name, op } => self.alter_column(id, column_name, op),
-            O::AddConstraint { constraint, .. } => self.add_table_constraint(id, constraint),
+            O::AddConstraint { constraint, not_valid } => self.add_table_constraint(id, constraint, *not_valid),
             O::DropConstraint { if_exists, name, drop_behavior } => {
                 self.drop_constraint(id, name, *if_exists, cascades(drop_behavior))
             }
             O::RenameConstraint { old_name, new_name } => self.rename_constraint(id, old_name, new_name),
-            // Constraints are validated when they are added.
-            O::ValidateConstraint { name } => self.known_constraint(id, &name.value),
+            O::ValidateConstraint { name } => self.validate_constraint(id, &name.value),
             // There are no owners yet.
             O::OwnerTo { .. } | O::ReplicaIdentity { .. } | O::SetOptionsParens { .. } => Ok(()),
             other => Err(SqlError::unsupported(format!("ALTER TABLE ... {other}"))),
         }
     }
 
-    /// `42704` if the table has no such constraint.
-    fn known_constraint(&self, id: ObjectId, name: &str) -> SqlResult<()> {
-        let table = self.current(id)?;
-        if super::naming::has_constraint(&table, name) {
-            return Ok(());
+    /// The rows that were there before a constraint are to be looked at, unless they have been.
+    fn validate_constraint(&mut self, id: ObjectId, name: &str) -> SqlResult<()> {
+        let mut table = self.current(id)?;
+        let about = format!("constraint \"{name}\" of relation \"{}\"", table.name);
+        let is_known = has_constraint(&table, name);
+        let checks = table.checks.iter_mut().filter(|check| check.name == name).map(|check| &mut check.standing);
+        let keys = table.foreign_keys.iter_mut().filter(|key| key.name == name).map(|key| &mut key.standing);
+        match checks.chain(keys).next() {
+            Some(standing) if standing.is_validated() => Ok(()),
+            Some(standing) => {
+                *standing = standing.asked();
+                self.jobs.push(super::Job::Validate { table: id, columns: Vec::new() });
+                self.edit.put_table(table)
+            }
+            None if is_known => {
+                let message = format!("{about} is not a foreign key or check constraint");
+                Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message))
+            }
+            None => Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("{about} does not exist"))),
         }
-        let message = format!("constraint \"{name}\" of relation \"{}\" does not exist", table.name);
-        Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message))
     }
 
     fn add_column(&mut self, id: ObjectId, if_not_exists: bool, definition: &ColumnDef) -> SqlResult<()> {
@@ -295,9 +306,14 @@ impl Definition<'_> {
         self.edit.put_table(table)
     }
 
-    fn add_table_constraint(&mut self, id: ObjectId, constraint: &TableConstraint) -> SqlResult<()> {
+    fn add_table_constraint(&mut self, id: ObjectId, constraint: &TableConstraint, not_valid: bool) -> SqlResult<()> {
         let mut table = self.current(id)?;
+        let jobs = self.jobs.len();
         self.add_constraint(&mut table, constraint, None, false)?;
+        if not_valid {
+            leave(&mut table, constraint)?;
+            self.jobs.truncate(jobs);
+        }
         let referred = self.catalog().table_by_id(id).map(|table| table.referenced_by.clone()).unwrap_or_default();
         for other in referred {
             if !table.referenced_by.contains(&other) {
@@ -442,6 +458,24 @@ impl Definition<'_> {
         self.edit.put_sequence(after.clone())?;
         self.sequence_renamed(&before, &after)
     }
+}
+
+/// A constraint that was added is `NOT VALID`: nothing is to be done about the rows that are there.
+fn leave(table: &mut Table, constraint: &TableConstraint) -> SqlResult<()> {
+    match constraint {
+        TableConstraint::Check(_) => {
+            table.checks.last_mut().into_iter().for_each(|check| check.standing = check.standing.left());
+        }
+        TableConstraint::ForeignKey(_) => {
+            table.foreign_keys.last_mut().into_iter().for_each(|key| key.standing = key.standing.left());
+        }
+        other => {
+            let kind = if matches!(other, TableConstraint::PrimaryKey(_)) { "PRIMARY KEY" } else { "UNIQUE" };
+            let message = format!("{kind} constraints cannot be marked NOT VALID");
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+        }
+    }
+    Ok(())
 }
 
 /// The operations in the order in which they are carried out: with a change of a type among them, what goes first goes

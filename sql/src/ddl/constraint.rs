@@ -1,6 +1,8 @@
 //! Constraints: primary keys, unique, checks.
 
-use annulus_relation::catalog::{Check, ConstraintKind, Index, IndexKey, IndexState, KeyPart, Rekeying, Table};
+use annulus_relation::catalog::{
+    Check, ConstraintKind, Index, IndexKey, IndexState, KeyPart, Rekeying, Standing, Table,
+};
 use annulus_relation::codec::is_keyable;
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
@@ -152,7 +154,7 @@ impl Definition<'_> {
             },
         };
         let name = self.constraint_name(table, check.name.as_ref(), &label, "check")?;
-        table.checks.push(Check { name, expression, validated: fresh });
+        table.checks.push(Check { name, expression, standing: Standing::new(fresh) });
         if !fresh {
             self.jobs.push(super::Job::Validate { table: table.id, columns: Vec::new() });
         }

@@ -53,7 +53,7 @@ impl Definition<'_> {
             parent_columns: parent_columns.iter().map(|column| column.id).collect(),
             on_delete: action(key.on_delete),
             on_update: action(key.on_update),
-            standing: Standing::new(fresh, declared(key.characteristics.as_ref())?),
+            standing: Standing::new(fresh).with_deferral(declared(key.characteristics.as_ref())?),
         });
         if !fresh {
             self.jobs.push(Job::Validate { table: table.id, columns: Vec::new() });
@@ -86,7 +86,7 @@ impl Definition<'_> {
                 SqlError::new(SqlState::UNDEFINED_OBJECT, format!("{about} does not exist"))
             });
         };
-        key.standing = Standing::new(key.standing.is_validated(), deferral);
+        key.standing = key.standing.with_deferral(deferral);
         self.edit.put_table(table)?;
         Ok("ALTER TABLE")
     }

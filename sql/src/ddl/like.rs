@@ -54,7 +54,10 @@ impl Definition<'_> {
                 let message = format!("constraint \"{}\" for relation \"{}\" already exists", check.name, table.name);
                 return Err(SqlError::new(SqlState::DUPLICATE_OBJECT, message));
             }
-            let check = annulus_relation::catalog::Check { validated: true, ..check.clone() };
+            let check = annulus_relation::catalog::Check {
+                standing: annulus_relation::catalog::Standing::new(true),
+                ..check.clone()
+            };
             table.checks.push(check);
         }
         for (number, index) in other.indexes.iter().enumerate().filter(|_| like.indexes) {

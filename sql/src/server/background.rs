@@ -104,8 +104,8 @@ fn open_jobs(catalog: &Catalog) -> Vec<(Job, u64)> {
                 jobs.push((Job::Fill { table: table.id, index: index.id }, *rows));
             }
         }
-        let checks = table.checks.iter().filter(|check| !check.validated).count();
-        let keys = table.foreign_keys.iter().filter(|key| !key.standing.is_validated()).count();
+        let checks = table.checks.iter().filter(|check| check.standing.is_pending()).count();
+        let keys = table.foreign_keys.iter().filter(|key| key.standing.is_pending()).count();
         if checks + keys > 0 {
             jobs.push((Job::Validate { table: table.id, columns: Vec::new() }, (checks + keys) as u64));
         }

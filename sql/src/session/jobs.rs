@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use annulus_relation::SqlResult;
-use annulus_relation::catalog::{Edit, Table};
+use annulus_relation::catalog::{Edit, Standing, Table};
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::ops::{Physical, Position, Surroundings, Validation, validate};
 use annulus_relation::transaction::{Mode, Transaction};
@@ -58,27 +58,28 @@ impl<D: Database> Jobs<'_, D> {
             };
             self.pass(table, &what).await?;
         }
-        let check = |table: &Table| table.checks.iter().position(|check| !check.validated).map(Validation::Check);
+        let check =
+            |table: &Table| table.checks.iter().position(|check| check.standing.is_pending()).map(Validation::Check);
         while self.pass(table, &check).await? {
             self.edit(table, |table| {
                 table
                     .checks
                     .iter_mut()
-                    .find(|check| !check.validated)
+                    .find(|check| check.standing.is_pending())
                     .into_iter()
-                    .for_each(|check| check.validated = true);
+                    .for_each(|check| check.standing = check.standing.validated());
             })
             .await?;
         }
         let key = |table: &Table| {
-            table.foreign_keys.iter().position(|key| !key.standing.is_validated()).map(Validation::ForeignKey)
+            table.foreign_keys.iter().position(|key| key.standing.is_pending()).map(Validation::ForeignKey)
         };
         while self.pass(table, &key).await? {
             self.edit(table, |table| {
                 table
                     .foreign_keys
                     .iter_mut()
-                    .find(|key| !key.standing.is_validated())
+                    .find(|key| key.standing.is_pending())
                     .into_iter()
                     .for_each(|key| key.standing = key.standing.validated());
             })
@@ -163,8 +164,8 @@ impl<D: Database> Jobs<'_, D> {
             }
             Job::Validate { table, columns } => {
                 self.edit(*table, |table| {
-                    table.checks.retain(|check| check.validated);
-                    table.foreign_keys.retain(|key| key.standing.is_validated());
+                    table.checks.retain_mut(|check| keeps(&mut check.standing));
+                    table.foreign_keys.retain_mut(|key| keeps(&mut key.standing));
                     let declared = table.columns.iter_mut().filter(|column| columns.contains(&column.id));
                     declared.for_each(|column| column.not_null = false);
                 })
@@ -210,8 +211,10 @@ pub(crate) async fn within<D: Database>(work: &mut crate::statement::Work<'_, D>
                 }
             }
             let mut changed = Table::clone(table);
-            changed.checks.iter_mut().for_each(|check| check.validated = true);
-            changed.foreign_keys.iter_mut().for_each(|key| key.standing = key.standing.validated());
+            let pending = changed.checks.iter_mut().filter(|check| check.standing.is_pending());
+            pending.for_each(|check| check.standing = check.standing.validated());
+            let pending = changed.foreign_keys.iter_mut().filter(|key| key.standing.is_pending());
+            pending.for_each(|key| key.standing = key.standing.validated());
             let mut edit = Edit::new(&catalog);
             edit.put_table(changed)?;
             edit.finish(transaction)?
@@ -222,12 +225,23 @@ pub(crate) async fn within<D: Database>(work: &mut crate::statement::Work<'_, D>
     Ok(())
 }
 
+/// What becomes of a constraint that the rows do not keep, and whether it stays.
+fn keeps(standing: &mut Standing) -> bool {
+    match standing.refuted() {
+        Some(left) => {
+            *standing = left;
+            true
+        }
+        None => false,
+    }
+}
+
 /// What a job checks.
 fn validations(job: &Job, table: &Table) -> Vec<Validation> {
     let Job::Validate { columns, .. } = job else { return Vec::new() };
     let nulls = table.columns.iter().enumerate().filter(|(_, column)| columns.contains(&column.id));
-    let checks = table.checks.iter().enumerate().filter(|(_, check)| !check.validated);
-    let keys = table.foreign_keys.iter().enumerate().filter(|(_, key)| !key.standing.is_validated());
+    let checks = table.checks.iter().enumerate().filter(|(_, check)| check.standing.is_pending());
+    let keys = table.foreign_keys.iter().enumerate().filter(|(_, key)| key.standing.is_pending());
     let nulls = nulls.map(|(position, _)| Validation::NotNull(position));
     let checks = checks.map(|(position, _)| Validation::Check(position));
     nulls.chain(checks).chain(keys.map(|(position, _)| Validation::ForeignKey(position))).collect()

@@ -139,7 +139,7 @@ pub(super) fn column_keys(index: &Index) -> impl Iterator<Item = ColumnId> + '_ 
 }
 
 fn check_row(table: &Table, check: &Check) -> Fields {
-    let mut row = constraint(table, &check.name, "c", check.validated);
+    let mut row = constraint(table, &check.name, "c", check.standing.is_validated());
     let used = definitions::columns_of(table, &check.expression);
     row.push(("conkey", small(used.into_iter().map(place))));
     row.push(("conbin", text(&check.expression)));

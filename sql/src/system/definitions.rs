@@ -128,7 +128,7 @@ pub(super) fn key(table: &Table, index: &Index) -> String {
 
 /// `CHECK (...)`
 pub(super) fn check(check: &Check, is_pretty: bool) -> String {
-    let valid = if check.validated { "" } else { " NOT VALID" };
+    let valid = if check.standing.is_validated() { "" } else { " NOT VALID" };
     match is_pretty {
         true => format!("CHECK ({}){valid}", pretty(&check.expression)),
         false => format!("CHECK ({}){valid}", in_parentheses(&check.expression)),

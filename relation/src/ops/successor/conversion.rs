@@ -82,7 +82,7 @@ impl Conversion {
                 Of::Stored => errors::contains_nulls(around.catalog, after, name),
             });
         }
-        for check in after.checks.iter().filter(|check| of == Of::New || check.validated) {
+        for check in after.checks.iter().filter(|check| of == Of::New || check.standing.is_validated()) {
             if around.expressions.eval(after, &check.expression, &SqlType::Bool, row)? == Value::Bool(false) {
                 return Err(match of {
                     Of::New => errors::check_violation(around.catalog, after, check, row),

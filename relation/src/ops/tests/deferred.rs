@@ -15,7 +15,7 @@ use crate::value::Value;
 fn family(on_delete: Action, deferral: Deferral, child: fn(Table) -> Table) -> World {
     let (mut p, mut c) = (table(20_000, "p", &["id", "x"]), child(table(30_000, "c", &["id", "p", "d"])));
     refer(&mut c, "p", &mut p, on_delete, Action::NoAction);
-    c.foreign_keys[0].standing = Standing::new(true, deferral);
+    c.foreign_keys[0].standing = Standing::new(true).with_deferral(deferral);
     let world = World::new(vec![p, c]);
     world.insert("p", &[&[1, 0], &[2, 0], &[3, 0]]).unwrap();
     world.insert("c", &[&[10, 1, 0], &[11, 1, 0]]).unwrap();

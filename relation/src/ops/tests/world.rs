@@ -9,8 +9,8 @@ use annulus_txn::interface::{Database, Place, TxnError, When};
 use bytes::Bytes;
 
 use crate::catalog::{
-    Action, Catalog, Check, Column, ConstraintKind, Default, Deferral, Edit, ForeignKey, Home, Index, IndexKey,
-    IndexState, KeyPart, PUBLIC, Standing, Table, load,
+    Action, Catalog, Check, Column, ConstraintKind, Default, Edit, ForeignKey, Home, Index, IndexKey, IndexState,
+    KeyPart, PUBLIC, Standing, Table, load,
 };
 use crate::error::{SqlError, SqlResult};
 use crate::failure::{Failure, Outcome};
@@ -110,7 +110,11 @@ pub(super) fn with_index(mut table: Table, name: &str, keys: &[&str], unique: bo
 }
 
 pub(super) fn with_check(mut table: Table, name: &str, expression: &str) -> Table {
-    table.checks.push(Check { name: name.to_owned(), expression: expression.to_owned(), validated: true });
+    table.checks.push(Check {
+        name: name.to_owned(),
+        expression: expression.to_owned(),
+        standing: Standing::new(true),
+    });
     table
 }
 
@@ -131,7 +135,7 @@ pub(super) fn refer(child: &mut Table, column: &str, parent: &mut Table, on_dele
         parent_columns: vec![1],
         on_delete,
         on_update,
-        standing: Standing::new(true, Deferral::Never),
+        standing: Standing::new(true),
     });
     parent.referenced_by.push(child.id);
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use annulus_relation::catalog::{
-    Action, Check, Default, Deferral, ForeignKey, Identity, Index, IndexKey, IndexState, KeyPart, Retyped, Retyping,
-    Sequence, Standing,
+    Action, Check, Default, ForeignKey, Identity, Index, IndexKey, IndexState, KeyPart, Retyped, Retyping, Sequence,
+    Standing,
 };
 use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 
@@ -119,7 +119,11 @@ fn world() -> World {
         table.columns[2].default = Some(Default::Expression("'x'::character varying".into()));
         table.columns[3].comment = Some("number".into());
         table.columns[4].default = Some(Default::Generated("(n * 2)".into()));
-        table.checks.push(Check { name: "ord_n_check".into(), expression: "(n > 0)".into(), validated: true });
+        table.checks.push(Check {
+            name: "ord_n_check".into(),
+            expression: "(n > 0)".into(),
+            standing: Standing::new(true),
+        });
         table.foreign_keys.push(ForeignKey {
             name: "ord_emp_fkey".into(),
             columns: vec![2],
@@ -127,7 +131,7 @@ fn world() -> World {
             parent_columns: vec![1],
             on_delete: Action::Cascade,
             on_update: Action::NoAction,
-            standing: Standing::new(true, Deferral::Never),
+            standing: Standing::new(true),
         });
         let key = |part, descending| IndexKey { part, descending, nulls_first: descending };
         table.indexes.push(Index {
