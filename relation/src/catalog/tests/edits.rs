@@ -335,6 +335,28 @@ fn what_types_columns_are_to_have_keeps_its_bytes() {
     assert_eq!(hex, golden);
 }
 
+/// The first two are what a bool was stored as.
+#[test]
+fn how_a_constraint_stands_is_a_byte() {
+    let deferred = Standing::new(true).with_deferral(Deferral::Usual);
+    let all = [
+        (Standing::new(false), 0),
+        (Standing::new(true), 1),
+        (Standing::new(true).with_deferral(Deferral::Possible), 3),
+        (deferred, 7),
+        (Standing::new(false).left(), 8),
+        (deferred.left().asked(), 30),
+    ];
+    for (standing, byte) in all {
+        assert_eq!(record::encode(&standing)[5..], [byte], "{standing:?}");
+    }
+    let pending = all.map(|(standing, _)| standing.is_pending());
+    assert_eq!(pending, [true, false, false, false, false, true]);
+    assert_eq!(Standing::new(false).refuted(), None);
+    assert_eq!(deferred.left().asked().refuted(), Some(deferred.left()));
+    assert_eq!(deferred.left().asked().validated(), deferred);
+}
+
 #[test]
 fn both_generations_of_a_table_are_deleted_with_it() {
     let fake = Fake::new();

@@ -1,6 +1,6 @@
 //! Walking along a path.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 
 use annulus_relation::value::Env;
 use annulus_relation::value::json::Json;
@@ -8,6 +8,7 @@ use annulus_relation::value::json::path::{Expr, Head, JsonPath, Step};
 use annulus_relation::{SqlError, SqlState};
 
 use super::item::{Item, View, size_of};
+use super::layout::Offsets;
 use super::numbers;
 
 /// How deep an evaluation recurses: it needs less than half of a thread's stack.
@@ -40,8 +41,11 @@ fn limit(state: SqlState, message: impl Into<String>) -> Failure {
 /// The evaluation of a path.
 pub(super) struct Evaluation<'e> {
     pub lax: bool,
-    root: &'e Json,
-    vars: Option<&'e Json>,
+    pub root: &'e Json,
+    pub vars: Option<&'e Json>,
+    /// Where the objects of these stand.
+    pub root_offsets: OnceCell<Offsets>,
+    pub vars_offsets: OnceCell<Offsets>,
     /// Whether values with and without time zones are compared.
     pub zoned: bool,
     pub env: &'e Env,
@@ -100,7 +104,18 @@ impl<'e> Evaluation<'e> {
     pub const fn new(path: &JsonPath, root: &'e Json, vars: Option<&'e Json>, zoned: bool, env: &'e Env) -> Self {
         let next_object = Cell::new(if vars.is_some() { 2 } else { 1 });
         let (steps, room) = (Cell::new(MAX_STEPS), Cell::new(MAX_FOUND));
-        Self { lax: path.lax, root, vars, zoned, env, steps, room, next_object }
+        Self {
+            lax: path.lax,
+            root,
+            vars,
+            root_offsets: OnceCell::new(),
+            vars_offsets: OnceCell::new(),
+            zoned,
+            env,
+            steps,
+            room,
+            next_object,
+        }
     }
 
     const fn begin(&self) -> At<'_> {

@@ -3,6 +3,8 @@
 //! Source: PostgreSQL 15, `jsonb.h` and `jsonb_util.c`: a container is a header and an entry for each part, then the keys,
 //! then the values; numbers and containers begin at multiples of four.
 
+use std::collections::HashMap;
+
 use annulus_relation::value::Numeric;
 use annulus_relation::value::json::Json;
 
@@ -13,29 +15,44 @@ const fn aligned(at: usize) -> usize {
     at.next_multiple_of(WORD)
 }
 
-/// Where a value within another begins; `None` if it is not in there.
-pub(super) fn offset_of(whole: &Json, part: &Json) -> Option<usize> {
-    find(whole, part, 0).err()
+/// Where the objects within a value begin.
+#[derive(Debug)]
+pub(super) struct Offsets(HashMap<usize, usize>);
+
+/// What tells a value from all others while they are there: where it is in memory.
+fn address(value: &Json) -> usize {
+    std::ptr::from_ref(value).addr()
 }
 
-/// Walks over a value that begins at `at`: where it ends, or as the error where what is sought begins.
-fn find(value: &Json, part: &Json, at: usize) -> Result<usize, usize> {
-    let is_container = matches!(value, Json::Array(_) | Json::Object(_));
-    let at = if is_container { aligned(at) } else { at };
-    if std::ptr::eq(value, part) {
-        return Err(at);
+impl Offsets {
+    /// Of a value, and all in it.
+    pub fn of(whole: &Json) -> Self {
+        let mut offsets = HashMap::new();
+        note(whole, 0, &mut offsets);
+        Self(offsets)
     }
+
+    /// Where an object begins; `None` if it is not in there.
+    pub fn get(&self, object: &Json) -> Option<usize> {
+        self.0.get(&address(object)).copied()
+    }
+}
+
+/// Notes the objects of a value that begins at `at`, or behind that; gives where it ends.
+fn note(value: &Json, at: usize, offsets: &mut HashMap<usize, usize>) -> usize {
     match value {
-        Json::Null | Json::Bool(_) => Ok(at),
-        Json::String(text) => Ok(at + text.len()),
-        Json::Number(number) => Ok(aligned(at) + size_of(number)),
+        Json::Null | Json::Bool(_) => at,
+        Json::String(text) => at + text.len(),
+        Json::Number(number) => aligned(at) + size_of(number),
         Json::Array(elements) => {
-            elements.iter().try_fold(at + WORD * (1 + elements.len()), |at, element| find(element, part, at))
+            let begin = aligned(at) + WORD * (1 + elements.len());
+            elements.iter().fold(begin, |at, element| note(element, at, offsets))
         }
         Json::Object(members) => {
+            offsets.insert(address(value), aligned(at));
             let keys: usize = members.iter().map(|(key, _)| key.len()).sum();
-            let begin = at + WORD * (1 + 2 * members.len()) + keys;
-            members.iter().try_fold(begin, |at, (_, value)| find(value, part, at))
+            let begin = aligned(at) + WORD * (1 + 2 * members.len()) + keys;
+            members.iter().fold(begin, |at, (_, value)| note(value, at, offsets))
         }
     }
 }

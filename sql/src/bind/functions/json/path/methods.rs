@@ -7,7 +7,7 @@ use annulus_relation::{SqlResult, SqlState, Value};
 
 use super::evaluate::{At, Base, Evaluation, Failure, Found, Place, Walk, number, soft};
 use super::item::View;
-use super::layout;
+use super::layout::Offsets;
 
 /// An object is told apart by its place in another, and by the number of that other times this.
 const PLACES: i64 = 10_000_000_000;
@@ -46,13 +46,25 @@ impl Evaluation<'_> {
         self.go_on(place, View::Json(&result), at, found)
     }
 
+    /// Where an object stands in another one: of the document and the variables that is found out once.
+    fn offset(&self, base: &Json, object: &Json) -> Option<usize> {
+        if std::ptr::eq(base, self.root) {
+            return self.root_offsets.get_or_init(|| Offsets::of(base)).get(object);
+        }
+        match self.vars {
+            Some(vars) if std::ptr::eq(base, vars) => self.vars_offsets.get_or_init(|| Offsets::of(base)).get(object),
+            // What was made here is not much larger than the object.
+            _ => Offsets::of(base).get(object),
+        }
+    }
+
     /// Each member of an object as an object of its own.
     fn key_value(&self, place: Place<'_>, item: View<'_>, at: At<'_>, found: &mut Found<'_>) -> Walk<bool> {
         let View::Json(object @ Json::Object(members)) = item else {
             let message = "jsonpath item method .keyvalue() can only be applied to an object";
             return soft(SqlState::JSON_OBJECT_NOT_FOUND, message);
         };
-        let offset = layout::offset_of(at.base.object, object).unwrap_or(0);
+        let offset = self.offset(at.base.object, object).unwrap_or(0);
         let id = at.base.id * PLACES + i64::try_from(offset).unwrap_or(0);
         let mut any = false;
         for (key, value) in members {

@@ -37,6 +37,8 @@ fn time_and_memory_are_bounded() {
     let flat = format!("[{}1]", "1,".repeat(1_500));
     assert_eq!(state(&flat, "$[*] ? (@ == $[*] && @ == $[*] && !(@ == $[*] + 1))"), "");
     assert_eq!(state(&flat, "$[*] ? ($[*] ? (@ == 2 || @ == 3 || @ == 4 || @ == 5 || @ == 6) == 2)"), "54000");
+    let objects = format!("[{}{{}}]", r#"{"a": 1, "b": {"c": 2}},"#.repeat(20_000));
+    assert_eq!(run(&objects, "$[*].keyvalue()").unwrap().len(), 40_000);
     let nested = format!("{}1{}", "[".repeat(100), "]".repeat(100));
     assert_eq!(state(&nested, "$.**.**.**.**.**.**"), "54000");
     assert_eq!(state(&flat, "$[0 to 2147483647]"), "");
