@@ -66,6 +66,18 @@ fn in_order<'a>(function: &str, args: &'a [FunctionArg]) -> SqlResult<Cow<'a, [F
     given.chain(silent.map(Ok)).collect::<SqlResult<Vec<_>>>().map(Cow::Owned)
 }
 
+/// The relation in `NULL::relation`.
+fn null_row_of(expr: &ast::Expr) -> Option<&ast::ObjectName> {
+    match expr {
+        ast::Expr::Nested(inner) => null_row_of(inner),
+        ast::Expr::Cast { expr, data_type: ast::DataType::Custom(name, modifiers), .. } if modifiers.is_empty() => {
+            let is_null = matches!(&**expr, ast::Expr::Value(value) if value.value == ast::Value::Null);
+            is_null.then_some(name)
+        }
+        _ => None,
+    }
+}
+
 impl Translator<'_> {
     /// A relation joined with a function's rows.
     pub(super) fn function(
@@ -87,14 +99,46 @@ impl Translator<'_> {
         if !rows::is_known(&called) {
             return self.scalar_function(left, name, args, ordinality, alias, kind);
         }
-        let bounds = args.into_iter().map(|arg| self.bind(Site::new(&left, "a function in FROM"), arg, Wish::Open));
-        let bounds = bounds.collect::<SqlResult<Vec<_>>>()?;
         let at = self.position(name);
-        let mut function = self.rows_function(&called, bounds).map_err(|error| error.at(at))?;
+        let mut function = if rows::populates(&called) {
+            self.populating(&left, &called, &args).map_err(|error| error.at(at))?
+        } else {
+            let bounds = args.into_iter().map(|arg| self.bind(Site::new(&left, "a function in FROM"), arg, Wish::Open));
+            let bounds = bounds.collect::<SqlResult<Vec<_>>>()?;
+            self.rows_function(&called, bounds).map_err(|error| error.at(at))?
+        };
         self.define_columns(&mut function.0, name, ordinality, alias)?;
         let alias = alias.map(untyped);
         let alias = alias.as_ref();
         self.with_rows(left, function, &called, ordinality, alias, kind).map_err(|error| error.at(at))
+    }
+
+    /// `jsonb_populate_recordset(null::t, document)`
+    fn populating(
+        &mut self,
+        left: &Rel,
+        name: &str,
+        args: &[&ast::Expr],
+    ) -> SqlResult<(RowsFunction, Vec<bind::Expr>)> {
+        let [row, document] = args else {
+            return Err(SqlError::unsupported(format!("{name} with {} arguments", args.len())));
+        };
+        let table =
+            null_row_of(row).ok_or_else(|| SqlError::unsupported(format!("{name} of a row other than NULL")))?;
+        let no_type = |error: SqlError| match error.state() {
+            SqlState::UNDEFINED_TABLE => {
+                SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{table}\" does not exist"))
+            }
+            _ => error,
+        };
+        let columns = self.relation(table).map_err(no_type)?.columns;
+        let columns = columns.into_iter().filter(|column| column.seen != Seen::Named);
+        let columns = columns.map(|column| (column.name, column.ty)).collect();
+        let unknown = || SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function {name} does not exist"));
+        let function = rows::populating(name, columns).ok_or_else(unknown)?;
+        let document = self.bind(Site::new(left, "a function in FROM"), document, Wish::Open)?;
+        let document = self.coerce(document, &function.params[0], annulus_relation::value::CastContext::Implicit)?;
+        Ok((function, vec![document]))
     }
 
     /// `unnest` of one array or several.
@@ -303,6 +347,9 @@ impl Translator<'_> {
         for call in &calls {
             let ast::Expr::Function(function) = call else { continue };
             let name = parts(&function.name)?.pop().unwrap_or_default();
+            if rows::populates(&name) {
+                return Err(SqlError::unsupported(format!("{name} outside of FROM")));
+            }
             if rows::gives_records(&name) {
                 let message = format!("could not determine row type for result of {name}");
                 let hint = "Call the function in the FROM clause using a column definition list.";

@@ -38,8 +38,12 @@ const KNOWN: &[&str] = &[
     "jsonb_each_text",
     "jsonb_path_query",
     "jsonb_path_query_tz",
+    "json_populate_record",
+    "json_populate_recordset",
     "json_to_record",
     "json_to_recordset",
+    "jsonb_populate_record",
+    "jsonb_populate_recordset",
     "jsonb_to_record",
     "jsonb_to_recordset",
     "pg_get_keywords",
@@ -57,6 +61,18 @@ pub(super) fn is_known(name: &str) -> bool {
 /// Whether the query says which columns a function's rows have.
 pub(super) fn gives_records(name: &str) -> bool {
     matches!(name, "json_to_record" | "json_to_recordset" | "jsonb_to_record" | "jsonb_to_recordset")
+}
+
+/// Whether a function's rows have the columns of its first argument's type.
+pub(super) fn populates(name: &str) -> bool {
+    name.starts_with("json") && (name.ends_with("_populate_record") || name.ends_with("_populate_recordset"))
+}
+
+/// A function that makes rows of some columns of a document, whose type is the first argument's after that.
+pub(super) fn populating(name: &str, columns: Vec<(String, SqlType)>) -> Option<RowsFunction> {
+    let name = KNOWN.iter().find(|known| **known == name)?;
+    let document = if name.starts_with("jsonb") { SqlType::Jsonb } else { SqlType::Json };
+    Some(RowsFunction { name, params: vec![document], columns })
 }
 
 /// The function of a name for arguments of these types, which it converts.
@@ -148,7 +164,7 @@ impl RowsFunction {
 
     /// The rows for arguments. NULLs give none.
     pub fn rows(&self, args: &[Value], env: &Env) -> SqlResult<Rows> {
-        let lenient = matches!(self.name, "unnest" | "string_to_table" | "json_to_record" | "jsonb_to_record");
+        let lenient = matches!(self.name, "unnest" | "string_to_table") || self.name.ends_with("_record");
         if !lenient && args.iter().any(Value::is_null) {
             return Ok(Box::new(std::iter::empty()));
         }
@@ -157,8 +173,10 @@ impl RowsFunction {
             "generate_subscripts" => Ok(subscripts(args, i32::from(!self.params[0].is_vector()))),
             "unnest" => Ok(unnest(args)),
             "_pg_expandarray" => Ok(expanded(args)),
-            "json_to_record" | "jsonb_to_record" => records::record(&args[0], &self.columns, env),
-            "json_to_recordset" | "jsonb_to_recordset" => records::records(self.name, &args[0], &self.columns, env),
+            "json_to_record" | "jsonb_to_record" | "json_populate_record" | "jsonb_populate_record" => {
+                records::record(&args[0], &self.columns, env)
+            }
+            name if name.ends_with("_recordset") => records::records(self.name, &args[0], &self.columns, env),
             "pg_get_keywords" => Ok(keywords::rows()),
             "pg_partition_ancestors" | "aclexplode" | "pg_options_to_table" => Ok(Box::new(std::iter::empty())),
             name => texts::rows(name, args, &self.columns, env),
