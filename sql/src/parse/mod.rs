@@ -189,6 +189,18 @@ fn parse_sql(source: &Source<'_>, tokens: &[TokenWithSpan], shown: Vec<TokenWith
     }
 }
 
+/// Whether a token is the bracket in `SET column[1] = ...`, or in the columns of an `INSERT`.
+fn is_assigned_element(tokens: &[TokenWithSpan], token: &TokenWithSpan) -> bool {
+    let behind = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
+    let at = tokens.iter().position(|known| known.span.start == token.span.start);
+    let before: Vec<&Token> = tokens[..at.unwrap_or(0)].iter().filter(behind).map(|token| &token.token).collect();
+    let is = |token: &Token, words: &[&str]| matches!(token, Token::Word(word) if words.iter().any(|known| word.value.eq_ignore_ascii_case(known)));
+    let [.., opening, Token::Word(_)] = before.as_slice() else { return false };
+    token.token == Token::LBracket
+        && (is(opening, &["set"]) || matches!(opening, Token::Comma | Token::LParen))
+        && before.iter().any(|token| is(token, &["update", "insert"]))
+}
+
 /// PostgreSQL's words for sqlparser's error about a statement of these tokens.
 fn error_of(source: &Source<'_>, tokens: &[TokenWithSpan], parser: &Parser<'_>, error: &ParserError) -> SqlError {
     let message = match error {
@@ -200,7 +212,17 @@ fn error_of(source: &Source<'_>, tokens: &[TokenWithSpan], parser: &Parser<'_>, 
     };
     let column = message.rsplit_once("Column: ").and_then(|(_, digits)| digits.trim().parse::<u64>().ok());
     match column {
-        Some(column) => source.error_at(source.token_at(column)),
+        Some(column) => {
+            let token = source.token_at(column);
+            let error = source.error_at(token);
+            match token.is_some_and(|token| is_assigned_element(tokens, token)) {
+                true => {
+                    let refused = SqlError::unsupported("an assignment to an element of a column");
+                    refused.at(error.report().position)
+                }
+                false => error,
+            }
+        }
         None if message.contains("found: EOF") => source.error_behind(tokens),
         None => match parser.peek_token() {
             TokenWithSpan { token: Token::EOF, .. } => source.error_behind(tokens),
