@@ -199,6 +199,23 @@ pub struct ForeignKey {
     pub standing: Standing,
 }
 
+impl Table {
+    /// How a check or a foreign key of a name stands.
+    #[must_use]
+    pub fn standing(&self, constraint: &str) -> Option<Standing> {
+        let checks = self.checks.iter().filter(|check| check.name == constraint).map(|check| check.standing);
+        let keys = self.foreign_keys.iter().filter(|key| key.name == constraint).map(|key| key.standing);
+        checks.chain(keys).next()
+    }
+
+    /// The same, to be changed.
+    pub fn standing_mut(&mut self, constraint: &str) -> Option<&mut Standing> {
+        let checks = self.checks.iter_mut().filter(|check| check.name == constraint).map(|check| &mut check.standing);
+        let keys = self.foreign_keys.iter_mut().filter(|key| key.name == constraint).map(|key| &mut key.standing);
+        checks.chain(keys).next()
+    }
+}
+
 /// Whether a check or a foreign key is validated, and when it is checked: the bits of a byte, which was a bool (validated
 /// or not) at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]

@@ -49,11 +49,8 @@ impl Deferrals {
             Deferral::Possible => false,
             Deferral::Usual => true,
         };
-        let said = || self.named.iter().find(|((table, name), _)| *table == child.id && *name == key.name);
-        match self.named.is_empty() {
-            true => self.all.unwrap_or(usual),
-            false => said().map_or(self.all.unwrap_or(usual), |(_, deferred)| *deferred),
-        }
+        let said = self.named.iter().find(|((table, name), _)| *table == child.id && *name == key.name);
+        said.map(|(_, deferred)| *deferred).or(self.all).unwrap_or(usual)
     }
 }
 
@@ -129,12 +126,6 @@ impl Violations {
         }
     }
 
-    /// Whether there are none.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.all.is_empty()
-    }
-
     /// The tables that they are about, on either side.
     pub fn tables(&self) -> impl Iterator<Item = ObjectId> + '_ {
         self.all.iter().flat_map(|violation| [violation.child, violation.key.parent])
@@ -158,5 +149,8 @@ pub async fn check_deferred<D: Database>(
         key.is_some_and(|(child, key)| !deferrals.defers(child, key))
     };
     let due: Vec<&Violation> = violations.all.iter().filter(is_due).collect();
+    if due.is_empty() {
+        return Ok(());
+    }
     foreign::check_again(catalog, &due, transaction, patience).await
 }

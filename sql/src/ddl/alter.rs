@@ -5,13 +5,12 @@ use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, DropBehavior, Ident, ObjectName,
-    RenameTableNameKind, TableConstraint,
+    RenameTableNameKind,
 };
 
 use super::Definition;
 use super::constraint::{check_not_rekeyed, check_rekeyed_alone, find_column};
 use super::expression::{columns_of, rewrite};
-use super::naming::has_constraint;
 use super::retype::coming_type;
 use super::schema::plain_name;
 use super::table::Pending;
@@ -47,7 +46,7 @@ impl Definition<'_> {
     }
 
     /// The table as changed so far.
-    fn current(&self, id: ObjectId) -> SqlResult<Table> {
+    pub(super) fn current(&self, id: ObjectId) -> SqlResult<Table> {
         let found = self.catalog().table_by_id(id).map(|table| Table::clone(table));
         found.ok_or_else(|| SqlError::new(SqlState::UNDEFINED_TABLE, "the table was dropped"))
     }
@@ -73,28 +72,6 @@ impl Definition<'_> {
             // There are no owners yet.
             O::OwnerTo { .. } | O::ReplicaIdentity { .. } | O::SetOptionsParens { .. } => Ok(()),
             other => Err(SqlError::unsupported(format!("ALTER TABLE ... {other}"))),
-        }
-    }
-
-    /// The rows that were there before a constraint are to be looked at, unless they have been.
-    fn validate_constraint(&mut self, id: ObjectId, name: &str) -> SqlResult<()> {
-        let mut table = self.current(id)?;
-        let about = format!("constraint \"{name}\" of relation \"{}\"", table.name);
-        let is_known = has_constraint(&table, name);
-        let checks = table.checks.iter_mut().filter(|check| check.name == name).map(|check| &mut check.standing);
-        let keys = table.foreign_keys.iter_mut().filter(|key| key.name == name).map(|key| &mut key.standing);
-        match checks.chain(keys).next() {
-            Some(standing) if standing.is_validated() => Ok(()),
-            Some(standing) => {
-                *standing = standing.asked();
-                self.jobs.push(super::Job::Validate { table: id, columns: Vec::new() });
-                self.edit.put_table(table)
-            }
-            None if is_known => {
-                let message = format!("{about} is not a foreign key or check constraint");
-                Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message))
-            }
-            None => Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("{about} does not exist"))),
         }
     }
 
@@ -151,7 +128,7 @@ impl Definition<'_> {
             }
             _ if column.not_null => {
                 let column = column.id;
-                self.jobs.push(super::Job::Validate { table: table.id, columns: vec![column] });
+                self.note_validation(table.id, Some(column), None);
                 Ok(())
             }
             _ => Ok(()),
@@ -261,7 +238,7 @@ impl Definition<'_> {
             O::SetNotNull => {
                 changed.not_null = true;
                 if !column.not_null {
-                    self.jobs.push(super::Job::Validate { table: id, columns: vec![column.id] });
+                    self.note_validation(id, Some(column.id), None);
                 }
             }
             O::DropNotNull => {
@@ -303,74 +280,6 @@ impl Definition<'_> {
             }
         }
         table.columns.iter_mut().filter(|other| other.id == column.id).for_each(|other| *other = changed.clone());
-        self.edit.put_table(table)
-    }
-
-    fn add_table_constraint(&mut self, id: ObjectId, constraint: &TableConstraint, not_valid: bool) -> SqlResult<()> {
-        let mut table = self.current(id)?;
-        let jobs = self.jobs.len();
-        self.add_constraint(&mut table, constraint, None, false)?;
-        if not_valid {
-            leave(&mut table, constraint)?;
-            self.jobs.truncate(jobs);
-        }
-        let referred = self.catalog().table_by_id(id).map(|table| table.referenced_by.clone()).unwrap_or_default();
-        for other in referred {
-            if !table.referenced_by.contains(&other) {
-                table.referenced_by.push(other);
-            }
-        }
-        self.edit.put_table(table)
-    }
-
-    fn drop_constraint(&mut self, id: ObjectId, name: &Ident, if_exists: bool, cascade: bool) -> SqlResult<()> {
-        let mut table = self.current(id)?;
-        if !has_constraint(&table, &name.value) {
-            let message = format!("constraint \"{}\" of relation \"{}\" does not exist", name.value, table.name);
-            if if_exists {
-                self.notice(format!("{message}, skipping"));
-                return Ok(());
-            }
-            return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
-        }
-        if let Some(index) =
-            table.indexes.iter().position(|index| index.constraint.is_some() && index.name == name.value)
-        {
-            if index == 0 {
-                return Err(SqlError::unsupported("dropping a primary key"));
-            }
-            let index = table.indexes[index].id;
-            self.leave_index(&mut table, index, cascade)?;
-        }
-        table.checks.retain(|check| check.name != name.value);
-        let parents: Vec<ObjectId> =
-            table.foreign_keys.iter().filter(|key| key.name == name.value).map(|key| key.parent).collect();
-        table.foreign_keys.retain(|key| key.name != name.value);
-        if parents.contains(&id) && !table.foreign_keys.iter().any(|key| key.parent == id) {
-            table.referenced_by.retain(|other| *other != id);
-        }
-        self.edit.put_table(table.clone())?;
-        parents.into_iter().try_for_each(|parent| self.unrefer(parent, &table))
-    }
-
-    fn rename_constraint(&mut self, id: ObjectId, from: &Ident, to: &Ident) -> SqlResult<()> {
-        let mut table = self.current(id)?;
-        if !has_constraint(&table, &from.value) {
-            let message = format!("constraint \"{}\" for table \"{}\" does not exist", from.value, table.name);
-            return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
-        }
-        if has_constraint(&table, &to.value) {
-            let message = format!("constraint \"{}\" for relation \"{}\" already exists", to.value, table.name);
-            return Err(SqlError::new(SqlState::DUPLICATE_OBJECT, message));
-        }
-        let indexes = table.indexes.iter_mut().map(|index| &mut index.name);
-        let checks = table.checks.iter_mut().map(|check| &mut check.name);
-        let keys = table.foreign_keys.iter_mut().map(|key| &mut key.name);
-        indexes
-            .chain(checks)
-            .chain(keys)
-            .filter(|name| **name == from.value)
-            .for_each(|name| name.clone_from(&to.value));
         self.edit.put_table(table)
     }
 
@@ -458,24 +367,6 @@ impl Definition<'_> {
         self.edit.put_sequence(after.clone())?;
         self.sequence_renamed(&before, &after)
     }
-}
-
-/// A constraint that was added is `NOT VALID`: nothing is to be done about the rows that are there.
-fn leave(table: &mut Table, constraint: &TableConstraint) -> SqlResult<()> {
-    match constraint {
-        TableConstraint::Check(_) => {
-            table.checks.last_mut().into_iter().for_each(|check| check.standing = check.standing.left());
-        }
-        TableConstraint::ForeignKey(_) => {
-            table.foreign_keys.last_mut().into_iter().for_each(|key| key.standing = key.standing.left());
-        }
-        other => {
-            let kind = if matches!(other, TableConstraint::PrimaryKey(_)) { "PRIMARY KEY" } else { "UNIQUE" };
-            let message = format!("{kind} constraints cannot be marked NOT VALID");
-            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
-        }
-    }
-    Ok(())
 }
 
 /// The operations in the order in which they are carried out: with a change of a type among them, what goes first goes

@@ -154,10 +154,10 @@ impl Definition<'_> {
             },
         };
         let name = self.constraint_name(table, check.name.as_ref(), &label, "check")?;
-        table.checks.push(Check { name, expression, standing: Standing::new(fresh) });
         if !fresh {
-            self.jobs.push(super::Job::Validate { table: table.id, columns: Vec::new() });
+            self.note_validation(table.id, None, Some(&name));
         }
+        table.checks.push(Check { name, expression, standing: Standing::new(fresh) });
         Ok(())
     }
 }

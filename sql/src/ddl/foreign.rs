@@ -6,13 +6,11 @@ use annulus_relation::catalog::{Action, Column, ConstraintKind, Deferral, Foreig
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType};
 use sqlparser::ast::{
-    ConstraintCharacteristics, ConstraintReferenceMatchKind, DeferrableInitial, ForeignKeyConstraint, ObjectName,
-    ReferentialAction,
+    ConstraintCharacteristics, ConstraintReferenceMatchKind, DeferrableInitial, ForeignKeyConstraint, ReferentialAction,
 };
 
+use super::Definition;
 use super::constraint::find_column;
-use super::naming::has_constraint;
-use super::{Definition, Job};
 use crate::names::position_of;
 
 impl Definition<'_> {
@@ -46,6 +44,9 @@ impl Definition<'_> {
         for (column, parent_column) in columns.iter().zip(&parent_columns) {
             check_comparable(&constraint, column, parent_column)?;
         }
+        if !fresh {
+            self.note_validation(table.id, None, Some(&constraint));
+        }
         table.foreign_keys.push(ForeignKey {
             name: constraint,
             columns: columns.iter().map(|column| column.id).collect(),
@@ -55,9 +56,6 @@ impl Definition<'_> {
             on_update: action(key.on_update),
             standing: Standing::new(fresh).with_deferral(declared(key.characteristics.as_ref())?),
         });
-        if !fresh {
-            self.jobs.push(Job::Validate { table: table.id, columns: Vec::new() });
-        }
         if own {
             refer(table, parent.id);
             return Ok(());
@@ -65,30 +63,6 @@ impl Definition<'_> {
         let mut parent = Table::clone(&parent);
         refer(&mut parent, table.id);
         self.edit.put_table(parent)
-    }
-
-    /// `ALTER CONSTRAINT`: when a foreign key is checked.
-    pub(super) fn alter_constraint(
-        &mut self,
-        table: &ObjectName,
-        if_exists: bool,
-        name: &str,
-        deferrable: Option<bool>,
-        deferred: Option<bool>,
-    ) -> SqlResult<&'static str> {
-        let deferral = deferral(deferrable, deferred)?;
-        let Some(mut table) = self.altered(table, if_exists)? else { return Ok("ALTER TABLE") };
-        let about = format!("constraint \"{name}\" of relation \"{}\"", table.name);
-        let Some(key) = table.foreign_keys.iter_mut().find(|key| key.name == name) else {
-            return Err(if has_constraint(&table, name) {
-                SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("{about} is not a foreign key constraint"))
-            } else {
-                SqlError::new(SqlState::UNDEFINED_OBJECT, format!("{about} does not exist"))
-            });
-        };
-        key.standing = key.standing.with_deferral(deferral);
-        self.edit.put_table(table)?;
-        Ok("ALTER TABLE")
     }
 
     /// The table is no longer referred to by `child`, unless another foreign key of it does.
@@ -115,7 +89,7 @@ fn declared(characteristics: Option<&ConstraintCharacteristics>) -> SqlResult<De
 }
 
 /// When a key is checked: what `[NOT] DEFERRABLE` and `INITIALLY DEFERRED` mean together.
-fn deferral(deferrable: Option<bool>, deferred: Option<bool>) -> SqlResult<Deferral> {
+pub(super) fn deferral(deferrable: Option<bool>, deferred: Option<bool>) -> SqlResult<Deferral> {
     match (deferrable, deferred) {
         (Some(false), Some(true)) => {
             let message = "constraint declared INITIALLY DEFERRED must be DEFERRABLE";

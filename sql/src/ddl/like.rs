@@ -1,6 +1,8 @@
 //! `LIKE` in `CREATE TABLE`: the columns of another table, and what else of it is asked for.
 
-use annulus_relation::catalog::{Default, Identity, Index, IndexKey, IndexState, KeyPart, Relation, Table};
+use annulus_relation::catalog::{
+    Check, Default, Identity, Index, IndexKey, IndexState, KeyPart, Relation, Standing, Table,
+};
 use annulus_relation::{SqlError, SqlResult, SqlState};
 use sqlparser::ast;
 
@@ -54,11 +56,7 @@ impl Definition<'_> {
                 let message = format!("constraint \"{}\" for relation \"{}\" already exists", check.name, table.name);
                 return Err(SqlError::new(SqlState::DUPLICATE_OBJECT, message));
             }
-            let check = annulus_relation::catalog::Check {
-                standing: annulus_relation::catalog::Standing::new(true),
-                ..check.clone()
-            };
-            table.checks.push(check);
+            table.checks.push(Check { standing: Standing::new(true), ..check.clone() });
         }
         for (number, index) in other.indexes.iter().enumerate().filter(|_| like.indexes) {
             match number {

@@ -7,6 +7,7 @@
 //! - What rows there are has to fit what is declared: that is checked, or filled in, by [`Job`]s.
 
 mod alter;
+mod alter_constraint;
 mod column;
 mod comment;
 mod compute;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 pub(crate) use database::{administer, database_statement};
 pub(crate) use expression::{bind_stored, sequence_in};
+pub(crate) use retype::follow_types;
 
 use annulus_relation::catalog::{Catalog, ColumnId, Edit, ObjectId, Sequence};
 use annulus_relation::error::SqlState;
@@ -81,8 +83,8 @@ pub(crate) struct Definition<'a> {
 pub(crate) enum Job {
     /// An index is to be filled.
     Fill { table: ObjectId, index: ObjectId },
-    /// The constraints that are not validated yet, and these columns' `NOT NULL`, are to be checked.
-    Validate { table: ObjectId, columns: Vec<u16> },
+    /// These columns' `NOT NULL`, and these checks and foreign keys, are to be checked.
+    Validate { table: ObjectId, columns: Vec<u16>, constraints: Vec<String> },
     /// The rows are to be copied to the table's successor.
     Rekey { table: ObjectId },
 }
@@ -257,6 +259,25 @@ async fn fill<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed, table: Objec
 }
 
 impl Definition<'_> {
+    /// `NOT NULL` of a column, or a constraint, is to be checked: what one statement declares of a table is one job.
+    fn note_validation(&mut self, table: ObjectId, column: Option<ColumnId>, constraint: Option<&str>) {
+        let known = self.jobs.iter_mut().find_map(|job| match job {
+            Job::Validate { table: own, columns, constraints } if *own == table => Some((columns, constraints)),
+            _ => None,
+        });
+        let constraint = constraint.map(str::to_owned);
+        match known {
+            Some((columns, constraints)) => {
+                columns.extend(column);
+                constraints.extend(constraint);
+            }
+            None => {
+                let (columns, constraints) = (column.into_iter().collect(), constraint.into_iter().collect());
+                self.jobs.push(Job::Validate { table, columns, constraints });
+            }
+        }
+    }
+
     /// Applies a statement to the catalog in memory; returns its command tag.
     fn apply(&mut self, statement: &Statement) -> SqlResult<&'static str> {
         match statement {

@@ -4,7 +4,10 @@
 //! descriptor changes. Otherwise the table gets a successor: its rows are copied with the new types while others go on
 //! writing, and then that takes its place.
 
-use annulus_relation::catalog::{Column, ColumnId, Default, IndexState, KeyPart, ObjectId, Retyped, Retyping, Table};
+use annulus_relation::catalog::{
+    Catalog, Column, ColumnId, Default, Edit, ForeignKey, IndexState, KeyPart, ObjectId, Retyped, Retyping, Sequence,
+    Table,
+};
 use annulus_relation::codec::is_keyable;
 use annulus_relation::error::SqlState;
 use annulus_relation::value::MAX_TIME_PRECISION;
@@ -33,12 +36,13 @@ impl Definition<'_> {
         }
         check_not_generated(&before, column)?;
         self.views_forbid(&before, &format!("the type of column {} of table {}", column.name, before.name))?;
-        self.retype_identity(column, &ty)?;
+        let identity = retyped_identity(self.catalog(), column, &ty)?;
         let stays = using.is_none() && is_same_when_stored(&column.ty, &ty);
         if stays && (keeps_keys(&column.ty, &ty) || !is_in_keys(&before, column.id)?) {
             let mut after = before.clone();
             after.columns.iter_mut().filter(|other| other.id == column.id).for_each(|other| other.ty = ty.clone());
             rewrite_expressions(&before, &mut after)?;
+            identity.map_or(Ok(()), |sequence| self.edit.put_sequence(sequence))?;
             return self.edit.put_table(after);
         }
         self.check_apart(&before, column, &ty, using.is_some())?;
@@ -88,32 +92,13 @@ impl Definition<'_> {
     /// Two rows that a key tells apart must be told apart by it afterwards, and children find their parents: if the column
     /// is in such a key, its values stay equal to what they were.
     fn check_apart(&self, table: &Table, column: &Column, ty: &SqlType, using: bool) -> SqlResult<()> {
-        let parents = table.foreign_keys.iter().filter(|key| key.columns.contains(&column.id));
-        for key in parents {
-            let parent = if key.parent == table.id {
-                Some(table)
-            } else {
-                self.catalog().table_by_id(key.parent).map(AsRef::as_ref)
-            };
-            for (_, other) in key.columns.iter().zip(&key.parent_columns).filter(|(own, _)| **own == column.id) {
-                let target = Column { ty: ty.clone(), ..column.clone() };
-                if let Some(other) = parent.and_then(|parent| parent.columns.iter().find(|found| found.id == *other)) {
-                    check_comparable(&key.name, &target, other)?;
-                }
-            }
+        let references = self.references(table, column);
+        let target = Column { ty: ty.clone(), ..column.clone() };
+        for Reference { constraint, other, is_child } in &references {
+            let (child, parent) = if *is_child { (&target, other) } else { (other, &target) };
+            check_comparable(constraint, child, parent)?;
         }
-        let mut refers = table.foreign_keys.iter().any(|key| key.columns.contains(&column.id));
-        for child in table.referenced_by.iter().filter_map(|child| self.catalog().table_by_id(*child)) {
-            for key in child.foreign_keys.iter().filter(|key| key.parent == table.id) {
-                for (other, _) in key.columns.iter().zip(&key.parent_columns).filter(|(_, own)| **own == column.id) {
-                    refers = true;
-                    let target = Column { ty: ty.clone(), ..column.clone() };
-                    if let Some(other) = child.columns.iter().find(|found| found.id == *other) {
-                        check_comparable(&key.name, other, &target)?;
-                    }
-                }
-            }
-        }
+        let refers = !references.is_empty();
         let unique = is_in_unique_key(table, column.id)?;
         // What an expression makes of equal numbers of another type may be another value.
         let apart = match is_in_unique_expression(table, column.id)? {
@@ -129,17 +114,28 @@ impl Definition<'_> {
         Ok(())
     }
 
-    /// The sequence of an identity column has its column's type.
-    fn retype_identity(&mut self, column: &Column, ty: &SqlType) -> SqlResult<()> {
-        let Some(Default::Identity(_, sequence)) = &column.default else { return Ok(()) };
-        if !is_integer(ty) {
-            let message = "identity column type must be smallint, integer, or bigint";
-            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+    /// The foreign keys that a column is in, on either side.
+    fn references(&self, table: &Table, column: &Column) -> Vec<Reference> {
+        let mut found = Vec::new();
+        let with_columns =
+            |id: ObjectId| if id == table.id { Some(table) } else { self.catalog().table_by_id(id).map(AsRef::as_ref) };
+        let mut note = |key: &ForeignKey, other: &Table, own: &[ColumnId], others: &[ColumnId], is_child: bool| {
+            for (_, other_id) in own.iter().zip(others).filter(|(own, _)| **own == column.id) {
+                let other = other.columns.iter().find(|found| found.id == *other_id).cloned();
+                found.extend(other.map(|other| Reference { constraint: key.name.clone(), other, is_child }));
+            }
+        };
+        for key in &table.foreign_keys {
+            with_columns(key.parent)
+                .into_iter()
+                .for_each(|parent| note(key, parent, &key.columns, &key.parent_columns, true));
         }
-        let missing = || SqlError::new(SqlState::DATA_CORRUPTED, "an identity column without a sequence");
-        let before = self.catalog().sequence_by_id(*sequence).ok_or_else(missing)?;
-        let after = crate::sequence::alter(before, Some(ty.clone()), &[])?;
-        self.edit.put_sequence(after)
+        for child in table.referenced_by.iter().filter_map(|child| with_columns(*child)) {
+            for key in child.foreign_keys.iter().filter(|key| key.parent == table.id) {
+                note(key, child, &key.parent_columns, &key.columns, false);
+            }
+        }
+        found
     }
 
     /// Marks the table as one that gets a successor, or adds to what is marked.
@@ -167,6 +163,42 @@ impl Definition<'_> {
         }
         self.edit.put_table(table)
     }
+}
+
+/// A foreign key, seen from a column that is in it.
+struct Reference {
+    constraint: String,
+    /// The column on its other side.
+    other: Column,
+    /// Whether the column itself is the child's.
+    is_child: bool,
+}
+
+/// The sequence of an identity column with its column's type, if it has another one.
+fn retyped_identity(catalog: &Catalog, column: &Column, ty: &SqlType) -> SqlResult<Option<Sequence>> {
+    let Some(Default::Identity(_, sequence)) = &column.default else { return Ok(None) };
+    if !is_integer(ty) {
+        let message = "identity column type must be smallint, integer, or bigint";
+        return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+    }
+    let missing = || SqlError::new(SqlState::DATA_CORRUPTED, "an identity column without a sequence");
+    let before = catalog.sequence_by_id(*sequence).ok_or_else(missing)?;
+    if before.ty == *ty {
+        return Ok(None);
+    }
+    crate::sequence::alter(before, Some(ty.clone()), &[]).map(Some)
+}
+
+/// The sequences of identity columns get the types that these are being given, when they have them.
+pub(crate) fn follow_types(edit: &mut Edit, table: &Table) -> SqlResult<()> {
+    for retyped in table.retyping().into_iter().flat_map(|retyping| &retyping.columns) {
+        let column = table.columns.iter().find(|column| column.id == retyped.column);
+        let sequence = column.map(|column| retyped_identity(edit.catalog(), column, &retyped.ty)).transpose()?;
+        if let Some(sequence) = sequence.flatten() {
+            edit.put_sequence(sequence)?;
+        }
+    }
+    Ok(())
 }
 
 /// The type that a column is being given.
@@ -312,11 +344,11 @@ const fn is_integer(ty: &SqlType) -> bool {
     matches!(ty, SqlType::Int2 | SqlType::Int4 | SqlType::Int8)
 }
 
-/// Whether values that differ are converted to values that differ, and equal to what they were.
+/// Whether values that differ are converted to values that differ, and equal to what they were, if they can be at all.
 fn keeps_apart(from: &SqlType, to: &SqlType) -> bool {
     use SqlType as T;
     is_same_when_stored(from, to)
-        || (is_integer(from) && *to == T::Numeric(None))
+        || (is_integer(from) && (is_integer(to) || *to == T::Numeric(None)))
         || matches!((from, to), (T::Int2 | T::Int4, T::Float8) | (T::Date, T::Timestamp(_)))
 }
 

@@ -104,10 +104,13 @@ fn open_jobs(catalog: &Catalog) -> Vec<(Job, u64)> {
                 jobs.push((Job::Fill { table: table.id, index: index.id }, *rows));
             }
         }
-        let checks = table.checks.iter().filter(|check| check.standing.is_pending()).count();
-        let keys = table.foreign_keys.iter().filter(|key| key.standing.is_pending()).count();
-        if checks + keys > 0 {
-            jobs.push((Job::Validate { table: table.id, columns: Vec::new() }, (checks + keys) as u64));
+        let checks = table.checks.iter().map(|check| (&check.name, check.standing));
+        let keys = table.foreign_keys.iter().map(|key| (&key.name, key.standing));
+        let pending = checks.chain(keys).filter(|(_, standing)| standing.is_pending());
+        let constraints: Vec<String> = pending.map(|(name, _)| name.clone()).collect();
+        if !constraints.is_empty() {
+            let progress = constraints.len() as u64;
+            jobs.push((Job::Validate { table: table.id, columns: Vec::new(), constraints }, progress));
         }
     }
     jobs

@@ -1,6 +1,6 @@
 //! Deferred constraints: `SET CONSTRAINTS`, and looking at them before the commit.
 
-use annulus_relation::catalog::{Catalog, Deferral, ObjectId, Schema, Table};
+use annulus_relation::catalog::{Catalog, Deferral, ObjectId, Schema};
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::ops::{Deferrals, check_deferred};
@@ -70,20 +70,19 @@ fn deferrable(catalog: &Catalog, path: &[String], name: &Name) -> SqlResult<Vec<
         None => path.iter().filter_map(|schema| catalog.schema(schema)).map(AsRef::as_ref).collect(),
     };
     for schema in schemas {
-        let all: Vec<&Table> = catalog.tables().map(AsRef::as_ref).filter(|table| table.schema == schema.id).collect();
-        let of_name = |table: &&&Table| table.foreign_keys.iter().any(|key| key.name == name.name);
-        let has_other = |table: &&Table| {
-            table.checks.iter().any(|check| check.name == name.name)
-                || table.indexes.iter().any(|index| index.constraint.is_some() && index.name == name.name)
-        };
-        let keys = all.iter().filter(of_name).flat_map(|table| table.foreign_keys.iter());
-        let is_never = |deferral| deferral == Deferral::Never;
-        let fixed = keys.filter(|key| key.name == name.name).any(|key| is_never(key.standing.deferral()));
-        if fixed || all.iter().any(has_other) {
+        let (mut found, mut fixed) = (Vec::new(), false);
+        for table in catalog.tables().filter(|table| table.schema == schema.id) {
+            for key in table.foreign_keys.iter().filter(|key| key.name == name.name) {
+                found.push(table.id);
+                fixed |= key.standing.deferral() == Deferral::Never;
+            }
+            fixed |= table.checks.iter().any(|check| check.name == name.name);
+            fixed |= table.indexes.iter().any(|index| index.constraint.is_some() && index.name == name.name);
+        }
+        if fixed {
             let message = format!("constraint \"{}\" is not deferrable", name.name);
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
         }
-        let found: Vec<ObjectId> = all.iter().filter(of_name).map(|table| table.id).collect();
         if !found.is_empty() {
             return Ok(found);
         }

@@ -6,12 +6,13 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use annulus_relation::SqlResult;
-use annulus_relation::catalog::{Edit, Standing, Table};
+use annulus_relation::catalog::{Check, ColumnId, Edit, ForeignKey, ObjectId, Standing, Table};
+use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::ops::{Physical, Position, Surroundings, Validation, validate};
 use annulus_relation::transaction::{Mode, Transaction};
 use annulus_relation::value::Env;
+use annulus_relation::{SqlError, SqlResult};
 use annulus_txn::interface::{Database, TxnError};
 
 use super::passes::Pass;
@@ -38,7 +39,7 @@ impl<D: Database> Jobs<'_, D> {
     pub async fn run(&self, job: &Job) -> SqlResult<()> {
         let done = match job {
             Job::Fill { table, index } => self.pass_over(*table, Pass::Fill(*index)).await,
-            Job::Validate { table, columns } => self.validate(*table, columns).await,
+            Job::Validate { table, columns, constraints } => self.validate(*table, columns, constraints).await,
             Job::Rekey { table } => self.pass_over(*table, Pass::Rekey).await,
         };
         match done {
@@ -50,56 +51,53 @@ impl<D: Database> Jobs<'_, D> {
         }
     }
 
-    /// Checks the constraints of a table that are not validated yet, and `NOT NULL` of columns.
-    async fn validate(&self, table: u32, columns: &[u16]) -> Outcome<()> {
+    /// Checks `NOT NULL` of columns, and checks and foreign keys, of a table. Only when all of them hold they are said to:
+    /// what one statement declares is declared as a whole.
+    async fn validate(&self, table: u32, columns: &[u16], constraints: &[String]) -> Outcome<()> {
         for column in columns {
-            let what = |table: &Table| {
-                table.columns.iter().position(|found| found.id == *column && found.not_null).map(Validation::NotNull)
-            };
-            self.pass(table, &what).await?;
+            self.pass(table, &|table| not_null(table, *column)).await?;
         }
-        let check =
-            |table: &Table| table.checks.iter().position(|check| check.standing.is_pending()).map(Validation::Check);
-        while self.pass(table, &check).await? {
-            self.edit(table, |table| {
-                table
-                    .checks
-                    .iter_mut()
-                    .find(|check| check.standing.is_pending())
-                    .into_iter()
-                    .for_each(|check| check.standing = check.standing.validated());
-            })
-            .await?;
+        let Some(before) = self.table(table).await? else { return Ok(()) };
+        let declared: Vec<Declared> = constraints.iter().filter_map(|name| Declared::of(&before, name)).collect();
+        for constraint in &declared {
+            self.pass(table, &|table| constraint.pending(table)).await?;
         }
-        let key = |table: &Table| {
-            table.foreign_keys.iter().position(|key| key.standing.is_pending()).map(Validation::ForeignKey)
-        };
-        while self.pass(table, &key).await? {
-            self.edit(table, |table| {
-                table
-                    .foreign_keys
-                    .iter_mut()
-                    .find(|key| key.standing.is_pending())
-                    .into_iter()
-                    .for_each(|key| key.standing = key.standing.validated());
-            })
-            .await?;
+        if declared.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        self.edit(table, |table| declared.iter().for_each(|constraint| constraint.note_validated(table))).await?;
+        // Somebody else may have dropped one meanwhile, or found that it does not hold.
+        let Some(after) = self.table(table).await? else { return Ok(()) };
+        let is_gone = |constraint: &&Declared| !after.standing(&constraint.name).is_some_and(Standing::is_validated);
+        match declared.iter().find(is_gone) {
+            Some(Declared { name, .. }) => {
+                let table = &after.name;
+                let message =
+                    format!("constraint \"{name}\" of relation \"{table}\" did not last until it was validated");
+                Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).into())
+            }
+            None => Ok(()),
+        }
     }
 
-    /// One pass over all rows; whether there was anything to check.
-    async fn pass(&self, table: u32, what: &dyn Fn(&Table) -> Option<Validation>) -> Outcome<bool> {
+    /// A table as it is now.
+    async fn table(&self, table: u32) -> Outcome<Option<Arc<Table>>> {
+        let catalog = self.catalogs.reload(&self.server.db, Deadline::new(None).left()).await?;
+        Ok(catalog.table_by_id(table).cloned())
+    }
+
+    /// One pass over all rows, if there is anything to check.
+    async fn pass(&self, table: u32, what: &dyn Fn(&Table) -> Option<Validation>) -> Outcome<()> {
         let (mut from, mut generation) = (Position::default(), None);
         loop {
             let deadline = Deadline::new(None);
             let catalog = self.catalogs.current(&self.server.db, deadline.left()).await?;
-            let Some(descriptor) = catalog.table_by_id(table) else { return Ok(false) };
+            let Some(descriptor) = catalog.table_by_id(table) else { return Ok(()) };
             if generation.replace(descriptor.generation).is_some_and(|before| before != descriptor.generation) {
                 // The rows stand elsewhere now.
                 from = Position::default();
             }
-            let Some(validation) = what(descriptor) else { return Ok(false) };
+            let Some(validation) = what(descriptor) else { return Ok(()) };
             let env = Env::default();
             let evaluator = Evaluator { stored: &self.catalogs.expressions, env: &env, shared: self.shared };
             let around = Surroundings { catalog: &catalog, expressions: &evaluator };
@@ -115,7 +113,7 @@ impl<D: Database> Jobs<'_, D> {
             };
             match step.await {
                 Ok(Some(next)) => from = next,
-                Ok(None) => return Ok(true),
+                Ok(None) => return Ok(()),
                 Err(failure) => self.lost(failure).await?,
             }
         }
@@ -162,10 +160,11 @@ impl<D: Database> Jobs<'_, D> {
             Job::Fill { table, index } => {
                 self.edit(*table, |table| table.indexes.retain(|found| found.id != *index)).await
             }
-            Job::Validate { table, columns } => {
+            Job::Validate { table, columns, constraints } => {
+                let stays = |name: &String, standing: &mut Standing| !constraints.contains(name) || keeps(standing);
                 self.edit(*table, |table| {
-                    table.checks.retain_mut(|check| keeps(&mut check.standing));
-                    table.foreign_keys.retain_mut(|key| keeps(&mut key.standing));
+                    table.checks.retain_mut(|check| stays(&check.name, &mut check.standing));
+                    table.foreign_keys.retain_mut(|key| stays(&key.name, &mut key.standing));
                     let declared = table.columns.iter_mut().filter(|column| columns.contains(&column.id));
                     declared.for_each(|column| column.not_null = false);
                 })
@@ -201,9 +200,11 @@ pub(crate) async fn within<D: Database>(work: &mut crate::statement::Work<'_, D>
     let after = match job {
         Job::Fill { index, .. } => Pass::Fill(*index).within(transaction, around, table, deadline).await?,
         Job::Rekey { .. } => Pass::Rekey.within(transaction, around, table, deadline).await?,
-        Job::Validate { .. } => {
+        Job::Validate { columns, constraints, .. } => {
             let physical = Physical::new(*catalog.home(), table)?;
-            for validation in validations(job, table) {
+            let declared: Vec<Declared> = constraints.iter().filter_map(|name| Declared::of(table, name)).collect();
+            let nulls = columns.iter().filter_map(|column| not_null(table, *column));
+            for validation in nulls.chain(declared.iter().filter_map(|constraint| constraint.pending(table))) {
                 let mut next = Some(Position::default());
                 while let Some(from) = &next {
                     let left = deadline.left();
@@ -211,10 +212,7 @@ pub(crate) async fn within<D: Database>(work: &mut crate::statement::Work<'_, D>
                 }
             }
             let mut changed = Table::clone(table);
-            let pending = changed.checks.iter_mut().filter(|check| check.standing.is_pending());
-            pending.for_each(|check| check.standing = check.standing.validated());
-            let pending = changed.foreign_keys.iter_mut().filter(|key| key.standing.is_pending());
-            pending.for_each(|key| key.standing = key.standing.validated());
+            declared.iter().for_each(|constraint| constraint.note_validated(&mut changed));
             let mut edit = Edit::new(&catalog);
             edit.put_table(changed)?;
             edit.finish(transaction)?
@@ -236,13 +234,53 @@ fn keeps(standing: &mut Standing) -> bool {
     }
 }
 
-/// What a job checks.
-fn validations(job: &Job, table: &Table) -> Vec<Validation> {
-    let Job::Validate { columns, .. } = job else { return Vec::new() };
-    let nulls = table.columns.iter().enumerate().filter(|(_, column)| columns.contains(&column.id));
-    let checks = table.checks.iter().enumerate().filter(|(_, check)| check.standing.is_pending());
-    let keys = table.foreign_keys.iter().enumerate().filter(|(_, key)| key.standing.is_pending());
-    let nulls = nulls.map(|(position, _)| Validation::NotNull(position));
-    let checks = checks.map(|(position, _)| Validation::Check(position));
-    nulls.chain(checks).chain(keys.map(|(position, _)| Validation::ForeignKey(position))).collect()
+/// How `NOT NULL` of a column is checked, if it is declared.
+fn not_null(table: &Table, column: u16) -> Option<Validation> {
+    table.columns.iter().position(|found| found.id == column && found.not_null).map(Validation::NotNull)
+}
+
+/// A check or a foreign key as it was declared: another one may have its name later.
+struct Declared {
+    name: String,
+    constraint: Constraint,
+}
+
+#[derive(PartialEq, Eq)]
+enum Constraint {
+    Check(String),
+    ForeignKey(Vec<ColumnId>, ObjectId, Vec<ColumnId>),
+}
+
+impl Declared {
+    fn of(table: &Table, name: &str) -> Option<Self> {
+        let (constraint, _) = constraint(table, name)?;
+        Some(Self { name: name.to_owned(), constraint })
+    }
+
+    /// How it is checked, if it is to be.
+    fn pending(&self, table: &Table) -> Option<Validation> {
+        table.standing(&self.name).filter(|standing| standing.is_pending())?;
+        constraint(table, &self.name).filter(|(found, _)| *found == self.constraint).map(|(_, how)| how)
+    }
+
+    /// The rows keep it.
+    fn note_validated(&self, table: &mut Table) {
+        if self.pending(table).is_some()
+            && let Some(standing) = table.standing_mut(&self.name)
+        {
+            *standing = standing.validated();
+        }
+    }
+}
+
+/// What a constraint says, and how it is checked.
+fn constraint(table: &Table, name: &str) -> Option<(Constraint, Validation)> {
+    let checks = table.checks.iter().zip(0..).filter(|(check, _)| check.name == name);
+    let check = |(check, at): (&Check, usize)| (Constraint::Check(check.expression.clone()), Validation::Check(at));
+    let keys = table.foreign_keys.iter().zip(0..).filter(|(key, _)| key.name == name);
+    let key = |(key, at): (&ForeignKey, usize)| {
+        let (columns, parents) = (key.columns.clone(), key.parent_columns.clone());
+        (Constraint::ForeignKey(columns, key.parent, parents), Validation::ForeignKey(at))
+    };
+    checks.map(check).chain(keys.map(key)).next()
 }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use annulus_relation::SqlResult;
 use annulus_relation::catalog::{Catalog, Edit, IndexState, ObjectId, Table};
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::ops::{Copies, Expressions, Physical, Position, Surroundings, fill, rekey};
@@ -15,6 +16,7 @@ use annulus_relation::value::Env;
 use annulus_txn::interface::Database;
 
 use super::jobs::{Jobs, STEP, confirmed};
+use crate::ddl::follow_types;
 use crate::dml::Evaluator;
 use crate::server::deadline::Deadline;
 
@@ -61,7 +63,16 @@ impl Pass {
         }
     }
 
-    /// The descriptor that says so; `next` is `None` when all is done.
+    /// Notes how far it is; `next` is `None` when all is done.
+    fn note(self, edit: &mut Edit, table: &Table, next: Option<&Position>, rows: u64) -> SqlResult<()> {
+        let after = self.noted(table, next, rows);
+        if next.is_none() {
+            follow_types(edit, table)?;
+        }
+        edit.put_table(after)
+    }
+
+    /// The descriptor that says so.
     fn noted(self, table: &Table, next: Option<&Position>, rows: u64) -> Table {
         let mut after = table.clone();
         let done = next.map(|next| vec![(next.slot, next.key.clone())]);
@@ -114,7 +125,7 @@ impl Pass {
             (next, rows) = (after, rows + looked_at);
         }
         let mut edit = Edit::new(around.catalog);
-        edit.put_table(self.noted(table, None, rows))?;
+        self.note(&mut edit, table, None, rows)?;
         Ok(edit.finish(transaction)?)
     }
 }
@@ -176,7 +187,7 @@ impl<D: Database> Jobs<'_, D> {
         let rows = from.rows + looked_at;
         if note || next.is_none() {
             let mut edit = Edit::new(catalog);
-            edit.put_table(pass.noted(table, next.as_ref(), rows))?;
+            pass.note(&mut edit, table, next.as_ref(), rows)?;
             edit.finish(&mut transaction)?;
         }
         transaction.commit(deadline.left()).await.map_err(Failure::from)?;

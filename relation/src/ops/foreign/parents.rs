@@ -139,13 +139,14 @@ async fn missing<'o, D: Database>(
             _ => without.push(orphan),
         }
     }
-    let places: BTreeSet<Place> = wanted.keys().map(|(place, _)| place.clone()).collect();
+    // Those of one place stand together.
+    let mut places: Vec<Place> = wanted.keys().map(|(place, _)| place.clone()).collect();
+    places.dedup();
     if !places.is_empty() {
-        let places: Vec<Place> = places.into_iter().collect();
         let found = transaction.get(&places, patience).await?;
-        let there: BTreeSet<Place> =
-            places.into_iter().zip(found).filter_map(|(place, found)| found.map(|_| place)).collect();
-        without.extend(wanted.into_iter().filter(|((place, _), _)| !there.contains(place)).map(|(_, orphan)| orphan));
+        let absent: BTreeSet<Place> =
+            places.into_iter().zip(found).filter_map(|(place, found)| found.is_none().then_some(place)).collect();
+        without.extend(wanted.into_iter().filter(|((place, _), _)| absent.contains(place)).map(|(_, orphan)| orphan));
     }
     Ok(without)
 }

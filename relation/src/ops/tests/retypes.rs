@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::rekeys::{GENERATION, id_is, rows, step, switch};
+use super::rekeys::{GENERATION, pass_while_rows_change, rows, step, switch};
 use super::world::*;
 use crate::catalog::{IndexState, Retyped, Retyping, Table};
 use crate::ops::Position;
@@ -67,20 +67,7 @@ fn columns_get_other_types_while_rows_change() {
         let t = table(20_000, "t", &["id", "u", "a"]);
         let mut world = with_rows(if hidden { without_key(t) } else { t }, rows(40));
         begin(&mut world, None);
-        let (mut next, mut n) = (Some(Position::default()), 0);
-        while let Some(from) = next {
-            next = step(&world, &from).unwrap();
-            check_copies(&world);
-            n += 1;
-            world.insert("t", &[&[100 + n, 100 + n, 7]]).unwrap();
-            world.delete("t", id_is(n * 3)).unwrap();
-            world.update("t", |row| id_is(n * 3 + 1)(row).then(|| ints(&[n * 3 + 1, 500 + n, 2]))).unwrap();
-            world.update("t", |row| id_is(n * 3 + 2)(row).then(|| ints(&[200 + n, 600 + n, 2]))).unwrap();
-            // A unique key is nobody else's, whether or not there are copies.
-            assert_eq!(told(world.insert("t", &[&[900, 100 + n, 7]])).0, "23505");
-            check_copies(&world);
-        }
-        assert!(n > 8, "{n} steps");
+        pass_while_rows_change(&world, check_copies);
         let before: Vec<Row> = world.rows("t").iter().map(converted).collect();
         assert_eq!(check_copies(&world), before.len());
         switch(&mut world);

@@ -5,10 +5,10 @@ use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArguments};
 use sqlparser::tokenizer::Span;
 
-use super::super::category::type_name;
 use super::super::coerce::can_coerce;
 use super::super::expr::{Call, Expr};
-use super::super::functions::{VARIADIC, path};
+use super::super::functions::VARIADIC;
+use super::super::named::{names_path_arguments, path_arguments, placed};
 use super::super::need::{Need, needs_query};
 use super::super::registry;
 use super::super::{resolve, rows};
@@ -66,8 +66,7 @@ impl Binder<'_> {
         if name == "make_interval" {
             return self.make_interval(&list.args, span);
         }
-        let is_named = |arg: &FunctionArg| !matches!(arg, FunctionArg::Unnamed(_));
-        if name.starts_with("jsonb_path_") && list.args.iter().any(is_named) {
+        if names_path_arguments(&name, &list.args) {
             return self.path_call(&name, &list.args, span);
         }
         if let (Some(ty), [arg]) = (clock_type(&name), list.args.as_slice()) {
@@ -217,7 +216,8 @@ impl Binder<'_> {
 
     /// `make_interval(days => 3)`: seven parameters, each with a name and the default 0.
     fn make_interval(&mut self, args: &[FunctionArg], span: Span) -> SqlResult<Expr> {
-        let placed = self.placed("make_interval", INTERVAL_FIELDS, args, span)?;
+        let placed = placed("make_interval", INTERVAL_FIELDS, args, |expr| self.node(expr), Node::ty);
+        let placed = placed.map_err(|error| error.at(self.at(span)))?;
         let zero = |index: usize| {
             let value =
                 if index == 6 { annulus_relation::Value::Float8(0.0) } else { annulus_relation::Value::Int4(0) };
@@ -231,53 +231,9 @@ impl Binder<'_> {
 
     /// `jsonb_path_query(..., silent => true)`
     fn path_call(&mut self, name: &str, args: &[FunctionArg], span: Span) -> SqlResult<Expr> {
-        use annulus_relation::Value;
-        let placed = self.placed(name, &path::PARAMETERS, args, span)?;
-        let default = |index: usize| match index {
-            2 => Some(Expr::literal(Value::Jsonb("{}".into()), SqlType::Jsonb)),
-            3 => Some(Expr::literal(Value::Bool(false), SqlType::Bool)),
-            _ => None,
-        };
-        let given_or_default =
-            |(index, given): (usize, Option<Node>)| given.or_else(|| default(index).map(|expr| Node { expr, span }));
-        let args: Option<Vec<Node>> = placed.into_iter().enumerate().map(given_or_default).collect();
-        self.apply_named(name, args.ok_or_else(|| resolve::no_function(name, &[]).at(self.at(span)))?, span)
-    }
-
-    /// Arguments in the order of the parameters, given in order or by name; `None` where there is none.
-    fn placed(
-        &mut self,
-        function: &str,
-        parameters: &[&str],
-        args: &[FunctionArg],
-        span: Span,
-    ) -> SqlResult<Vec<Option<Node>>> {
-        let mut shown = Vec::with_capacity(args.len());
-        let mut is_known = true;
-        let mut placed: Vec<Option<Node>> = parameters.iter().map(|_| None).collect();
-        for (place, arg) in args.iter().enumerate() {
-            let (name, arg) = match arg {
-                FunctionArg::Unnamed(arg) => (None, arg),
-                FunctionArg::Named { name, arg, .. } => (Some(folded(name)), arg),
-                FunctionArg::ExprNamed { name: ast::Expr::Identifier(name), arg, .. } => (Some(folded(name)), arg),
-                FunctionArg::ExprNamed { .. } => {
-                    return Err(SqlError::unsupported("an argument named by an expression"));
-                }
-            };
-            let FunctionArgExpr::Expr(expr) = arg else { return Err(SqlError::unsupported("* as an argument")) };
-            let node = self.node(expr)?;
-            let ty = type_name(node.ty());
-            let index = match &name {
-                Some(name) => parameters.iter().position(|parameter| parameter == name),
-                None => Some(place),
-            };
-            shown.push(name.map_or_else(|| ty.clone(), |name| format!("{name} => {ty}")));
-            match index.and_then(|index| placed.get_mut(index)).filter(|place| place.is_none()) {
-                Some(place) => *place = Some(node),
-                None => is_known = false,
-            }
-        }
-        if is_known { Ok(placed) } else { Err(resolve::no_function_of(function, &shown).at(self.at(span))) }
+        let default = |expr| Node { expr, span };
+        let args = path_arguments(name, args, |expr| self.node(expr), Node::ty, default);
+        self.apply_named(name, args.map_err(|error| error.at(self.at(span)))?, span)
     }
 }
 

@@ -343,7 +343,7 @@ fn start_of(mut expr: &ast::Expr) -> Span {
 }
 
 /// An identifier's name: in lower case unless quoted.
-fn folded(ident: &ast::Ident) -> String {
+pub(super) fn folded(ident: &ast::Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 

@@ -7,6 +7,7 @@ pub(super) mod compare;
 mod format;
 mod json;
 mod math;
+mod recent;
 mod system;
 mod text;
 mod time;

@@ -3,7 +3,6 @@
 //! Over constants they are relations of their own, which are made row by row. Over columns they give each row a list of
 //! rows, which is then unfolded: that is why they may refer to what stands before them.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
@@ -32,38 +31,12 @@ fn is_rows(expr: &ast::Expr) -> bool {
     }
 }
 
-/// A function's arguments in the order of its parameters, where they may be given by name.
-fn in_order<'a>(function: &str, args: &'a [FunctionArg]) -> SqlResult<Cow<'a, [FunctionArg]>> {
-    let is_positional = |arg: &FunctionArg| matches!(arg, FunctionArg::Unnamed(_));
-    if !matches!(function, "jsonb_path_query" | "jsonb_path_query_tz") || args.iter().all(is_positional) {
-        return Ok(Cow::Borrowed(args));
+/// The expression that an argument is.
+fn expression(arg: &FunctionArg) -> SqlResult<&ast::Expr> {
+    match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(expr),
+        other => Err(SqlError::unsupported(format!("the argument {other}"))),
     }
-    let missing = |parameter: &str| {
-        let message = format!("function {function} is not given its argument \"{parameter}\"");
-        SqlError::new(SqlState::UNDEFINED_FUNCTION, message)
-    };
-    let mut placed: Vec<Option<FunctionArg>> = vec![None; bind::PATH_PARAMETERS.len()];
-    for (place, arg) in args.iter().enumerate() {
-        let (index, arg) = match arg {
-            FunctionArg::Unnamed(arg) => (Some(place), arg),
-            FunctionArg::Named { name, arg, .. }
-            | FunctionArg::ExprNamed { name: ast::Expr::Identifier(name), arg, .. } => {
-                let name = folded(name);
-                (bind::PATH_PARAMETERS.iter().position(|parameter| *parameter == name), arg)
-            }
-            other => return Err(SqlError::unsupported(format!("the argument {other}"))),
-        };
-        let Some(place) = index.and_then(|index| placed.get_mut(index)).filter(|place| place.is_none()) else {
-            let message = format!("function {function} has no parameter for the argument {arg}");
-            return Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, message));
-        };
-        *place = Some(FunctionArg::Unnamed(arg.clone()));
-    }
-    let no_variables = || ast::Expr::value(ast::Value::SingleQuotedString("{}".to_owned()));
-    placed[2].get_or_insert_with(|| FunctionArg::Unnamed(FunctionArgExpr::Expr(no_variables())));
-    let silent = placed.pop().flatten();
-    let given = placed.into_iter().zip(bind::PATH_PARAMETERS).map(|(arg, name)| arg.ok_or_else(|| missing(name)));
-    given.chain(silent.map(Ok)).collect::<SqlResult<Vec<_>>>().map(Cow::Owned)
 }
 
 /// The relation in `NULL::relation`.
@@ -89,28 +62,38 @@ impl Translator<'_> {
         alias: Option<&ast::TableAlias>,
         kind: &Kind<'_>,
     ) -> SqlResult<Rel> {
-        let arg = |arg| match arg {
-            &FunctionArg::Unnamed(FunctionArgExpr::Expr(ref expr)) => Ok(expr),
-            other => Err(SqlError::unsupported(format!("the argument {other}"))),
-        };
         let called = parts(name)?.pop().unwrap_or_default();
-        let args = in_order(&called, args)?;
-        let args = args.iter().map(arg).collect::<SqlResult<Vec<_>>>()?;
         if !rows::is_known(&called) {
+            let args = args.iter().map(expression).collect::<SqlResult<Vec<_>>>()?;
             return self.scalar_function(left, name, args, ordinality, alias, kind);
         }
         let at = self.position(name);
-        let mut function = if rows::populates(&called) {
-            self.populating(&left, &called, &args).map_err(|error| error.at(at))?
+        let function = if rows::populates(&called) {
+            let args = args.iter().map(expression).collect::<SqlResult<Vec<_>>>()?;
+            self.populating(&left, &called, &args)
         } else {
-            let bounds = args.into_iter().map(|arg| self.bind(Site::new(&left, "a function in FROM"), arg, Wish::Open));
-            let bounds = bounds.collect::<SqlResult<Vec<_>>>()?;
-            self.rows_function(&called, bounds).map_err(|error| error.at(at))?
+            let bounds = self.arguments(&called, args, || Site::new(&left, "a function in FROM"))?;
+            self.rows_function(&called, bounds)
         };
+        let mut function = function.map_err(|error| error.at(at))?;
         self.define_columns(&mut function.0, name, ordinality, alias)?;
         let alias = alias.map(untyped);
         let alias = alias.as_ref();
         self.with_rows(left, function, &called, ordinality, alias, kind).map_err(|error| error.at(at))
+    }
+
+    /// The arguments of a function that gives rows.
+    fn arguments<'s>(
+        &mut self,
+        name: &str,
+        args: &[FunctionArg],
+        site: impl Fn() -> Site<'s>,
+    ) -> SqlResult<Vec<bind::Expr>> {
+        let mut bind = |expr: &ast::Expr| self.bind(site(), expr, Wish::Open);
+        if bind::names_path_arguments(name, args) {
+            return bind::path_arguments(name, args, bind, bind::Expr::ty, |default| default);
+        }
+        args.iter().map(|arg| bind(expression(arg)?)).collect()
     }
 
     /// `jsonb_populate_recordset(null::t, document)`
@@ -356,14 +339,8 @@ impl Translator<'_> {
                 return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).hint(hint));
             }
             let ast::FunctionArguments::List(list) = &function.args else { continue };
-            let mut bounds = Vec::new();
-            for arg in in_order(&name, &list.args)?.iter() {
-                let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg else {
-                    return Err(SqlError::unsupported(format!("the argument {arg}")));
-                };
-                let site = Site { rel, parts: stands, before, clause: "SELECT" };
-                bounds.push(self.bind(site, arg, Wish::Open)?);
-            }
+            let site = || Site { rel, parts: stands, before, clause: "SELECT" };
+            let bounds = self.arguments(&name, &list.args, site)?;
             let (function, args) = self.rows_function(&name, bounds)?;
             functions.push((function, args));
         }

@@ -143,13 +143,16 @@ impl Parser<'_> {
     /// `expr_or_predicate`
     fn any(&mut self) -> SqlResult<Parsed> {
         self.nested(|parser| {
-            parser.chain(&[(Operator::Or, "||")], |parser| parser.chain(&[(Operator::And, "&&")], Self::comparison))
+            parser.chain(true, &[(Operator::Or, "||")], |parser| {
+                parser.chain(true, &[(Operator::And, "&&")], Self::comparison)
+            })
         })
     }
 
-    /// Predicates joined by an operator.
+    /// Predicates, or expressions, joined by operators.
     fn chain(
         &mut self,
+        predicates: bool,
         operators: &[(Operator, &str)],
         operand: impl Fn(&mut Self) -> SqlResult<Parsed>,
     ) -> SqlResult<Parsed> {
@@ -157,15 +160,15 @@ impl Parser<'_> {
         while let Some((operator, symbol)) =
             operators.iter().find(|(_, symbol)| matches!(self.kind(), Kind::Symbol(known) if known == symbol))
         {
-            if !left.is_predicate {
+            if left.is_predicate != predicates {
                 return Err(self.error());
             }
             self.expect(symbol)?;
             let right = operand(self)?;
-            if !right.is_predicate {
+            if right.is_predicate != predicates {
                 return Err(self.error());
             }
-            left = predicate(binary(*operator, left.expr, right.expr));
+            left = Parsed { expr: plain(binary(*operator, left.expr, right.expr)), is_predicate: predicates };
         }
         Ok(left)
     }
@@ -211,31 +214,9 @@ impl Parser<'_> {
     }
 
     fn sum(&mut self) -> SqlResult<Parsed> {
-        self.arithmetic(&[(Operator::Add, "+"), (Operator::Sub, "-")], |parser| {
-            parser.arithmetic(&[(Operator::Mul, "*"), (Operator::Div, "/"), (Operator::Mod, "%")], Self::signed)
+        self.chain(false, &[(Operator::Add, "+"), (Operator::Sub, "-")], |parser| {
+            parser.chain(false, &[(Operator::Mul, "*"), (Operator::Div, "/"), (Operator::Mod, "%")], Self::signed)
         })
-    }
-
-    fn arithmetic(
-        &mut self,
-        operators: &[(Operator, &str)],
-        operand: impl Fn(&mut Self) -> SqlResult<Parsed>,
-    ) -> SqlResult<Parsed> {
-        let mut left = operand(self)?;
-        while let Some((operator, symbol)) =
-            operators.iter().find(|(_, symbol)| matches!(self.kind(), Kind::Symbol(known) if known == symbol))
-        {
-            if left.is_predicate {
-                return Err(self.error());
-            }
-            self.expect(symbol)?;
-            let right = operand(self)?;
-            if right.is_predicate {
-                return Err(self.error());
-            }
-            left = value(plain(binary(*operator, left.expr, right.expr)));
-        }
-        Ok(left)
     }
 
     fn signed(&mut self) -> SqlResult<Parsed> {

@@ -1,6 +1,5 @@
 //! Regular expressions: `~`, `regexp_replace`, `regexp_match` and their kin.
 
-use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -11,6 +10,7 @@ use regex_automata::{Anchored, Input, MatchKind};
 
 use super::super::super::registry::{Entry, Site, entry};
 use super::super::args::{check_length, count, int4, invalid, string, text};
+use super::super::recent::Recent;
 pub(in super::super) use super::regex_syntax::Options;
 use super::regex_syntax::{bad, translate};
 
@@ -53,13 +53,11 @@ pub(in super::super) const TABLE: &[Entry] = &[
     entry("similar_to_escape(text,text) text", similar),
 ];
 
-/// How many patterns stay compiled on each thread, as in PostgreSQL.
-const CACHED: usize = 32;
 /// How much memory a compiled pattern may take.
 const MAX_SIZE: usize = 4 << 20;
 
 thread_local! {
-    static CACHE: RefCell<Vec<(String, Options, Rc<Pattern>)>> = const { RefCell::new(Vec::new()) };
+    static RECENT: Recent<(String, Options), Pattern> = const { Recent::new() };
 }
 
 /// A compiled pattern: one engine that answers whether and where, one that finds how long a match is.
@@ -109,20 +107,8 @@ pub(in super::super) fn is_match(subject: &str, text: &str, options: Options) ->
 /// The pattern compiled, from the thread's cache if it is there.
 fn pattern(text: &str, options: Options) -> SqlResult<Rc<Pattern>> {
     let options = Options { global: false, ..options };
-    let cached = CACHE.with_borrow_mut(|cache| {
-        let at = cache.iter().position(|(known, with, _)| known == text && *with == options)?;
-        cache[..=at].rotate_right(1);
-        Some(Rc::clone(&cache[0].2))
-    });
-    if let Some(found) = cached {
-        return Ok(found);
-    }
-    let compiled = Rc::new(compile(text, options)?);
-    CACHE.with_borrow_mut(|cache| {
-        cache.truncate(CACHED - 1);
-        cache.insert(0, (text.to_owned(), options, Rc::clone(&compiled)));
-    });
-    Ok(compiled)
+    let is = |(known, with): &(String, Options)| known == text && *with == options;
+    RECENT.with(|recent| recent.get(is, || Ok(((text.to_owned(), options), compile(text, options)?))))
 }
 
 impl Pattern {

@@ -20,7 +20,6 @@ mod predicates;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use annulus_relation::value::Env;
@@ -32,9 +31,10 @@ use self::evaluate::{Evaluation, Failure};
 use self::item::Item;
 use super::super::super::registry::{Entry, Site, entry};
 use super::super::args::{boolean, text};
+use super::super::recent::Recent;
 
 /// The functions' parameters by name, with the defaults of the last two.
-pub(crate) const PARAMETERS: [&str; 4] = ["target", "path", "vars", "silent"];
+pub(in super::super::super) const PARAMETERS: [&str; 4] = ["target", "path", "vars", "silent"];
 
 macro_rules! functions {
     ($($name:literal $ty:literal $body:expr;)*) => {
@@ -98,29 +98,13 @@ fn called<'a>(args: &[Value], zoned: bool, env: &'a Env) -> SqlResult<Called<'a>
     })
 }
 
-/// How many paths stay compiled on each thread.
-const CACHED: usize = 32;
-
 thread_local! {
-    static CACHE: RefCell<Vec<(String, Rc<JsonPath>)>> = const { RefCell::new(Vec::new()) };
+    static RECENT: Recent<String, JsonPath> = const { Recent::new() };
 }
 
 /// The path of a text, from the thread's cache if it is there.
 fn compiled(text: &str) -> SqlResult<Rc<JsonPath>> {
-    let cached = CACHE.with_borrow_mut(|cache| {
-        let at = cache.iter().position(|(known, _)| known == text)?;
-        cache[..=at].rotate_right(1);
-        Some(Rc::clone(&cache[0].1))
-    });
-    if let Some(found) = cached {
-        return Ok(found);
-    }
-    let path = Rc::new(JsonPath::parse(text)?);
-    CACHE.with_borrow_mut(|cache| {
-        cache.truncate(CACHED - 1);
-        cache.insert(0, (text.to_owned(), Rc::clone(&path)));
-    });
-    Ok(path)
+    RECENT.with(|recent| recent.get(|known| known == text, || Ok((text.to_owned(), JsonPath::parse(text)?))))
 }
 
 impl Called<'_> {
