@@ -20,6 +20,11 @@ use super::{
 const MEMTABLE_BYTES: u64 = 64 << 20;
 const JOURNAL_BYTES: u64 = 256 << 20;
 
+/// Threads for flushes and compactions. fjall keeps the first one free for flushes: it puts compactions back into the queue,
+/// again and again without a pause while all others compact. There are two of them seldom, three hardly ever; with the
+/// default, as many threads as cores, a core was lost to that during each compaction on a machine with two.
+const WORKERS: usize = 4;
+
 /// The engine.
 pub struct FjallEngine {
     database: Database,
@@ -46,6 +51,7 @@ impl FjallEngine {
             .cache_size(cache_bytes)
             .max_journaling_size(JOURNAL_BYTES)
             .manual_journal_persist(true)
+            .worker_threads(WORKERS)
             .open()
             .map_err(opening)?;
         let keyspace = |space: Space| database.keyspace(space.name(), options).map_err(opening);
