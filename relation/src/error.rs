@@ -155,6 +155,8 @@ pub struct Report {
     pub detail: Option<String>,
     /// What to do.
     pub hint: Option<String>,
+    /// What was at work: where in some data.
+    pub context: Option<String>,
     /// Where in the statement's text: a character, the first is 1.
     pub position: Option<u32>,
     /// The schema of what it is about.
@@ -176,6 +178,7 @@ impl SqlError {
             message: message.into(),
             detail: None,
             hint: None,
+            context: None,
             position: None,
             schema: None,
             table: None,
@@ -201,6 +204,13 @@ impl SqlError {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with what was at work, unless it says that.
+    #[must_use]
+    pub fn context(mut self, context: impl FnOnce() -> String) -> Self {
+        self.0.context.get_or_insert_with(context);
         self
     }
 

@@ -165,5 +165,8 @@ fn shown(error: &SqlError) -> String {
     if let Some(detail) = &report.detail {
         text = format!("{text} ({detail})");
     }
+    if let Some(context) = &report.context {
+        text = format!("{text} ({context})");
+    }
     text
 }

@@ -18,7 +18,7 @@ use wincode::config::DefaultConfig;
 use super::garbage::Garbage;
 use super::home::{Home, Kind};
 use super::loaded::{Catalog, Entry, Relation};
-use super::{ObjectId, Schema, Sequence, Table, View, record};
+use super::{ObjectId, Schema, Sequence, Table, View, loading, record};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::transaction::Transaction;
 
@@ -61,6 +61,14 @@ impl Edit {
         let none_left = || SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "the database has no more object numbers");
         self.catalog.root.next_object = id.checked_add(1).ok_or_else(none_left)?;
         Ok(id)
+    }
+
+    /// The number of a new generation of a table's data: no other edit that is committed has given it.
+    ///
+    /// # Errors
+    /// `54000` if there are no more object numbers.
+    pub fn new_generation(&mut self) -> SqlResult<u32> {
+        Ok(loading::plain_generation(self.new_id()?))
     }
 
     /// Creates a schema, or replaces the one of its number.
@@ -214,7 +222,7 @@ impl Edit {
             Kind::Table => catalog.tables.get_mut(&id).into_iter().for_each(|entry| entry.stamp = None),
             Kind::View => catalog.views.get_mut(&id).into_iter().for_each(|entry| entry.stamp = None),
             Kind::Sequence => catalog.sequences.get_mut(&id).into_iter().for_each(|entry| entry.stamp = None),
-            Kind::Root | Kind::Schema | Kind::Garbage | Kind::Database => {}
+            Kind::Root | Kind::Schema | Kind::Garbage | Kind::Database | Kind::Load => {}
         }
         self.touched.insert((kind, id));
     }
@@ -264,7 +272,7 @@ impl Edit {
                     }
                 }
             }
-            Kind::Root | Kind::Garbage | Kind::Database => {}
+            Kind::Root | Kind::Garbage | Kind::Database | Kind::Load => {}
         }
     }
 }

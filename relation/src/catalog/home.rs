@@ -29,6 +29,7 @@ pub(super) enum Kind {
     View = 4,
     Garbage = 5,
     Database = 6,
+    Load = 7,
 }
 
 /// The place of a database.
@@ -89,6 +90,13 @@ impl Home {
     /// The catalog's record of an object (or garbage, or a database) of that number; the root has number 0.
     pub(super) fn record(&self, kind: Kind, number: u32) -> Place {
         Place { partition: self.catalog(), key: Key::new(NO_GENERATION, CATALOG, kind as u32, &number.to_be_bytes()) }
+    }
+
+    /// The record of a load into a generation of a table's data.
+    pub(super) fn load(&self, table: ObjectId, generation: u32) -> Place {
+        let number = (u64::from(table) << 32) | u64::from(generation);
+        let key = Key::new(NO_GENERATION, CATALOG, Kind::Load as u32, &number.to_be_bytes());
+        Place { partition: self.catalog(), key }
     }
 
     /// All records of a kind.

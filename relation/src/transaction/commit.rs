@@ -63,7 +63,7 @@ impl<D: Database> Transaction<D> {
     }
 }
 
-fn too_many() -> TxnError {
+pub(super) fn too_many() -> TxnError {
     TxnError::Limit(format!(
         "a transaction read more than {MOST_VALIDATED} keys; split it, or read in a statement of its own"
     ))

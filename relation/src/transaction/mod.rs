@@ -116,6 +116,19 @@ impl<D: Database> Transaction<D> {
         Premises(self.reads.besides(besides.into_iter()))
     }
 
+    /// Nobody else writes in a range, in any partition: what it reads there needs no validation.
+    pub fn own(&mut self, range: KeyRange) {
+        self.reads.own(range);
+    }
+
+    /// Demands at commit, too, what another transaction went by that has committed for this one.
+    ///
+    /// # Errors
+    /// [`TxnError::Limit`] if that is more than can be validated.
+    pub fn adopt(&mut self, premises: Premises) -> Result<(), TxnError> {
+        self.reads.adopt(premises.0)
+    }
+
     /// Its priority.
     pub const fn start(&self) -> Timestamp {
         self.start
@@ -146,6 +159,11 @@ impl<D: Database> Transaction<D> {
         !self.overlay.is_empty()
     }
 
+    /// Whether it has buffered writes in a range, of any partition.
+    pub fn has_written_in(&self, range: &KeyRange) -> bool {
+        self.overlay.writes().keys().any(|place| range.contains(&place.key))
+    }
+
     /// Writes a value at commit.
     pub fn put(&mut self, place: Place, value: Bytes) {
         self.overlay.write(place, Some(value));
@@ -169,6 +187,11 @@ impl<D: Database> Transaction<D> {
     /// Demands at commit that no value is at a place, without a round trip now.
     pub fn expect_absent(&mut self, place: Place) {
         self.reads.expect_absent(place);
+    }
+
+    /// How many keys it writes so far, and how many bytes these and their values have.
+    pub fn size(&self) -> (usize, usize) {
+        self.overlay.size()
     }
 
     /// Refuses more writes than a commit can carry, before they take more memory.

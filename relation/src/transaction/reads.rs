@@ -8,6 +8,7 @@ use annulus_replica::store::Stamp;
 use annulus_txn::interface::{Database, Place, RangeCheck, Seen, SeenRange, TxnError, When};
 use bytes::Bytes;
 
+use super::commit::too_many;
 use super::{MOST_VALIDATED, Mode, Span, Stretch, Transaction};
 
 /// What has to hold at commit, and what was found at it.
@@ -18,6 +19,8 @@ pub(super) struct Reads {
     /// Keys that must have no value.
     absent: BTreeSet<Place>,
     ranges: Vec<RangeCheck>,
+    /// Where nobody else writes: what is read there needs no validation.
+    own: Vec<KeyRange>,
     /// Keys in `ranges`.
     rows: usize,
     /// More was read than can be validated, so that only the count is kept.
@@ -80,6 +83,33 @@ impl Reads {
         }
     }
 
+    pub(super) fn own(&mut self, range: KeyRange) {
+        self.keys.retain(|place, _| !range.contains(&place.key));
+        self.ranges.retain(|check| !range.contains(&check.range.start));
+        self.rows = self.ranges.iter().map(|check| check.rows.len()).sum();
+        self.own.push(range);
+    }
+
+    /// The demands of another one, which its commit has confirmed.
+    pub(super) fn adopt(&mut self, other: Self) -> Result<(), TxnError> {
+        let is_own = |key: &Key| self.own.iter().any(|own| own.contains(key));
+        let expected = other.expected.into_iter().filter(|(place, _)| !is_own(&place.key));
+        let expected: Vec<(Place, Expected)> = expected.collect();
+        self.absent.extend(other.absent.into_iter().filter(|place| !is_own(&place.key)));
+        let ranges = other.ranges.into_iter().filter(|check| !is_own(&check.range.start));
+        let ranges: Vec<RangeCheck> = ranges.collect();
+        self.rows += ranges.iter().map(|check| check.rows.len()).sum::<usize>();
+        self.ranges.extend(ranges);
+        for (place, Expected { stamp, .. }) in expected {
+            self.expect(place.clone(), stamp);
+            self.confirm(&place, stamp)?;
+        }
+        match self.expected.len() + self.rows + self.absent.len() > MOST_VALIDATED {
+            true => Err(too_many()),
+            false => Ok(()),
+        }
+    }
+
     /// Expected versions that no read has confirmed yet: the next one asks for them too.
     fn unconfirmed(&self) -> Vec<Place> {
         let open = self.expected.iter().filter(|(_, expected)| !expected.confirmed);
@@ -102,7 +132,7 @@ impl Reads {
         if before.is_some_and(|before| before != seen.stamp) {
             self.torn = Some(place.key.clone());
         }
-        if self.overflowed {
+        if self.overflowed || self.own.iter().any(|own| own.contains(&place.key)) {
             return;
         }
         self.keys.insert(place, seen);
@@ -110,7 +140,7 @@ impl Reads {
     }
 
     fn remember_range(&mut self, found: &SeenRange) {
-        if self.overflowed {
+        if self.overflowed || self.own.iter().any(|own| own.start <= found.range.start && found.range.end <= own.end) {
             return;
         }
         let rows: Vec<_> = found.rows.iter().map(|(key, seen)| (key.clone(), seen.stamp)).collect();
@@ -203,14 +233,10 @@ impl<D: Database> Transaction<D> {
         let mut missing: Vec<Place> = places.iter().filter(|place| !known(place)).cloned().collect();
         missing.sort();
         missing.dedup();
-        if !missing.is_empty() {
-            let found = self.ask_keys(missing, patience).await?;
-            if self.reads.overflowed {
-                // Not remembered: answered from what has just been found.
-                return Ok(places.iter().map(|place| self.own_or(place, found.get(place))).collect());
-            }
-        }
-        Ok(places.iter().map(|place| self.own_or(place, self.reads.keys.get(place))).collect())
+        let found = if missing.is_empty() { BTreeMap::new() } else { self.ask_keys(missing, patience).await? };
+        // Not all that was just found is remembered.
+        let seen = |place: &Place| found.get(place).or_else(|| self.reads.keys.get(place));
+        Ok(places.iter().map(|place| self.own_or(place, seen(place))).collect())
     }
 
     /// Asks for keys, and for what is expected and not confirmed yet, at one instant.
@@ -305,6 +331,17 @@ impl<D: Database> Transaction<D> {
             self.snapshot = Some(self.db.begin());
         }
         self.snapshot.map_or(When::Latest, When::At)
+    }
+
+    /// Moves the snapshot of a block up to now, so that it sees what was written for it by others.
+    ///
+    /// # Errors
+    /// [`TxnError::Conflict`] if something read before has changed, and every error of reading it again.
+    pub async fn catch_up(&mut self, patience: Micros) -> Result<(), TxnError> {
+        match (self.mode, self.snapshot) {
+            (Mode::Block, Some(_)) => self.move_up(self.db.begin(), patience).await,
+            _ => Ok(()),
+        }
     }
 
     /// Moves the snapshot of a block up to `to`, after a locking read found a newer version; what was read

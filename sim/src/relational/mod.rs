@@ -12,6 +12,7 @@
 
 mod audit;
 pub mod line;
+mod loads;
 mod schema;
 mod statements;
 mod steps;

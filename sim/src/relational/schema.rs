@@ -163,7 +163,7 @@ async fn key(session: &Session, catalog: &Catalog) -> Outcome<()> {
             marked.indexes[0].state = IndexState::Rekeyed(Rekeying {
                 name: "notes_key".to_owned(),
                 keys: vec![IndexKey { part, descending: false, nulls_first: false }],
-                generation: edit.new_id()?,
+                generation: edit.new_generation()?,
                 done: Vec::new(),
                 rows: 0,
             });
@@ -188,7 +188,7 @@ async fn retype(session: &Session, catalog: &Catalog, table: &Table, column: usi
         let column = &table.columns[column];
         let ty = if column.ty == SqlType::Int4 { SqlType::Int8 } else { SqlType::Int4 };
         let retyped = Retyped { column: column.id, ty, using: None, default: None };
-        let (columns, generation) = (vec![retyped], edit.new_id()?);
+        let (columns, generation) = (vec![retyped], edit.new_generation()?);
         let retyping = Retyping { columns, keys: Vec::new(), generation, done: Vec::new(), rows: 0 };
         table.indexes[0].state = IndexState::Retyped(retyping);
         Ok(())

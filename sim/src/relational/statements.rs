@@ -19,9 +19,9 @@ use super::tables::{
 };
 
 /// Parents with numbers below this.
-const MOST_PARENTS: u64 = 6;
+pub(super) const MOST_PARENTS: u64 = 6;
 /// Children with numbers below this.
-const MOST_CHILDREN: u64 = 16;
+pub(super) const MOST_CHILDREN: u64 = 16;
 /// Notes with numbers below this, of which several may have one.
 const MOST_NOTES: u64 = 24;
 /// Settings with numbers below this.

@@ -12,6 +12,7 @@ use annulus_txn::interface::{Database, TxnError};
 
 use super::End;
 use super::audit::audit;
+use super::loads::LoadChildren;
 use super::schema::Change;
 use super::statements::Statement;
 use super::steps::Steps;
@@ -31,6 +32,8 @@ pub enum Work {
     Statements(Statements),
     /// A change of the schema.
     Change(Change),
+    /// Children in the place of all that there are.
+    Load(LoadChildren),
     /// Deletes what was dropped.
     Sweep,
     /// Looks whether what is said to be unchanged is.
@@ -65,6 +68,7 @@ impl Work {
             0..=7 => Self::Steps(Steps::random(layout, past, rng)),
             8..=9 => Self::Change(Change::random(rng)),
             10 => Self::Sweep,
+            13 if rng.one_in(2) => Self::Load(LoadChildren::random(rng)),
             11 => Self::Watch(Watch::random(layout, rng)),
             12 => Self::Audit(rng.one_in(2).then_some(past)),
             _ => Self::Statements(Statements::random(past, rng)),
@@ -83,6 +87,7 @@ impl Work {
             Self::Steps(steps) => return steps.run(session).await,
             Self::Statements(statements) => statements.run(&session).await,
             Self::Change(change) => change.perform(&session).await.map(|()| End::Apart),
+            Self::Load(load) => load.perform(&session).await.map(|()| End::Apart),
             Self::Sweep => sweep(&session.db, session.home, SWEPT, session.patience).await.map(|_| End::Apart),
             Self::Watch(watch) => watch.run(&session).await.map_err(Failure::from),
             Self::Audit(at) => {
@@ -203,7 +208,7 @@ async fn told(
 }
 
 /// The statements break constraints; anything else must not happen.
-fn is_allowed(error: SqlError) -> SqlResult<()> {
+pub(super) fn is_allowed(error: SqlError) -> SqlResult<()> {
     let allowed = [SqlState::UNIQUE_VIOLATION, SqlState::FOREIGN_KEY_VIOLATION];
     if allowed.contains(&error.state()) { Ok(()) } else { Err(error) }
 }

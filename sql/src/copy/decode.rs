@@ -15,13 +15,19 @@ pub(crate) struct Decoder {
     pending: Vec<u8>,
     /// Whether the first line has yet to be passed over.
     header: bool,
-    /// The line that comes next.
-    pub line: u64,
+    /// How many lines there were.
+    line: u64,
     ended: bool,
 }
 
 /// The fields of a record; `None` is NULL.
 pub(crate) type Fields = Vec<Option<String>>;
+
+/// A record, and the line that it ends at.
+pub(crate) struct Record {
+    pub line: u64,
+    pub fields: Fields,
+}
 
 impl Decoder {
     pub fn new(options: &CopyOptions) -> Self {
@@ -29,31 +35,31 @@ impl Decoder {
         Self { options: options.clone(), pending: Vec::new(), header, line: 0, ended: false }
     }
 
-    /// Takes data in, and gives the records that are complete.
-    pub fn feed(&mut self, data: &[u8]) -> SqlResult<Vec<Fields>> {
+    /// Takes data in, and gives the records that are complete, up to one that is wrong.
+    pub fn feed(&mut self, data: &[u8]) -> Vec<Result<Record, (u64, SqlError)>> {
         self.pending.extend_from_slice(data);
         let mut records = Vec::new();
         let mut at = 0;
         while let Some(length) = self.record_end(at) {
             let record = self.pending[at..at + length].to_vec();
             at += length + 1;
-            records.extend(self.record(&record)?);
+            records.extend(self.record(&record).transpose());
         }
         self.pending.drain(..at);
         if self.pending.len() > MAX_LINE {
             let message = format!("a line of COPY data is longer than {MAX_LINE} bytes");
-            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
+            records.push(Err((self.line + 1, SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message))));
         }
-        Ok(records)
+        records
     }
 
     /// The last record, if the data does not end with a line's end.
-    pub fn finish(&mut self) -> SqlResult<Option<Fields>> {
+    pub fn finish(&mut self) -> Option<Result<Record, (u64, SqlError)>> {
         if self.options.format == Format::Csv && self.is_quoted(&self.pending) {
-            return Err(bad("unterminated CSV quoted field"));
+            return Some(Err((self.line + 1, bad("unterminated CSV quoted field"))));
         }
         let record = std::mem::take(&mut self.pending);
-        if record.is_empty() { Ok(None) } else { self.record(&record) }
+        if record.is_empty() { None } else { self.record(&record).transpose() }
     }
 
     /// How long the record at a place is, without its line's end.
@@ -87,8 +93,8 @@ impl Decoder {
         data.iter().filter(|byte| **byte == self.options.quote).count() % 2 == 1
     }
 
-    fn record(&mut self, record: &[u8]) -> SqlResult<Option<Fields>> {
-        self.line += 1;
+    fn record(&mut self, record: &[u8]) -> Result<Option<Record>, (u64, SqlError)> {
+        self.line += 1 + record.iter().filter(|byte| **byte == b'\n').count() as u64;
         let record = record.strip_suffix(b"\r").unwrap_or(record);
         if std::mem::take(&mut self.header) || self.ended {
             return Ok(None);
@@ -97,10 +103,12 @@ impl Decoder {
             self.ended = true;
             return Ok(None);
         }
-        match self.options.format {
-            Format::Text => self.text(record).map(Some),
-            Format::Csv => self.csv(record).map(Some),
-        }
+        let fields = match self.options.format {
+            Format::Text => self.text(record),
+            Format::Csv => self.csv(record),
+        };
+        let line = self.line;
+        fields.map(|fields| Some(Record { line, fields })).map_err(|error| (line, error))
     }
 
     fn text(&self, record: &[u8]) -> SqlResult<Fields> {

@@ -90,7 +90,7 @@ impl Definition<'_> {
             return Err(SqlError::unsupported("changing a type and adding a primary key in one statement"));
         }
         if !fresh {
-            let generation = self.edit.new_id()?;
+            let generation = self.edit.new_generation()?;
             let rekeying = Rekeying { name, keys, generation, done: Vec::new(), rows: 0 };
             table.indexes[0].state = IndexState::Rekeyed(rekeying);
             self.jobs.push(super::Job::Rekey { table: table.id });

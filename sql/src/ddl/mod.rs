@@ -34,6 +34,7 @@ use std::sync::Arc;
 pub(crate) use database::{administer, database_statement};
 pub(crate) use expression::{bind_stored, sequence_in};
 pub(crate) use retype::follow_types;
+pub(crate) use truncate::begin_generation;
 
 use annulus_relation::catalog::{Catalog, ColumnId, Edit, ObjectId, Sequence};
 use annulus_relation::error::SqlState;
@@ -178,10 +179,7 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
     check_not_pending(work.active, &edit, what)?;
     work.news.extend(notices.into_iter().map(News::Notice));
     let home = *edit.catalog().home();
-    let catalog = Arc::new(edit.finish(&mut work.active.transaction)?);
-    work.active.catalog = catalog;
-    work.active.defines = true;
-    work.shared.use_catalog(&work.active.catalog);
+    use_edit(work, edit)?;
     for sequence in &restarted {
         crate::sequence::restart(&mut work.active.transaction, &home, sequence, None);
         work.shared.sequences.forget(&home, sequence.id);
@@ -202,6 +200,14 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
         Some(table) => fill(work, parsed, table).await,
         None => Ok(Produced::tag(Tag::word(tag))),
     }
+}
+
+/// Makes a change of the catalog part of the transaction at work.
+pub(crate) fn use_edit<D: Database>(work: &mut Work<'_, D>, edit: Edit) -> SqlResult<()> {
+    work.active.catalog = Arc::new(edit.finish(&mut work.active.transaction)?);
+    work.active.defines = true;
+    work.shared.use_catalog(&work.active.catalog);
+    Ok(())
 }
 
 /// A table whose deferred constraints are violated cannot be changed: they might not be found again.

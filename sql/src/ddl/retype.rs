@@ -141,7 +141,7 @@ impl Definition<'_> {
     /// Marks the table as one that gets a successor, or adds to what is marked.
     fn begin_succession(&mut self, mut table: Table, retyped: Retyped) -> SqlResult<()> {
         let id = table.id;
-        let generation = self.edit.new_id()?;
+        let generation = self.edit.new_generation()?;
         let Some(primary) = table.indexes.first_mut() else { return Ok(()) };
         match &mut primary.state {
             IndexState::Retyped(retyping) => {

@@ -56,13 +56,6 @@ impl Definition<'_> {
         Ok("CREATE TABLE")
     }
 
-    /// The number of a generation of data that no transaction has used: rows may have been written in one that was never
-    /// committed. It counts hundredths of seconds, so that it is the same only after a year and a half.
-    pub(super) fn new_generation(&self, before: u32) -> u32 {
-        let generation = (self.shared.statement_start() / 10_000) as u32;
-        if generation == before || generation == 0 { before.wrapping_add(1).max(1) } else { generation }
-    }
-
     /// `42P07` if a relation has the name.
     pub(super) fn check_free(&self, schema: ObjectId, name: &Name) -> SqlResult<()> {
         match self.catalog().relation(schema, &name.name) {
@@ -92,7 +85,7 @@ impl Definition<'_> {
             id,
             schema,
             name: name.to_owned(),
-            generation: self.new_generation(0),
+            generation: self.edit.new_generation()?,
             columns: Vec::new(),
             next_column: 1,
             indexes: vec![primary],

@@ -1,6 +1,6 @@
 //! `TRUNCATE`: a table begins a new generation of data.
 
-use annulus_relation::catalog::{ObjectId, Sequence, Table};
+use annulus_relation::catalog::{Edit, ObjectId, Sequence, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{CascadeOption, Truncate, TruncateIdentityOption};
@@ -25,7 +25,8 @@ impl Definition<'_> {
             self.add_children(id, &mut ids, cascade)?;
         }
         for id in &ids {
-            self.begin_generation(*id)?;
+            let generation = self.edit.new_generation()?;
+            begin_generation(&mut self.edit, *id, generation)?;
         }
         if truncate.identity == Some(TruncateIdentityOption::Restart) {
             let owned = self.catalog().sequences().filter(|s| s.owner.is_some_and(|(owner, _)| ids.contains(&owner)));
@@ -55,12 +56,11 @@ impl Definition<'_> {
         }
         Ok(())
     }
+}
 
-    fn begin_generation(&mut self, id: ObjectId) -> SqlResult<()> {
-        let Some(table) = self.catalog().table_by_id(id) else { return Ok(()) };
-        check_not_rekeyed(table)?;
-        let mut table = Table::clone(table);
-        table.generation = self.new_generation(table.generation);
-        self.edit.put_table(table)
-    }
+/// A table has another generation of data, with nothing in it.
+pub(crate) fn begin_generation(edit: &mut Edit, id: ObjectId, generation: u32) -> SqlResult<()> {
+    let Some(table) = edit.catalog().table_by_id(id) else { return Ok(()) };
+    check_not_rekeyed(table)?;
+    edit.put_table(Table { generation, ..Table::clone(table) })
 }

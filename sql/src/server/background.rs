@@ -1,4 +1,5 @@
-//! What nobody waits for: jobs whose coordinator has died, and data that nothing refers to any more.
+//! What nobody waits for: jobs whose coordinator has died, loads whose transaction has not committed, and data that nothing
+//! refers to any more.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -43,6 +44,7 @@ impl<D: Database> Server<D> {
 
     async fn round(self: &Rc<Self>, seen: &mut HashMap<Found, (u64, u32)>) -> Outcome<()> {
         let deadline = Deadline::new(None);
+        self.abandoned.stop_all(&self.db, deadline.left()).await;
         let databases = self.databases(deadline.left()).await?;
         let mut found: HashMap<Found, (u64, u32)> = HashMap::new();
         for info in databases.all() {
@@ -124,7 +126,7 @@ mod tests {
     use annulus_txn::testing::{Call, Fault};
 
     use super::PATIENT;
-    use crate::testing::run;
+    use crate::testing::{Node, run};
 
     #[test]
     fn another_node_goes_on_with_what_nobody_does() {
@@ -151,6 +153,70 @@ mod tests {
             let plan = other.ok("explain select * from t where id = 6000").await;
             assert!(plan.contains("Point Read using t_pkey"), "{plan}");
             assert_eq!(client.ok("select count(*), sum(id) from t").await, "5000|12504500\nSELECT 1");
+        });
+    }
+
+    /// How many keys are stored once nothing is left to be done.
+    async fn settled(node: &Node) -> usize {
+        node.server.round(&mut HashMap::new()).await.unwrap();
+        node.db.present().len()
+    }
+
+    #[test]
+    fn a_table_that_is_truncated_over_and_over_keeps_what_comes_after() {
+        run(async |node| {
+            let mut client = node.client().await;
+            client.ok("create table t (id int primary key); insert into t values (1)").await;
+            client.ok("begin; truncate t; truncate t; truncate t; insert into t values (2), (3); commit").await;
+            settled(&node).await;
+            assert_eq!(client.ok("select count(*) from t").await, "2\nSELECT 1");
+            for _ in 0..5 {
+                client.ok("truncate t").await;
+            }
+            client.ok("insert into t values (4)").await;
+            settled(&node).await;
+            assert_eq!(client.ok("select count(*) from t").await, "1\nSELECT 1");
+        });
+    }
+
+    #[test]
+    fn rows_of_a_load_that_was_not_committed_are_deleted() {
+        run(async |node| {
+            let mut client = node.client().await;
+            client.ok("create table t (id int primary key)").await;
+            let before = settled(&node).await;
+            let rows: String = (0..3_000).map(|id| format!("{id}\n")).collect();
+            client.ok("begin; truncate t").await;
+            assert_eq!(client.copy("copy t from stdin", &rows).await, "COPY 3000");
+            // It is under way: nothing of it is touched.
+            assert_eq!(settled(&node).await, before + 3_001);
+            client.ok("rollback").await;
+            assert_eq!(settled(&node).await, before);
+            client.ok("begin; truncate t").await;
+            client.copy("copy t from stdin", &rows).await;
+            assert!(client.copy("copy t from stdin", "1\n").await.starts_with("ERROR 23505"));
+            client.told("commit").await;
+            assert_eq!(settled(&node).await, before);
+            // Truncated again by the same transaction, after the load.
+            client.ok("begin; truncate t").await;
+            client.copy("copy t from stdin", &rows).await;
+            client.ok("drop table t; create table t (id int primary key); insert into t values (1); commit").await;
+            assert_eq!(client.ok("select count(*) from t").await, "1\nSELECT 1");
+            assert_eq!(settled(&node).await, before + 1);
+        });
+    }
+
+    #[test]
+    fn a_part_of_a_load_with_an_unknown_outcome_is_asked_for() {
+        run(async |node| {
+            let mut client = node.client().await;
+            client.ok("create table t (id int primary key); begin; truncate t").await;
+            node.db.inject(Call::Commit, Fault::Precedes(Box::new(|_| {})));
+            node.db.inject(Call::Commit, Fault::FailsAfter(TxnError::Unknown));
+            let told = client.copy("copy t from stdin", "1\n2\n").await;
+            assert_eq!(told, "COPY 2");
+            client.ok("commit").await;
+            assert_eq!(client.ok("select count(*) from t").await, "2\nSELECT 1");
         });
     }
 }

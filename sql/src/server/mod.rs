@@ -8,6 +8,7 @@ mod background;
 pub(crate) mod catalogs;
 pub(crate) mod deadline;
 pub(crate) mod failure;
+pub(crate) mod loads;
 pub(crate) mod locks;
 mod scope;
 pub(crate) mod sequences;
@@ -34,6 +35,7 @@ use crate::session::{Session, Settings, Startup};
 use catalogs::Catalogs;
 use deadline::Deadline;
 use failure::to_sql;
+use loads::Abandoned;
 use locks::Locked;
 use sequences::Sequences;
 use shared::Shared;
@@ -159,6 +161,7 @@ pub struct Server<D: Database> {
     pub(crate) statements: Arc<Statements>,
     pub(crate) statistics: Arc<Sampled>,
     pub(crate) locked: Arc<Locked>,
+    pub(crate) abandoned: Rc<Abandoned>,
     /// Columns of tables that queries have read.
     pub(crate) columns: Arc<ColumnCache>,
     catalogs: RefCell<BTreeMap<u32, Rc<Catalogs>>>,
@@ -181,6 +184,7 @@ impl<D: Database> Server<D> {
             statements: Arc::default(),
             statistics: Arc::default(),
             locked: Arc::default(),
+            abandoned: Rc::default(),
             columns: Arc::new(ColumnCache::new(kept as u64)),
             catalogs: RefCell::default(),
         }))

@@ -15,6 +15,7 @@ use super::settings::Saved;
 use crate::ddl::Job;
 use crate::parse::Modes;
 use crate::query::Given;
+use crate::server::loads::Loading;
 use crate::server::locks::Held;
 
 /// A transaction, and what belongs to it.
@@ -48,8 +49,10 @@ pub(crate) struct Active<D: Database> {
     pub jobs: Vec<Job>,
     /// The catalog when it began.
     pub opened: Arc<Catalog>,
-    /// Rows were written around it, which it does not see.
-    pub bulk: bool,
+    /// What is loaded for it by transactions of their own.
+    pub loads: Vec<Loading>,
+    /// Rows were loaded that it does not see yet.
+    pub is_behind: bool,
     /// The settings before it.
     pub before: Saved,
     /// What `pg_locks` shows of it, once it has asked for locks.
@@ -107,7 +110,8 @@ impl<D: Database> Active<D> {
             row_base: start,
             jobs: Vec::new(),
             opened,
-            bulk: false,
+            loads: Vec::new(),
+            is_behind: false,
             before,
             held: None,
             given: Vec::new(),
@@ -125,8 +129,9 @@ impl<D: Database> Active<D> {
         Ok(())
     }
 
-    /// Whether nobody but this transaction can see a table's data: it has created or truncated it, and cannot undo that
-    /// without undoing all.
+    /// Whether rows can be loaded into a table: nobody but this transaction can see its data, because it has created or
+    /// truncated it, and cannot undo that without undoing all; and it has written nothing there itself that a load would
+    /// not see.
     pub fn is_own(&self, table: ObjectId) -> bool {
         let now = self.catalog.table_by_id(table);
         let is_new = match (self.opened.table_by_id(table), now) {
@@ -135,7 +140,8 @@ impl<D: Database> Active<D> {
             (None, Some(_)) => true,
             (_, None) => false,
         };
-        self.defines && self.savepoints.is_empty() && is_new
+        let has_rows = || now.is_some_and(|table| self.transaction.has_written_in(&table.range()));
+        self.defines && self.savepoints.is_empty() && is_new && !has_rows()
     }
 
     /// `25006` if it only reads.

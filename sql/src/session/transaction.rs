@@ -18,6 +18,7 @@ use super::answer::Tag;
 use crate::parse::{Isolation, Modes};
 use crate::server::deadline::Deadline;
 use crate::server::failure::{is_about_catalog, to_sql};
+use crate::server::loads::Loading;
 use crate::server::shared::{lock, now};
 
 /// Lowers the shield again whatever happens.
@@ -193,6 +194,8 @@ impl<D: Database> Session<D> {
             }
         };
         let (claims, catalog) = (std::mem::take(&mut active.pending.claims), Arc::clone(&active.catalog));
+        let loads = std::mem::take(&mut active.loads);
+        loads.iter().for_each(|loading| loading.load.end(&mut active.transaction, &catalog));
         let premises = (!claims.is_empty()).then(|| active.transaction.premises(claims.places()));
         match (self.end_active(active, deadline).await, premises) {
             (Err(error @ TxnError::Conflict(_)), Some(premises)) => {
@@ -206,6 +209,7 @@ impl<D: Database> Session<D> {
             }
             (ended, _) => {
                 ended?;
+                loads.into_iter().for_each(Loading::commit);
                 token.map_or(Ok(()), |token| Ok(self.shared.settings().used_token(&token)?))
             }
         }

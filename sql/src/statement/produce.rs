@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use annulus_relation::Value;
+use annulus_relation::catalog::{Edit, Load, ObjectId};
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::transaction::{Mode, Transaction};
@@ -17,6 +18,7 @@ use crate::copy::Encoder;
 use crate::ddl::{administer, define, definition_name};
 use crate::parse::Parsed;
 use crate::server::failure::is_retryable;
+use crate::server::loads::Loading;
 use crate::server::shared::Need;
 use crate::session::answer::Tag;
 use crate::session::{CopyOut, Portal, Produced, Rows};
@@ -53,9 +55,8 @@ pub(super) async fn run<D: Database>(
     params: &[Value],
 ) -> Outcome<Produced> {
     let parsed = &analyzed.parsed;
-    if work.active.bulk && !matches!(analyzed.plan, Plan::CopyFrom(_) | Plan::Define) {
-        let message = "this statement after COPY into a table that the transaction has created or truncated";
-        return Err(SqlError::unsupported(message).hint("Commit first.").into());
+    if std::mem::take(&mut work.active.is_behind) {
+        work.active.transaction.catch_up(work.deadline.left()).await?;
     }
     match &analyzed.plan {
         Plan::Define => {
@@ -140,6 +141,26 @@ impl<D: Database> Work<'_, D> {
             }
         }
         Ok(())
+    }
+
+    /// The load into a table that has no rows but those that the transaction has loaded already; begins one if it has not.
+    pub(crate) async fn load(&mut self, table: ObjectId) -> Outcome<Load> {
+        let active = &mut *self.active;
+        active.is_behind = true;
+        let is_known = |known: &&Loading| {
+            active.catalog.table_by_id(table).is_some_and(|table| known.load.is_into(table.id, table.generation))
+        };
+        if let Some(known) = active.loads.iter().find(is_known) {
+            return Ok(known.load.clone());
+        }
+        let mut edit = Edit::new(&active.catalog);
+        let target = (table, edit.new_generation()?);
+        let load = Load::begin(&self.server.db, &active.opened, target, self.deadline.left()).await?;
+        active.loads.push(Loading::new(load.clone(), &self.server.abandoned));
+        active.transaction.own(load.range());
+        crate::ddl::begin_generation(&mut edit, table, load.generation())?;
+        crate::ddl::use_edit(self, edit)?;
+        Ok(load)
     }
 
     /// Takes values of a sequence for this node, at least so many: in a transaction of their own, which nothing undoes,

@@ -29,6 +29,8 @@ pub struct Report {
     pub detail: String,
     /// What to do.
     pub hint: String,
+    /// What was at work.
+    pub context: String,
     /// Where in the statement: a character, the first is 1; 0: nowhere.
     pub position: usize,
 }
@@ -36,7 +38,7 @@ pub struct Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.severity, self.message)?;
-        for (name, text) in [("DETAIL", &self.detail), ("HINT", &self.hint)] {
+        for (name, text) in [("DETAIL", &self.detail), ("HINT", &self.hint), ("CONTEXT", &self.context)] {
             if !text.is_empty() {
                 write!(f, "\n{name}: {text}")?;
             }
@@ -103,6 +105,7 @@ fn report(mut fields: Fields) -> SqlResult<Report> {
             b'M' => report.message = fields.text()?,
             b'D' => report.detail = fields.text()?,
             b'H' => report.hint = fields.text()?,
+            b'W' => report.context = fields.text()?,
             b'P' => report.position = fields.text()?.parse().unwrap_or(0),
             _ => drop(fields.text()?),
         }
@@ -138,8 +141,9 @@ mod tests {
         let column = |name: &str, number| Column { name: name.to_owned(), number };
         assert_eq!(event, Some(Event::Columns(vec![column("n", true), column("t", false)])));
         let error = SqlError::new(SqlState::SYNTAX_ERROR, "m").detail("d").hint("h").at(Some(3)).table("s", "t");
+        let error = error.context(|| "c".to_owned());
         let Some(Event::Error(report)) = read(|out| backend::report(out, Severity::Error, &error)) else { panic!() };
-        assert_eq!(report.to_string(), "ERROR: m\nDETAIL: d\nHINT: h");
+        assert_eq!(report.to_string(), "ERROR: m\nDETAIL: d\nHINT: h\nCONTEXT: c");
         assert_eq!((&*report.code, report.position), ("42601", 3));
         assert_eq!(read(|out| backend::complete(out, "SELECT 1")), Some(Event::Complete("SELECT 1".to_owned())));
         assert_eq!(read(|out| backend::signal(out, backend::Signal::EmptyQuery)), None);

@@ -122,6 +122,7 @@ pub fn report(out: &mut Vec<u8>, severity: Severity, error: &SqlError) {
         (b'D', report.detail.as_deref()),
         (b'H', report.hint.as_deref()),
         (b'P', position.as_deref()),
+        (b'W', report.context.as_deref()),
         (b's', report.schema.as_deref()),
         (b't', report.table.as_deref()),
         (b'c', report.column.as_deref()),

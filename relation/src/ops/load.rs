@@ -1,0 +1,53 @@
+//! The rows of a [`Load`]: written in batches, each by a transaction of its own.
+//!
+//! A batch keeps every constraint by itself. What it went by in other tables, the parents of its rows, may change before
+//! the load's transaction commits: so that one demands it again.
+
+use annulus_base::time::Micros;
+use annulus_txn::interface::{Database, Fate, TxnError};
+
+use super::deferral::{Deferrals, Pending};
+use super::{Expressions, Writer, explain};
+use crate::catalog::Load;
+use crate::error::{SqlError, SqlState};
+use crate::failure::{Failure, Outcome};
+use crate::transaction::{Mode, Transaction};
+
+/// Writes what a writer has collected as a batch of a load that belongs to `transaction`.
+///
+/// # Errors
+/// Constraints that the rows violate, `40001` if something that the batch went by has changed or the load was stopped,
+/// and every [`TxnError`] but [`TxnError::Unknown`]: whatever became of the batch, nobody sees it before the load's
+/// transaction commits.
+pub async fn write_batch<D: Database, E: Expressions>(
+    load: &Load,
+    writer: Writer<'_, E>,
+    transaction: &mut Transaction<D>,
+    patience: Micros,
+) -> Outcome<()> {
+    let catalog = writer.around.catalog;
+    let db = transaction.database().clone();
+    let mut batch = Transaction::new(db.clone(), Mode::Statement, db.begin());
+    let Pending { claims, .. } = writer.finish(&mut batch, &Deferrals::NONE, patience).await?;
+    let premises = batch.premises(claims.places());
+    load.expect(&mut batch);
+    match batch.commit(patience).await {
+        Ok(_) => {}
+        Err(TxnError::Unknown(id)) => match db.outcome(id, patience).await {
+            Ok(Fate::Committed) => {}
+            _ => return Err(unknown().into()),
+        },
+        Err(error @ TxnError::Conflict(_)) => {
+            let found = explain(&db, catalog, &claims, premises, patience).await?;
+            return Err(found.map_or_else(|| Failure::Txn(error), Failure::Sql));
+        }
+        Err(error) => return Err(error.into()),
+    }
+
+    Ok(transaction.adopt(premises)?)
+}
+
+fn unknown() -> SqlError {
+    let message = "could not learn in time whether a part of the rows was written; nobody sees any of them";
+    SqlError::new(SqlState::SERIALIZATION_FAILURE, message).hint("Retry the transaction.")
+}

@@ -1,0 +1,134 @@
+//! Tests of loads: more rows than a transaction can write.
+
+use annulus_txn::testing::Call;
+
+use crate::testing::{Client, run};
+
+/// Rows `from..to` of two numbers.
+fn rows(from: u32, to: u32) -> String {
+    (from..to).map(|id| format!("{id}\t{}\n", id % 10)).collect()
+}
+
+const COPY: &str = "copy t from stdin";
+/// More than half of what a transaction can write.
+const MANY: u32 = 60_000;
+
+async fn count(client: &mut Client) -> String {
+    client.ok("select count(*) from t").await.lines().next().unwrap().to_owned()
+}
+
+#[test]
+fn a_table_of_the_transaction_or_an_empty_one_may_take_any_number_of_rows() {
+    run(async |node| {
+        let (mut client, mut other) = (node.client().await, node.client().await);
+        client.ok("create table t (id int primary key, v int)").await;
+        client.ok("begin; truncate t").await;
+        node.db.take_calls();
+        assert_eq!(client.copy(COPY, &rows(0, 6_000)).await, "COPY 6000");
+        let commits = node.db.take_calls()[&Call::Commit];
+        assert_eq!(commits, 4, "a record and three batches");
+        assert_eq!(count(&mut other).await, "0");
+        client.ok("commit").await;
+        assert_eq!(count(&mut other).await, "6000");
+        client.ok("delete from t").await;
+        assert_eq!(client.copy(COPY, &rows(0, 3 * MANY)).await, format!("COPY {}", 3 * MANY));
+        assert_eq!(count(&mut other).await, (3 * MANY).to_string());
+        // There are rows now.
+        let told = client.copy(COPY, &rows(3 * MANY, 6 * MANY)).await;
+        assert!(told.starts_with("ERROR 54000"), "{told}");
+        assert!(client.copy(COPY, "0\t0\n").await.starts_with("ERROR 23505"));
+        assert_eq!(client.copy(COPY, "-1\t0\n").await, "COPY 1");
+    });
+}
+
+#[test]
+fn few_rows_change_no_descriptor() {
+    run(async |node| {
+        let (mut client, mut other) = (node.client().await, node.client().await);
+        client.ok("create table t (id int primary key, v int)").await;
+        other.ok("begin; insert into t values (-1, 0)").await;
+        assert_eq!(client.copy(COPY, &rows(0, 3_000)).await, "COPY 3000");
+        other.ok("commit").await;
+        assert_eq!(count(&mut other).await, "3001");
+    });
+}
+
+#[test]
+fn what_was_loaded_is_seen_by_what_follows_in_the_transaction() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table u (n int); insert into u values (7)").await;
+        client.ok("begin; select n from u; create table t (id int, v int); select * from t").await;
+        assert_eq!(client.copy(COPY, &rows(0, 5_000)).await, "COPY 5000");
+        client.ok("create index on t (v); alter table t add primary key (id)").await;
+        assert_eq!(client.ok("select count(*) from t where v = 3").await, "500\nSELECT 1");
+        assert!(client.told("insert into t values (77, 1)").await.starts_with("ERROR 23505"));
+        client.ok("rollback; begin; create table t (id int primary key, v int); savepoint s").await;
+        client.ok("insert into t values (1, 1); rollback to s; release s").await;
+        assert_eq!(client.copy(COPY, &rows(0, 130_000)).await, "COPY 130000");
+        assert_eq!(client.ok("select sum(v) from t").await, "585000\nSELECT 1");
+        client.ok("insert into t values (-5, 1); update t set v = 4 where id = 3; commit").await;
+        assert_eq!(client.ok("select count(*), sum(v) from t").await, "130001|585002\nSELECT 1");
+    });
+}
+
+#[test]
+fn rows_that_the_transaction_has_written_are_not_overwritten() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("begin; create table t (id int primary key, v int); insert into t values (5, 55)").await;
+        assert!(client.copy(COPY, &rows(0, 10)).await.starts_with("ERROR 23505"));
+        client.ok("rollback; begin; create table t (id int primary key, v int)").await;
+        client.copy(COPY, &rows(0, 10)).await;
+        client.ok("insert into t values (10, 10)").await;
+        assert!(client.copy(COPY, &rows(10, 11)).await.starts_with("ERROR 23505"));
+        client.ok("rollback").await;
+    });
+}
+
+#[test]
+fn parents_must_be_there_when_the_load_commits() {
+    run(async |node| {
+        let (mut client, mut other) = (node.client().await, node.client().await);
+        client.ok("create table p (id int primary key); insert into p select generate_series(0, 9)").await;
+        client.ok("begin; create table t (id int primary key, v int references p)").await;
+        assert_eq!(client.copy(COPY, &rows(0, 100)).await, "COPY 100");
+        other.ok("delete from p where id = 3").await;
+        assert!(client.told("commit").await.starts_with("ERROR 40001"));
+        client.ok("begin; create table t (id int primary key, v int references p)").await;
+        assert!(client.copy(COPY, &rows(0, 100)).await.starts_with("ERROR 23503"));
+        other.ok("insert into p values (3)").await;
+        client.ok("rollback; begin; create table t (id int primary key, v int references p)").await;
+        assert_eq!(client.copy(COPY, &rows(0, 100)).await, "COPY 100");
+        other.ok("insert into p values (77)").await;
+        client.ok("commit").await;
+        assert!(other.told("delete from p where id = 3").await.starts_with("ERROR 23503"));
+        // Whoever loads parents and children together does not have them looked at again.
+        client
+            .ok("begin; create table p2 (id int primary key, v int); create table c (id int, v int references p2)")
+            .await;
+        assert_eq!(client.copy("copy p2 from stdin", &rows(0, 10)).await, "COPY 10");
+        assert_eq!(client.copy("copy c from stdin", &rows(0, 100)).await, "COPY 100");
+        client.ok("commit").await;
+    });
+}
+
+#[test]
+fn only_one_of_two_loads_into_a_table_commits() {
+    run(async |node| {
+        let (mut client, mut other) = (node.client().await, node.client().await);
+        client.ok("create table t (id int primary key, v int)").await;
+        client.ok("begin").await;
+        other.ok("begin").await;
+        // The same generation, if both begin at the same time.
+        assert_eq!(client.copy(COPY, &rows(0, MANY)).await, format!("COPY {MANY}"));
+        let told = other.copy(COPY, &rows(MANY, 2 * MANY)).await;
+        assert!(told == format!("COPY {MANY}") || told.starts_with("ERROR 40001"), "{told}");
+        client.ok("commit").await;
+        assert!(!other.told("commit").await.contains("COMMIT"));
+        assert_eq!(
+            client.ok("select min(id), max(id), count(*) from t").await,
+            format!("0|{}|{MANY}\nSELECT 1", MANY - 1)
+        );
+    });
+}

@@ -1,0 +1,168 @@
+//! Where the rows of a `COPY` go.
+//!
+//! Few rows are written as those of any other statement. Many are loaded: into a new generation of the table's data,
+//! which nobody sees before the transaction commits, by transactions of their own. That takes a table that nobody else
+//! sees, or an empty one; whether a table is empty matters, and is looked for, once there are many rows.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use annulus_base::limits::{MAX_TXN_KEYS, MAX_WRITE_BYTES};
+use annulus_relation::catalog::ObjectId;
+use annulus_relation::error::SqlState;
+use annulus_relation::ops::{Bounds, Checks, Cursor, Physical, Writer, write_batch};
+use annulus_relation::{Failure, Outcome, Row, SqlError};
+use annulus_txn::interface::{Database, TxnError};
+
+use super::CopyFrom;
+use crate::dml::{Evaluator, around, finish, row_id};
+use crate::session::Active;
+use crate::statement::Work;
+
+/// How many rows are written at a time, and after how many bytes of data there are enough of them.
+const BATCH: usize = 2_000;
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Which part of what a transaction can still write are many rows.
+const MANY: usize = 4;
+
+/// A row that was taken in.
+pub(super) struct Taken {
+    pub line: u64,
+    pub row: Row,
+    /// How many bytes of data it was.
+    pub bytes: usize,
+}
+
+/// How rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    /// Not at all, until there are many.
+    Open,
+    /// By the transaction.
+    Within,
+    /// By a load.
+    Around,
+}
+
+/// Rows on their way.
+pub(super) struct Sink {
+    table: ObjectId,
+    course: Course,
+    rows: Vec<Taken>,
+    bytes: usize,
+    count: u64,
+}
+
+impl Sink {
+    pub fn new<D: Database>(table: ObjectId, active: &Active<D>) -> Self {
+        let course = if active.is_own(table) { Course::Around } else { Course::Open };
+        Self { table, course, rows: Vec::new(), bytes: 0, count: 0 }
+    }
+
+    pub async fn take<D: Database>(&mut self, work: &mut Work<'_, D>, plan: &CopyFrom, taken: Taken) -> Outcome<()> {
+        self.bytes += taken.bytes;
+        self.rows.push(taken);
+        let (rows, bytes) = match self.course {
+            Course::Open => {
+                let (keys, bytes) = work.active.transaction.size();
+                // Each row may have an entry in each index.
+                let keys = MAX_TXN_KEYS.saturating_sub(keys) / plan.target.table.indexes.len().max(1);
+                (keys / MANY, MAX_WRITE_BYTES.saturating_sub(bytes) / MANY)
+            }
+            Course::Within | Course::Around => (BATCH, BATCH_BYTES),
+        };
+        if self.rows.len() < rows && self.bytes < bytes {
+            return Ok(());
+        }
+        if self.course == Course::Open {
+            self.course = if is_open(work, self.table).await? { Course::Around } else { Course::Within };
+        }
+        self.write_all(work, plan).await
+    }
+
+    /// Writes what is left; returns how many rows there were.
+    pub async fn finish<D: Database>(&mut self, work: &mut Work<'_, D>, plan: &CopyFrom) -> Outcome<u64> {
+        self.write_all(work, plan).await?;
+        Ok(self.count)
+    }
+
+    async fn write_all<D: Database>(&mut self, work: &mut Work<'_, D>, plan: &CopyFrom) -> Outcome<()> {
+        self.bytes = 0;
+        let mut rows = std::mem::take(&mut self.rows).into_iter();
+        self.count += rows.len() as u64;
+        while rows.len() > 0 {
+            self.write(work, plan, rows.by_ref().take(BATCH)).await?;
+        }
+        Ok(())
+    }
+
+    async fn write<D: Database>(
+        &self,
+        work: &mut Work<'_, D>,
+        plan: &CopyFrom,
+        rows: impl Iterator<Item = Taken>,
+    ) -> Outcome<()> {
+        let load = if self.course == Course::Around { Some(work.load(self.table).await?) } else { None };
+        let catalogs = Rc::clone(work.catalogs);
+        let (env, shared) = (Arc::clone(&work.active.env), Arc::clone(work.shared));
+        let evaluator = Evaluator { stored: &catalogs.expressions, env: &env, shared: &shared };
+        let catalog = Arc::clone(&work.active.catalog);
+        let checks = if load.is_some() { Checks::AtCommit } else { work.checks() };
+        let mut writer = Writer::new(around(&catalog, &evaluator), checks);
+        for Taken { line, row, .. } in rows {
+            let id = row_id(work, &plan.target);
+            writer.insert(self.table, row, id).map_err(|error| plan.context(line, error))?;
+        }
+        let left = work.deadline.left();
+        match load {
+            Some(load) => {
+                let written = write_batch(&load, writer, &mut work.active.transaction, left).await;
+                written.map_err(too_many_parents)
+            }
+            None => finish(work, writer).await.map_err(too_much),
+        }
+    }
+}
+
+/// Whether rows can be loaded into a table because it is empty.
+async fn is_open<D: Database>(work: &mut Work<'_, D>, table: ObjectId) -> Outcome<bool> {
+    let catalog = Arc::clone(&work.active.catalog);
+    let Some(descriptor) = catalog.table_by_id(table) else { return Ok(false) };
+    let changing = descriptor.succession().is_some();
+    if changing || work.active.pending.violations.tables().any(|id| id == table) {
+        return Ok(false);
+    }
+    let physical = Arc::new(Physical::new(*catalog.home(), descriptor)?);
+    let mut cursor = Cursor::new(&physical, 0, &[Bounds::all()], Some(Vec::new()), false)?;
+    loop {
+        let left = work.deadline.left();
+        match cursor.next(&mut work.active.transaction, &catalog, 1, left).await? {
+            Some(rows) if !rows.is_empty() => return Ok(false),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    Ok(true)
+}
+
+/// Tells whoever loads more than a transaction can write what is possible.
+fn too_much(failure: Failure) -> Failure {
+    hinted(
+        failure,
+        "COPY into a table that is empty, or that the same transaction has truncated, may have any number of rows.",
+    )
+}
+
+fn too_many_parents(failure: Failure) -> Failure {
+    hinted(failure, "Load before the foreign keys are declared.")
+}
+
+fn hinted(failure: Failure, hint: &str) -> Failure {
+    match failure {
+        Failure::Txn(TxnError::Limit(message)) => {
+            SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).hint(hint).into()
+        }
+        other => other,
+    }
+}
