@@ -2,7 +2,8 @@
 //!
 //! An edit is made of one catalog in memory and gives the next one; [`Edit::finish`] writes what has changed as part
 //! of a transaction. It demands that the catalog is still the one that the edit began with, so edits of one database
-//! are serial. Statements of others that use something changed find its stamp changed:
+//! are serial; but for those that only begin new generations of tables' data, which demand no more than that these tables
+//! are still the same. Statements of others that use something changed find its stamp changed:
 //! - a table, view or sequence that was changed or dropped;
 //! - one whose name means something else, because a namesake was made in another schema, or its schema renamed.
 
@@ -29,6 +30,10 @@ const STAMP: Bytes = Bytes::from_static(&[1]);
 #[derive(Clone, Debug)]
 pub struct Edit {
     catalog: Catalog,
+    /// As it was before.
+    before: Catalog,
+    /// Whether it changes more than generations of data.
+    defines: bool,
     touched: BTreeSet<(Kind, ObjectId)>,
     garbage: Vec<Garbage>,
 }
@@ -37,7 +42,8 @@ impl Edit {
     /// An edit of this catalog.
     #[must_use]
     pub fn new(catalog: &Catalog) -> Self {
-        Self { catalog: catalog.clone(), touched: BTreeSet::new(), garbage: Vec::new() }
+        let (catalog, before) = (catalog.clone(), catalog.clone());
+        Self { catalog, before, defines: false, touched: BTreeSet::new(), garbage: Vec::new() }
     }
 
     /// The catalog as edited so far.
@@ -57,13 +63,14 @@ impl Edit {
     /// # Errors
     /// `54000` if there are no more.
     pub fn new_id(&mut self) -> SqlResult<ObjectId> {
+        self.defines = true;
         let id = self.catalog.root.next_object;
         let none_left = || SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "the database has no more object numbers");
         self.catalog.root.next_object = id.checked_add(1).ok_or_else(none_left)?;
         Ok(id)
     }
 
-    /// The number of a new generation of a table's data: no other edit that is committed has given it.
+    /// The number of a generation of a table's data that this edit makes: no other edit that is committed has given it.
     ///
     /// # Errors
     /// `54000` if there are no more object numbers.
@@ -80,6 +87,7 @@ impl Edit {
             let message = format!("schema \"{}\" already exists", schema.name);
             return Err(SqlError::new(SqlState::DUPLICATE_SCHEMA, message));
         }
+        self.defines = true;
         let id = schema.id;
         let before = self.catalog.schemas.insert(id, fresh(schema));
         if before.is_some() {
@@ -92,6 +100,7 @@ impl Edit {
 
     /// Drops a schema, which is empty.
     pub fn drop_schema(&mut self, id: ObjectId) {
+        self.defines = true;
         self.catalog.schemas.remove(&id);
         self.touched.insert((Kind::Schema, id));
         self.catalog.index_names();
@@ -106,16 +115,29 @@ impl Edit {
         for (name, id) in table.index_names().chain([(table.name.as_str(), table.id)]) {
             self.check_name(table.schema, name, id)?;
         }
+        self.defines = true;
         self.touch_namesakes(table.schema, &table.name);
+        self.replace_table(table);
+        self.catalog.index_names();
+        Ok(())
+    }
+
+    /// Gives a table another generation of data, in which there is nothing; its data will be deleted. `generation` is of
+    /// [`super::take_generations`], or of a load.
+    pub fn begin_generation(&mut self, table: ObjectId, generation: u32) {
+        if let Some(table) = self.catalog.table_by_id(table) {
+            self.replace_table(Table { generation, ..Table::clone(table) });
+        }
+    }
+
+    fn replace_table(&mut self, table: Table) {
         let id = table.id;
         self.touched.insert((Kind::Table, id));
         let after = Arc::new(table);
-        let before = self.catalog.tables.insert(id, Entry { value: Arc::clone(&after), stamp: None });
+        let before = self.catalog.tables.insert(id, fresh_of(Arc::clone(&after)));
         if let Some(Entry { value: before, .. }) = before {
             self.discard(&before, &after);
         }
-        self.catalog.index_names();
-        Ok(())
     }
 
     /// What of a table's data is not its own any more.
@@ -134,6 +156,7 @@ impl Edit {
         if let Some(Entry { value: table, .. }) = self.catalog.tables.remove(&id) {
             let all = table.generations().into_iter();
             self.garbage.extend(all.map(|generation| Garbage::of_generation(id, generation)));
+            self.defines = true;
             self.touched.insert((Kind::Table, id));
             self.catalog.index_names();
         }
@@ -144,6 +167,7 @@ impl Edit {
     /// # Errors
     /// `42P07` if its name is taken.
     pub fn put_sequence(&mut self, sequence: Sequence) -> SqlResult<()> {
+        self.defines = true;
         let (id, schema) = (sequence.id, sequence.schema);
         self.check_name(schema, &sequence.name, id)?;
         self.touch_namesakes(schema, &sequence.name);
@@ -155,6 +179,7 @@ impl Edit {
 
     /// Drops a sequence with its state.
     pub fn drop_sequence(&mut self, id: ObjectId) {
+        self.defines = true;
         self.catalog.sequences.remove(&id);
         self.touched.insert((Kind::Sequence, id));
         self.catalog.index_names();
@@ -165,6 +190,7 @@ impl Edit {
     /// # Errors
     /// `42P07` if its name is taken.
     pub fn put_view(&mut self, view: View) -> SqlResult<()> {
+        self.defines = true;
         let (id, schema) = (view.id, view.schema);
         self.check_name(schema, &view.name, id)?;
         self.touch_namesakes(schema, &view.name);
@@ -176,6 +202,7 @@ impl Edit {
 
     /// Drops a view.
     pub fn drop_view(&mut self, id: ObjectId) {
+        self.defines = true;
         self.catalog.views.remove(&id);
         self.touched.insert((Kind::View, id));
         self.catalog.index_names();
@@ -183,6 +210,7 @@ impl Edit {
 
     /// Drops everything: nobody can use what they have cached of this database.
     pub(super) fn drop_all(&mut self) {
+        self.defines = true;
         let all = &self.catalog;
         let touched = all.schemas.keys().map(|id| (Kind::Schema, *id));
         let touched = touched.chain(all.tables.keys().map(|id| (Kind::Table, *id)));
@@ -222,7 +250,7 @@ impl Edit {
             Kind::Table => catalog.tables.get_mut(&id).into_iter().for_each(|entry| entry.stamp = None),
             Kind::View => catalog.views.get_mut(&id).into_iter().for_each(|entry| entry.stamp = None),
             Kind::Sequence => catalog.sequences.get_mut(&id).into_iter().for_each(|entry| entry.stamp = None),
-            Kind::Root | Kind::Schema | Kind::Garbage | Kind::Database | Kind::Load => {}
+            Kind::Root | Kind::Schema | Kind::Garbage | Kind::Database | Kind::Load | Kind::Numbers => {}
         }
         self.touched.insert((kind, id));
     }
@@ -234,21 +262,38 @@ impl Edit {
     /// `54000` if there are no more object numbers.
     pub fn finish<D: Database>(mut self, transaction: &mut Transaction<D>) -> SqlResult<Catalog> {
         let home = self.catalog.home;
+        self.expect_touched(transaction);
         for mut garbage in std::mem::take(&mut self.garbage) {
-            garbage.id = self.new_id()?;
+            garbage.id = if self.defines { self.new_id()? } else { self.generation_of(&garbage) };
             transaction.put(home.record(Kind::Garbage, garbage.id), record::encode(&garbage));
         }
-        self.catalog.expect_unchanged(transaction);
-        if self.catalog.stamp == Some(Stamp::NONE) {
-            // The first change of the database: what it had from the start is not stored yet.
-            self.touched.extend(self.catalog.schemas.keys().map(|id| (Kind::Schema, *id)));
+        if self.defines {
+            self.catalog.expect_unchanged(transaction);
+            if self.catalog.stamp == Some(Stamp::NONE) {
+                // The first change of the database: what it had from the start is not stored yet.
+                self.touched.extend(self.catalog.schemas.keys().map(|id| (Kind::Schema, *id)));
+            }
+            transaction.put(home.record(Kind::Root, 0), record::encode(&self.catalog.root));
+            self.catalog.stamp = None;
         }
-        transaction.put(home.record(Kind::Root, 0), record::encode(&self.catalog.root));
-        self.catalog.stamp = None;
         for (kind, id) in &self.touched {
             self.write(transaction, *kind, *id);
         }
         Ok(self.catalog)
+    }
+
+    /// Demands that tables are still what they were before, since others may have given them new generations.
+    fn expect_touched<D: Database>(&self, transaction: &mut Transaction<D>) {
+        for (kind, id) in self.touched.iter().filter(|(kind, _)| *kind == Kind::Table) {
+            if let Some(stamp) = self.before.tables.get(id).and_then(|entry| entry.stamp) {
+                transaction.expect(self.catalog.home.record(*kind, *id), stamp);
+            }
+        }
+    }
+
+    /// The generation that has taken garbage's place: a number that no other garbage has.
+    fn generation_of(&self, garbage: &Garbage) -> u32 {
+        self.catalog.table_by_id(garbage.table()).map_or(0, |table| table.generation)
     }
 
     fn write<D: Database>(&self, transaction: &mut Transaction<D>, kind: Kind, id: ObjectId) {
@@ -272,13 +317,17 @@ impl Edit {
                     }
                 }
             }
-            Kind::Root | Kind::Garbage | Kind::Database | Kind::Load => {}
+            Kind::Root | Kind::Garbage | Kind::Database | Kind::Load | Kind::Numbers => {}
         }
     }
 }
 
 fn fresh<T>(value: T) -> Entry<T> {
-    Entry { value: Arc::new(value), stamp: None }
+    fresh_of(Arc::new(value))
+}
+
+const fn fresh_of<T>(value: Arc<T>) -> Entry<T> {
+    Entry { value, stamp: None }
 }
 
 fn put<D: Database, T>(

@@ -57,6 +57,10 @@ impl Garbage {
         Self { indexes: (index, index), ..Self::of_generation(table, generation) }
     }
 
+    pub(super) const fn table(&self) -> ObjectId {
+        self.table
+    }
+
     /// Deletes up to `limit` of the keys; returns whether these were the last.
     async fn delete<D: Database>(
         &mut self,

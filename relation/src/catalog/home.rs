@@ -30,6 +30,7 @@ pub(super) enum Kind {
     Garbage = 5,
     Database = 6,
     Load = 7,
+    Numbers = 8,
 }
 
 /// The place of a database.

@@ -17,7 +17,8 @@ pub const PUBLIC: ObjectId = 2_200;
 /// The first number of an object made by a user, as in PostgreSQL.
 pub const FIRST_OBJECT: ObjectId = 16_384;
 
-/// What the catalog says of the database as a whole. Every change of the catalog writes it.
+/// What the catalog says of the database as a whole. Every change of the catalog writes it that changes more than
+/// generations of tables' data.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub(super) struct Root {
     /// The number of the next object.
@@ -159,6 +160,14 @@ impl Catalog {
     #[must_use]
     pub const fn stamp(&self) -> Option<Stamp> {
         self.stamp
+    }
+
+    /// Whether another one was read from the same versions of all records. Every change writes the root, but for those that
+    /// only begin new generations of tables' data.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let stamps = |catalog: &Self| catalog.tables.iter().map(|(id, entry)| (*id, entry.stamp)).collect::<Vec<_>>();
+        self.stamp == other.stamp && stamps(self) == stamps(other)
     }
 
     /// A schema by name.

@@ -6,9 +6,8 @@
 //! has stopped the load, so that its rows can be deleted. That happens when its transaction has ended without a commit,
 //! and to a load that nobody has ended for [`LONGEST`].
 //!
-//! Generations have the numbers that edits give them; but those of edits that were not committed are given again. So a
-//! load has a number of its own: that of its edit, and above it, in [`ATTEMPT`]'s bits, the first for which there is no
-//! record. Numbers that were never loaded into have none of these bits.
+//! Generations that are begun without any other change of the catalog have numbers of their own, apart from those of
+//! edits ([`take_generations`]): nobody waits for others' changes, and a number that was not used is not given again.
 
 use annulus_base::time::Micros;
 use annulus_base::{KeyRange, Timestamp};
@@ -17,23 +16,55 @@ use annulus_txn::interface::{Database, Place, TxnError, When};
 use wincode::{SchemaRead, SchemaWrite};
 
 use super::garbage::Garbage;
+use super::home::{Home, Kind};
 use super::loaded::Catalog;
 use super::{ObjectId, record};
-use crate::error::{SqlError, SqlState};
 use crate::failure::Outcome;
 use crate::transaction::{Mode, Transaction};
 
 /// How long a load may take, microseconds: a day.
 pub const LONGEST: Micros = 24 * 3_600 * 1_000_000;
 
-/// Where in a generation's number stands which load it is, of those whose edits gave the same number.
-const ATTEMPT: u32 = 28;
-/// How many there are.
-const ATTEMPTS: u32 = 1 << (u32::BITS - ATTEMPT);
+/// What numbers have in common that [`take_generations`] gives.
+const TAKEN: u32 = 1 << 31;
 
-/// The number of a generation into which nothing is loaded.
+/// The number of a generation that an edit makes, from an object number.
 pub(super) const fn plain_generation(number: u32) -> u32 {
-    number & ((1 << ATTEMPT) - 1)
+    number & !TAKEN
+}
+
+/// Takes numbers for new generations of tables' data, in a transaction of its own: the first of them. They are given to
+/// nobody else, whatever becomes of them.
+///
+/// # Errors
+/// `XX001` if a record is damaged, and every [`TxnError`].
+pub async fn take_generations<D: Database>(db: &D, home: &Home, count: usize, patience: Micros) -> Outcome<u32> {
+    let start = db.begin();
+    loop {
+        let mut transaction = Transaction::new(db.clone(), Mode::Statement, start);
+        let first = take(&mut transaction, home, count, patience).await?;
+        match transaction.commit(patience).await {
+            // Somebody else was faster.
+            Err(TxnError::Conflict(_)) => {}
+            committed => return Ok(committed.map(|_| first)?),
+        }
+    }
+}
+
+async fn take<D: Database>(
+    transaction: &mut Transaction<D>,
+    home: &Home,
+    count: usize,
+    patience: Micros,
+) -> Outcome<u32> {
+    let place = home.record(Kind::Numbers, 0);
+    let next: u32 = match transaction.get(std::slice::from_ref(&place), patience).await?.into_iter().flatten().next() {
+        Some(bytes) => record::decode(&place.key, &bytes)?,
+        None => 0,
+    };
+    let after = next.wrapping_add(u32::try_from(count).unwrap_or(u32::MAX));
+    transaction.put(place, record::encode(&plain_generation(after)));
+    Ok(next | TAKEN)
 }
 
 /// A load's record.
@@ -69,34 +100,28 @@ pub struct Load {
 }
 
 impl Load {
-    /// Begins a load into a new generation of a table's data, for a transaction that began with this catalog. `number` is
-    /// what its edit gives that generation.
+    /// Begins a load into a new generation of a table's data.
     ///
     /// # Errors
-    /// `55000` if too many loads into the table were given up, and every [`TxnError`]; a conflict means that the catalog
-    /// is another one now.
-    pub async fn begin<D: Database>(
-        db: &D,
-        catalog: &Catalog,
-        (table, number): (ObjectId, u32),
-        patience: Micros,
-    ) -> Outcome<Self> {
-        let mut transaction = Transaction::new(db.clone(), Mode::Statement, db.begin());
-        let generations = (1..ATTEMPTS).map(|attempt| (attempt << ATTEMPT) | plain_generation(number));
-        let places: Vec<Place> = generations.clone().map(|number| catalog.home().load(table, number)).collect();
-        let known = transaction.get(&places, patience).await?;
-        let mut free = generations.zip(places).zip(known).filter(|(_, known)| known.is_none());
-        let ((generation, place), _) = free.next().ok_or_else(too_many)?;
-        let rows = Garbage::of_generation(table, generation);
-        let record = Loading { begun: transaction.start().micros(), stopped: false, rows };
-        // Whoever has loaded into it and committed has changed the catalog.
-        catalog.expect_unchanged(&mut transaction);
-        transaction.put(place.clone(), record::encode(&record));
-        transaction.commit(patience).await?;
-        let seen = db.read(vec![place.clone()], When::Latest, patience).await?.into_iter().next();
-        match seen.filter(|seen| seen.value.is_some()) {
-            Some(seen) => Ok(Self { table, generation, place, stamp: seen.stamp, record }),
-            None => Err(TxnError::Conflict(place.key).into()),
+    /// `XX001` if a record is damaged, and every [`TxnError`].
+    pub async fn begin<D: Database>(db: &D, home: &Home, table: ObjectId, patience: Micros) -> Outcome<Self> {
+        let start = db.begin();
+        loop {
+            let mut transaction = Transaction::new(db.clone(), Mode::Statement, start);
+            let generation = take(&mut transaction, home, 1, patience).await?;
+            let (place, rows) = (home.load(table, generation), Garbage::of_generation(table, generation));
+            let record = Loading { begun: start.micros(), stopped: false, rows };
+            transaction.put(place.clone(), record::encode(&record));
+            match transaction.commit(patience).await {
+                // Somebody else was faster.
+                Err(TxnError::Conflict(_)) => continue,
+                committed => committed?,
+            };
+            let seen = db.read(vec![place.clone()], When::Latest, patience).await?.into_iter().next();
+            return match seen.filter(|seen| seen.value.is_some()) {
+                Some(seen) => Ok(Self { table, generation, place, stamp: seen.stamp, record }),
+                None => Err(TxnError::Conflict(place.key).into()),
+            };
         }
     }
 
@@ -151,9 +176,4 @@ impl Load {
             Err(error) => Err(error),
         }
     }
-}
-
-fn too_many() -> SqlError {
-    let message = "rows of too many loads into the table that were given up are still to be deleted";
-    SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).hint("Retry later.")
 }

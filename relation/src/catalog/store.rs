@@ -50,8 +50,8 @@ async fn read_all<D: Database>(
         records.extend(found.rows);
         stretches += 1;
     }
-    // Each stretch is of one instant. All of them are if nothing has changed from the first to the last:
-    // every change writes the root.
+    // Each stretch is of one instant. All of them are, but for the generations of tables' data, of which each stands for
+    // itself, if nothing has changed from the first to the last: every other change writes the root.
     if stretches > 1 && when == When::Latest {
         let root = home.record(Kind::Root, 0);
         let now = db.read(vec![root.clone()], when, patience).await?;

@@ -2,7 +2,7 @@
 
 use annulus_base::rng::Rng;
 use annulus_relation::SqlResult;
-use annulus_relation::catalog::{Catalog, Edit, Load, Table};
+use annulus_relation::catalog::{Catalog, Edit, Load};
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::ops::{Checks, Physical, Writer, write_batch};
@@ -46,18 +46,11 @@ impl LoadChildren {
         let Some(children) = physical(&catalog, CHILDREN)?.filter(|found| found.table().succession().is_none()) else {
             return Ok(());
         };
-        let children = Table::clone(children.table());
         let mut txn = session.transaction(Mode::Statement);
-        let mut edit = Edit::new(&catalog);
-        let target = (children.id, edit.new_generation()?);
-        let load = match Load::begin(&session.db, &catalog, target, patience).await {
-            Ok(load) => load,
-            // Too many were left.
-            Err(Failure::Sql(_)) => return Ok(()),
-            Err(failure) => return Err(failure),
-        };
+        let load = Load::begin(&session.db, &session.home, children.table().id, patience).await?;
         txn.own(load.range());
-        edit.put_table(Table { generation: load.generation(), ..children })?;
+        let mut edit = Edit::new(&catalog);
+        edit.begin_generation(children.table().id, load.generation());
         let after = edit.finish(&mut txn)?;
         session.forget();
         let Some(children) = physical(&after, CHILDREN)? else { return Ok(()) };

@@ -16,7 +16,7 @@ mod tests;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use annulus_relation::catalog::{Column, Default};
+use annulus_relation::catalog::{Column, Default, ObjectId};
 use annulus_relation::error::SqlState;
 use annulus_relation::value::{Env, parse};
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, Value};
@@ -29,6 +29,7 @@ use sink::{Sink, Taken};
 use crate::bind::{Binder, Expr, ParamTypes, quote_name};
 use crate::dml::{Defaults, Evaluator, Target};
 use crate::parse::{CopyStatement, CopyTarget, Parsed};
+use crate::server::copies::{Copied, Copying};
 use crate::statement::{Setting, Work};
 
 /// `COPY ... FROM STDIN`
@@ -57,6 +58,7 @@ pub(crate) struct CopyIn {
     plan: Rc<CopyFrom>,
     decoder: Decoder,
     sink: Sink,
+    copying: Copying,
 }
 
 impl CopyFrom {
@@ -95,7 +97,8 @@ impl CopyFrom {
         work.active.check_writable("COPY FROM")?;
         let decoder = Decoder::new(&self.statement.options);
         let sink = Sink::new(self.target.table.id, work.active);
-        Ok(CopyIn { plan: Rc::clone(self), decoder, sink })
+        let copying = work.copying("COPY FROM", self.target.table.id);
+        Ok(CopyIn { plan: Rc::clone(self), decoder, sink, copying })
     }
 
     /// Says where in the data something is wrong.
@@ -138,6 +141,7 @@ impl CopyIn {
     /// Takes data in.
     pub async fn feed<D: Database>(&mut self, data: &[u8], work: &mut Work<'_, D>) -> Outcome<()> {
         work.deadline.renew();
+        self.copying.note(data.len(), 0, 0);
         for record in self.decoder.feed(data) {
             self.add(record, work).await?;
         }
@@ -171,15 +175,27 @@ impl CopyIn {
         if plan.filter.as_ref().map_or(Ok(true), |filter| filter.is_true(&row, &[], &context)).map_err(wrong)? {
             let bytes = record.fields.iter().flatten().map(String::len).sum::<usize>();
             self.sink.take(work, &plan, Taken { line, row, bytes }).await?;
+            self.copying.note(0, 1, 0);
+        } else {
+            self.copying.note(0, 0, 1);
         }
         Ok(())
     }
 }
 
-/// The query whose result `COPY ... TO STDOUT` gives.
-pub(crate) fn source(statement: &CopyStatement, setting: &Setting<'_>) -> SqlResult<Parsed> {
+impl<D: Database> Work<'_, D> {
+    /// Shows how far a `COPY` is, until what is returned is dropped. `table`: 0 for a query.
+    pub(crate) fn copying(&self, command: &'static str, table: ObjectId) -> Copying {
+        let database = self.active.catalog.home().namespace.number();
+        let what = Copied { command, database, table, bytes: 0, rows: 0, excluded: 0 };
+        self.shared.copies.begin(self.shared.id, what)
+    }
+}
+
+/// The query whose result `COPY ... TO STDOUT` gives, and the table that it is of; 0 if it is none.
+pub(crate) fn source(statement: &CopyStatement, setting: &Setting<'_>) -> SqlResult<(Parsed, ObjectId)> {
     match &statement.target {
-        CopyTarget::Query(query) => Ok(Parsed::clone(query)),
+        CopyTarget::Query(query) => Ok((Parsed::clone(query), 0)),
         CopyTarget::Table(name, names) => {
             let target = Target::new(setting, name, None)?;
             for name in names {
@@ -197,7 +213,8 @@ pub(crate) fn source(statement: &CopyStatement, setting: &Setting<'_>) -> SqlRes
             };
             let text = format!("SELECT {} FROM {name}", list.join(", "));
             let mut statements = crate::parse::parse(&text)?;
-            statements.pop().ok_or_else(|| SqlError::new(SqlState::INTERNAL_ERROR, "COPY has no query"))
+            let none = || SqlError::new(SqlState::INTERNAL_ERROR, "COPY has no query");
+            Ok((statements.pop().ok_or_else(none)?, target.table.id))
         }
     }
 }

@@ -34,9 +34,8 @@ use std::sync::Arc;
 pub(crate) use database::{administer, database_statement};
 pub(crate) use expression::{bind_stored, sequence_in};
 pub(crate) use retype::follow_types;
-pub(crate) use truncate::begin_generation;
 
-use annulus_relation::catalog::{Catalog, ColumnId, Edit, ObjectId, Sequence};
+use annulus_relation::catalog::{Catalog, ColumnId, Edit, ObjectId, Sequence, take_generations};
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::Outcome;
 use annulus_relation::transaction::Mode;
@@ -63,6 +62,8 @@ pub(crate) struct Definition<'a> {
     /// The client's whole text.
     pub text: &'a str,
     pub notices: Vec<SqlError>,
+    /// Tables that begin a new generation of data.
+    pub truncated: Vec<ObjectId>,
     /// Sequences whose state begins anew.
     pub restarted: Vec<Sequence>,
     /// What is to be done with rows.
@@ -166,6 +167,7 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
         shared: work.shared,
         text: &parsed.whole,
         notices: Vec::new(),
+        truncated: Vec::new(),
         restarted: Vec::new(),
         jobs: Vec::new(),
         identities: parsed.identities.iter(),
@@ -175,12 +177,14 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
         computed: BTreeMap::new(),
     };
     let tag = definition.apply(&parsed.statement)?;
-    let Definition { edit, notices, restarted, jobs, filled, computed, .. } = definition;
+    let Definition { mut edit, notices, truncated, restarted, jobs, filled, computed, .. } = definition;
+    begin_generations(work, &mut edit, &truncated).await?;
     check_not_pending(work.active, &edit, what)?;
     work.news.extend(notices.into_iter().map(News::Notice));
     let home = *edit.catalog().home();
     use_edit(work, edit)?;
     for sequence in &restarted {
+        work.active.catalog.expect_sequence(&mut work.active.transaction, sequence.id);
         crate::sequence::restart(&mut work.active.transaction, &home, sequence, None);
         work.shared.sequences.forget(&home, sequence.id);
     }
@@ -200,6 +204,17 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
         Some(table) => fill(work, parsed, table).await,
         None => Ok(Produced::tag(Tag::word(tag))),
     }
+}
+
+/// Gives tables new generations of data.
+async fn begin_generations<D: Database>(work: &Work<'_, D>, edit: &mut Edit, tables: &[ObjectId]) -> Outcome<()> {
+    if tables.is_empty() {
+        return Ok(());
+    }
+    let home = *edit.catalog().home();
+    let first = take_generations(&work.server.db, &home, tables.len(), work.deadline.left()).await?;
+    tables.iter().zip(first..).for_each(|(table, generation)| edit.begin_generation(*table, generation));
+    Ok(())
 }
 
 /// Makes a change of the catalog part of the transaction at work.

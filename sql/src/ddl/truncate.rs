@@ -1,6 +1,6 @@
 //! `TRUNCATE`: a table begins a new generation of data.
 
-use annulus_relation::catalog::{Edit, ObjectId, Sequence, Table};
+use annulus_relation::catalog::{ObjectId, Sequence};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{CascadeOption, Truncate, TruncateIdentityOption};
@@ -25,14 +25,14 @@ impl Definition<'_> {
             self.add_children(id, &mut ids, cascade)?;
         }
         for id in &ids {
-            let generation = self.edit.new_generation()?;
-            begin_generation(&mut self.edit, *id, generation)?;
+            self.catalog().table_by_id(*id).map_or(Ok(()), |table| check_not_rekeyed(table))?;
         }
         if truncate.identity == Some(TruncateIdentityOption::Restart) {
             let owned = self.catalog().sequences().filter(|s| s.owner.is_some_and(|(owner, _)| ids.contains(&owner)));
             let owned: Vec<Sequence> = owned.map(|sequence| Sequence::clone(sequence)).collect();
             self.restarted.extend(owned);
         }
+        self.truncated = ids;
         Ok("TRUNCATE TABLE")
     }
 
@@ -56,11 +56,4 @@ impl Definition<'_> {
         }
         Ok(())
     }
-}
-
-/// A table has another generation of data, with nothing in it.
-pub(crate) fn begin_generation(edit: &mut Edit, id: ObjectId, generation: u32) -> SqlResult<()> {
-    let Some(table) = edit.catalog().table_by_id(id) else { return Ok(()) };
-    check_not_rekeyed(table)?;
-    edit.put_table(Table { generation, ..Table::clone(table) })
 }

@@ -22,6 +22,9 @@ use crate::session::answer::{Column, Tag};
 use crate::session::{Produced, Rows};
 use crate::statement::{Setting, Work};
 
+/// The system tables that show databases.
+const DATABASES: [&str; 3] = ["pg_database", "pg_stat_progress_copy", "pg_stat_progress_create_index"];
+
 /// Most rows of a stretch.
 const MOST_ROWS: u32 = 20_000;
 
@@ -75,7 +78,7 @@ impl Query {
     /// `reads_only`: nothing is written by what it finds.
     async fn begin<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value], reads_only: bool) -> Outcome<Running> {
         // Some system tables show what only this thread knows: it is noted while the query is begun.
-        if self.system_tables.contains("pg_database") {
+        if DATABASES.iter().any(|table| self.system_tables.contains(*table)) {
             let databases = work.server.databases(work.deadline.left()).await?;
             *lock(&work.shared.databases) = databases.all().to_vec();
         }

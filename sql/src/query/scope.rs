@@ -72,6 +72,8 @@ pub enum Live {
     Activity,
     /// `pg_locks`
     Locks,
+    /// `pg_stat_progress_copy`, but for the databases' names
+    Copies,
     /// `pg_stat_statements`
     Statements,
     /// `pg_settings`

@@ -184,6 +184,7 @@ mod tests {
         run(async |node| {
             let mut client = node.client().await;
             client.ok("create table t (id int primary key)").await;
+            client.ok("truncate t").await;
             let before = settled(&node).await;
             let rows: String = (0..3_000).map(|id| format!("{id}\n")).collect();
             client.ok("begin; truncate t").await;

@@ -53,7 +53,7 @@ impl Catalogs {
         self.stale.set(false);
         let mut cached = self.cached.borrow_mut();
         match &*cached {
-            Some(known) if known.stamp() == found.stamp() => Ok(Arc::clone(known)),
+            Some(known) if known.is_same(&found) => Ok(Arc::clone(known)),
             _ => {
                 *cached = Some(Arc::clone(&found));
                 self.shapes.borrow_mut().clear();

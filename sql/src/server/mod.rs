@@ -6,6 +6,7 @@
 
 mod background;
 pub(crate) mod catalogs;
+pub(crate) mod copies;
 pub(crate) mod deadline;
 pub(crate) mod failure;
 pub(crate) mod loads;
@@ -33,6 +34,7 @@ use annulus_txn::token::Tokens;
 use crate::query::{ColumnCache, QueryEngine};
 use crate::session::{Session, Settings, Startup};
 use catalogs::Catalogs;
+use copies::Copies;
 use deadline::Deadline;
 use failure::to_sql;
 use loads::Abandoned;
@@ -161,6 +163,7 @@ pub struct Server<D: Database> {
     pub(crate) statements: Arc<Statements>,
     pub(crate) statistics: Arc<Sampled>,
     pub(crate) locked: Arc<Locked>,
+    pub(crate) copies: Arc<Copies>,
     pub(crate) abandoned: Rc<Abandoned>,
     /// Columns of tables that queries have read.
     pub(crate) columns: Arc<ColumnCache>,
@@ -184,6 +187,7 @@ impl<D: Database> Server<D> {
             statements: Arc::default(),
             statistics: Arc::default(),
             locked: Arc::default(),
+            copies: Arc::default(),
             abandoned: Rc::default(),
             columns: Arc::new(ColumnCache::new(kept as u64)),
             catalogs: RefCell::default(),

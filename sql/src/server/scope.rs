@@ -73,6 +73,7 @@ impl SystemSource for Shared {
             Live::Statements => self.statements.rows(),
             Live::Activity => lock(&self.activity).iter().map(Activity::row).collect(),
             Live::Locks => self.locked.rows(),
+            Live::Copies => self.copies.rows(),
             Live::Cursors => lock(&self.own).cursors.clone(),
             Live::Prepared => lock(&self.own).prepared.clone(),
         }

@@ -15,6 +15,7 @@ use annulus_relation::value::Env;
 use annulus_relation::{SqlError, SqlResult, Value};
 use annulus_txn::interface::Database;
 
+use super::copies::Copies;
 use super::locks::Locked;
 use super::sequences::Sequences;
 use super::statements::Statements;
@@ -54,6 +55,7 @@ pub(crate) struct Shared {
     pub statements: Arc<Statements>,
     pub statistics: Arc<Sampled>,
     pub locked: Arc<Locked>,
+    pub copies: Arc<Copies>,
     /// The databases of the cluster, as told when the statement began.
     pub databases: Mutex<Vec<DatabaseInfo>>,
     /// The sessions of the node, as told when the statement began.
@@ -115,6 +117,7 @@ impl Shared {
             statements: Arc::clone(&server.statements),
             statistics: Arc::clone(&server.statistics),
             locked: Arc::clone(&server.locked),
+            copies: Arc::clone(&server.copies),
             activity: Mutex::new(Vec::new()),
             databases: Mutex::new(Vec::new()),
             own: Mutex::default(),

@@ -45,6 +45,8 @@ impl<D: Database> Session<D> {
                     out.count += rows.len() as u64;
                     let cx = EvalContext::new(&env, &*shared);
                     out.lines.extend(rows.iter().map(|row| out.encoder.line(row, &cx)));
+                    let bytes = out.lines.iter().map(Bytes::len).sum();
+                    out.copying.note(bytes, rows.len() as u64, 0);
                 }
                 if let Some(line) = out.lines.pop_front() {
                     return Ok(Step::CopyData(line));

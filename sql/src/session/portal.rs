@@ -13,6 +13,7 @@ use super::answer::{Column, Tag};
 use crate::copy::{CopyIn, Encoder};
 use crate::dml::Scan;
 use crate::query::Running;
+use crate::server::copies::Copying;
 use crate::statement::Analyzed;
 
 /// A statement with its parameters, at work or not begun.
@@ -68,6 +69,7 @@ pub(crate) struct CopyOut {
     /// Lines that are ready.
     pub lines: VecDeque<Bytes>,
     pub count: u64,
+    pub copying: Copying,
 }
 
 impl Produced {

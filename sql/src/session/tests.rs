@@ -2,6 +2,7 @@ mod described;
 
 use annulus_relation::catalog::Databases;
 
+use crate::session::answer::Run;
 use crate::testing::run;
 
 #[test]
@@ -339,6 +340,25 @@ fn data_is_copied_in_and_out() {
         assert!(told.contains("(COPY t, line 2, column id: \"\")"), "{told}");
         let told = client.copy("copy t from stdin", "4\tx\t1\n\\N\tx\t1\n5\tx\t1\n").await;
         assert!(told.starts_with("ERROR 23502") && told.contains("(COPY t, line 2)"), "{told}");
+    });
+}
+
+#[test]
+fn others_see_how_far_a_copy_is() {
+    run(async |node| {
+        let (mut client, mut other) = (node.client().await, node.client().await);
+        client.ok("create table t (id int primary key)").await;
+        let statement = client.session.split("copy t from stdin where id <> 2").unwrap().pop().unwrap();
+        let mut portal = client.session.start(statement).await.unwrap();
+        let whole = Run { most: 1, last: true };
+        client.session.run(&mut portal, whole).await.unwrap();
+        client.session.copy_in(&mut portal, "1\n2\n3\n".into()).await.unwrap();
+        let shown = "select datname, relid::regclass, command, bytes_processed, tuples_processed, tuples_excluded \
+                     from pg_stat_progress_copy";
+        assert_eq!(other.ok(shown).await, "annulus|t|COPY FROM|6|2|1\nSELECT 1");
+        client.session.run(&mut portal, whole).await.unwrap();
+        assert_eq!(other.ok(shown).await, "SELECT 0");
+        assert_eq!(other.ok("copy (select relid, command, type from pg_stat_progress_copy) to stdout").await, "COPY 0");
     });
 }
 

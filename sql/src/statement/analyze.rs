@@ -106,12 +106,12 @@ fn analyze_copy(copy: &CopyStatement, parsed: &Rc<Parsed>, setting: &Setting<'_>
     let plan = match copy.from {
         true => Plan::CopyFrom(Rc::new(CopyFrom::new(copy, parsed, setting)?)),
         false => {
-            let query = Rc::new(source(copy, setting)?);
-            let query = analyze(&query, &[], setting)?;
+            let (query, table) = source(copy, setting)?;
+            let query = analyze(&Rc::new(query), &[], setting)?;
             if query.columns.is_none() || !query.parameters.is_empty() {
                 return Err(SqlError::unsupported("COPY of a statement that gives no rows"));
             }
-            Plan::CopyTo(Rc::new(query), copy.options.clone())
+            Plan::CopyTo(Rc::new(query), table, copy.options.clone())
         }
     };
     Ok(Analyzed {

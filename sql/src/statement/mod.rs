@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use annulus_base::Timestamp;
-use annulus_relation::catalog::Catalog;
+use annulus_relation::catalog::{Catalog, ObjectId};
 use annulus_relation::value::Env;
 use annulus_relation::{SqlResult, SqlType};
 use annulus_txn::interface::Database;
@@ -102,7 +102,7 @@ pub(crate) enum Plan {
     /// `DECLARE ... CURSOR` for a query.
     Declare(Rc<Analyzed>),
     /// `COPY ... TO STDOUT` of a query.
-    CopyTo(Rc<Analyzed>, CopyOptions),
+    CopyTo(Rc<Analyzed>, ObjectId, CopyOptions),
     Change(Box<Change>),
     /// A query of several tables whose rows are locked.
     Locked(Box<LockedQuery>),

@@ -70,11 +70,12 @@ pub(super) async fn run<D: Database>(
             let copy = copy.begin(work)?;
             Ok(Produced { rows: Rows::CopyIn(Box::new(copy), false), tag: Tag::Empty })
         }
-        Plan::CopyTo(query, options) => {
+        Plan::CopyTo(query, table, options) => {
             let columns = query.columns.as_deref().unwrap_or_default().to_vec();
             let rows = Box::pin(run(work, query, params)).await?.rows;
             let encoder = Encoder::new(options, columns);
-            let out = CopyOut { encoder, rows, begun: false, lines: VecDeque::new(), count: 0 };
+            let copying = work.copying("COPY TO", *table);
+            let out = CopyOut { encoder, rows, begun: false, lines: VecDeque::new(), count: 0, copying };
             Ok(Produced { rows: Rows::CopyOut(Box::new(out)), tag: Tag::Empty })
         }
         Plan::Query(query) => query.run(work, params).await,
@@ -153,12 +154,11 @@ impl<D: Database> Work<'_, D> {
         if let Some(known) = active.loads.iter().find(is_known) {
             return Ok(known.load.clone());
         }
-        let mut edit = Edit::new(&active.catalog);
-        let target = (table, edit.new_generation()?);
-        let load = Load::begin(&self.server.db, &active.opened, target, self.deadline.left()).await?;
+        let load = Load::begin(&self.server.db, active.catalog.home(), table, self.deadline.left()).await?;
         active.loads.push(Loading::new(load.clone(), &self.server.abandoned));
         active.transaction.own(load.range());
-        crate::ddl::begin_generation(&mut edit, table, load.generation())?;
+        let mut edit = Edit::new(&active.catalog);
+        edit.begin_generation(table, load.generation());
         crate::ddl::use_edit(self, edit)?;
         Ok(load)
     }

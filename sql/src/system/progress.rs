@@ -1,7 +1,7 @@
-//! `pg_stat_progress_create_index`: how far the indexes are that are being filled, and the copies of tables that are given
-//! a primary key or columns of other types.
+//! How far long statements are. `pg_stat_progress_copy` shows the `COPY` statements of the node's sessions.
 //!
-//! It is what stands in the catalog, where whoever does the work notes it every few seconds: so every node shows it,
+//! `pg_stat_progress_create_index` shows the indexes that are being filled, and the copies of tables that are given
+//! a primary key or columns of other types. It is what stands in the catalog, where whoever does the work notes it every few seconds: so every node shows it,
 //! also while nobody goes on with it.
 
 use annulus_relation::Value;
@@ -10,14 +10,31 @@ use annulus_relation::catalog::{IndexState, Table};
 use super::live::databases;
 use super::relations::{tables, text};
 use super::tables::Fields;
-use crate::query::Scope;
+use crate::query::{Live, Scope};
 
 /// What fills a table, if it is this one.
 pub(super) fn maker(name: &str) -> Option<fn(&Scope) -> Vec<Fields>> {
-    (name == "pg_stat_progress_create_index").then_some(rows)
+    match name {
+        "pg_stat_progress_create_index" => Some(changes),
+        "pg_stat_progress_copy" => Some(copies),
+        _ => None,
+    }
 }
 
-fn rows(scope: &Scope) -> Vec<Fields> {
+fn copies(scope: &Scope) -> Vec<Fields> {
+    let databases = databases(scope);
+    let mut rows = scope.system.rows(Live::Copies);
+    for row in &mut rows {
+        let number = row.iter().find(|(name, _)| *name == "datid").map(|(_, oid)| oid.clone());
+        let is_own =
+            |database: &&Fields| database.iter().any(|(name, oid)| *name == "oid" && Some(oid) == number.as_ref());
+        let name = databases.iter().find(is_own).and_then(|row| row.iter().find(|(name, _)| *name == "datname"));
+        row.extend(name.cloned());
+    }
+    rows
+}
+
+fn changes(scope: &Scope) -> Vec<Fields> {
     let own = databases(scope).into_iter().find(|row| row.contains(&("datname", text(&scope.database))));
     let database = own.and_then(|row| row.into_iter().find(|(name, _)| *name == "oid")).map(|(_, oid)| oid);
     let mut rows = Vec::new();
