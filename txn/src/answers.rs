@@ -1,6 +1,6 @@
 //! Comparing and merging what replicas answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use annulus_base::{Key, KeyRange, PartitionId, Timestamp};
 use annulus_replica::message::{Answer, Found, RangeFound, ReadSet};
@@ -93,6 +93,45 @@ fn merge_two(mut one: Answer, other: &Answer) -> Answer {
     one
 }
 
+/// Whether one answer shows a version at or below `old` of a key of which another one shows nothing at all. The key may
+/// have been deleted, and its tombstone purged, between the two: no more than one of them was right at any time.
+pub(crate) fn may_be_purged<'a>(answers: impl Iterator<Item = &'a Answer> + Clone, old: Timestamp) -> bool {
+    let is_old = |found: &&Found| found.stamp != Stamp::NONE && found.stamp.ts <= old;
+    let of_key = |index: usize| answers.clone().filter_map(move |answer| answer.keys.get(index));
+    let keys = answers.clone().map(|answer| answer.keys.len()).min().unwrap_or_default();
+    let key = (0..keys).any(|index| {
+        of_key(index).any(|found| is_old(&found)) && of_key(index).any(|found| found.stamp == Stamp::NONE)
+    });
+    let of_range = |index: usize| answers.clone().filter_map(move |answer| answer.ranges.get(index));
+    let ranges = answers.clone().map(|answer| answer.ranges.len()).min().unwrap_or_default();
+    key || (0..ranges).any(|index| {
+        let Some(end) = of_range(index).map(|range| &range.range.end).min() else { return false };
+        let mut shown: BTreeMap<&Key, usize> = BTreeMap::new();
+        let old = of_range(index).flat_map(|range| within(range, end)).filter(is_old);
+        old.for_each(|found| *shown.entry(&found.key).or_default() += 1);
+        let is_missing = |key: &Key| of_range(index).any(|range| within(range, end).all(|found| found.key != *key));
+        let all = of_range(index).count();
+        shown.into_iter().any(|(key, count)| count < all && is_missing(key))
+    })
+}
+
+/// The newest of every key that is still shown by answers which were all asked for after `earlier` ones had come. What was
+/// purged before one of the earlier ones is not shown by later ones, since all replicas had the tombstone by then.
+pub(crate) fn merge_later<'a>(earlier: &'a [Answer], later: impl Iterator<Item = &'a Answer> + Clone) -> Answer {
+    let shown = merge(later.clone());
+    let mut merged = merge(earlier.iter().chain(later));
+    for (found, shown) in merged.keys.iter_mut().zip(&shown.keys) {
+        if shown.stamp == Stamp::NONE {
+            found.clone_from(shown);
+        }
+    }
+    for (range, shown) in merged.ranges.iter_mut().zip(&shown.ranges) {
+        let shown: BTreeSet<&Key> = shown.found.iter().map(|found| &found.key).collect();
+        range.found.retain(|found| shown.contains(&found.key));
+    }
+    merged
+}
+
 fn take_newer(known: &mut Found, other: &Found) {
     let more = other.stamp == known.stamp && known.version().is_none();
     if other.stamp > known.stamp || more {
@@ -162,6 +201,28 @@ mod tests {
         assert_eq!(missing(partition, &two, &merged).len(), 1);
         assert!(covers(&merged, [&one, &two].into_iter()));
         assert!(!covers(&one, [&two].into_iter()));
+    }
+
+    #[test]
+    fn what_one_shows_and_another_does_not_may_be_purged_if_it_is_old() {
+        let one = range("z", vec![found("a", 1), found("b", 5)]);
+        let two = range("z", vec![found("a", 3)]);
+        let suspect = |one: &Answer, other: &Answer, old: u64| may_be_purged([one, other].into_iter(), Timestamp(old));
+        assert!(suspect(&one, &two, 5) && suspect(&two, &one, 5));
+        assert!(!suspect(&one, &two, 4), "too young");
+        assert!(!suspect(&one, &range("b", vec![found("a", 3)]), 5), "the other one does not reach it");
+        let keys = |found: Vec<Found>| Answer { keys: found, ..Answer::default() };
+        let none = Found { stamp: Stamp::NONE, absent: true, value: None, ..found("a", 0) };
+        assert!(suspect(&keys(vec![found("a", 2)]), &keys(vec![none.clone()]), 2));
+        assert!(!suspect(&keys(vec![none.clone()]), &keys(vec![none.clone()]), 2));
+        assert!(!suspect(&keys(vec![found("a", 2)]), &keys(vec![found("a", 1)]), 2));
+        // It is there if later answers show it still, and gone if not; a newer version that was seen counts.
+        let earlier = [one.clone(), two.clone()];
+        assert_eq!(merge_later(&earlier, [&one, &two].into_iter()), merge([&one, &two].into_iter()));
+        let later = merge_later(&earlier, [&range("z", vec![found("a", 1)]), &two].into_iter());
+        assert_eq!(later.ranges[0].found, [found("a", 3)]);
+        let earlier = [keys(vec![found("a", 2)]), keys(vec![none.clone()])];
+        assert_eq!(merge_later(&earlier, [&keys(vec![none.clone()])].into_iter()), keys(vec![none]));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //!
 //! Latest, one partition: a majority with equal versions is the answer, linearized at the earliest of
 //! them. Where they differ, the newest version of a single key is right; several keys are repaired
-//! first and read again. Several partitions are asked a second time: unchanged means that all held at
+//! first and read again. Where one replica shows an old version and another nothing, the key may have been deleted and
+//! purged in between: all are asked again. Several partitions are asked a second time: unchanged means that all held at
 //! one instant.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,8 @@ struct Part {
     order: Vec<NodeId>,
     asked: usize,
     answers: BTreeMap<NodeId, Answer>,
+    /// Answers that differed as if something had been purged meanwhile: those that count were asked for after them.
+    earlier: Option<Vec<Answer>>,
     /// What was told instead of content.
     told: BTreeMap<NodeId, Told>,
     /// Those whose answer carries values.
@@ -157,6 +160,7 @@ impl ReadOp {
             order: common.by_preference(partition),
             asked: 0,
             answers: BTreeMap::new(),
+            earlier: None,
             told: BTreeMap::new(),
             with_data: BTreeSet::new(),
             refused: BTreeMap::new(),
@@ -216,6 +220,7 @@ impl ReadOp {
 
     fn ask_all(&mut self, common: &mut Common) {
         for index in 0..self.parts.len() {
+            self.parts[index].earlier = None;
             self.begin(index, common);
         }
         self.resend_at = common.now.steady + common.settings.resend_after;
@@ -264,10 +269,12 @@ impl ReadOp {
         common.send(node, Message::Read(read));
     }
 
-    /// Tells apart what an answer is about: the part, the round and attempt, and whether it carries values.
+    /// Tells apart what an answer is about: the part, whether it is asked again, the round and attempt, and whether it
+    /// carries values.
     fn tag(&self, index: usize, detail: Detail) -> u32 {
-        let round = (self.attempts * 2 + u32::from(self.round != Round::First)) & 0x7ff;
-        (index as u32) << 12 | round << 1 | u32::from(detail == Detail::Data)
+        let round = (self.attempts * 2 + u32::from(self.round != Round::First)) & 0x3ff;
+        let again = self.parts.get(index).is_some_and(|part| part.earlier.is_some());
+        (index as u32) << 12 | u32::from(again) << 11 | round << 1 | u32::from(detail == Detail::Data)
     }
 
     fn untag(&self, tag: u32) -> Option<(usize, Detail)> {
@@ -419,8 +426,10 @@ impl ReadOp {
             if part.with_data.len() < part.answers.len() {
                 return self.gather(index, common);
             }
-            let merged = answers::merge(part.answers.values());
-            return self.settle(index, merged, common);
+            return match self.merge(index, common) {
+                Some(merged) => self.settle(index, merged, common),
+                None => Progress::Waiting,
+            };
         }
         let single = part.set.keys.len() == 1 && part.set.ranges.is_empty();
         if single || common.settings.mutations.has(Mutation::MergeWithoutReread) {
@@ -446,14 +455,41 @@ impl ReadOp {
         Progress::Waiting
     }
 
+    /// Versions at or below may have been purged by some replica, had they been deleted.
+    fn old(common: &Common) -> Timestamp {
+        let latest = Timestamp::from_micros(common.now.wall).plus(2 * common.settings.max_clock_drift);
+        latest.minus(common.settings.history)
+    }
+
+    /// The newest of every key, of values from all that have answered; `None` if all have to be asked again.
+    fn merge(&mut self, index: usize, common: &mut Common) -> Option<Answer> {
+        let part = &mut self.parts[index];
+        if let Some(earlier) = &part.earlier {
+            return Some(answers::merge_later(earlier, part.answers.values()));
+        }
+        if answers::may_be_purged(part.answers.values(), Self::old(common)) {
+            part.earlier = Some(std::mem::take(&mut part.answers).into_values().collect());
+            self.begin(index, common);
+            return None;
+        }
+        Some(answers::merge(part.answers.values()))
+    }
+
     /// Of one key the newest committed version is right; laggards are told in the background.
     fn take_newest(&mut self, index: usize, common: &mut Common) -> Progress {
         let part = &self.parts[index];
-        if part.with_data.is_empty() {
+        let is_suspect = part.earlier.is_some() || answers::may_be_purged(part.answers.values(), Self::old(common));
+        if part.with_data.is_empty() || (is_suspect && part.with_data.len() < part.answers.len()) {
             return self.gather(index, common);
         }
-        let with_data = part.with_data.iter().filter_map(|node| part.answers.get(node));
-        let merged = answers::merge(with_data);
+        let merged = match is_suspect {
+            true => match self.merge(index, common) {
+                Some(merged) => merged,
+                None => return Progress::Waiting,
+            },
+            false => answers::merge(part.with_data.iter().filter_map(|node| part.answers.get(node))),
+        };
+        let part = &self.parts[index];
         if !answers::covers(&merged, part.answers.values()) {
             return self.gather(index, common);
         }
@@ -494,7 +530,11 @@ impl ReadOp {
         let part = &mut self.parts[index];
         let Some(result) = &part.result else { return Progress::Waiting };
         let single = part.set.keys.len() == 1 && part.set.ranges.is_empty();
-        let unchanged = if single {
+        // What has been purged since the first round has changed.
+        let may_be_purged = answers::may_be_purged(part.answers.values(), Self::old(common));
+        let unchanged = if may_be_purged {
+            false
+        } else if single {
             let newest = answers::merge(part.answers.values());
             answers::same(&newest, result)
         } else {
