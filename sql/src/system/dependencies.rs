@@ -1,11 +1,16 @@
 //! What depends on what, and what is said about objects.
 
-use annulus_relation::Value;
-use annulus_relation::catalog::{Default as ColumnDefault, Sequence, Table, View};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use annulus_relation::Value;
+use annulus_relation::catalog::{ColumnId, Default as ColumnDefault, KeyPart, Sequence, Table, View};
+
+use super::constraints::{column_keys, constraint_oid, referred};
+use super::definitions::columns_of;
 use super::functions::SystemCatalog;
 use super::part_oid;
-use super::relations::{all_sequences, all_views, default_oid, tables, text};
+use super::relations::{all_sequences, all_views, default_oid, seen, tables, text};
 use super::tables::Fields;
 use crate::ddl::sequence_in;
 use crate::query::{Relation, Scope};
@@ -24,6 +29,7 @@ pub(super) fn maker(name: &str) -> Option<fn(&Scope) -> Vec<Fields>> {
 const CLASS: u32 = 1259;
 const NAMESPACE: u32 = 2615;
 const DEFAULT: u32 = 2604;
+const CONSTRAINT: u32 = 2606;
 const RULE: u32 = 2618;
 
 fn descriptions(scope: &Scope) -> Vec<Fields> {
@@ -74,10 +80,16 @@ fn dependency(of: &Object, on: &Object, kind: &'static str) -> Fields {
 fn dependencies(scope: &Scope) -> Vec<Fields> {
     let mut rows = Vec::new();
     let all = tables(scope);
+    let schema =
+        |relation: u32, schema: u32| dependency(&Object(CLASS, relation, 0), &Object(NAMESPACE, schema, 0), "n");
     for sequence in all_sequences(scope) {
+        rows.push(schema(sequence.id, sequence.schema));
         rows.extend(ownership(&sequence, &all));
     }
     for table in &all {
+        rows.push(schema(table.id, table.schema));
+        rows.extend(of_indexes(table));
+        rows.extend(of_constraints(table, &all));
         for column in &table.columns {
             let Some(ColumnDefault::Expression(sql)) = &column.default else { continue };
             let default = Object(DEFAULT, default_oid(table, column.id), 0);
@@ -91,14 +103,68 @@ fn dependencies(scope: &Scope) -> Vec<Fields> {
     }
     for view in all_views(scope) {
         let (rule, own) = (Object(RULE, rule_oid(&view), 0), Object(CLASS, view.id, 0));
+        rows.push(schema(view.id, view.schema));
         rows.push(dependency(&rule, &own, "i"));
         rows.extend(view.reads.iter().map(|read| dependency(&rule, &Object(CLASS, *read, 0), "n")));
     }
     rows
 }
 
+/// Columns of a table.
+fn columns(table: &Table, ids: impl IntoIterator<Item = ColumnId>) -> impl Iterator<Item = Object> {
+    ids.into_iter().map(|id| Object(CLASS, table.id, id.into()))
+}
+
+/// What indexes need: the constraint that they belong to, or their columns, and the table if its columns do not say all.
+fn of_indexes(table: &Table) -> Vec<Fields> {
+    let mut rows = Vec::new();
+    for index in seen(table) {
+        let own = Object(CLASS, index.id, 0);
+        if index.constraint.is_some() {
+            let constraint = Object(CONSTRAINT, constraint_oid(table, &index.name), 0);
+            rows.push(dependency(&own, &constraint, "i"));
+            continue;
+        }
+        let expressions = index.keys.iter().filter_map(|key| match &key.part {
+            KeyPart::Expression(sql, _) => Some(sql),
+            KeyPart::Column(_) => None,
+        });
+        let used = expressions.chain(&index.predicate).flat_map(|sql| columns_of(table, sql));
+        let used: BTreeSet<ColumnId> = column_keys(index).chain(index.include.iter().copied()).chain(used).collect();
+        rows.extend(columns(table, used).map(|column| dependency(&own, &column, "a")));
+        if column_keys(index).next().is_none() {
+            rows.push(dependency(&own, &Object(CLASS, table.id, 0), "a"));
+        }
+    }
+    rows
+}
+
+/// What constraints need: their columns, and for foreign keys those that they refer to, with the key of these.
+fn of_constraints(table: &Table, all: &[Arc<Table>]) -> Vec<Fields> {
+    let mut rows = Vec::new();
+    let own = |name: &str| Object(CONSTRAINT, constraint_oid(table, name), 0);
+    for index in seen(table).filter(|index| index.constraint.is_some()) {
+        let used: BTreeSet<ColumnId> = column_keys(index).chain(index.include.iter().copied()).collect();
+        rows.extend(columns(table, used).map(|column| dependency(&own(&index.name), &column, "a")));
+    }
+    for check in &table.checks {
+        for column in columns(table, columns_of(table, &check.expression)) {
+            rows.extend(["a", "n"].map(|kind| dependency(&own(&check.name), &column, kind)));
+        }
+    }
+    for key in &table.foreign_keys {
+        let own = own(&key.name);
+        rows.extend(columns(table, key.columns.iter().copied()).map(|column| dependency(&own, &column, "a")));
+        let Some(parent) = all.iter().find(|parent| parent.id == key.parent) else { continue };
+        rows.extend(columns(parent, key.parent_columns.iter().copied()).map(|column| dependency(&own, &column, "n")));
+        let index = referred(parent, &key.parent_columns);
+        rows.extend(index.map(|index| dependency(&own, &Object(CLASS, index.id, 0), "n")));
+    }
+    rows
+}
+
 /// A sequence and the column that it belongs to.
-fn ownership(sequence: &Sequence, tables: &[std::sync::Arc<Table>]) -> Option<Fields> {
+fn ownership(sequence: &Sequence, tables: &[Arc<Table>]) -> Option<Fields> {
     let (owner, column) = sequence.owner?;
     let table = tables.iter().find(|table| table.id == owner);
     let identity = table
@@ -114,7 +180,7 @@ fn rule_oid(view: &View) -> u32 {
 
 /// The rules that make views.
 fn rules(scope: &Scope) -> Vec<Fields> {
-    let row = |view: std::sync::Arc<View>| {
+    let row = |view: Arc<View>| {
         vec![
             ("oid", Value::Oid(rule_oid(&view))),
             ("rulename", text("_RETURN")),
