@@ -147,3 +147,38 @@ fn what_pg_dump_writes_makes_the_database_again() {
     assert!(done && text == "cat\n", "{text}");
     cluster.stop();
 }
+
+#[test]
+fn pg_restore_fills_the_database_again_with_several_jobs() {
+    let mut cluster = Cluster::start(3);
+    let [one, two, three] = &cluster.nodes[..] else { panic!("three nodes") };
+    let sql = Sql::connect(one.sql).expect("a client");
+    // More rows than are written by a transaction itself.
+    for statement in [
+        "CREATE TABLE parents (id int PRIMARY KEY, name text UNIQUE)",
+        "CREATE TABLE children (id serial PRIMARY KEY, parent int REFERENCES parents, tags text[], data jsonb)",
+        "INSERT INTO parents SELECT i, 'p' || i FROM generate_series(1, 30000) i",
+        "INSERT INTO children (parent, tags, data) SELECT i, ARRAY['a', NULL, 'b\t' || i], json_build_object('i', i)
+            FROM generate_series(1, 30000) i",
+        "CREATE INDEX ON children (parent)",
+        "CREATE DATABASE again",
+    ] {
+        sql.must(statement);
+    }
+    let place = tempfile::tempdir().expect("a folder");
+    let archive = place.path().join("archive").to_string_lossy().into_owned();
+    let (text, done) = tool_in("annulus", "pg_dump", one, &["-Fc", "-f", &archive], "");
+    assert!(done, "{text}");
+    let (text, done) = tool_in(&archive, "pg_restore", two, &["-d", "again", "-j", "3"], "");
+    assert!(done, "{text}");
+    let sums = "SELECT count(*), md5(string_agg(to_jsonb(c)::text, ',' ORDER BY c.id)) FROM children c JOIN parents p ON p.id = parent";
+    let of = |database: &str, node: &Node| {
+        let (text, done) = tool_in(database, "psql", node, &["-X", "-A", "-t", "-c", sums], "");
+        assert!(done && text.starts_with("30000|"), "{text}");
+        text
+    };
+    assert_eq!(of("again", three), of("annulus", one));
+    let (text, done) = tool_in("again", "psql", three, &["-X", "-c", "INSERT INTO children (parent) VALUES (0)"], "");
+    assert!(!done && text.contains("children_parent_fkey"), "{text}");
+    cluster.stop();
+}
