@@ -44,8 +44,8 @@ pub async fn take_generations<D: Database>(db: &D, home: &Home, count: usize, pa
         let mut transaction = Transaction::new(db.clone(), Mode::Statement, start);
         let first = take(&mut transaction, home, count, patience).await?;
         match transaction.commit(patience).await {
-            // Somebody else was faster.
-            Err(TxnError::Conflict(_)) => {}
+            // Somebody else was faster; or it is unknown whether the numbers are taken: others are as good.
+            Err(TxnError::Conflict(_) | TxnError::Unknown(_)) => {}
             committed => return Ok(committed.map(|_| first)?),
         }
     }
@@ -113,8 +113,8 @@ impl Load {
             let record = Loading { begun: start.micros(), stopped: false, rows };
             transaction.put(place.clone(), record::encode(&record));
             match transaction.commit(patience).await {
-                // Somebody else was faster.
-                Err(TxnError::Conflict(_)) => continue,
+                // Somebody else was faster; or there may be a load by now that nobody knows of, and that ends some day.
+                Err(TxnError::Conflict(_) | TxnError::Unknown(_)) => continue,
                 committed => committed?,
             };
             let seen = db.read(vec![place.clone()], When::Latest, patience).await?.into_iter().next();

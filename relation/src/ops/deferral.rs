@@ -25,15 +25,17 @@ pub struct Deferrals {
     all: Option<bool>,
     /// Since `ALL` was said, by table and name.
     named: BTreeMap<(ObjectId, String), bool>,
+    /// Whether this is a part of a statement, whose rows may refer to those of later parts.
+    part: bool,
 }
 
 impl Deferrals {
     /// Nothing is deferred.
-    pub const NONE: Self = Self { all: Some(false), named: BTreeMap::new() };
+    pub const NONE: Self = Self { all: Some(false), named: BTreeMap::new(), part: false };
 
     /// `SET CONSTRAINTS ALL`
     pub fn set_all(&mut self, deferred: bool) {
-        *self = Self { all: Some(deferred), named: BTreeMap::new() };
+        *self = Self { all: Some(deferred), ..Self::NONE };
     }
 
     /// `SET CONSTRAINTS name`
@@ -41,9 +43,18 @@ impl Deferrals {
         self.named.insert((table, name.to_owned()), deferred);
     }
 
-    /// Whether a key is checked at the end of the transaction.
+    /// For a part of a statement: what in a table refers to the table itself is checked with the last one.
+    #[must_use]
+    pub fn of_part(&self) -> Self {
+        Self { part: true, ..self.clone() }
+    }
+
+    /// Whether a key is checked at the end of the transaction, or of the statement that this is a part of.
     #[must_use]
     pub fn defers(&self, child: &Table, key: &ForeignKey) -> bool {
+        if self.part && key.parent == child.id {
+            return true;
+        }
         let usual = match key.standing.deferral() {
             Deferral::Never => return false,
             Deferral::Possible => false,
@@ -124,6 +135,12 @@ impl Violations {
         if self.known.insert(known) {
             self.all.push(violation);
         }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
     }
 
     /// The tables that they are about, on either side.

@@ -6,14 +6,15 @@
 use annulus_base::time::Micros;
 use annulus_txn::interface::{Database, Fate, TxnError};
 
-use super::deferral::{Deferrals, Pending};
+use super::deferral::{Deferrals, Pending, Violations};
 use super::{Expressions, Writer, explain};
 use crate::catalog::Load;
 use crate::error::{SqlError, SqlState};
 use crate::failure::{Failure, Outcome};
 use crate::transaction::{Mode, Transaction};
 
-/// Writes what a writer has collected as a batch of a load that belongs to `transaction`.
+/// Writes what a writer has collected as a batch of a load that belongs to `transaction`. Returns what deferred constraints
+/// object to.
 ///
 /// # Errors
 /// Constraints that the rows violate, `40001` if something that the batch went by has changed or the load was stopped,
@@ -23,12 +24,13 @@ pub async fn write_batch<D: Database, E: Expressions>(
     load: &Load,
     writer: Writer<'_, E>,
     transaction: &mut Transaction<D>,
+    deferrals: &Deferrals,
     patience: Micros,
-) -> Outcome<()> {
+) -> Outcome<Violations> {
     let catalog = writer.around.catalog;
     let db = transaction.database().clone();
     let mut batch = Transaction::new(db.clone(), Mode::Statement, db.begin());
-    let Pending { claims, .. } = writer.finish(&mut batch, &Deferrals::NONE, patience).await?;
+    let Pending { claims, violations } = writer.finish(&mut batch, deferrals, patience).await?;
     let premises = batch.premises(claims.places());
     load.expect(&mut batch);
     match batch.commit(patience).await {
@@ -43,8 +45,8 @@ pub async fn write_batch<D: Database, E: Expressions>(
         }
         Err(error) => return Err(error.into()),
     }
-
-    Ok(transaction.adopt(premises)?)
+    transaction.adopt(premises)?;
+    Ok(violations)
 }
 
 fn unknown() -> SqlError {

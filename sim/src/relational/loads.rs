@@ -5,7 +5,7 @@ use annulus_relation::SqlResult;
 use annulus_relation::catalog::{Catalog, Edit, Load};
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
-use annulus_relation::ops::{Checks, Physical, Writer, write_batch};
+use annulus_relation::ops::{Checks, Deferrals, Physical, Writer, write_batch};
 use annulus_relation::transaction::Mode;
 
 use super::statements::{MOST_CHILDREN, MOST_PARENTS};
@@ -55,8 +55,8 @@ impl LoadChildren {
         session.forget();
         let Some(children) = physical(&after, CHILDREN)? else { return Ok(()) };
         for batch in self.rows.chunks(BATCH) {
-            match write_batch(&load, writer(&after, &children, batch)?, &mut txn, patience).await {
-                Ok(()) => {}
+            match write_batch(&load, writer(&after, &children, batch)?, &mut txn, &Deferrals::NONE, patience).await {
+                Ok(_) => {}
                 Err(Failure::Sql(error)) => {
                     if error.state() != SqlState::SERIALIZATION_FAILURE {
                         is_allowed(error)?;

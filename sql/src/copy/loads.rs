@@ -132,3 +132,30 @@ fn only_one_of_two_loads_into_a_table_commits() {
         );
     });
 }
+
+#[test]
+fn rows_may_refer_to_later_ones() {
+    run(async |node| {
+        let mut client = node.client().await;
+        let tree =
+            |from: u32, to: u32| (from..to).map(|id| format!("{id}\t{}\n", to + from - 1 - id)).collect::<String>();
+        client.ok("create table t (id int primary key, v int references t)").await;
+        assert_eq!(client.copy(COPY, &tree(0, 5_000)).await, "COPY 5000");
+        client.ok("begin; truncate t").await;
+        assert_eq!(client.copy(COPY, &tree(0, 5_000)).await, "COPY 5000");
+        client.ok("commit; begin; truncate t").await;
+        assert!(client.copy(COPY, "1\t2\n2\t3\n").await.starts_with("ERROR 23503"));
+        client.ok("rollback").await;
+        assert!(client.copy(COPY, "5000\t5001\n").await.starts_with("ERROR 23503"));
+        assert_eq!(count(&mut client).await, "5000");
+        // Children before their parents, both loaded.
+        client.ok("begin; create table p (id int primary key, v int)").await;
+        client.ok("create table c (id int, v int references p initially deferred)").await;
+        assert_eq!(client.copy("copy c from stdin", &rows(0, 100)).await, "COPY 100");
+        assert_eq!(client.copy("copy p from stdin", &rows(0, 10)).await, "COPY 10");
+        client.ok("commit").await;
+        client.ok("begin; create table d (id int, v int references p initially deferred)").await;
+        assert_eq!(client.copy("copy d from stdin", "1\t10\n").await, "COPY 1");
+        assert!(client.told("commit").await.starts_with("ERROR 23503"));
+    });
+}

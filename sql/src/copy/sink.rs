@@ -10,18 +10,21 @@ use std::sync::Arc;
 use annulus_base::limits::{MAX_TXN_KEYS, MAX_WRITE_BYTES};
 use annulus_relation::catalog::ObjectId;
 use annulus_relation::error::SqlState;
-use annulus_relation::ops::{Bounds, Checks, Cursor, Physical, Writer, write_batch};
+use annulus_relation::ops::{Bounds, Checks, Cursor, Pending, Physical, Writer, write_batch};
 use annulus_relation::{Failure, Outcome, Row, SqlError};
 use annulus_txn::interface::{Database, TxnError};
 
 use super::CopyFrom;
-use crate::dml::{Evaluator, around, finish, row_id};
-use crate::session::Active;
+use crate::dml::{Evaluator, around, row_id};
+use crate::session::{Active, check};
 use crate::statement::Work;
 
 /// How many rows are written at a time, and after how many bytes of data there are enough of them.
 const BATCH: usize = 2_000;
 const BATCH_BYTES: usize = 1 << 20;
+
+/// How many deleted rows are passed over at a time.
+const PASSED: u32 = 1_000;
 
 /// Which part of what a transaction can still write are many rows.
 const MANY: usize = 4;
@@ -84,6 +87,7 @@ impl Sink {
     /// Writes what is left; returns how many rows there were.
     pub async fn finish<D: Database>(&mut self, work: &mut Work<'_, D>, plan: &CopyFrom) -> Outcome<u64> {
         self.write_all(work, plan).await?;
+        check(work.active, &work.deadline).await?;
         Ok(self.count)
     }
 
@@ -114,14 +118,16 @@ impl Sink {
             let id = row_id(work, &plan.target);
             writer.insert(self.table, row, id).map_err(|error| plan.context(line, error))?;
         }
-        let left = work.deadline.left();
-        match load {
+        let (left, active) = (work.deadline.left(), &mut *work.active);
+        let deferrals = active.deferrals.of_part();
+        let pending = match load {
             Some(load) => {
-                let written = write_batch(&load, writer, &mut work.active.transaction, left).await;
-                written.map_err(too_many_parents)
+                let written = write_batch(&load, writer, &mut active.transaction, &deferrals, left).await;
+                Pending { violations: written.map_err(too_many_parents)?, ..Pending::default() }
             }
-            None => finish(work, writer).await.map_err(too_much),
-        }
+            None => writer.finish(&mut active.transaction, &deferrals, left).await.map_err(too_much)?,
+        };
+        Ok(active.pending.extend(pending)?)
     }
 }
 
@@ -135,15 +141,20 @@ async fn is_open<D: Database>(work: &mut Work<'_, D>, table: ObjectId) -> Outcom
     }
     let physical = Arc::new(Physical::new(*catalog.home(), descriptor)?);
     let mut cursor = Cursor::new(&physical, 0, &[Bounds::all()], Some(Vec::new()), false)?;
+    let (before, mut most) = (work.active.transaction.mark_reads(), 1);
     loop {
         let left = work.deadline.left();
-        match cursor.next(&mut work.active.transaction, &catalog, 1, left).await? {
-            Some(rows) if !rows.is_empty() => return Ok(false),
-            Some(_) => {}
-            None => break,
+        match cursor.next(&mut work.active.transaction, &catalog, most, left).await? {
+            Some(rows) if !rows.is_empty() => {
+                // Rows that there are need not stay.
+                work.active.transaction.forget_reads(&before);
+                return Ok(false);
+            }
+            // There may be many that were deleted.
+            Some(_) => most = PASSED,
+            None => return Ok(true),
         }
     }
-    Ok(true)
 }
 
 /// Tells whoever loads more than a transaction can write what is possible.

@@ -8,13 +8,14 @@ use annulus_relation::error::SqlState;
 use annulus_relation::ops::{Deferrals, Pending};
 use annulus_relation::transaction::{Mode, Savepoint, Transaction};
 use annulus_relation::value::Env;
-use annulus_relation::{SqlError, SqlResult};
+use annulus_relation::{Outcome, SqlError, SqlResult};
 use annulus_txn::interface::Database;
 
 use super::settings::Saved;
 use crate::ddl::Job;
 use crate::parse::Modes;
 use crate::query::Given;
+use crate::server::deadline::Deadline;
 use crate::server::loads::Loading;
 use crate::server::locks::Held;
 
@@ -117,6 +118,14 @@ impl<D: Database> Active<D> {
             given: Vec::new(),
             savepoints: Vec::new(),
         }
+    }
+
+    /// Sees what was loaded for it.
+    pub async fn see_loads(&mut self, deadline: &Deadline) -> Outcome<()> {
+        if std::mem::take(&mut self.is_behind) {
+            self.transaction.catch_up(deadline.left()).await?;
+        }
+        Ok(())
     }
 
     /// `SET TRANSACTION`

@@ -58,7 +58,11 @@ impl<D: Database> Session<D> {
 }
 
 /// Looks at what is not deferred any more.
-async fn check<D: Database>(active: &mut Active<D>, deadline: &Deadline) -> Outcome<()> {
+pub(crate) async fn check<D: Database>(active: &mut Active<D>, deadline: &Deadline) -> Outcome<()> {
+    if active.pending.violations.is_empty() {
+        return Ok(());
+    }
+    active.see_loads(deadline).await?;
     let Active { transaction, catalog, pending, deferrals, .. } = active;
     check_deferred(catalog, &pending.violations, deferrals, transaction, deadline.left()).await
 }

@@ -55,9 +55,7 @@ pub(super) async fn run<D: Database>(
     params: &[Value],
 ) -> Outcome<Produced> {
     let parsed = &analyzed.parsed;
-    if std::mem::take(&mut work.active.is_behind) {
-        work.active.transaction.catch_up(work.deadline.left()).await?;
-    }
+    work.active.see_loads(&work.deadline).await?;
     match &analyzed.plan {
         Plan::Define => {
             let what = definition_name(&parsed.statement).unwrap_or("the statement");
