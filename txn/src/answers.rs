@@ -96,22 +96,23 @@ fn merge_two(mut one: Answer, other: &Answer) -> Answer {
 /// Whether one answer shows a version at or below `old` of a key of which another one shows nothing at all. The key may
 /// have been deleted, and its tombstone purged, between the two: no more than one of them was right at any time.
 pub(crate) fn may_be_purged<'a>(answers: impl Iterator<Item = &'a Answer> + Clone, old: Timestamp) -> bool {
-    let is_old = |found: &&Found| found.stamp != Stamp::NONE && found.stamp.ts <= old;
+    let is_old = |found: &Found| found.stamp != Stamp::NONE && found.stamp.ts <= old;
     let of_key = |index: usize| answers.clone().filter_map(move |answer| answer.keys.get(index));
     let keys = answers.clone().map(|answer| answer.keys.len()).min().unwrap_or_default();
-    let key = (0..keys).any(|index| {
-        of_key(index).any(|found| is_old(&found)) && of_key(index).any(|found| found.stamp == Stamp::NONE)
-    });
+    let key = (0..keys).any(|index| of_key(index).any(is_old) && of_key(index).any(|found| found.stamp == Stamp::NONE));
     let of_range = |index: usize| answers.clone().filter_map(move |answer| answer.ranges.get(index));
     let ranges = answers.clone().map(|answer| answer.ranges.len()).min().unwrap_or_default();
     key || (0..ranges).any(|index| {
         let Some(end) = of_range(index).map(|range| &range.range.end).min() else { return false };
-        let mut shown: BTreeMap<&Key, usize> = BTreeMap::new();
-        let old = of_range(index).flat_map(|range| within(range, end)).filter(is_old);
-        old.for_each(|found| *shown.entry(&found.key).or_default() += 1);
-        let is_missing = |key: &Key| of_range(index).any(|range| within(range, end).all(|found| found.key != *key));
+        // How many show a key, and whether one of them an old version.
+        let mut shown: BTreeMap<&Key, (usize, bool)> = BTreeMap::new();
+        for found in of_range(index).flat_map(|range| within(range, end)) {
+            let (count, some_old) = shown.entry(&found.key).or_default();
+            *count += 1;
+            *some_old |= is_old(found);
+        }
         let all = of_range(index).count();
-        shown.into_iter().any(|(key, count)| count < all && is_missing(key))
+        shown.values().any(|(count, some_old)| *some_old && *count < all)
     })
 }
 

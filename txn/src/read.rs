@@ -530,13 +530,10 @@ impl ReadOp {
         let part = &mut self.parts[index];
         let Some(result) = &part.result else { return Progress::Waiting };
         let single = part.set.keys.len() == 1 && part.set.ranges.is_empty();
-        // What has been purged since the first round has changed.
-        let may_be_purged = answers::may_be_purged(part.answers.values(), Self::old(common));
-        let unchanged = if may_be_purged {
-            false
-        } else if single {
+        let unchanged = if single {
+            // What has been purged since the first round has changed.
             let newest = answers::merge(part.answers.values());
-            answers::same(&newest, result)
+            answers::same(&newest, result) && !answers::may_be_purged(part.answers.values(), Self::old(common))
         } else {
             part.answers.values().all(|answer| answers::same(answer, result))
         };

@@ -7,7 +7,7 @@
 //! - a table, view or sequence that was changed or dropped;
 //! - one whose name means something else, because a namesake was made in another schema, or its schema renamed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use annulus_replica::store::Stamp;
@@ -30,11 +30,11 @@ const STAMP: Bytes = Bytes::from_static(&[1]);
 #[derive(Clone, Debug)]
 pub struct Edit {
     catalog: Catalog,
-    /// As it was before.
-    before: Catalog,
-    /// Whether it changes more than generations of data.
-    defines: bool,
+    /// The tables as they were before.
+    before: BTreeMap<ObjectId, Entry<Table>>,
     touched: BTreeSet<(Kind, ObjectId)>,
+    /// Tables that were given a generation of data, whatever else happens to them.
+    renewed: BTreeSet<ObjectId>,
     garbage: Vec<Garbage>,
 }
 
@@ -42,8 +42,13 @@ impl Edit {
     /// An edit of this catalog.
     #[must_use]
     pub fn new(catalog: &Catalog) -> Self {
-        let (catalog, before) = (catalog.clone(), catalog.clone());
-        Self { catalog, before, defines: false, touched: BTreeSet::new(), garbage: Vec::new() }
+        Self {
+            catalog: catalog.clone(),
+            before: catalog.tables.clone(),
+            touched: BTreeSet::new(),
+            renewed: BTreeSet::new(),
+            garbage: Vec::new(),
+        }
     }
 
     /// The catalog as edited so far.
@@ -55,7 +60,7 @@ impl Edit {
     /// Whether it has changed or dropped a table.
     #[must_use]
     pub fn touches_table(&self, id: ObjectId) -> bool {
-        self.touched.contains(&(Kind::Table, id))
+        self.touched.contains(&(Kind::Table, id)) || self.renewed.contains(&id)
     }
 
     /// The number of a new object.
@@ -63,7 +68,6 @@ impl Edit {
     /// # Errors
     /// `54000` if there are no more.
     pub fn new_id(&mut self) -> SqlResult<ObjectId> {
-        self.defines = true;
         let id = self.catalog.root.next_object;
         let none_left = || SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "the database has no more object numbers");
         self.catalog.root.next_object = id.checked_add(1).ok_or_else(none_left)?;
@@ -87,7 +91,6 @@ impl Edit {
             let message = format!("schema \"{}\" already exists", schema.name);
             return Err(SqlError::new(SqlState::DUPLICATE_SCHEMA, message));
         }
-        self.defines = true;
         let id = schema.id;
         let before = self.catalog.schemas.insert(id, fresh(schema));
         if before.is_some() {
@@ -100,7 +103,6 @@ impl Edit {
 
     /// Drops a schema, which is empty.
     pub fn drop_schema(&mut self, id: ObjectId) {
-        self.defines = true;
         self.catalog.schemas.remove(&id);
         self.touched.insert((Kind::Schema, id));
         self.catalog.index_names();
@@ -115,8 +117,8 @@ impl Edit {
         for (name, id) in table.index_names().chain([(table.name.as_str(), table.id)]) {
             self.check_name(table.schema, name, id)?;
         }
-        self.defines = true;
         self.touch_namesakes(table.schema, &table.name);
+        self.touched.insert((Kind::Table, table.id));
         self.replace_table(table);
         self.catalog.index_names();
         Ok(())
@@ -126,15 +128,15 @@ impl Edit {
     /// [`super::take_generations`], or of a load.
     pub fn begin_generation(&mut self, table: ObjectId, generation: u32) {
         if let Some(table) = self.catalog.table_by_id(table) {
-            self.replace_table(Table { generation, ..Table::clone(table) });
+            let table = Table { generation, ..Table::clone(table) };
+            self.renewed.insert(table.id);
+            self.replace_table(table);
         }
     }
 
     fn replace_table(&mut self, table: Table) {
-        let id = table.id;
-        self.touched.insert((Kind::Table, id));
         let after = Arc::new(table);
-        let before = self.catalog.tables.insert(id, fresh_of(Arc::clone(&after)));
+        let before = self.catalog.tables.insert(after.id, fresh_of(Arc::clone(&after)));
         if let Some(Entry { value: before, .. }) = before {
             self.discard(&before, &after);
         }
@@ -156,7 +158,6 @@ impl Edit {
         if let Some(Entry { value: table, .. }) = self.catalog.tables.remove(&id) {
             let all = table.generations().into_iter();
             self.garbage.extend(all.map(|generation| Garbage::of_generation(id, generation)));
-            self.defines = true;
             self.touched.insert((Kind::Table, id));
             self.catalog.index_names();
         }
@@ -167,7 +168,6 @@ impl Edit {
     /// # Errors
     /// `42P07` if its name is taken.
     pub fn put_sequence(&mut self, sequence: Sequence) -> SqlResult<()> {
-        self.defines = true;
         let (id, schema) = (sequence.id, sequence.schema);
         self.check_name(schema, &sequence.name, id)?;
         self.touch_namesakes(schema, &sequence.name);
@@ -179,7 +179,6 @@ impl Edit {
 
     /// Drops a sequence with its state.
     pub fn drop_sequence(&mut self, id: ObjectId) {
-        self.defines = true;
         self.catalog.sequences.remove(&id);
         self.touched.insert((Kind::Sequence, id));
         self.catalog.index_names();
@@ -190,7 +189,6 @@ impl Edit {
     /// # Errors
     /// `42P07` if its name is taken.
     pub fn put_view(&mut self, view: View) -> SqlResult<()> {
-        self.defines = true;
         let (id, schema) = (view.id, view.schema);
         self.check_name(schema, &view.name, id)?;
         self.touch_namesakes(schema, &view.name);
@@ -202,7 +200,6 @@ impl Edit {
 
     /// Drops a view.
     pub fn drop_view(&mut self, id: ObjectId) {
-        self.defines = true;
         self.catalog.views.remove(&id);
         self.touched.insert((Kind::View, id));
         self.catalog.index_names();
@@ -210,7 +207,6 @@ impl Edit {
 
     /// Drops everything: nobody can use what they have cached of this database.
     pub(super) fn drop_all(&mut self) {
-        self.defines = true;
         let all = &self.catalog;
         let touched = all.schemas.keys().map(|id| (Kind::Schema, *id));
         let touched = touched.chain(all.tables.keys().map(|id| (Kind::Table, *id)));
@@ -262,12 +258,15 @@ impl Edit {
     /// `54000` if there are no more object numbers.
     pub fn finish<D: Database>(mut self, transaction: &mut Transaction<D>) -> SqlResult<Catalog> {
         let home = self.catalog.home;
+        // What changes nothing has looked for names, too.
+        let defines = !self.touched.is_empty() || self.renewed.is_empty();
+        self.touched.extend(std::mem::take(&mut self.renewed).into_iter().map(|id| (Kind::Table, id)));
         self.expect_touched(transaction);
         for mut garbage in std::mem::take(&mut self.garbage) {
-            garbage.id = if self.defines { self.new_id()? } else { self.generation_of(&garbage) };
+            garbage.id = if defines { self.new_id()? } else { self.generation_of(&garbage) };
             transaction.put(home.record(Kind::Garbage, garbage.id), record::encode(&garbage));
         }
-        if self.defines {
+        if defines {
             self.catalog.expect_unchanged(transaction);
             if self.catalog.stamp == Some(Stamp::NONE) {
                 // The first change of the database: what it had from the start is not stored yet.
@@ -285,7 +284,7 @@ impl Edit {
     /// Demands that tables are still what they were before, since others may have given them new generations.
     fn expect_touched<D: Database>(&self, transaction: &mut Transaction<D>) {
         for (kind, id) in self.touched.iter().filter(|(kind, _)| *kind == Kind::Table) {
-            if let Some(stamp) = self.before.tables.get(id).and_then(|entry| entry.stamp) {
+            if let Some(stamp) = self.before.get(id).and_then(|entry| entry.stamp) {
                 transaction.expect(self.catalog.home.record(*kind, *id), stamp);
             }
         }

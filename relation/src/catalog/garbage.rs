@@ -61,6 +61,10 @@ impl Garbage {
         self.table
     }
 
+    pub(super) const fn generation(&self) -> u32 {
+        self.generation
+    }
+
     /// Deletes up to `limit` of the keys; returns whether these were the last.
     async fn delete<D: Database>(
         &mut self,

@@ -92,8 +92,6 @@ impl Loading {
 /// A load under way.
 #[derive(Clone, Debug)]
 pub struct Load {
-    table: ObjectId,
-    generation: u32,
     place: Place,
     stamp: Stamp,
     record: Loading,
@@ -119,7 +117,7 @@ impl Load {
             };
             let seen = db.read(vec![place.clone()], When::Latest, patience).await?.into_iter().next();
             return match seen.filter(|seen| seen.value.is_some()) {
-                Some(seen) => Ok(Self { table, generation, place, stamp: seen.stamp, record }),
+                Some(seen) => Ok(Self { place, stamp: seen.stamp, record }),
                 None => Err(TxnError::Conflict(place.key).into()),
             };
         }
@@ -128,13 +126,13 @@ impl Load {
     /// The number of its generation.
     #[must_use]
     pub const fn generation(&self) -> u32 {
-        self.generation
+        self.record.rows.generation()
     }
 
     /// Whether it is into this generation of this table's data.
     #[must_use]
     pub fn is_into(&self, table: ObjectId, generation: u32) -> bool {
-        (self.table, self.generation) == (table, generation)
+        (self.record.rows.table(), self.generation()) == (table, generation)
     }
 
     /// Demands at commit that it was not stopped: for all that writes its rows.
@@ -151,8 +149,8 @@ impl Load {
     /// Ends it as a part of its transaction, which leaves this catalog.
     pub fn end<D: Database>(&self, transaction: &mut Transaction<D>, catalog: &Catalog) {
         self.expect(transaction);
-        let own = catalog.table_by_id(self.table).map(|table| table.generations());
-        match own.is_some_and(|generations| generations.contains(&self.generation)) {
+        let own = catalog.table_by_id(self.record.rows.table()).map(|table| table.generations());
+        match own.is_some_and(|generations| generations.contains(&self.generation())) {
             true => transaction.delete(self.place.clone()),
             // The table was dropped or truncated after it.
             false => transaction.put(self.place.clone(), self.stopped()),

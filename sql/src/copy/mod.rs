@@ -7,8 +7,6 @@
 
 mod decode;
 mod encode;
-#[cfg(test)]
-mod loads;
 mod sink;
 #[cfg(test)]
 mod tests;
@@ -141,10 +139,11 @@ impl CopyIn {
     /// Takes data in.
     pub async fn feed<D: Database>(&mut self, data: &[u8], work: &mut Work<'_, D>) -> Outcome<()> {
         work.deadline.renew();
-        self.copying.note(data.len(), 0, 0);
+        let (mut rows, mut excluded) = (0, 0);
         for record in self.decoder.feed(data) {
-            self.add(record, work).await?;
+            *(if self.add(record, work).await? { &mut rows } else { &mut excluded }) += 1;
         }
+        self.copying.note(data.len(), rows, excluded);
         Ok(())
     }
 
@@ -156,11 +155,12 @@ impl CopyIn {
         self.sink.finish(work, &self.plan).await
     }
 
+    /// Takes a record in; whether it is copied, as `WHERE` says.
     async fn add<D: Database>(
         &mut self,
         record: Result<Record, (u64, SqlError)>,
         work: &mut Work<'_, D>,
-    ) -> Outcome<()> {
+    ) -> Outcome<bool> {
         let plan = Rc::clone(&self.plan);
         let record = record.map_err(|(line, error)| plan.context(line, error))?;
         let line = record.line;
@@ -175,11 +175,9 @@ impl CopyIn {
         if plan.filter.as_ref().map_or(Ok(true), |filter| filter.is_true(&row, &[], &context)).map_err(wrong)? {
             let bytes = record.fields.iter().flatten().map(String::len).sum::<usize>();
             self.sink.take(work, &plan, Taken { line, row, bytes }).await?;
-            self.copying.note(0, 1, 0);
-        } else {
-            self.copying.note(0, 0, 1);
+            return Ok(true);
         }
-        Ok(())
+        Ok(false)
     }
 }
 

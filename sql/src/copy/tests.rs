@@ -1,3 +1,5 @@
+mod loads;
+
 use super::decode::{Decoder, Fields};
 use super::encode::Encoder;
 use crate::bind::EvalContext;

@@ -7,6 +7,9 @@ use annulus_base::time::Micros;
 use annulus_relation::catalog::Load;
 use annulus_txn::interface::Database;
 
+/// Most loads that are remembered to be stopped; others find out about more when these have lasted too long.
+const MOST: usize = 1_000;
+
 /// Loads that are to be stopped.
 #[derive(Debug, Default)]
 pub(crate) struct Abandoned(RefCell<Vec<Load>>);
@@ -33,18 +36,25 @@ impl Loading {
 impl Drop for Loading {
     fn drop(&mut self) {
         if !self.committed {
-            self.abandoned.0.borrow_mut().push(self.load.clone());
+            self.abandoned.push(self.load.clone());
         }
     }
 }
 
 impl Abandoned {
+    fn push(&self, load: Load) {
+        let mut all = self.0.borrow_mut();
+        if all.len() < MOST {
+            all.push(load);
+        }
+    }
+
     /// Stops them, so that their rows are deleted. What does not succeed is tried again by the next call; if this node
     /// dies before, others find out when the load has lasted too long.
     pub async fn stop_all<D: Database>(&self, db: &D, patience: Micros) {
         for load in self.0.take() {
             if load.stop(db, patience).await.is_err() {
-                self.0.borrow_mut().push(load);
+                self.push(load);
             }
         }
     }

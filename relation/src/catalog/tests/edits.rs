@@ -393,3 +393,42 @@ fn both_generations_of_a_table_are_deleted_with_it() {
     swept();
     assert_eq!(rows(), 0);
 }
+
+/// An edit of a catalog that was read before, in a transaction of its own.
+fn edits(fake: &Fake, catalog: &Catalog, change: impl FnOnce(&mut Edit)) -> Outcome<()> {
+    let mut transaction = transaction(fake);
+    let mut edit = Edit::new(catalog);
+    change(&mut edit);
+    edit.finish(&mut transaction)?;
+    run(transaction.commit(SECOND))?;
+    Ok(())
+}
+
+#[test]
+fn generations_of_different_tables_are_begun_side_by_side() {
+    let fake = Fake::new();
+    let (one, other) = (create(&fake, "one"), create(&fake, "other"));
+    let before = read(&fake);
+    let first = run(take_generations(&fake, &home(), 2, SECOND)).unwrap();
+    edits(&fake, &before, |edit| edit.begin_generation(one, first)).unwrap();
+    edits(&fake, &before, |edit| edit.begin_generation(other, first + 1)).unwrap();
+    let after = read(&fake);
+    assert_eq!([one, other].map(|id| after.table_by_id(id).unwrap().generation), [first, first + 1]);
+    assert!(after.stamp() == before.stamp() && !after.is_same(&before));
+    assert_eq!(run(take_generations(&fake, &home(), 1, SECOND)).unwrap(), first + 2);
+    // The table is another one now, for whoever uses it, changes it, or begins one more.
+    assert!(is_conflict(uses(&fake, &before, one)));
+    assert!(is_conflict(edits(&fake, &before, |edit| edit.begin_generation(one, first + 2))));
+    assert!(is_conflict(edits(&fake, &before, |edit| edit.put_table(table(one, "one")).unwrap())));
+    assert!(is_conflict(edits(&fake, &before, |edit| edit.drop_table(other))));
+}
+
+#[test]
+fn an_edit_that_changes_nothing_has_found_no_name_and_demands_that() {
+    let fake = Fake::new();
+    create(&fake, "one");
+    let before = read(&fake);
+    create(&fake, "other");
+    assert!(is_conflict(edits(&fake, &before, |_| {})));
+    edits(&fake, &read(&fake), |_| {}).unwrap();
+}

@@ -1,6 +1,7 @@
 //! Lost power, killed processes, full and damaged disks.
 
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use annulus_base::rng::Rng;
@@ -158,6 +159,54 @@ fn fjall_holds_its_last_checkpoint_after_a_power_loss() {
         engine.write(pair(0, 3)).unwrap();
         engine.sync().unwrap();
         assert_eq!(round(0), 3);
+    }
+}
+
+/// The file of a directory that differs from the one in another, and which of its bytes are new.
+fn changed(now: &Path, before: &Path) -> Option<(PathBuf, Range<usize>)> {
+    std::fs::read_dir(now).unwrap().find_map(|entry| {
+        let entry = entry.unwrap();
+        let (path, old) = (entry.path(), before.join(entry.file_name()));
+        if entry.file_type().unwrap().is_dir() {
+            return changed(&path, &old);
+        }
+        let (content, old) = (std::fs::read(&path).unwrap(), std::fs::read(&old).unwrap());
+        let first = content.iter().zip(&old).position(|(new, old)| new != old)?;
+        let last = content.iter().zip(&old).rposition(|(new, old)| new != old)?;
+        Some((path, first..last + 1))
+    })
+}
+
+#[test]
+fn a_journal_is_whole_up_to_where_it_is_torn() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let engine = open(EngineKind::Fjall, &path("live"), 1 << 20).unwrap();
+    engine.write(vec![put(b"a", b"first")]).unwrap();
+    engine.sync().unwrap();
+    copy(&path("live"), &path("before"));
+    engine.write(vec![put(b"a", &[7; 16]), put(b"b", &[8; 16])]).unwrap();
+    engine.sync().unwrap();
+    copy(&path("live"), &path("now"));
+    drop(engine);
+    let (journal, new) = changed(&path("now"), &path("before")).expect("something was written");
+    assert!(new.len() > 32, "{new:?}");
+    // What follows is preallocated, and empty.
+    let mut content = std::fs::read(&journal).unwrap();
+    content.truncate(new.end + 512);
+    std::fs::remove_file(&journal).unwrap();
+    for end in new.clone() {
+        let torn = path(&format!("torn{end}"));
+        copy(&path("now"), &torn);
+        let kept = [&content[..end], &vec![0; content.len() - end]].concat();
+        std::fs::write(torn.join(journal.strip_prefix(path("now")).unwrap()), kept).unwrap();
+        let engine = open(EngineKind::Fjall, &torn, 1 << 20).unwrap();
+        let found = [b"a", b"b"].map(|key| engine.get(Space::Versions, key).unwrap());
+        assert_eq!(found, [Some("first".into()), None], "torn at {end} of {new:?}");
+        engine.write(vec![put(b"b", b"next")]).unwrap();
+        engine.sync().unwrap();
+        drop(engine);
+        std::fs::remove_dir_all(torn).unwrap();
     }
 }
 
