@@ -71,7 +71,7 @@ impl Locks {
                 Check::Key(key, _) | Check::Absent(key) => {
                     self.keys.entry(key.clone()).or_default().readers.push(txn);
                 }
-                Check::Range(range, _) => self.ranges.push((range.clone(), txn)),
+                Check::Range(range, _) | Check::Unchanged(range, _) => self.ranges.push((range.clone(), txn)),
             }
         }
         for (key, _) in &part.writes {

@@ -225,6 +225,8 @@ pub enum Check {
     Range(KeyRange, Vec<(Key, Stamp)>),
     /// The key has no value: no version, or a tombstone.
     Absent(Key),
+    /// Nothing in the range, which was read at this snapshot, has a later version.
+    Unchanged(KeyRange, Timestamp),
 }
 
 /// A transaction's part in one partition.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use annulus_base::id::TxnRef;
-use annulus_base::{Key, Mutation, NodeId, Now, PartitionId, Timestamp};
+use annulus_base::limits::MAX_TXN_KEYS;
+use annulus_base::{Key, KeyRange, Mutation, NodeId, Now, PartitionId, Timestamp};
 
 use crate::effects::Effects;
 use crate::locks::Against;
@@ -162,7 +163,7 @@ impl Replica {
                 Check::Key(key, _) | Check::Absent(key) => {
                     locks.prepared(key, own, Against::Writers).map(|txn| (key, txn))
                 }
-                Check::Range(range, _) => locks.writers_in(range, own).next(),
+                Check::Range(range, _) | Check::Unchanged(range, _) => locks.writers_in(range, own).next(),
             };
             if let Some((key, txn)) = held {
                 return Some(self.holder(now, key, txn));
@@ -255,7 +256,35 @@ impl Replica {
                 }
                 Ok(Ok(highest))
             }
+            Check::Unchanged(range, since) => self.examine_unchanged(partition, range, *since, store),
         }
+    }
+
+    /// Whether something in a range was given a version above a snapshot, or may have been.
+    fn examine_unchanged(
+        &mut self,
+        partition: PartitionId,
+        range: &KeyRange,
+        since: Timestamp,
+        store: &mut dyn Store,
+    ) -> StoreResult<Result<Timestamp, NotYes>> {
+        let unchecked = self.settings.mutations.has(Mutation::RangesUnchecked);
+        if unchecked || self.changes.mark(partition, range, since).is_some() {
+            return Ok(Ok(since));
+        }
+        if let Some(mut written) = self.recent.above(partition, since) {
+            let changed = written.find(|key| range.contains(key));
+            return Ok(changed.map_or(Ok(since), |key| no(No::Stale(key.clone()))));
+        }
+        // More was written meanwhile than is remembered, and what was deleted may be purged.
+        let few = Limit { versions: MAX_TXN_KEYS, ..Limit::NONE };
+        let Some(found) = self.readable(store.scan(partition, range, Timestamp::MAX, few))? else {
+            return Ok(Err(NotYes::NotNow(Refusal::Corrupt)));
+        };
+        let may_be_purged = since < self.purged;
+        let cannot_be_told = (may_be_purged || found.len() >= MAX_TXN_KEYS).then_some(&range.start);
+        let changed = found.iter().find(|(_, version)| version.stamp.ts > since).map(|(key, _)| key);
+        Ok(changed.or(cannot_be_told).map_or(Ok(since), |key| no(No::Stale(key.clone()))))
     }
 
     /// The newest version, if there is one; `None` if the record is corrupt.
@@ -299,7 +328,7 @@ impl Replica {
         }
         let checked = part.checks.iter().filter_map(|check| match check {
             Check::Key(key, _) | Check::Absent(key) => Some(key),
-            Check::Range(..) => None,
+            Check::Range(..) | Check::Unchanged(..) => None,
         });
         let mut keys: Vec<&Key> = checked.chain(overtaken.iter().copied()).collect();
         keys.sort_unstable();
@@ -361,7 +390,9 @@ impl Replica {
                 match check {
                     Check::Key(key, _) | Check::Absent(key) if written(key) => {}
                     Check::Key(key, _) | Check::Absent(key) => self.read_times.raise(part.partition, key, txn.ts),
-                    Check::Range(range, _) => self.read_times.raise_range(part.partition, range, txn.ts),
+                    Check::Range(range, _) | Check::Unchanged(range, _) => {
+                        self.read_times.raise_range(part.partition, range, txn.ts);
+                    }
                 }
             }
         }

@@ -134,6 +134,9 @@ fn prepare(prepare: &Prepare) -> String {
         let checks = list(&part.checks, |check| match check {
             Check::Key(at, seen) => format!("{}={}", key(at), stamp(*seen)),
             Check::Absent(at) => format!("no {}", key(at)),
+            Check::Unchanged(range, since) => {
+                format!("[{} to {}] unchanged since {}", key(&range.start), key(&range.end), time(*since))
+            }
             Check::Range(_, rows) => format!("[{}]", list(rows, |(at, seen)| format!("{}={}", key(at), stamp(*seen)))),
         });
         let writes = list(&part.writes, |(at, value)| {

@@ -38,11 +38,13 @@ fn said(commit: &Commit, written: usize) -> usize {
     const REST: usize = 4_096;
     let seen = |key: &annulus_base::Key| key.as_bytes().len() + ITEM + size_of::<annulus_replica::store::Stamp>();
     let reads: usize = commit.reads.iter().map(|(place, _)| seen(&place.key)).sum();
-    let ranges = commit.ranges.iter().map(|check| {
-        let ends = check.range.start.as_bytes().len() + check.range.end.as_bytes().len() + 2 * ITEM;
-        ends + check.rows.iter().map(|(key, _)| seen(key)).sum::<usize>()
-    });
-    REST + written + commit.writes.len() * 2 * ITEM + reads + ranges.sum::<usize>()
+    let ends = |range: &annulus_base::KeyRange| range.start.as_bytes().len() + range.end.as_bytes().len() + 2 * ITEM;
+    let rows_of = |check: &crate::interface::RangeCheck| {
+        ends(&check.range) + check.rows.iter().map(|(key, _)| seen(key)).sum::<usize>()
+    };
+    let unchanged: usize = commit.unchanged.iter().map(|unchanged| ends(&unchanged.range) + ITEM).sum();
+    let ranges: usize = commit.ranges.iter().map(rows_of).sum();
+    REST + written + commit.writes.len() * 2 * ITEM + reads + ranges + unchanged
 }
 
 fn admit_commit(
@@ -51,7 +53,7 @@ fn admit_commit(
     exists: &impl Fn(PartitionId) -> Result<(), TxnError>,
 ) -> Result<(), TxnError> {
     let rows: usize = commit.ranges.iter().map(|range| range.rows.len()).sum();
-    few(commit.reads.len() + commit.writes.len() + rows)?;
+    few(commit.reads.len() + commit.writes.len() + rows + commit.unchanged.len())?;
     let size = |value: &Option<bytes::Bytes>| value.as_ref().map_or(0, bytes::Bytes::len);
     if let Some((place, value)) = commit.writes.iter().find(|(_, value)| size(value) > limits::MAX_VALUE_LEN) {
         let (key, limit) = (&place.key, limits::MAX_VALUE_LEN);

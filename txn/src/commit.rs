@@ -14,7 +14,7 @@ use annulus_base::{Ballot, Key, Mutation, NodeId, PartitionId, Timestamp, TxnId}
 use annulus_replica::message::{Accepted, Check, Message, No, Outcome, Part, Prepare, Refusal, Vote};
 
 use crate::common::Common;
-use crate::interface::{Commit, RangeCheck, TxnError};
+use crate::interface::{Commit, RangeCheck, TxnError, Unchanged};
 
 /// What a step of a try comes to.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,6 +72,9 @@ pub(crate) fn split(commit: &Commit) -> BTreeMap<PartitionId, Part> {
             false => Check::Range(range.clone(), rows.clone()),
         };
         entry(&mut parts, *partition).checks.push(check);
+    }
+    for Unchanged { partition, range, since } in &commit.unchanged {
+        entry(&mut parts, *partition).checks.push(Check::Unchanged(range.clone(), *since));
     }
     for (place, value) in &commit.writes {
         entry(&mut parts, place.partition).writes.push((place.key.clone(), value.clone()));

@@ -65,6 +65,17 @@ pub struct RangeCheck {
     pub rows: Vec<(Key, Stamp)>,
 }
 
+/// A range all of which was read at a snapshot, to be validated: nothing in it has a later version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unchanged {
+    /// Where.
+    pub partition: PartitionId,
+    /// The stretch, within one index.
+    pub range: KeyRange,
+    /// The snapshot.
+    pub since: Timestamp,
+}
+
 /// Everything a transaction read and writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
@@ -72,6 +83,8 @@ pub struct Commit {
     pub reads: Vec<(Place, Stamp)>,
     /// Ranges read, with every present key and its version: nothing in them may have changed.
     pub ranges: Vec<RangeCheck>,
+    /// Ranges of which too much was read to tell it one by one.
+    pub unchanged: Vec<Unchanged>,
     /// New values, `None` to delete. At most one per key.
     pub writes: Vec<(Place, Option<Bytes>)>,
 }
@@ -80,7 +93,8 @@ impl Commit {
     /// The partitions that it touches, some of them several times.
     pub fn partitions(&self) -> impl Iterator<Item = PartitionId> {
         let places = self.reads.iter().map(|(place, _)| place).chain(self.writes.iter().map(|(place, _)| place));
-        places.map(|place| place.partition).chain(self.ranges.iter().map(|range| range.partition))
+        let ranges = self.ranges.iter().map(|range| range.partition);
+        places.map(|place| place.partition).chain(ranges).chain(self.unchanged.iter().map(|range| range.partition))
     }
 }
 

@@ -8,8 +8,8 @@ use super::{Done, MOST_VALIDATED, Mode, Transaction};
 impl<D: Database> Transaction<D> {
     /// Validates what was read and makes the writes durable.
     ///
-    /// A statement that wrote nothing needs no validation if it asked once, or if its instant was fixed
-    /// ([`Transaction::pin`]): its answer held at one instant.
+    /// What wrote nothing needs no validation if its instant was fixed ([`Transaction::pin`]), nor does a statement that
+    /// asked once: its answer held at one instant.
     ///
     /// # Errors
     /// [`TxnError::Conflict`] if something read is no longer the newest, and every other [`TxnError`].
@@ -25,8 +25,10 @@ impl<D: Database> Transaction<D> {
         if self.reads.overflowed() {
             return Err(too_many());
         }
-        let (reads, ranges) = (self.reads.versions(), self.reads.ranges());
-        let commit = Commit { reads, ranges, writes: std::mem::take(&mut self.overlay).into_writes() };
+        if self.reads.len() + self.overlay.size().0 > MOST_VALIDATED {
+            self.reads.shorten();
+        }
+        let commit = Commit { writes: std::mem::take(&mut self.overlay).into_writes(), ..self.demands() };
         let locked = self.locks.take();
         let committed = self.db.commit(self.start, locked, commit, patience).await?;
         Ok(if writes { Done::Committed(committed.txn) } else { Done::ReadOnly })
@@ -47,24 +49,29 @@ impl<D: Database> Transaction<D> {
         if self.needs_no_validation() || self.reads.overflowed() {
             return Ok(());
         }
-        let (reads, ranges) = (self.reads.versions(), self.reads.ranges());
         self.reads.rounds += 1;
-        self.db.commit(self.start, None, Commit { reads, ranges, writes: Vec::new() }, patience).await?;
+        self.db.commit(self.start, None, self.demands(), patience).await?;
         Ok(())
+    }
+
+    /// What has to hold at a commit.
+    pub(super) fn demands(&self) -> Commit {
+        let (reads, ranges, unchanged) = (self.reads.versions(), self.reads.ranges(), self.reads.whole());
+        Commit { reads, ranges, unchanged, writes: Vec::new() }
     }
 
     fn needs_no_validation(&self) -> bool {
         match self.mode {
             Mode::AsOf(_) => true,
-            Mode::Statement if self.reads.is_empty() => true,
+            Mode::Statement | Mode::Block if self.reads.is_empty() => true,
             Mode::Statement => self.reads.is_found() && (self.is_at_one_instant() || self.reads.rounds <= 1),
-            Mode::Block => self.reads.is_empty(),
+            Mode::Block => self.reads.is_found() && self.is_at_one_instant(),
         }
     }
 }
 
 pub(super) fn too_many() -> TxnError {
     TxnError::Limit(format!(
-        "a transaction read more than {MOST_VALIDATED} keys; split it, or read in a statement of its own"
+        "a transaction that writes or locks rows read more than {MOST_VALIDATED} keys; split it, or read in a transaction of its own"
     ))
 }

@@ -1,4 +1,4 @@
-//! The instant of a statement that reads in many rounds without remembering what it read.
+//! The instant of a statement, or of a block, that reads in many rounds without remembering what it read.
 //!
 //! A snapshot alone is not one: with clocks that differ, it can lack a transaction that was acknowledged and yet hold one
 //! that began after that. So nothing at or below it may be prepared any more in any partition to be read, and what is
@@ -13,7 +13,7 @@ use annulus_txn::interface::{Database, Place, Seen, TxnError, When};
 use annulus_txn::standing::Standing;
 use futures::future::try_join;
 
-use super::{Span, Transaction};
+use super::{Mode, Span, Transaction};
 
 /// How often a snapshot is tried.
 const TRIES: u32 = 5;
@@ -75,20 +75,48 @@ impl Pinned {
 }
 
 impl<D: Database> Transaction<D> {
-    /// Fixes the instant of a statement that reads in several rounds: all that was acknowledged before is visible at it,
-    /// and as long as it writes nothing, nothing that it reads needs validation. Confirms what is expected; `partitions`
-    /// are those that will be read.
+    /// Fixes the instant of a transaction that reads in several rounds: all that was acknowledged before is visible at it,
+    /// and as long as it writes nothing, nothing that it reads needs validation. Confirms what is expected, and what was
+    /// read before; `partitions` are those that will be read.
     ///
     /// # Errors
-    /// [`TxnError::Conflict`] if something expected is no longer so, and every other [`TxnError`].
+    /// [`TxnError::Conflict`] if something expected or read is no longer so, and every other [`TxnError`]: no instant is
+    /// fixed then.
     pub async fn pin(&mut self, partitions: &[PartitionId], grip: Grip, patience: Micros) -> Result<(), TxnError> {
-        if self.snapshot.is_some() {
+        if matches!(self.mode, Mode::AsOf(_)) || self.pinned.is_some() {
             return Ok(());
         }
-        let expected = self.reads.expected();
-        let partitions = partitions.iter().copied().chain(expected.iter().map(|place| place.partition)).collect();
-        let has_gaps = self.reads.has_any();
-        self.pinned = Some(Pinned { partitions, unsettled: None, is_fresh: true, has_gaps });
+        let before = self.snapshot;
+        let taken = self.take_instant(partitions, grip, patience).await;
+        if taken.is_err() {
+            (self.snapshot, self.pinned) = (before, None);
+            self.reads.begin_at(None);
+        }
+        taken
+    }
+
+    /// A transaction that has read `much` keys fixes its instant by itself: what it reads then is validated as a whole, if
+    /// it has to be, and so is not limited. `partitions` are all that it may read.
+    pub fn pins_after(&mut self, much: usize, partitions: Vec<PartitionId>) {
+        self.pins_after = Some((much, partitions));
+    }
+
+    /// To be called before anything is read.
+    pub(super) async fn pin_if_much(&mut self, patience: Micros) -> Result<(), TxnError> {
+        match &self.pins_after {
+            Some((much, partitions)) if self.pinned.is_none() && self.reads.len() >= *much => {
+                let partitions = partitions.clone();
+                self.pin(&partitions, Grip::Firm, patience).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn take_instant(&mut self, partitions: &[PartitionId], grip: Grip, patience: Micros) -> Result<(), TxnError> {
+        let spans = self.reads.spans();
+        let wanted = spans.iter().map(|span| span.partition);
+        let partitions = partitions.iter().copied().chain(wanted).collect();
+        self.pinned = Some(Pinned { partitions, unsettled: None, is_fresh: true, has_gaps: false });
         self.fix(grip, patience).await?;
         if grip == Grip::Firm {
             // What was written meanwhile may be wanted at any time.
@@ -100,7 +128,16 @@ impl<D: Database> Transaction<D> {
                 self.fix(grip, patience).await?;
             }
         }
-        self.settle(|pinned| expected.iter().find_map(|place| pinned.unsettled_at(place)), patience).await
+        self.settle(|pinned| spans.iter().find_map(|span| pinned.unsettled_in(span)), patience).await?;
+        match self.snapshot {
+            Some(at) if self.reads.has_any() => {
+                self.compare(at, patience).await?;
+                self.reads.are_of(at);
+                self.note_read(std::iter::empty());
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes a new snapshot, and reads there what is expected.
@@ -118,6 +155,9 @@ impl<D: Database> Transaction<D> {
             self.reads.confirm(place, seen.stamp)?;
         }
         self.snapshot = Some(at);
+        if !self.reads.has_any() {
+            self.reads.begin_at(Some(at));
+        }
         if let Some(pinned) = &mut self.pinned {
             pinned.unsettled = first.zip(second).map(|(first, second)| first.into_iter().chain(second).collect());
         }
@@ -154,22 +194,26 @@ impl<D: Database> Transaction<D> {
         self.pinned.as_ref().is_some_and(|pinned| !pinned.has_gaps)
     }
 
-    /// How spans, each within one index, stand at the instant of a pinned statement (or of the past): by it can be told
-    /// later whether they have changed, and so what was read of them need not be read again. `None` for whoever reads
-    /// elsewhere, or has written.
+    /// How spans, each within one index, stand at the snapshot of a block, of the past, or of a pinned statement: by it can
+    /// be told later whether they have changed, and so what was read of them need not be read again. That they stand so is
+    /// demanded as if all of them had been read. `None` for whoever has no snapshot, or has written.
     ///
     /// # Errors
     /// [`TxnError`] of the question; nothing is changed by it.
     pub async fn standing(&mut self, spans: &[Span], patience: Micros) -> Result<Option<Vec<Standing>>, TxnError> {
-        if self.snapshot.is_none() || self.has_writes() {
+        if self.has_writes() || (self.mode == Mode::Statement && self.snapshot.is_none()) {
             return Ok(None);
         }
         self.settle(|pinned| spans.iter().find_map(|span| pinned.unsettled_in(span)), patience).await?;
         self.note_read(spans.iter().map(|span| span.partition));
-        let Some(at) = self.snapshot else { return Ok(None) };
+        let When::At(at) = self.when() else { return Ok(None) };
         self.reads.rounds += 1;
         let ranges = spans.iter().map(|span| (span.partition, span.range.clone())).collect();
-        Ok(Some(self.db.standing(ranges, at, patience).await?))
+        let standings = self.db.standing(ranges, at, patience).await?;
+        if !matches!(self.mode, Mode::AsOf(_)) {
+            spans.iter().for_each(|span| self.reads.note_whole(span, at));
+        }
+        Ok(Some(standings))
     }
 }
 

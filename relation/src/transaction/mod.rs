@@ -2,8 +2,8 @@
 //! validates the former and applies the latter.
 //!
 //! Promises and invariants:
-//! - Strictly serializable: a commit succeeds only if everything read is still the newest. Without writes,
-//!   a statement may instead have read all at one instant ([`Transaction::pin`]), and [`Mode::AsOf`] reads the past.
+//! - Strictly serializable: a commit succeeds only if everything read is still the newest. Without writes, all may
+//!   instead have been read at one instant ([`Transaction::pin`]), and [`Mode::AsOf`] reads the past.
 //! - Own writes are seen; they are dropped, unseen by others, unless the commit succeeds.
 //! - In a block all reads see one instant, also if the transaction is doomed.
 //! - Soft locks are freed whatever way the transaction ends, dropping it included.
@@ -15,6 +15,7 @@ mod overlay;
 mod reads;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use std::collections::BTreeMap;
 
@@ -56,6 +57,13 @@ pub struct Span {
     pub range: KeyRange,
 }
 
+impl Span {
+    /// One key.
+    fn of(place: &Place) -> Self {
+        Self { partition: place.partition, range: KeyRange { start: place.key.clone(), end: place.key.successor() } }
+    }
+}
+
 /// What was found in a span, own writes included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stretch {
@@ -88,6 +96,8 @@ pub struct Transaction<D: Database> {
     snapshot: Option<Timestamp>,
     /// What makes the snapshot an instant.
     pinned: Option<Pinned>,
+    /// After how many keys a block takes an instant, and which partitions it may read.
+    pins_after: Option<(usize, Vec<PartitionId>)>,
     reads: Reads,
     overlay: Overlay,
     locks: Locks<D>,
@@ -103,7 +113,7 @@ impl<D: Database> Transaction<D> {
         };
         let locks = Locks::new(db.clone());
         let (reads, overlay) = (Reads::default(), Overlay::default());
-        Self { db, start, mode, snapshot, pinned: None, reads, overlay, locks }
+        Self { db, start, mode, snapshot, pinned: None, pins_after: None, reads, overlay, locks }
     }
 
     /// A transaction that has done nothing yet, and demands at commit what another one went by.
@@ -194,11 +204,12 @@ impl<D: Database> Transaction<D> {
         self.overlay.size()
     }
 
-    /// Refuses more writes than a commit can carry, before they take more memory.
+    /// Refuses more writes than a commit can carry, or validate, before they take more memory.
     ///
     /// # Errors
     /// [`TxnError::Limit`].
     pub fn check_size(&self) -> Result<(), TxnError> {
+        self.check_reads()?;
         let (keys, bytes) = self.overlay.size();
         let what = match (keys > MAX_TXN_KEYS, bytes > MAX_WRITE_BYTES) {
             (true, _) => format!("a transaction writes more than {MAX_TXN_KEYS} rows and index entries; split it"),

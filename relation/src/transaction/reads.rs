@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use annulus_base::time::Micros;
 use annulus_base::{Key, KeyRange, Timestamp};
 use annulus_replica::store::Stamp;
-use annulus_txn::interface::{Database, Place, RangeCheck, Seen, SeenRange, TxnError, When};
+use annulus_txn::interface::{Commit, Database, Place, RangeCheck, Seen, SeenRange, TxnError, Unchanged, When};
 use bytes::Bytes;
 
 use super::commit::too_many;
+use super::whole::Whole;
 use super::{MOST_VALIDATED, Mode, Span, Stretch, Transaction};
 
 /// What has to hold at commit, and what was found at it.
@@ -19,6 +20,12 @@ pub(super) struct Reads {
     /// Keys that must have no value.
     absent: BTreeSet<Place>,
     ranges: Vec<RangeCheck>,
+    /// Where it is enough to say that nothing has changed since a snapshot.
+    whole: Whole,
+    /// The snapshot of all that is in `keys`, and of all that is read from now on, but for what was locked.
+    since: Option<Timestamp>,
+    /// How often what was read before was told in other words.
+    reworded: u32,
     /// Where nobody else writes: what is read there needs no validation.
     own: Vec<KeyRange>,
     /// Keys in `ranges`.
@@ -39,6 +46,8 @@ pub struct ReadMark {
     keys: BTreeSet<Place>,
     ranges: usize,
     rows: usize,
+    whole: Whole,
+    reworded: u32,
 }
 
 fn size(key: &Key, seen: &Seen) -> u64 {
@@ -76,6 +85,7 @@ impl Reads {
             expected: self.versions().into_iter().map(unconfirmed).collect(),
             absent: self.absent.iter().filter(|place| !left_out.contains(place)).cloned().collect(),
             ranges: self.ranges.clone(),
+            whole: self.whole.clone(),
             rows: self.rows,
             overflowed: self.overflowed,
             torn: self.torn.clone(),
@@ -87,6 +97,7 @@ impl Reads {
         self.keys.retain(|place, _| !range.contains(&place.key));
         self.ranges.retain(|check| !range.contains(&check.range.start));
         self.rows = self.ranges.iter().map(|check| check.rows.len()).sum();
+        self.whole.leave_out(&range);
         self.own.push(range);
     }
 
@@ -100,6 +111,9 @@ impl Reads {
         let ranges: Vec<RangeCheck> = ranges.collect();
         self.rows += ranges.iter().map(|check| check.rows.len()).sum::<usize>();
         self.ranges.extend(ranges);
+        let mut whole = other.whole;
+        self.own.iter().for_each(|own| whole.leave_out(own));
+        self.whole.extend(whole);
         for (place, Expected { stamp, .. }) in expected {
             self.expect(place.clone(), stamp);
             self.confirm(&place, stamp)?;
@@ -143,23 +157,81 @@ impl Reads {
         if self.overflowed || self.own.iter().any(|own| own.start <= found.range.start && found.range.end <= own.end) {
             return;
         }
+        if let Some(since) = self.since {
+            self.whole.add(&Span { partition: found.partition, range: found.range.clone() }, since);
+            return;
+        }
         let rows: Vec<_> = found.rows.iter().map(|(key, seen)| (key.clone(), seen.stamp)).collect();
         self.rows += rows.len();
         self.ranges.push(RangeCheck { partition: found.partition, range: found.range.clone(), rows });
         self.shed();
     }
 
-    /// Forgets what cannot be validated anyway.
+    /// Forgets what can be told in other words, or cannot be validated anyway.
     fn shed(&mut self) {
-        if self.rows + self.keys.len() > MOST_VALIDATED {
+        if self.len() > MOST_VALIDATED {
+            self.shorten();
+        }
+        if self.len() > MOST_VALIDATED {
             self.overflowed = true;
             (self.keys, self.ranges) = (BTreeMap::new(), Vec::new());
         }
     }
 
+    /// All that was read is as it was at a snapshot, and so will be what is read from now on.
+    pub(super) fn are_of(&mut self, at: Timestamp) {
+        self.since = Some(at);
+        self.reworded += 1;
+        for check in std::mem::take(&mut self.ranges) {
+            self.whole.add(&Span { partition: check.partition, range: check.range }, at);
+        }
+        self.rows = 0;
+    }
+
+    /// Tells where keys were instead of which, if it can.
+    pub(super) fn shorten(&mut self) {
+        let Some(since) = self.since else { return };
+        self.reworded += 1;
+        // What was locked was not read at the snapshot.
+        let (old, new) = std::mem::take(&mut self.keys).into_iter().partition(|(_, seen)| seen.stamp.ts <= since);
+        self.keys = new;
+        let old: BTreeMap<Place, Seen> = old;
+        old.keys().for_each(|place| self.whole.add(&Span::of(place), since));
+    }
+
+    /// Nothing in a span may have changed since a snapshot.
+    pub(super) fn note_whole(&mut self, span: &Span, at: Timestamp) {
+        if !self.own.iter().any(|own| own.contains(&span.range.start)) {
+            self.whole.add(span, at);
+        }
+    }
+
+    /// A new snapshot, at which all is as it was at the one before.
+    fn move_up(&mut self, to: Timestamp) {
+        self.since = self.since.map(|_| to);
+    }
+
+    /// At which snapshot things are read from now on; `None`: each at its own time.
+    pub(super) const fn begin_at(&mut self, at: Option<Timestamp>) {
+        self.since = at;
+    }
+
+    /// How many keys it remembers.
+    pub(super) fn len(&self) -> usize {
+        self.rows + self.keys.len()
+    }
+
+    /// Where something was read, or is expected.
+    pub(super) fn spans(&self) -> Vec<Span> {
+        let keys = self.keys.keys().chain(self.expected.keys()).map(Span::of);
+        let ranges = self.ranges.iter().map(|check| Span { partition: check.partition, range: check.range.clone() });
+        let whole = self.whole.checks().into_iter();
+        keys.chain(ranges).chain(whole.map(|check| Span { partition: check.partition, range: check.range })).collect()
+    }
+
     /// Whether something was read.
     pub(super) fn has_any(&self) -> bool {
-        self.overflowed || !self.keys.is_empty() || !self.ranges.is_empty()
+        self.overflowed || !self.keys.is_empty() || !self.ranges.is_empty() || !self.whole.is_empty()
     }
 
     /// The places of all expected versions, confirmed or not.
@@ -194,9 +266,19 @@ impl Reads {
         self.ranges.iter().cloned().chain(absent).collect()
     }
 
-    /// Whether there is nothing that a commit could validate.
+    /// Where nothing may have changed.
+    pub(super) fn whole(&self) -> Vec<Unchanged> {
+        self.whole.checks()
+    }
+
+    /// Whether there is nothing that a commit would have to validate.
     pub(super) fn is_empty(&self) -> bool {
-        self.keys.is_empty() && self.expected.is_empty() && self.ranges.is_empty() && self.absent.is_empty()
+        !self.overflowed
+            && self.whole.is_empty()
+            && self.keys.is_empty()
+            && self.expected.is_empty()
+            && self.ranges.is_empty()
+            && self.absent.is_empty()
     }
 
     /// Whether all that is demanded was found by reads, and not merely assumed.
@@ -208,8 +290,14 @@ impl Reads {
 impl<D: Database> Transaction<D> {
     /// What it has read so far, to forget what it reads from here on.
     pub fn mark_reads(&self) -> ReadMark {
-        let Reads { keys, ranges, rows, .. } = &self.reads;
-        ReadMark { keys: keys.keys().cloned().collect(), ranges: ranges.len(), rows: *rows }
+        let Reads { keys, ranges, rows, whole, reworded, .. } = &self.reads;
+        ReadMark {
+            keys: keys.keys().cloned().collect(),
+            ranges: ranges.len(),
+            rows: *rows,
+            whole: whole.clone(),
+            reworded: *reworded,
+        }
     }
 
     /// Forgets what it has read since, but for what it has locked: `SKIP LOCKED` gives no whole view of a table, and who
@@ -217,10 +305,11 @@ impl<D: Database> Transaction<D> {
     pub fn forget_reads(&mut self, mark: &ReadMark) {
         let locked = self.locks.places();
         let reads = &mut self.reads;
-        if !reads.overflowed {
+        // What is told in other words by now cannot be told from what was read since: all of it is kept.
+        if !reads.overflowed && reads.reworded == mark.reworded {
             reads.keys.retain(|place, _| mark.keys.contains(place) || locked.contains(place));
             reads.ranges.truncate(mark.ranges);
-            reads.rows = mark.rows;
+            (reads.rows, reads.whole) = (mark.rows, mark.whole.clone());
         }
     }
 
@@ -242,6 +331,7 @@ impl<D: Database> Transaction<D> {
     /// Asks for keys, and for what is expected and not confirmed yet, at one instant.
     async fn ask_keys(&mut self, mut wanted: Vec<Place>, patience: Micros) -> Result<BTreeMap<Place, Seen>, TxnError> {
         let keys = wanted.len();
+        self.pin_if_much(patience).await?;
         wanted.extend(self.reads.unconfirmed());
         self.settle(|pinned| wanted.iter().find_map(|place| pinned.unsettled_at(place)), patience).await?;
         self.note_read(wanted.iter().map(|place| place.partition));
@@ -256,7 +346,13 @@ impl<D: Database> Transaction<D> {
             self.reads.bytes += size(&place.key, seen);
             self.reads.remember_key(place.clone(), seen.clone());
         }
+        self.check_reads()?;
         Ok(found)
+    }
+
+    /// Refuses what a commit could not validate, before more is done in vain.
+    pub(super) fn check_reads(&self) -> Result<(), TxnError> {
+        if self.reads.overflowed && self.has_writes() { Err(too_many()) } else { Ok(()) }
     }
 
     fn own_or(&self, place: &Place, seen: Option<&Seen>) -> Option<Bytes> {
@@ -271,12 +367,9 @@ impl<D: Database> Transaction<D> {
     /// # Errors
     /// [`TxnError`] of the read; nothing is changed by it.
     pub async fn scan_all(&mut self, spans: &[Span], limit: u32, patience: Micros) -> Result<Vec<Stretch>, TxnError> {
+        self.pin_if_much(patience).await?;
         let expected = self.reads.unconfirmed();
-        let point = |place: &Place| Span {
-            partition: place.partition,
-            range: KeyRange { start: place.key.clone(), end: place.key.successor() },
-        };
-        let asked: Vec<Span> = spans.iter().cloned().chain(expected.iter().map(point)).collect();
+        let asked: Vec<Span> = spans.iter().cloned().chain(expected.iter().map(Span::of)).collect();
         self.settle(|pinned| asked.iter().find_map(|span| pinned.unsettled_in(span)), patience).await?;
         self.note_read(asked.iter().map(|span| span.partition));
         let when = self.when();
@@ -294,6 +387,7 @@ impl<D: Database> Transaction<D> {
             self.reads.bytes += range.rows.iter().map(|(key, seen)| size(key, seen)).sum::<u64>();
             self.reads.remember_range(range);
         }
+        self.check_reads()?;
         Ok(found.into_iter().zip(spans).map(|(found, span)| self.merged(span, found)).collect())
     }
 
@@ -326,7 +420,7 @@ impl<D: Database> Transaction<D> {
     }
 
     /// At which point of time to read; a block takes its snapshot at its first read.
-    fn when(&mut self) -> When {
+    pub(super) fn when(&mut self) -> When {
         if self.mode == Mode::Block && self.snapshot.is_none() {
             self.snapshot = Some(self.db.begin());
         }
@@ -347,19 +441,45 @@ impl<D: Database> Transaction<D> {
     /// Moves the snapshot of a block up to `to`, after a locking read found a newer version; what was read
     /// before must not have changed until then.
     pub(super) async fn move_up(&mut self, to: Timestamp, patience: Micros) -> Result<(), TxnError> {
+        self.compare(to, patience).await?;
+        self.snapshot = Some(to);
+        self.reads.move_up(to);
+        if let Some(pinned) = &mut self.pinned {
+            pinned.leave();
+        }
+        Ok(())
+    }
+
+    /// Reads what was read before at another instant, where it must be the same.
+    pub(super) async fn compare(&mut self, at: Timestamp, patience: Micros) -> Result<(), TxnError> {
+        if self.reads.overflowed {
+            return Err(too_many());
+        }
         let (places, seen): (Vec<Place>, Vec<Stamp>) = self.reads.versions().into_iter().unzip();
         if !places.is_empty() {
             self.reads.rounds += 1;
-            let now = self.db.read(places.clone(), When::At(to), patience).await?;
+            let now = self.db.read(places.clone(), When::At(at), patience).await?;
             let changed = places.iter().zip(seen).zip(&now).find(|((_, seen), now)| *seen != now.stamp);
             if let Some(((place, _), _)) = changed {
                 return Err(TxnError::Conflict(place.key.clone()));
             }
         }
         for range in self.reads.ranges.clone() {
-            self.unchanged(&range, to, patience).await?;
+            self.unchanged(&range, at, patience).await?;
         }
-        self.snapshot = Some(to);
+        self.confirm_whole(at, patience).await
+    }
+
+    /// Nothing in the ranges that are told as such has changed up to a time.
+    async fn confirm_whole(&mut self, at: Timestamp, patience: Micros) -> Result<(), TxnError> {
+        let unchanged = self.reads.whole();
+        let Some(first) = unchanged.first().map(|first| first.range.start.clone()) else { return Ok(()) };
+        self.reads.rounds += 1;
+        let confirmed = self.db.commit(self.start, None, Commit { unchanged, ..Commit::default() }, patience).await?;
+        if confirmed.txn.ts < at {
+            return Err(TxnError::Conflict(first));
+        }
+        self.reads.whole.is_still_so(at);
         Ok(())
     }
 
@@ -388,5 +508,42 @@ impl<D: Database> Transaction<D> {
     /// Remembers what a locking read found.
     pub(super) fn remember_locked(&mut self, place: Place, seen: Seen) {
         self.reads.remember_key(place, seen);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use annulus_base::TxnId;
+
+    use super::*;
+
+    fn place(n: usize) -> Place {
+        Place { partition: annulus_base::PartitionId::default(), key: Key::new(1, 1, 0, &n.to_be_bytes()) }
+    }
+
+    fn seen(ts: u64) -> Seen {
+        Seen { stamp: Stamp { ts: Timestamp(ts), txn: TxnId::default() }, value: None }
+    }
+
+    #[test]
+    fn too_many_keys_are_told_by_where_they_are_but_for_those_that_are_newer() {
+        let mut reads = Reads::default();
+        reads.are_of(Timestamp(5));
+        let mark = reads.reworded;
+        for n in 0..MOST_VALIDATED {
+            reads.remember_key(place(n), seen(if n == 7 { 6 } else { 5 }));
+        }
+        assert_eq!((reads.len(), reads.whole().len(), reads.reworded), (MOST_VALIDATED, 0, mark));
+        reads.remember_key(place(MOST_VALIDATED), seen(5));
+        assert!(!reads.overflowed() && reads.reworded > mark);
+        assert_eq!(reads.versions(), [(place(7), seen(6).stamp)]);
+        let whole = reads.whole();
+        assert!(whole.len() < 100 && whole.iter().all(|check| check.since == Timestamp(5)));
+        let is_told = |n: usize| whole.iter().any(|check| check.range.contains(&place(n).key));
+        assert!((0..=MOST_VALIDATED).all(|n| n == 7 || is_told(n)));
+        // Without a snapshot nothing can be told instead.
+        let mut reads = Reads::default();
+        (0..=MOST_VALIDATED).for_each(|n| reads.remember_key(place(n), seen(5)));
+        assert!(reads.overflowed() && !reads.is_empty());
     }
 }

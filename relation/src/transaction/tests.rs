@@ -182,6 +182,147 @@ fn what_lies_outside_of_the_pinned_partitions_is_validated() {
 }
 
 #[test]
+fn a_block_that_has_read_much_takes_an_instant() {
+    run(async {
+        let db = filled();
+        let mut txn = begin(&db, Mode::Block);
+        txn.pins_after(2, vec![span().partition]);
+        txn.get(&[place("a")], PATIENCE).await.unwrap();
+        db.write(place("c"), Some(value("changed")));
+        txn.get(&[place("b")], PATIENCE).await.unwrap();
+        assert_eq!(db.take_calls().get(&Call::Unsettled), None);
+        assert_eq!(txn.get(&[place("c")], PATIENCE).await, Ok(vec![Some(value("changed"))]), "up to the instant");
+        assert_eq!(db.take_calls().get(&Call::Unsettled), Some(&2));
+        for name in ["a", "b", "c", "d"] {
+            db.write(place(name), Some(value("later")));
+        }
+        assert_eq!(names(&txn.scan(&span(), 10, PATIENCE).await.unwrap()), ["a", "b", "changed"]);
+        assert_eq!(txn.commit(PATIENCE).await, Ok(Done::ReadOnly));
+    });
+}
+
+#[test]
+fn a_block_takes_no_instant_at_which_something_was_otherwise() {
+    run(async {
+        let db = filled();
+        let mut txn = begin(&db, Mode::Block);
+        txn.pins_after(2, vec![span().partition]);
+        txn.get(&[place("a"), place("b")], PATIENCE).await.unwrap();
+        db.write(place("a"), Some(value("changed")));
+        assert_eq!(txn.get(&[place("c")], PATIENCE).await, Err(TxnError::Conflict(place("a").key)));
+        assert_eq!(txn.scan(&span(), 9, PATIENCE).await, Err(TxnError::Conflict(place("a").key)), "not later, either");
+        assert_eq!(txn.get(&[place("a")], PATIENCE).await, Ok(vec![Some(value("a"))]), "it sees its snapshot still");
+        assert_eq!(txn.commit(PATIENCE).await, Err(TxnError::Conflict(place("a").key)));
+    });
+}
+
+#[test]
+fn what_a_block_with_an_instant_has_read_is_validated_if_it_writes_or_locks() {
+    run(async {
+        for locks in [false, true] {
+            let db = filled();
+            let mut txn = begin(&db, Mode::Block);
+            txn.pins_after(1, vec![span().partition]);
+            txn.get(&[place("a")], PATIENCE).await.unwrap();
+            txn.get(&[place("b")], PATIENCE).await.unwrap();
+            if locks {
+                txn.lock(&[place("c")], false, PATIENCE).await.unwrap();
+            } else {
+                txn.put(place("c"), value("mine"));
+            }
+            db.write(place("a"), Some(value("changed")));
+            assert_eq!(txn.commit(PATIENCE).await, Err(TxnError::Conflict(place("a").key)));
+        }
+    });
+}
+
+#[test]
+fn a_writer_that_has_read_much_demands_that_nothing_has_changed() {
+    run(async {
+        let changes = [
+            (None, true),
+            (Some(("elsewhere", None)), true),
+            (Some(("a", Some(value("changed")))), false),
+            (Some(("c", None)), false),
+            (Some(("bb", Some(value("phantom")))), false),
+        ];
+        for mode in [Mode::Statement, Mode::Block] {
+            for (change, commits) in changes.clone() {
+                let db = filled();
+                let mut txn = begin(&db, mode);
+                txn.pins_after(2, vec![span().partition]);
+                let within = Span { range: KeyRange { start: place("a").key, end: place("d").key }, ..span() };
+                txn.scan(
+                    &Span { range: KeyRange { end: place("c").key, ..within.range.clone() }, ..within },
+                    9,
+                    PATIENCE,
+                )
+                .await
+                .unwrap();
+                txn.scan(
+                    &Span { range: KeyRange { start: place("c").key, ..within.range.clone() }, ..within },
+                    9,
+                    PATIENCE,
+                )
+                .await
+                .unwrap();
+                assert_eq!(txn.demands().ranges, [], "it is said as a whole");
+                assert_eq!(
+                    txn.demands().unchanged.iter().map(|check| &check.range).collect::<Vec<_>>(),
+                    [&within.range]
+                );
+                txn.put(place("z"), value("mine"));
+                if let Some((name, value)) = change {
+                    db.write(place(name), value);
+                }
+                assert_eq!(txn.commit(PATIENCE).await.is_ok(), commits);
+            }
+        }
+    });
+}
+
+#[test]
+fn what_was_read_as_a_whole_moves_up_with_the_snapshot() {
+    run(async {
+        for changed in [false, true] {
+            let db = filled();
+            let mut txn = begin(&db, Mode::Block);
+            txn.pins_after(1, vec![span().partition]);
+            txn.get(&[place("a")], PATIENCE).await.unwrap();
+            txn.scan(&Span { range: KeyRange { start: place("b").key, end: place("c").key }, ..span() }, 9, PATIENCE)
+                .await
+                .unwrap();
+            db.write(place(if changed { "b" } else { "c" }), Some(value("new")));
+            let locked = txn.lock(&[place("c")], false, PATIENCE).await;
+            if changed {
+                assert_eq!(locked, Ok(vec![Some(value("c"))]), "nothing newer is locked");
+                assert_eq!(txn.commit(PATIENCE).await, Err(TxnError::Conflict(place("b").key)));
+                continue;
+            }
+            assert_eq!(locked, Ok(vec![Some(value("new"))]));
+            txn.put(place("z"), value("mine"));
+            assert!(txn.commit(PATIENCE).await.is_ok());
+        }
+    });
+}
+
+#[test]
+fn where_a_block_has_asked_how_things_stand_nothing_may_have_changed() {
+    run(async {
+        for writes in [false, true] {
+            let db = filled();
+            let mut txn = begin(&db, Mode::Block);
+            assert!(txn.standing(&[span()], PATIENCE).await.unwrap().is_some());
+            if writes {
+                txn.put(place("z"), value("mine"));
+            }
+            db.write(place("b"), Some(value("changed")));
+            assert_eq!(txn.commit(PATIENCE).await, Err(TxnError::Conflict(place("b").key)));
+        }
+    });
+}
+
+#[test]
 fn a_phantom_in_a_range_that_was_read_is_a_conflict() {
     run(async {
         let db = filled();

@@ -36,6 +36,8 @@ enum Step {
 #[derive(Clone, Debug)]
 pub struct Steps {
     mode: Mode,
+    /// After how many keys a block takes an instant, and where it reads.
+    pins_after: Option<(usize, Vec<PartitionId>)>,
     all: Vec<Step>,
 }
 
@@ -53,7 +55,8 @@ impl Steps {
             let grip = if rng.one_in(2) { Grip::Light } else { Grip::Firm };
             all.insert(0, Step::Pin(layout.partitions.clone(), grip));
         }
-        Self { mode, all }
+        let pins_after = (mode == Mode::Block && all.len() > 1).then(|| (all.len() / 2, layout.partitions.clone()));
+        Self { mode, pins_after, all }
     }
 
     /// Writes one key, or reads everything in many rounds.
@@ -69,19 +72,22 @@ impl Steps {
                 std::iter::once(Step::Pin(layout.partitions.clone(), grip)).chain(scans).collect()
             }
         };
-        Self { mode: Mode::Statement, all }
+        Self { mode: Mode::Statement, pins_after: None, all }
     }
 
     /// Reads everything, in one statement of many rounds.
     pub(super) fn everything(layout: &Layout) -> Self {
         let pin = Step::Pin(layout.partitions.clone(), Grip::Firm);
         let scans = layout.partitions.iter().map(|partition| Step::Scan(span(*partition), 3));
-        Self { mode: Mode::Statement, all: std::iter::once(pin).chain(scans).collect() }
+        Self { mode: Mode::Statement, pins_after: None, all: std::iter::once(pin).chain(scans).collect() }
     }
 
     /// Does it.
     pub(super) async fn run(self, session: Session) -> End {
         let mut txn = session.transaction(self.mode);
+        if let Some((much, partitions)) = self.pins_after {
+            txn.pins_after(much, partitions);
+        }
         let mut saved = None;
         for step in self.all {
             if let Err(error) = perform(step, &mut txn, &mut saved, session.patience).await {

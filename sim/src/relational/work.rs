@@ -139,6 +139,9 @@ impl Statements {
             let grip = if self.goes_on { Grip::Light } else { Grip::Firm };
             txn.pin(&session.home.partitions().collect::<Vec<_>>(), grip, session.patience).await?;
         }
+        if self.goes_on {
+            txn.pins_after(self.all.len(), session.home.partitions().collect());
+        }
         let (mut pending, deferrals) = (Pending::default(), Deferrals::default());
         for statement in &self.all {
             let savepoint = txn.savepoint();

@@ -24,11 +24,22 @@ pub(super) struct Cluster {
 pub(super) enum Ask {
     Read(Vec<String>),
     Scan(u16),
+    ScanAt(i64),
     At(i64, Vec<String>),
     Unsettled { time: i64, hold: bool },
-    Set { writes: Vec<(String, Option<String>)>, seen: Vec<String>, scanned: bool, locked: bool },
+    Set { writes: Vec<(String, Option<String>)>, seen: Vec<String>, ranges: Ranges, locked: bool },
     Lock { keys: Vec<String>, nowait: bool },
     Outcome(String),
+}
+
+/// What a commit says of the ranges that were read before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ranges {
+    Unread,
+    /// What was found in them.
+    Scanned,
+    /// That nothing has changed in them since.
+    Unchanged,
 }
 
 /// Which messages are meant.
@@ -112,6 +123,7 @@ fn ask(client: &str, words: &[&str]) -> Result<Command, String> {
     let ask = match rest {
         ["read", keys @ ..] => Ask::Read(owned(keys)),
         ["scan"] => Ask::Scan(0),
+        ["scan", "at", time] => Ask::ScanAt(signed(time)?),
         ["scan", partition] => Ask::Scan(number(partition)?),
         ["at", time, keys @ ..] => Ask::At(signed(time)?, owned(keys)),
         ["unsettled", time] => Ask::Unsettled { time: signed(time)?, hold: false },
@@ -128,11 +140,12 @@ fn ask(client: &str, words: &[&str]) -> Result<Command, String> {
 
 fn set(words: &[&str]) -> Result<Ask, String> {
     let (mut writes, mut seen) = (Vec::new(), Vec::new());
-    let (mut scanned, mut locked, mut after_seen) = (false, false, false);
+    let (mut ranges, mut locked, mut after_seen) = (Ranges::Unread, false, false);
     for word in words {
         match (*word, word.split_once('=')) {
             ("seen", _) => after_seen = true,
-            ("scanned", _) => scanned = true,
+            ("scanned", _) => ranges = Ranges::Scanned,
+            ("unchanged", _) => ranges = Ranges::Unchanged,
             ("locked", _) => locked = true,
             (key, None) if after_seen => seen.push(key.to_owned()),
             (_, Some((key, ""))) => writes.push((key.to_owned(), None)),
@@ -140,7 +153,7 @@ fn set(words: &[&str]) -> Result<Ask, String> {
             (word, None) => return Err(format!("'{word}' is not key=value")),
         }
     }
-    Ok(Ask::Set { writes, seen, scanned, locked })
+    Ok(Ask::Set { writes, seen, ranges, locked })
 }
 
 fn parse_filter(words: &[&str]) -> Result<Filter, String> {
@@ -222,7 +235,7 @@ mod tests {
     fn commands_are_understood() {
         let set = Command::parse("a: n2 set x=1 1.y= seen x").unwrap();
         let writes = vec![("x".to_owned(), Some("1".to_owned())), ("1.y".to_owned(), None)];
-        let ask = Ask::Set { writes, seen: vec!["x".into()], scanned: false, locked: false };
+        let ask = Ask::Set { writes, seen: vec!["x".into()], ranges: Ranges::Unread, locked: false };
         assert_eq!(set, Command::Ask { client: "a".into(), node: 1, ask });
         let filter = Filter { link: Some((0, 2)), kind: Some("Vote".into()), any: false };
         assert_eq!(Command::parse("drop n1->n3 Vote"), Ok(Command::Drop(filter.clone())));

@@ -11,10 +11,11 @@
 //!           [history=..] [retention=..] [repair=..] [marks=..] [drift=..]
 //! a: n1 read x y              client a asks n1 for the latest versions
 //! a: n1 scan [partition]      ... for all keys of a partition
+//! a: n1 scan at 5ms           ... for all keys of partition 0 at n1's clock plus 5 ms (or minus)
 //! a: n1 at 5ms x y            ... for the versions at n1's clock plus 5 ms (or minus)
 //! a: n1 unsettled 5ms [holding]  ... for the keys of partition 0 that are not settled then
 //! a: n1 set x=1 y=            ... to write x and delete y, without reading
-//! a: n1 set x=1 seen x y      ... having read x and y (or `scanned`)
+//! a: n1 set x=1 seen x y      ... having read x and y (or `scanned`, or at a snapshot, `unchanged` since)
 //! a: n1 lock x y [nowait]     ... for soft locks
 //! a: n1 set x=1 locked        ... under these locks, having read what they showed
 //! a: n1 outcome [of b]        ... what became of its (or b's) last transaction

@@ -16,12 +16,12 @@ use annulus_txn::interface::{Commit, Place, RangeCheck, Seen, SeenRange, TxnErro
 use annulus_txn::member::{ClientId, Input, Reply, Request, Settings};
 use bytes::Bytes;
 
-use super::command::{Ask, Cluster, Command, Filter};
+use super::command::{Ask, Cluster, Command, Filter, Ranges};
 use crate::describe;
 use crate::history::{Call, EntryId, History, Outcome};
 use crate::ledger::Ledger;
 use crate::verdict;
-use crate::workload::NAMESPACE;
+use crate::workload::{NAMESPACE, unchanged_since};
 use crate::world::clock::Clock;
 use crate::world::node::Node;
 use crate::world::topology;
@@ -37,6 +37,8 @@ const MOST_DELIVERIES: usize = 10_000;
 struct Client {
     seen: BTreeMap<Place, Stamp>,
     ranges: Vec<RangeCheck>,
+    /// At which snapshot it has read ranges.
+    snapshot: Option<Timestamp>,
     locked: Option<TxnId>,
     start: Option<Timestamp>,
     last: Option<TxnRef>,
@@ -406,15 +408,26 @@ impl Stage {
                 call = Some(Call::Scan(When::Latest));
                 Request::Scan(vec![(PartitionId::new(NAMESPACE, slot), everything(), u32::MAX)], When::Latest)
             }
+            Ask::ScanAt(offset) => {
+                let at = Timestamp::from_micros(wall.saturating_add_signed(offset));
+                client.snapshot = Some(at);
+                call = Some(Call::Scan(When::At(at)));
+                Request::Scan(vec![(PartitionId::new(NAMESPACE, 0), everything(), u32::MAX)], When::At(at))
+            }
             Ask::Lock { keys: names, nowait } => {
                 keys = places(&names);
                 Request::Lock { start, keys: keys.clone(), nowait }
             }
-            Ask::Set { writes, seen, scanned, locked } => {
+            Ask::Set { writes, seen, ranges, locked } => {
                 let entry = self.history.next_id();
-                let commit = client.commit(&writes, &seen, scanned, locked, entry)?;
+                let commit = client.commit(&writes, &seen, ranges, locked, entry)?;
                 start = client.start.filter(|_| locked).unwrap_or(fresh);
                 call = Some(Call::Commit(commit.clone()));
+                let commit = match (ranges, client.snapshot) {
+                    (Ranges::Unchanged, Some(at)) => unchanged_since(commit, at),
+                    (Ranges::Unchanged, None) => return Err("it has no snapshot".into()),
+                    (Ranges::Unread | Ranges::Scanned, _) => commit,
+                };
                 Request::Commit { start, locked: client.locked.filter(|_| locked), commit }
             }
             Ask::Outcome(_) => Request::Outcome(asked.ok_or("it has none")?),
@@ -456,7 +469,7 @@ impl Client {
         &self,
         writes: &[(String, Option<String>)],
         seen: &[String],
-        scanned: bool,
+        ranges: Ranges,
         locked: bool,
         entry: EntryId,
     ) -> Result<Commit, String> {
@@ -469,10 +482,10 @@ impl Client {
             let stamp = *self.seen.get(&place).ok_or_else(|| format!("{name} was not seen"))?;
             reads.push((place, stamp));
         }
-        let ranges = if scanned { self.ranges.clone() } else { Vec::new() };
+        let ranges = if ranges == Ranges::Unread { Vec::new() } else { self.ranges.clone() };
         let value = |text: &String| Bytes::from(format!("{text} by {entry}"));
         let writes = writes.iter().map(|(name, text)| (place(name), text.as_ref().map(value))).collect();
-        Ok(Commit { reads, ranges, writes })
+        Ok(Commit { reads, ranges, writes, ..Commit::default() })
     }
 
     /// Takes an answer in; says it in words, and what it means for the history.

@@ -7,7 +7,7 @@ pub mod value;
 use annulus_base::rng::Rng;
 use annulus_base::{Key, KeyRange, NamespaceId, PartitionId, Timestamp};
 use annulus_ring::DynamicNamespace;
-use annulus_txn::interface::{Commit, Place, RangeCheck, Seen, SeenRange};
+use annulus_txn::interface::{Commit, Place, RangeCheck, Seen, SeenRange, Unchanged};
 
 use crate::options::{Options, WorkOptions};
 use crate::relational;
@@ -220,7 +220,7 @@ impl Plan {
         let writes = self.writes(seen, ranges, entry)?;
         let reads = self.keys.iter().cloned().zip(seen.iter().map(|seen| seen.stamp)).collect();
         let ranges = ranges.iter().map(check_of).collect();
-        Some(Commit { reads, ranges, writes })
+        Some(Commit { reads, ranges, writes, ..Commit::default() })
     }
 
     fn writes(&self, seen: &[Seen], ranges: &[SeenRange], entry: u64) -> Option<Vec<(Place, Option<bytes::Bytes>)>> {
@@ -266,6 +266,18 @@ impl Plan {
     pub fn reads_keys(&self) -> bool {
         !matches!(self.kind, Kind::Insert | Kind::Write)
     }
+}
+
+/// The same commit, of a transaction that has read all at a snapshot and tells only where.
+#[must_use]
+pub fn unchanged_since(commit: Commit, since: Timestamp) -> Commit {
+    let keys = commit
+        .reads
+        .into_iter()
+        .map(|(place, _)| (place.partition, KeyRange { end: place.key.successor(), start: place.key }));
+    let ranges = commit.ranges.into_iter().map(|check| (check.partition, check.range));
+    let all = keys.chain(ranges).map(|(partition, range)| Unchanged { partition, range, since });
+    Commit { unchanged: all.collect(), writes: commit.writes, ..Commit::default() }
 }
 
 /// What a range held, to be validated.

@@ -11,7 +11,7 @@ use super::jobs::Job;
 use super::{Event, Phase, World};
 use crate::history::{Call, EntryId, Outcome};
 use crate::violation::{Verdict, Violation, wrong};
-use crate::workload::{Fetch, Kind, Plan, snapshot_timestamp};
+use crate::workload::{Fetch, Kind, Plan, snapshot_timestamp, unchanged_since};
 
 /// Longest way between a client and its coordinator.
 const CLIENT_DELAY: Micros = MILLISECOND;
@@ -81,6 +81,12 @@ struct Task {
     node: usize,
     tries: u32,
     stage: Stage,
+}
+
+/// What a transaction has that is about to commit: locks, or perhaps a snapshot.
+enum Held {
+    Locks(TxnId),
+    Nothing(Option<Timestamp>),
 }
 
 /// One client.
@@ -173,7 +179,7 @@ impl World {
             _ => When::Latest,
         };
         let request = match plan.fetch {
-            Fetch::Nothing => return self.commit(client, &[], &[], None),
+            Fetch::Nothing => return self.commit(client, &[], &[], Held::Nothing(None)),
             Fetch::Lock { nowait } => Request::Lock { start, keys, nowait },
             _ if plan.ranges.is_empty() => Request::Read(keys, when),
             _ => Request::Scan(plan.ranges.clone(), when),
@@ -374,31 +380,46 @@ impl World {
         match (reply, entry) {
             (Reply::Read(Ok(seen)), Some(entry)) => {
                 self.history.end(entry, Outcome::Read(seen.clone()), self.time);
-                self.commit(client, &seen, &[], None)
+                self.commit(client, &seen, &[], Held::Nothing(self.snapshot_of(entry)))
             }
             (Reply::Scan(Ok(ranges)), Some(entry)) => {
                 self.history.end(entry, Outcome::Scanned(ranges.clone()), self.time);
-                self.commit(client, &[], &ranges, None)
+                self.commit(client, &[], &ranges, Held::Nothing(self.snapshot_of(entry)))
             }
             (Reply::Lock(Ok((txn, _))), None) if self.rng.one_in(10) => {
                 let Some(task) = self.clients[client].task.take() else { return Ok(()) };
                 self.pause(client);
                 self.step(task.node, Input::Unlock(txn, task.plan.keys))
             }
-            (Reply::Lock(Ok((txn, seen))), None) => self.commit(client, &seen, &[], Some(txn)),
+            (Reply::Lock(Ok((txn, seen))), None) => self.commit(client, &seen, &[], Held::Locks(txn)),
             (Reply::Read(Err(error)) | Reply::Scan(Err(error)), entry @ Some(_)) => self.refused(client, entry, &error),
             (Reply::Lock(Err(error)), None) => self.refused(client, None, &error),
             (reply, _) => wrong(format!("the wrong kind of answer: {reply:?}")),
         }
     }
 
-    fn commit(&mut self, client: usize, seen: &[Seen], ranges: &[SeenRange], locked: Option<TxnId>) -> Verdict {
+    /// At which snapshot an entry has read.
+    fn snapshot_of(&self, entry: EntryId) -> Option<Timestamp> {
+        match self.history.get(entry).call {
+            Call::Read(_, When::At(at)) | Call::Scan(When::At(at)) => Some(at),
+            _ => None,
+        }
+    }
+
+    fn commit(&mut self, client: usize, seen: &[Seen], ranges: &[SeenRange], held: Held) -> Verdict {
         let entry = self.history.next_id();
         let Some(task) = &mut self.clients[client].task else { return Ok(()) };
         let Some(commit) = task.plan.commit(seen, ranges, entry) else { return self.done(client) };
         let start = task.start;
         task.stage = Stage::Committing(entry);
+        // Half of those that have read at a snapshot tell no more than where.
+        let says_where = task.plan.dice >> 60 & 1 == 1;
         self.history.invoke(client, Call::Commit(commit.clone()), self.time);
+        let (locked, commit) = match held {
+            Held::Nothing(Some(at)) if says_where => (None, unchanged_since(commit, at)),
+            Held::Nothing(_) => (None, commit),
+            Held::Locks(txn) => (Some(txn), commit),
+        };
         self.send_request(client, Request::Commit { start, locked, commit }, None);
         Ok(())
     }

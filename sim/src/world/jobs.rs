@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use annulus_base::id::TxnRef;
 use annulus_base::{ErrorClass, Timestamp};
 use annulus_replica::store::Stamp;
-use annulus_txn::interface::{Database, Fate, Place, RangeCheck, TxnError};
+use annulus_txn::interface::{Commit, Database, Fate, Place, RangeCheck, TxnError, Unchanged};
 use annulus_txn::member::{ClientId, Input, Reply, Request};
 
 use super::clients::{Answer, Asked};
@@ -160,7 +160,7 @@ impl World {
         let call = match &request {
             Request::Read(keys, when) => Some(Call::Read(keys.clone(), *when)),
             Request::Scan(_, when) => Some(Call::Scan(*when)),
-            Request::Commit { commit, .. } => Some(Call::Commit(commit.clone())),
+            Request::Commit { commit, .. } => Some(Call::Commit(self.in_full(client, commit.clone()))),
             Request::Lock { .. } | Request::Outcome(_) | Request::Standing(..) | Request::Unsettled(..) => None,
         };
         let entry = call.map(|call| self.history.invoke(client, call, self.time));
@@ -173,6 +173,20 @@ impl World {
         if let Some(session) = self.session(client) {
             session.asked.insert(id, Open { number, entry, aside });
         }
+    }
+
+    /// A commit with all that its session has read where it tells no more than that nothing has changed.
+    fn in_full(&mut self, client: usize, mut commit: Commit) -> Commit {
+        let Some(session) = self.session(client) else { return commit };
+        for Unchanged { partition, range, .. } in &commit.unchanged {
+            let is_in = |place: &Place| place.partition == *partition && range.contains(&place.key);
+            commit.reads.extend(session.reads.iter().filter(|(place, _)| is_in(place)).cloned());
+            let within = |check: &&RangeCheck| {
+                check.partition == *partition && range.start <= check.range.start && check.range.end <= range.end
+            };
+            commit.ranges.extend(session.ranges.iter().filter(within).cloned());
+        }
+        commit
     }
 
     fn job_cancels(&mut self, client: usize, number: u64) -> Verdict {

@@ -183,7 +183,8 @@ impl Coordinator {
         let seen = commit.reads.iter().map(|(_, stamp)| stamp.ts);
         let rows = commit.ranges.iter().flat_map(|range| range.rows.iter().map(|(_, stamp)| stamp.ts));
         if !common.settings.mutations.has(annulus_base::Mutation::TimestampBelowReads) {
-            common.clock.observe(seen.chain(rows).max().unwrap_or_default());
+            let since = commit.unchanged.iter().map(|range| range.since);
+            common.clock.observe(seen.chain(rows).chain(since).max().unwrap_or_default());
         }
         common.clock.observe(above);
         let ts = common.timestamp();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::interface::{Commit, Committed, Fate, Place, RangeCheck, Seen, SeenRange, TxnError, When};
+use crate::interface::{Commit, Committed, Fate, Place, RangeCheck, Seen, SeenRange, TxnError, Unchanged, When};
 use crate::standing::Standing;
 use annulus_base::id::TxnRef;
 use annulus_base::limits::{MAX_TXN_BYTES, MAX_TXN_KEYS, MAX_VALUE_LEN};
@@ -180,6 +180,12 @@ impl State {
             }
         }
         commit.ranges.iter().try_for_each(|check| self.unchanged(check))?;
+        for Unchanged { partition, range, since } in &commit.unchanged {
+            let now = self.found(*partition, range, Timestamp::MAX);
+            if let Some((key, _)) = now.iter().find(|(_, seen)| seen.stamp.ts > *since) {
+                return Err(TxnError::Conflict(key.clone()));
+            }
+        }
         let stamp = self.write(&commit.writes);
         if let Some(own) = locked {
             self.unlock(own);

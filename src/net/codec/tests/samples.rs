@@ -173,12 +173,15 @@ pub fn all() -> Vec<Envelope> {
     let others = [Envelope::Gossip(Bytes::from_static(b"gossip")), Envelope::Ping(5), Envelope::Pong(6)];
     let mut absent = prepare();
     absent.parts[0].checks = vec![Check::Absent(key())];
+    let mut unchanged = prepare();
+    unchanged.parts[0].checks = vec![Check::Unchanged(range(), Timestamp(5))];
     let later = [
         Message::Prepare(Arc::new(absent)),
         read(ReadAt::Snapshot(Timestamp(2)), Detail::Marks),
         Message::Marks(id(), vec![Some(Mark { incarnation: Incarnation(3), number: 9 }), None]),
         read(ReadAt::Snapshot(Timestamp(2)), Detail::Unsettled { hold: true }),
         Message::Unsettled(id(), Unsettled { highest: Timestamp(8), keys: Some(vec![key()]) }),
+        Message::Prepare(Arc::new(unchanged)),
     ];
     messages.chain(others).chain(later.map(Envelope::Transaction)).collect()
 }
