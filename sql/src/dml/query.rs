@@ -75,8 +75,7 @@ impl Query {
         })
     }
 
-    /// `reads_only`: nothing is written by what it finds.
-    async fn begin<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value], reads_only: bool) -> Outcome<Running> {
+    async fn begin<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Running> {
         // Some system tables show what only this thread knows: it is noted while the query is begun.
         if DATABASES.iter().any(|table| self.system_tables.contains(*table)) {
             let databases = work.server.databases(work.deadline.left()).await?;
@@ -101,14 +100,13 @@ impl Query {
         let scope = work.shared.scope(&work.active.catalog, &work.active.env);
         let (given, targets) = (&work.active.given, &self.targets);
         let statement = Statement { query: &self.query, text: Some(&self.text), targets, given };
-        let mut running = work.server.engine.run(statement, &scope, &self.params, params)?;
-        running.reads_only = reads_only;
+        let running = work.server.engine.run(statement, &scope, &self.params, params)?;
         Ok(running)
     }
 
     /// Runs it for the client.
     pub async fn run<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Produced> {
-        let mut running = self.begin(work, params, true).await?;
+        let mut running = self.begin(work, params).await?;
         if self.text.to_ascii_lowercase().contains("nextval") {
             // A try that lacks values of a sequence is begun again: nobody may have been given any row of it.
             return Ok(Produced::rows(all(running, work).await?, Tag::Rows("SELECT")));
@@ -124,7 +122,7 @@ impl Query {
 
     /// All its rows.
     pub async fn whole<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Vec<Row>> {
-        let running = self.begin(work, params, false).await?;
+        let running = self.begin(work, params).await?;
         all(running, work).await
     }
 
@@ -138,8 +136,7 @@ impl Query {
         let scope = work.shared.scope(&work.active.catalog, &work.active.env);
         let (given, targets) = (&work.active.given, &self.targets);
         let statement = Statement { query: &self.query, text: Some(&self.text), targets, given };
-        let mut running = work.server.engine.explain(statement, &scope, &self.params, params, how)?;
-        running.reads_only = true;
+        let running = work.server.engine.explain(statement, &scope, &self.params, params, how)?;
         all(running, work).await
     }
 
@@ -150,7 +147,7 @@ impl Query {
         params: &[Value],
         targets: &[(String, SqlType)],
     ) -> Outcome<Vec<Row>> {
-        let running = self.begin(work, params, false).await?;
+        let running = self.begin(work, params).await?;
         let rows = all(running, work).await?;
         let env = Arc::clone(&work.active.env);
         let assign = |(value, (from, (_, to))): (Value, (&Column, &(String, SqlType)))| match from.ty == *to {
@@ -205,7 +202,7 @@ pub(crate) async fn next<D: Database>(running: &mut Running, work: &mut Work<'_,
             biased;
             request = running.scans.recv(), if !running.scans.is_closed() || !running.scans.is_empty() => {
                 if let Some(request) = request {
-                    serve(request, running.reads_only, work).await?;
+                    serve(request, work).await?;
                 }
             }
             rows = running.rows.recv() => match rows {
@@ -219,10 +216,10 @@ pub(crate) async fn next<D: Database>(running: &mut Running, work: &mut Work<'_,
 }
 
 /// Reads what a scan of a query asks for.
-async fn serve<D: Database>(request: ScanRequest, reads_only: bool, work: &mut Work<'_, D>) -> Outcome<()> {
+async fn serve<D: Database>(request: ScanRequest, work: &mut Work<'_, D>) -> Outcome<()> {
     let ScanRequest { spec, resume, rows, reply } = request;
     let (rounds, bytes) = (work.active.transaction.rounds(), work.active.transaction.bytes());
-    match stretch(&spec, resume, rows, reads_only, work).await {
+    match stretch(&spec, resume, rows, work).await {
         Ok(mut stretch) => {
             stretch.round_trips = work.active.transaction.rounds() - rounds;
             stretch.bytes = work.active.transaction.bytes() - bytes;
@@ -241,7 +238,6 @@ async fn stretch<D: Database>(
     spec: &crate::query::ScanSpec,
     resume: Option<crate::query::Resume>,
     rows: usize,
-    reads_only: bool,
     work: &mut Work<'_, D>,
 ) -> Outcome<Stretch> {
     let catalog: Arc<Catalog> = Arc::clone(&work.active.catalog);
@@ -253,7 +249,7 @@ async fn stretch<D: Database>(
             let mut place = begin(spec, &catalog)?;
             let all: Vec<_> = catalog.home().partitions().collect();
             work.pin(&all, Grip::Light).await?;
-            if spec.keeps && reads_only && work.active.only_reads() {
+            if spec.keeps {
                 look_up(spec, &mut place, &mut stretch, &catalog, work).await?;
             }
             place

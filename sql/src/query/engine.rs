@@ -81,9 +81,6 @@ pub struct Running {
     pub rows: mpsc::Receiver<SqlResult<Vec<Row>>>,
     /// What the query asks its session for.
     pub scans: mpsc::Receiver<ScanRequest>,
-    /// Whether nothing is written by what it finds: then what it reads is never validated, and need not be read if its
-    /// columns are kept.
-    pub reads_only: bool,
     task: AbortHandle,
 }
 
@@ -249,7 +246,7 @@ impl QueryEngine {
                 let _ = results.send(Err(error)).await;
             }
         });
-        Ok(Running { columns, rows, scans, reads_only: false, task: task.abort_handle() })
+        Ok(Running { columns, rows, scans, task: task.abort_handle() })
     }
 }
 

@@ -19,6 +19,9 @@ use crate::server::deadline::Deadline;
 use crate::server::loads::Loading;
 use crate::server::locks::Held;
 
+/// How many keys a block reads before it takes an instant, by which it need not remember more of them.
+const MUCH: usize = 4_096;
+
 /// A transaction, and what belongs to it.
 pub(crate) struct Active<D: Database> {
     pub transaction: Transaction<D>,
@@ -86,16 +89,13 @@ pub(crate) struct Opening {
 }
 
 impl<D: Database> Active<D> {
-    /// Whether nothing will be written besides what the statement at work writes itself.
-    pub fn only_reads(&self) -> bool {
-        self.read_only || self.transaction.mode() != Mode::Block
-    }
-
     pub fn new(db: &D, start: Timestamp, catalog: Arc<Catalog>, opening: Opening) -> Self {
         let Opening { mode, block, read_only, now, env, before } = opening;
         let opened = Arc::clone(&catalog);
+        let mut transaction = Transaction::new(db.clone(), mode, start);
+        transaction.pins_after(MUCH, catalog.home().partitions().collect());
         Self {
-            transaction: Transaction::new(db.clone(), mode, start),
+            transaction,
             catalog,
             defines: false,
             block,
@@ -118,6 +118,26 @@ impl<D: Database> Active<D> {
             given: Vec::new(),
             savepoints: Vec::new(),
         }
+    }
+
+    /// Whether it has done nothing that beginning it again would undo.
+    pub const fn is_fresh(&self) -> bool {
+        !self.used && self.savepoints.is_empty() && !self.defines && self.loads.is_empty()
+    }
+
+    /// Goes by a newer catalog from now on; it must not have changed the one before.
+    pub fn go_by(&mut self, newest: Arc<Catalog>) {
+        self.opened = Arc::clone(&newest);
+        self.catalog = newest;
+    }
+
+    /// The same one, begun again with another transaction.
+    pub fn again(self, db: &D, mode: Mode, catalog: Arc<Catalog>) -> Self {
+        let Self { transaction, block, read_only, now, env, before, deferrals, .. } = self;
+        let start = transaction.start();
+        transaction.rollback();
+        let opening = Opening { mode, block, read_only, now, env, before };
+        Self { deferrals, is_retry: true, ..Self::new(db, start, catalog, opening) }
     }
 
     /// Sees what was loaded for it.

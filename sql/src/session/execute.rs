@@ -178,15 +178,50 @@ impl<D: Database> Session<D> {
         Ok(as_of.map(Mode::AsOf))
     }
 
-    /// Runs a statement in the transaction at hand.
+    /// Runs a statement in the transaction at hand, which is begun again if its first one loses a conflict.
     async fn within(&mut self, portal: &mut Portal) -> SqlResult<Produced> {
         let deadline = self.deadline();
+        let was_fresh = self.active.as_ref().is_some_and(Active::is_fresh);
+        loop {
+            let failure = match self.attempt_within(portal, deadline).await {
+                Ok(produced) => return Ok(produced),
+                Err(failure) => failure,
+            };
+            if matches!(&failure, Failure::Txn(error) if is_about_catalog(error)) {
+                self.catalogs.outdate();
+            }
+            let goes_on = match &failure {
+                _ if deadline.passed() => false,
+                Failure::Sql(_) => self.sees_newer(portal, &deadline).await?,
+                Failure::Txn(_) => was_fresh && is_retryable(&failure) && self.begin_again(portal, &deadline).await?,
+            };
+            if !goes_on {
+                return Err(to_sql(failure));
+            }
+        }
+    }
+
+    /// Whether a definition that failed went by a catalog that is not the newest one, by which it is tried again.
+    async fn sees_newer(&mut self, portal: &Portal, deadline: &Deadline) -> SqlResult<bool> {
+        let Some(active) = self.active.as_mut().filter(|active| !active.defines) else { return Ok(false) };
+        if !matches!(portal.analyzed.plan, Plan::Define) || matches!(active.transaction.mode(), Mode::AsOf(_)) {
+            return Ok(false);
+        }
+        let newest = self.catalogs.reload(&self.server.db, deadline.left()).await.map_err(to_sql)?;
+        if Arc::ptr_eq(&newest, &active.catalog) {
+            return Ok(false);
+        }
+        active.go_by(newest);
+        Ok(true)
+    }
+
+    async fn attempt_within(&mut self, portal: &mut Portal, deadline: Deadline) -> Outcome<Produced> {
         if let Some(active) = &mut self.active {
             if portal.analyzed.parsed.as_of.is_some() && !matches!(active.transaction.mode(), Mode::AsOf(_)) {
-                return Err(SqlError::unsupported("AS OF SYSTEM TIME in a transaction block"));
+                return Err(SqlError::unsupported("AS OF SYSTEM TIME in a transaction block").into());
             }
             if !std::mem::replace(&mut active.used, true) && active.block && active.read_only {
-                begin_reading(&self.server.db, &self.catalogs, active, &deadline).await.map_err(to_sql)?;
+                begin_reading(&self.server.db, &self.catalogs, active, &deadline).await?;
             }
             let catalog = Arc::clone(&active.catalog);
             self.renew(portal, &catalog)?;
@@ -195,17 +230,31 @@ impl<D: Database> Session<D> {
             self.read_cursors().await?;
         }
         let Self { server, catalogs, shared, active: Some(active), cursors, prepared, news, .. } = self else {
-            return Err(SqlError::new(SqlState::INTERNAL_ERROR, "there is no transaction"));
+            return Err(SqlError::new(SqlState::INTERNAL_ERROR, "there is no transaction").into());
         };
         let mut work = Work { server, catalogs, shared, active, cursors, prepared, deadline, news };
-        produce(&mut work, portal).await.map_err(|failure| {
-            if let Failure::Txn(error) = &failure
-                && is_about_catalog(error)
-            {
-                catalogs.outdate();
-            }
-            to_sql(failure)
-        })
+        produce(&mut work, portal).await
+    }
+
+    /// Begins a transaction again whose first statement, a portal of which nothing was given to the client, lost a
+    /// conflict. Whether it could.
+    async fn begin_again(&mut self, portal: &Portal, deadline: &Deadline) -> SqlResult<bool> {
+        let Some(active) = &self.active else { return Ok(false) };
+        if active.defines || !active.loads.is_empty() || matches!(active.transaction.mode(), Mode::AsOf(_)) {
+            return Ok(false);
+        }
+        // Others get a turn: what was in the way may be one of this node's own.
+        tokio::task::yield_now().await;
+        let catalog = self.catalogs.current(&self.server.db, deadline.left()).await.map_err(to_sql)?;
+        let Some(active) = self.active.take() else { return Ok(false) };
+        let active = self.active.insert(active.again(&self.server.db, Mode::Block, catalog));
+        if portal.analyzed.plan.only_reads() && !(active.block && active.read_only) {
+            // It may read much of what is written all the time.
+            let all: Vec<_> = active.catalog.home().partitions().collect();
+            // If that fails, so does what follows.
+            let _ = active.transaction.pin(&all, Grip::Firm, deadline.left()).await;
+        }
+        Ok(true)
     }
 
     /// Runs a statement that is a transaction of its own.
@@ -296,8 +345,7 @@ async fn begin_reading<D: Database>(
         let all: Vec<_> = active.catalog.home().partitions().collect();
         match active.transaction.pin(&all, Grip::Firm, deadline.left()).await {
             Err(TxnError::Conflict(_)) if !deadline.passed() => {
-                active.catalog = catalogs.reload(db, deadline.left()).await?;
-                active.opened = Arc::clone(&active.catalog);
+                active.go_by(catalogs.reload(db, deadline.left()).await?);
             }
             pinned => return Ok(pinned?),
         }

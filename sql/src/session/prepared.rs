@@ -92,7 +92,7 @@ impl<D: Database> Session<D> {
             return found;
         }
         if let Some(active) = &mut self.active {
-            active.catalog = Arc::clone(&newest);
+            active.go_by(Arc::clone(&newest));
         }
         self.analyze_with(parsed, declared, &newest)
     }

@@ -527,6 +527,64 @@ fn blocks_that_only_read_see_one_instant_and_read_any_number_of_rows() {
 }
 
 #[test]
+fn blocks_that_turn_out_to_only_read_see_one_instant_and_read_any_number_of_rows() {
+    run(async |node| {
+        let (mut one, mut other) = (node.client().await, node.client().await);
+        one.ok("create table t (id int primary key, v int); create table u (id int primary key, v int)").await;
+        one.ok("insert into t select i, 0 from generate_series(1, 60000) i").await;
+        one.ok("insert into u select i, 0 from generate_series(1, 60000) i").await;
+        one.ok("begin").await;
+        assert_eq!(one.ok("select v from t where id = 7").await, "0\nSELECT 1");
+        assert_eq!(one.ok("select count(*) from t where v = 0").await, "60000\nSELECT 1");
+        other.ok("update t set v = 1 where id = 5; update u set v = 1 where id = 5").await;
+        assert_eq!(one.ok("select count(*) from u where v = 0").await, "60000\nSELECT 1");
+        assert_eq!(one.ok("select * from t where id > 1").await.lines().count(), 60_000);
+        assert_eq!(one.ok("select v from t where id = 5").await, "0\nSELECT 1");
+        one.ok("update u set v = 2 where id = 7").await;
+        assert!(one.told("commit").await.starts_with("ERROR 40001"), "a writer must have seen the newest");
+        one.ok("begin; select sum(v) from t; select sum(v) from u; commit").await;
+        // The statements of one message are a transaction, too.
+        assert_eq!(one.ok("select sum(v) from t; select sum(v) from u").await.lines().count(), 4);
+        // What a writer has read besides is validated as ever, however much it is.
+        one.ok("begin; select sum(v) from t; select sum(v) from u; update u set v = 4 where id = 9; commit").await;
+        one.ok("insert into t select id + 60000, v from t").await;
+        assert_eq!(one.ok("update t set v = 7 where v = 1").await, "UPDATE 2");
+        assert_eq!(one.ok("delete from t where v = 7").await, "DELETE 2");
+        one.ok("begin; select sum(v) from t").await;
+        other.ok("update t set v = 2 where id = 9").await;
+        one.ok("update u set v = 3 where id = 9").await;
+        assert!(one.told("commit").await.starts_with("ERROR 40001"));
+    });
+}
+
+#[test]
+fn the_first_statement_of_a_block_is_tried_again() {
+    run(async |node| {
+        let elsewhere = node.other();
+        let (mut one, mut other) = (node.client().await, elsewhere.client().await);
+        one.ok("create table t (id int primary key, v int); insert into t values (1, 0)").await;
+        one.ok("select v from t").await;
+        for (first, answer) in [
+            ("select v from t where id = 1", "0\nSELECT 1"),
+            ("select count(*) from t a join t b using (v)", "1\nSELECT 1"),
+            ("insert into t (id, v) values (2, 2)", "INSERT 0 1"),
+            ("update t set v = 0 where id = 1", "UPDATE 1"),
+        ] {
+            other.ok("alter table t add column w int; alter table t drop column w").await;
+            one.ok("begin; set local statement_timeout = '17s'").await;
+            assert_eq!(one.ok(first).await, answer);
+            assert_eq!(one.ok("show statement_timeout").await, "17s\nSHOW");
+            one.ok("commit").await;
+        }
+        // What has seen something already is not, since the client may have acted on it.
+        one.ok("begin; select v from t").await;
+        other.ok("alter table t add column w int default 5").await;
+        one.ok("insert into t values (3, 3)").await;
+        assert!(one.told("commit").await.starts_with("ERROR 40001"));
+    });
+}
+
+#[test]
 fn what_ran_is_counted() {
     run(async |node| {
         let mut client = node.client().await;

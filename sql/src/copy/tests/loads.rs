@@ -73,6 +73,21 @@ fn what_was_loaded_is_seen_by_what_follows_in_the_transaction() {
 }
 
 #[test]
+fn a_table_that_somebody_else_has_made_meanwhile_keeps_its_rows() {
+    run(async |node| {
+        let elsewhere = node.other();
+        let (mut client, mut other) = (node.client().await, elsewhere.client().await);
+        client.ok("begin").await;
+        other.ok("create table t (id int primary key, v int); insert into t values (77, 7), (78, 8)").await;
+        assert_eq!(client.ok("select count(*) from t").await, "2\nSELECT 1");
+        client.ok("create table own (id int)").await;
+        assert_eq!(client.copy(COPY, &rows(0, 10)).await, "COPY 10");
+        client.ok("commit").await;
+        assert_eq!(client.ok("select count(*), max(id) from t").await, "12|78\nSELECT 1");
+    });
+}
+
+#[test]
 fn rows_that_the_transaction_has_written_are_not_overwritten() {
     run(async |node| {
         let mut client = node.client().await;
