@@ -30,7 +30,7 @@ pub use load::write_batch;
 pub use physical::{Physical, ROW_ID, RowId, Tuple};
 pub use rekey::{Copies, rekey};
 pub use scan::{Bounds, Cursor, read_rows};
-pub use write::{Checks, Claims, Writer};
+pub use write::{Checks, Claims, Writer, check_changed};
 
 use crate::catalog::{Catalog, Table};
 use crate::error::SqlResult;

@@ -253,12 +253,20 @@ impl<'a, E: Expressions> Writer<'a, E> {
 
     /// Refuses what no transaction can write, before it takes the memory.
     pub(super) fn check_size(&self) -> SqlResult<()> {
-        if self.changed.len() + self.inserted.len() > MAX_TXN_KEYS {
-            let message = format!("a statement changes more than {MAX_TXN_KEYS} rows");
-            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).hint("Split it into smaller ones."));
-        }
-        Ok(())
+        check_changed(self.changed.len() + self.inserted.len())
     }
+}
+
+/// Refuses what no transaction can write, before it takes the memory.
+///
+/// # Errors
+/// `54000` if one statement changes too many rows.
+pub fn check_changed(rows: usize) -> SqlResult<()> {
+    if rows > MAX_TXN_KEYS {
+        let message = format!("a statement changes more than {MAX_TXN_KEYS} rows");
+        return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).hint("Split it into smaller ones."));
+    }
+    Ok(())
 }
 
 /// The places of a row's unique keys in some indexes.

@@ -7,7 +7,6 @@
 
 mod decode;
 mod encode;
-mod sink;
 #[cfg(test)]
 mod tests;
 
@@ -17,14 +16,14 @@ use std::sync::Arc;
 use annulus_relation::catalog::{Column, Default, ObjectId};
 use annulus_relation::error::SqlState;
 use annulus_relation::value::{Env, parse};
-use annulus_relation::{Outcome, Row, SqlError, SqlResult, Value};
+use annulus_relation::{Failure, Outcome, Row, SqlError, SqlResult, Value};
 use annulus_txn::interface::Database;
 
 use decode::{Decoder, Record};
 pub(crate) use encode::Encoder;
-use sink::{Sink, Taken};
 
 use crate::bind::{Binder, Expr, ParamTypes, quote_name};
+use crate::dml::sink::{Giver, Sink, Taken};
 use crate::dml::{Defaults, Evaluator, Target};
 use crate::parse::{CopyStatement, CopyTarget, Parsed};
 use crate::server::copies::{Copied, Copying};
@@ -135,6 +134,16 @@ impl CopyFrom {
     }
 }
 
+impl Giver for CopyFrom {
+    fn target(&self) -> &Target {
+        &self.target
+    }
+
+    fn wrong(&self, line: u64, error: SqlError) -> SqlError {
+        self.context(line, error)
+    }
+}
+
 impl CopyIn {
     /// Takes data in.
     pub async fn feed<D: Database>(&mut self, data: &[u8], work: &mut Work<'_, D>) -> Outcome<()> {
@@ -152,7 +161,7 @@ impl CopyIn {
         if let Some(record) = self.decoder.finish() {
             self.add(record, work).await?;
         }
-        self.sink.finish(work, &self.plan).await
+        self.sink.finish(work, &*self.plan).await
     }
 
     /// Takes a record in; whether it is copied, as `WHERE` says.
@@ -170,11 +179,15 @@ impl CopyIn {
         let wrong = |error| plan.context(line, error);
         let values = plan.values(&record, &env).map_err(wrong)?;
         plan.defaults.reserve(work, &plan.columns, 1).await?;
-        let row = plan.defaults.complete(values, &plan.columns, &evaluator).map_err(wrong)?;
+        let row = plan.defaults.completed(values, &plan.columns, work, &evaluator).await;
+        let row = match row {
+            Err(Failure::Sql(error)) => return Err(wrong(error).into()),
+            other => other?,
+        };
         let context = evaluator.context();
         if plan.filter.as_ref().map_or(Ok(true), |filter| filter.is_true(&row, &[], &context)).map_err(wrong)? {
             let bytes = record.fields.iter().flatten().map(String::len).sum::<usize>();
-            self.sink.take(work, &plan, Taken { line, row, bytes }).await?;
+            self.sink.take(work, &*plan, Taken { line, row, bytes }).await?;
             return Ok(true);
         }
         Ok(false)

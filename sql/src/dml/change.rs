@@ -9,6 +9,7 @@ use annulus_relation::value::Env;
 use annulus_relation::{Outcome, Row, SqlResult, Value};
 use annulus_txn::interface::Database;
 
+use super::insert_query::Inserted;
 use super::projection::Projection;
 use super::stored::Evaluator;
 use super::{Delete, Insert, InsertQuery, Joined, Merge, Update, around, finish};
@@ -147,11 +148,23 @@ impl Change {
     /// Carries it out.
     pub async fn run<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Produced> {
         work.active.check_writable(self.word())?;
+        let found = match self {
+            Self::InsertQuery(insert) if insert.can_load() => match insert.load(work, params).await? {
+                Inserted::Loaded(count) => {
+                    return Ok(Produced::rows(Vec::new(), Tag::count("INSERT 0", count)));
+                }
+                Inserted::Found(found) => Some((insert, found)),
+            },
+            _ => None,
+        };
         let ground = Ground::of(work);
         let evaluator = ground.evaluator();
         let checks = if self.reads_keys() { Checks::AtStatement } else { work.checks() };
         let mut writing = Writing::new(&ground, &evaluator, checks);
-        let changed = self.collect(work, params, &mut writing).await?;
+        let changed = match found {
+            Some((insert, found)) => insert.write(found, work, params, &mut writing).await?,
+            None => self.collect(work, params, &mut writing).await?,
+        };
         finish(work, writing.writer).await?;
         self.produced(changed, params, &evaluator).map_err(Into::into)
     }

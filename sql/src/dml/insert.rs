@@ -1,6 +1,6 @@
 //! `INSERT`.
 
-use annulus_relation::catalog::{Default, Identity, ObjectId, Table};
+use annulus_relation::catalog::{Column, Default, Identity, ObjectId, Relation, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::ops::RowId;
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
@@ -13,7 +13,8 @@ use super::stored::Evaluator;
 use super::target::Target;
 use super::{Changed, Writing};
 use crate::bind::{Binder, Expr, ParamTypes, Scope, needs_query};
-use crate::names::position_of;
+use crate::ddl::sequence_in;
+use crate::names::{position_of, split_name};
 use crate::parse::{Overriding, Parsed};
 use crate::server::shared::Shared;
 use crate::statement::{Setting, Work};
@@ -52,11 +53,14 @@ enum Absent {
 impl Defaults {
     pub fn of(target: &Target, setting: &Setting<'_>) -> SqlResult<Self> {
         let (scope, mut params) = (Scope::new(), ParamTypes::new());
-        let mut of = |column: &annulus_relation::catalog::Column| {
+        let mut of = |column: &Column| {
             Ok(match &column.default {
                 None | Some(Default::Generated(_)) => Absent::Null,
                 Some(Default::Identity(_, sequence)) => Absent::Sequence(*sequence, column.ty.clone()),
                 Some(Default::Expression(text)) => {
+                    if let Some(sequence) = drawn_from(text, column, setting) {
+                        return Ok(Absent::Sequence(sequence, column.ty.clone()));
+                    }
                     let parsed = crate::parse::parse_expression(text)?;
                     let mut binder = Binder::new(&scope, &mut params, &setting.env);
                     Absent::Expr(binder.bind_assigned(&parsed, &column.name, &column.ty)?)
@@ -81,14 +85,33 @@ impl Defaults {
 
     /// A whole row, of which some columns are given.
     pub fn complete(&self, values: Row, columns: &[usize], evaluator: &Evaluator<'_>) -> SqlResult<Row> {
+        Ok(self.whole(values, columns, self.absent(columns, evaluator)?))
+    }
+
+    /// As [`Defaults::complete`]; what functions wait for is done on the way.
+    pub async fn completed<D: Database>(
+        &self,
+        values: Row,
+        columns: &[usize],
+        work: &mut Work<'_, D>,
+        evaluator: &Evaluator<'_>,
+    ) -> Outcome<Row> {
+        let absent = work.evaluated(|| self.absent(columns, evaluator)).await?;
+        Ok(self.whole(values, columns, absent))
+    }
+
+    /// The values of the columns that are not given.
+    fn absent(&self, given: &[usize], evaluator: &Evaluator<'_>) -> SqlResult<Vec<(usize, Value)>> {
+        let absent = (0..self.0.len()).filter(|position| !given.contains(position));
+        absent.map(|position| Ok((position, self.value(position, evaluator)?))).collect()
+    }
+
+    fn whole(&self, values: Row, columns: &[usize], absent: Vec<(usize, Value)>) -> Row {
         let mut row: Row = vec![Value::Null; self.0.len()];
-        for (position, value) in columns.iter().zip(values) {
-            row[*position] = value;
+        for (position, value) in columns.iter().copied().zip(values).chain(absent) {
+            row[position] = value;
         }
-        for position in (0..self.0.len()).filter(|position| !columns.contains(position)) {
-            row[position] = self.value(position, evaluator)?;
-        }
-        Ok(row)
+        row
     }
 
     /// The value of a column.
@@ -98,6 +121,17 @@ impl Defaults {
             Some(Absent::Expr(expr)) => expr.eval(&[], &[], &evaluator.context()),
             Some(Absent::Sequence(sequence, ty)) => next_value(*sequence, ty, evaluator.shared),
         }
+    }
+}
+
+/// The sequence that an integer column takes its values from.
+fn drawn_from(default: &str, column: &Column, setting: &Setting<'_>) -> Option<ObjectId> {
+    let is_integer = matches!(column.ty, SqlType::Int2 | SqlType::Int4 | SqlType::Int8);
+    let name = if is_integer && default.starts_with("nextval(") { sequence_in(default)? } else { return None };
+    let name = split_name(&name).ok()?;
+    match setting.catalog.relation(setting.catalog.schema(name.schema.as_deref()?)?.id, &name.name)? {
+        Relation::Sequence(sequence) => Some(sequence.id),
+        _ => None,
     }
 }
 

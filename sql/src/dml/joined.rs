@@ -1,148 +1,28 @@
-//! Statements that change one table by what a query finds: `INSERT ... SELECT`, `UPDATE ... FROM`, `DELETE ... USING`,
-//! and conditions with subqueries.
+//! Statements that change rows of one table by what a query finds: `UPDATE ... FROM`, `DELETE ... USING`, and conditions
+//! with subqueries.
 //!
 //! The query gives the rows of the table that are meant, whole, and the new values. A row is found again by its primary
 //! key, or by its hidden id.
 
 use std::iter;
 
-use annulus_relation::catalog::Default;
 use annulus_relation::error::SqlState;
 use annulus_relation::ops::Tuple;
-use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
+use annulus_relation::{Outcome, SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::{Database, Place};
-use sqlparser::ast::{self, SetExpr};
+use sqlparser::ast;
 
 use super::beside::Beside;
-use super::insert::{Defaults, Rest, Rows, check_given, columns_of, is_default, target_of};
+use super::insert::{Defaults, is_default};
 use super::projection::Projection;
 use super::query::{Query, check_assignable};
 use super::target::{Target, only_table};
 use super::update::{column_of, pairs, returning};
 use super::{Changed, Writing};
 use crate::bind::{ParamTypes, quote_name};
-use crate::parse::{Parsed, parse_expression, parse_query};
+use crate::parse::{Parsed, parse_query};
 use crate::query::ROW_ID_COLUMN;
 use crate::statement::{Setting, Work};
-
-/// `INSERT ... SELECT`
-pub(crate) struct InsertQuery {
-    target: Target,
-    columns: Vec<usize>,
-    types: Vec<(String, SqlType)>,
-    query: Query,
-    defaults: Defaults,
-    rest: Rest,
-}
-
-impl InsertQuery {
-    pub fn new(
-        insert: &ast::Insert,
-        parsed: &Parsed,
-        setting: &Setting<'_>,
-        params: &mut ParamTypes,
-    ) -> SqlResult<Self> {
-        let target = target_of(insert, setting)?;
-        let Some(source) = &insert.source else {
-            return Err(SqlError::new(SqlState::INTERNAL_ERROR, "an INSERT without a source"));
-        };
-        let spelled = spelled_defaults(insert, source, &target)?;
-        let (insert, source) = spelled.as_ref().map_or((insert, &**source), |(insert, source)| (insert, source));
-        let named: Vec<SqlType> = match insert.columns.is_empty() {
-            true => target.table.columns.iter().map(|column| column.ty.clone()).collect(),
-            false => columns_of(&insert.columns, &target.table, insert.columns.len())?
-                .into_iter()
-                .map(|position| target.table.columns[position].ty.clone())
-                .collect(),
-        };
-        let whole = setting.seeing(source)?;
-        let query = Query::new(&whole, &parsed.whole, &named, setting, params)?;
-        let columns = columns_of(&insert.columns, &target.table, query.columns.len())?;
-        columns.iter().try_for_each(|position| check_given(&target.table, *position, parsed.overriding))?;
-        let types: Vec<(String, SqlType)> = columns
-            .iter()
-            .map(|position| (target.table.columns[*position].name.clone(), target.table.columns[*position].ty.clone()))
-            .collect();
-        check_assignable(&query.columns, &types)?;
-        let rest = Rest::new(insert, &target, parsed, setting, params)?;
-        let defaults = Defaults::of(&target, setting)?;
-        Ok(Self { target, columns, types, query, defaults, rest })
-    }
-
-    pub const fn returning(&self) -> Option<&Projection> {
-        self.rest.returning.as_ref()
-    }
-
-    /// The table's name.
-    pub fn table(&self) -> &str {
-        &self.target.table.name
-    }
-
-    /// Whether keys that exist already are looked for.
-    pub const fn looks_for_conflicts(&self) -> bool {
-        self.rest.conflict.is_some()
-    }
-
-    /// Gives the writer its rows.
-    pub async fn collect<D: Database>(
-        &self,
-        work: &mut Work<'_, D>,
-        params: &[Value],
-        writing: &mut Writing<'_>,
-    ) -> Outcome<Changed> {
-        let found = self.query.assigned(work, params, &self.types).await?;
-        self.defaults.reserve(work, &self.columns, found.len() as u64).await?;
-        let rows = found.into_iter().map(|found| self.defaults.complete(found, &self.columns, writing.evaluator));
-        let rows: Vec<Row> = rows.collect::<SqlResult<_>>()?;
-        let wanted = self.rest.returning.is_some();
-        let insert = Rows { target: &self.target, conflict: self.rest.conflict.as_ref(), wanted };
-        insert.insert(work, rows, params, writing).await
-    }
-}
-
-/// `VALUES` that need a query, with `DEFAULT` spelled out: a column that has it in all rows is not given at all. `None` if
-/// there is none.
-fn spelled_defaults(
-    insert: &ast::Insert,
-    source: &ast::Query,
-    target: &Target,
-) -> SqlResult<Option<(ast::Insert, ast::Query)>> {
-    let SetExpr::Values(values) = &*source.body else { return Ok(None) };
-    let has_default = values.rows.iter().any(|row| row.content.iter().any(is_default));
-    let width = values.rows.first().map_or(0, |row| row.content.len());
-    if !has_default || values.rows.iter().any(|row| row.content.len() != width) {
-        return Ok(None);
-    }
-    let positions = columns_of(&insert.columns, &target.table, width)?;
-    let (mut insert, mut values) = (insert.clone(), values.clone());
-    if insert.columns.is_empty() {
-        let name = |position: &usize| {
-            let ident = ast::Ident::with_quote('"', &target.table.columns[*position].name);
-            ast::ObjectName(vec![ast::ObjectNamePart::Identifier(ident)])
-        };
-        insert.columns = positions.iter().map(name).collect();
-    }
-    for place in (0..width).rev() {
-        let mut cells = values.rows.iter().map(|row| &row.content[place]);
-        let column = &target.table.columns[positions[place]];
-        if cells.clone().all(is_default) && insert.columns.len() > 1 {
-            insert.columns.remove(place);
-            values.rows.iter_mut().for_each(|row| {
-                row.content.remove(place);
-            });
-        } else if cells.any(is_default) {
-            let spelled = match &column.default {
-                None => parse_expression("NULL")?,
-                Some(Default::Expression(text)) => parse_expression(text)?,
-                Some(_) => return Err(SqlError::unsupported("DEFAULT beside values and subqueries")),
-            };
-            let cells = values.rows.iter_mut().map(|row| &mut row.content[place]);
-            cells.filter(|cell| is_default(cell)).for_each(|cell| cell.clone_from(&spelled));
-        }
-    }
-    let source = ast::Query { body: Box::new(SetExpr::Values(values)), ..source.clone() };
-    Ok(Some((insert, source)))
-}
 
 /// An `UPDATE` or `DELETE` whose rows a query finds.
 pub(crate) struct Joined {

@@ -9,17 +9,19 @@ mod change;
 mod conflict;
 mod delete;
 mod insert;
+mod insert_query;
 mod joined;
 mod locked;
 mod merge;
 mod projection;
 pub(crate) mod query;
 mod select;
+pub(crate) mod sink;
 mod stored;
 mod target;
 mod update;
 
-use annulus_relation::ops::{Checks, Surroundings, Tuple, Writer};
+use annulus_relation::ops::{Checks, Surroundings, Tuple, Writer, check_changed};
 use annulus_relation::transaction::{Grip, Mode, Transaction};
 use annulus_relation::{Outcome, Value};
 use annulus_txn::interface::Database;
@@ -27,7 +29,8 @@ use annulus_txn::interface::Database;
 pub(crate) use change::{Change, Changed, Ground, Writing, below};
 pub(crate) use delete::{Delete, from_of};
 pub(crate) use insert::{Defaults, Insert, row_id};
-pub(crate) use joined::{InsertQuery, Joined};
+pub(crate) use insert_query::InsertQuery;
+pub(crate) use joined::Joined;
 pub(crate) use locked::LockedQuery;
 pub(crate) use merge::Merge;
 pub(crate) use select::{Scan, Select};
@@ -121,6 +124,7 @@ impl Source {
                     found.push(tuple);
                 }
             }
+            check_changed(found.len())?;
         }
     }
 }

@@ -75,7 +75,8 @@ impl Query {
         })
     }
 
-    async fn begin<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Running> {
+    /// Begins to run it.
+    pub(super) async fn begin<D: Database>(&self, work: &mut Work<'_, D>, params: &[Value]) -> Outcome<Running> {
         // Some system tables show what only this thread knows: it is noted while the query is begun.
         if DATABASES.iter().any(|table| self.system_tables.contains(*table)) {
             let databases = work.server.databases(work.deadline.left()).await?;
@@ -149,6 +150,16 @@ impl Query {
     ) -> Outcome<Vec<Row>> {
         let running = self.begin(work, params).await?;
         let rows = all(running, work).await?;
+        Ok(self.assign(rows, targets, work)?)
+    }
+
+    /// Rows of it as values of the columns that they are assigned to.
+    pub fn assign<D: Database>(
+        &self,
+        rows: Vec<Row>,
+        targets: &[(String, SqlType)],
+        work: &Work<'_, D>,
+    ) -> SqlResult<Vec<Row>> {
         let env = Arc::clone(&work.active.env);
         let assign = |(value, (from, (_, to))): (Value, (&Column, &(String, SqlType)))| match from.ty == *to {
             true => Ok(value),
@@ -156,7 +167,12 @@ impl Query {
         };
         let row =
             |row: Row| row.into_iter().zip(self.columns.iter().zip(targets)).map(assign).collect::<SqlResult<Row>>();
-        Ok(rows.into_iter().map(row).collect::<SqlResult<_>>()?)
+        rows.into_iter().map(row).collect()
+    }
+
+    /// Its text.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 }
 

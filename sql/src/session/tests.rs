@@ -585,6 +585,25 @@ fn the_first_statement_of_a_block_is_tried_again() {
 }
 
 #[test]
+fn values_that_rows_are_not_given_are_taken_from_sequences_however_they_come() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create sequence u").await;
+        client.ok("create table t (id serial primary key, k text default 'k' || nextval('u'), v int)").await;
+        let rows: String = (0..500).map(|n| format!("{n}\n")).collect();
+        assert_eq!(client.copy("copy t (v) from stdin", &rows).await, "COPY 500");
+        let taken = "select count(*), count(distinct id), count(distinct k), sum(v) from t";
+        assert_eq!(client.ok(taken).await, "500|500|500|124750\nSELECT 1");
+        assert_eq!(client.ok("insert into t (v) select v from t").await, "INSERT 0 500");
+        assert_eq!(client.ok(taken).await, "1000|1000|1000|249500\nSELECT 1");
+        assert_eq!(client.ok("insert into t default values").await, "INSERT 0 1");
+        let made = "create table w as select nextval('u') n from generate_series(1, 300)";
+        assert_eq!(client.ok(made).await, "SELECT 300");
+        assert_eq!(client.ok("select count(distinct n) from w").await, "300\nSELECT 1");
+    });
+}
+
+#[test]
 fn what_ran_is_counted() {
     run(async |node| {
         let mut client = node.client().await;

@@ -1,14 +1,14 @@
 //! Running analyzed statements in a transaction.
 
-use annulus_relation::SqlError;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 
-use annulus_relation::Value;
 use annulus_relation::catalog::{Edit, Load, ObjectId};
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::transaction::{Mode, Transaction};
+use annulus_relation::{SqlError, SqlResult, Value};
 use annulus_txn::interface::{Database, Fate};
 use annulus_txn::token;
 
@@ -34,10 +34,13 @@ pub(crate) async fn produce<D: Database>(work: &mut Work<'_, D>, portal: &Portal
     let mut values: BTreeMap<u32, u64> = BTreeMap::new();
     loop {
         let point = work.active.transaction.savepoint();
+        let (catalog, defines) = (Arc::clone(&work.active.catalog), work.active.defines);
         let outcome = once(work, portal).await;
         match (outcome, work.shared.take_need()) {
             (Err(Failure::Sql(_)), Some(need)) => {
                 work.active.transaction.rollback_to(point);
+                work.shared.use_catalog(&catalog);
+                (work.active.catalog, work.active.defines) = (catalog, defines);
                 work.meet(need, &mut values).await?;
             }
             (outcome, _) => return outcome,
@@ -95,6 +98,17 @@ fn internal(message: &str) -> SqlError {
 }
 
 impl<D: Database> Work<'_, D> {
+    /// What is evaluated to; what functions need of the cluster is done on the way.
+    pub(crate) async fn evaluated<T>(&mut self, evaluate: impl Fn() -> SqlResult<T>) -> Outcome<T> {
+        let mut values = BTreeMap::new();
+        loop {
+            match (evaluate(), self.shared.take_need()) {
+                (Err(_), Some(need)) => self.meet(need, &mut values).await?,
+                (outcome, _) => return Ok(outcome?),
+            }
+        }
+    }
+
     /// Does what a function needs. `values` are those that it was given for tries before this one, by sequence.
     async fn meet(&mut self, need: Need, values: &mut BTreeMap<u32, u64>) -> Outcome<()> {
         self.deadline.check()?;

@@ -88,6 +88,69 @@ fn a_table_that_somebody_else_has_made_meanwhile_keeps_its_rows() {
 }
 
 #[test]
+fn what_a_query_finds_is_loaded_too() {
+    run(async |node| {
+        let (mut client, mut other) = (node.client().await, node.client().await);
+        client.ok("create table t (id int primary key, v int, s serial, w int default 5 check (w > 0))").await;
+        let told = client.ok("insert into t (id, v) select i, i % 10 from generate_series(1, 130000) i").await;
+        assert_eq!(told, "INSERT 0 130000");
+        let sums = "select count(*), sum(v), count(distinct s), sum(w) from t";
+        assert_eq!(client.ok(sums).await, "130000|585000|130000|650000\nSELECT 1");
+        // From a table of many rows into others, in a block or not.
+        assert_eq!(client.ok("create table u as select id, v from t").await, "SELECT 130000");
+        assert_eq!(other.ok("select count(*), sum(v) from u").await, "130000|585000\nSELECT 1");
+        client.ok("begin; create table w (id int, v bigint unique)").await;
+        client.ok("insert into w select -id, id from u where v < 9; insert into w values (1, -1)").await;
+        assert_eq!(client.ok("select count(*), min(id) from w").await, "117001|-130000\nSELECT 1");
+        client.ok("commit; create table x as select * from u with no data").await;
+        // Into one that has rows there are as many as a transaction can write, of itself, too.
+        assert!(client.told("insert into u select * from t").await.contains("ERROR 42601"));
+        let many = client.told("insert into w select id, -id from u where id > 7").await;
+        assert!(many.starts_with("ERROR 54000: a statement inserts more than 100000 rows"), "{many}");
+        client.ok("create table self (id int); insert into self select generate_series(1, 20000)").await;
+        assert_eq!(client.ok("insert into self select id + 20000 from self").await, "INSERT 0 20000");
+        assert_eq!(client.ok("insert into self select id + 40000 from self").await, "INSERT 0 40000");
+        assert_eq!(client.ok("select count(*), count(distinct id) from self").await, "80000|80000\nSELECT 1");
+        // What is wrong with one of the rows leaves none.
+        let twice = "insert into x select id from u union all select 129999";
+        client.ok("alter table x add primary key (id)").await;
+        assert!(client.told(twice).await.starts_with("ERROR 23505"), "twice");
+        assert!(client.told("insert into x select 100001 - id from u where id < 100002").await.contains("INSERT"));
+        client.ok("truncate x; create table y (w int check (w < 99999))").await;
+        assert!(client.told("insert into y select id from u").await.starts_with("ERROR 23514"));
+        assert_eq!(client.ok("select count(*) from y").await, "0\nSELECT 1");
+    });
+}
+
+#[test]
+fn what_a_query_found_for_a_load_is_so_when_it_commits() {
+    run(async |node| {
+        let (mut client, mut other) = (node.client().await, node.client().await);
+        client.ok("create table t (id int primary key, v int); create table u (id int, v int)").await;
+        client.ok("insert into t select i, 0 from generate_series(1, 120000) i").await;
+        client.ok("begin; insert into u select * from t").await;
+        other.ok("update t set v = 1 where id = 100007").await;
+        assert!(client.told("commit").await.starts_with("ERROR 40001"));
+        client.ok("begin; insert into u select * from t").await;
+        other.ok("insert into t values (0, 0)").await;
+        assert!(client.told("commit").await.starts_with("ERROR 40001"));
+        client.ok("begin; insert into u select * from t; commit").await;
+        assert_eq!(client.ok("select count(*), sum(v) from u").await, "120001|1\nSELECT 1");
+        // Sequences are asked before anything is written.
+        client
+            .ok("create sequence s; create table v (id int primary key); create view w as select id, nextval('s') n from t")
+            .await;
+        let some = "insert into v select nextval('s') from generate_series(1, 60000)";
+        assert_eq!(client.ok(some).await, "INSERT 0 60000");
+        assert_eq!(client.ok("select count(*), count(distinct id) from v").await, "60000|60000\nSELECT 1");
+        client.ok("truncate v").await;
+        let hidden = client.told("insert into v select n from w where id < 60000").await;
+        assert!(hidden == "INSERT 0 60000" || hidden.starts_with("ERROR 0A000"), "{hidden}");
+        assert!(["0\nSELECT 1", "60000\nSELECT 1"].contains(&&*client.ok("select count(*) from v").await));
+    });
+}
+
+#[test]
 fn rows_that_the_transaction_has_written_are_not_overwritten() {
     run(async |node| {
         let mut client = node.client().await;

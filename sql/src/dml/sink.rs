@@ -1,4 +1,4 @@
-//! Where the rows of a `COPY` go.
+//! Where the rows of a `COPY`, or of a long query that is inserted, go.
 //!
 //! Few rows are written as those of any other statement. Many are loaded: into a new generation of the table's data,
 //! which nobody sees before the transaction commits, by transactions of their own. That takes a table that nobody else
@@ -14,8 +14,7 @@ use annulus_relation::ops::{Bounds, Checks, Cursor, Pending, Physical, Writer, w
 use annulus_relation::{Failure, Outcome, Row, SqlError};
 use annulus_txn::interface::{Database, TxnError};
 
-use super::CopyFrom;
-use crate::dml::{Evaluator, around, row_id};
+use super::{Evaluator, Target, around, row_id};
 use crate::session::{Active, check};
 use crate::statement::Work;
 
@@ -29,8 +28,16 @@ const PASSED: u32 = 1_000;
 /// Which part of what a transaction can still write are many rows.
 const MANY: usize = 4;
 
+/// Whose rows they are.
+pub(crate) trait Giver {
+    /// Where they are written.
+    fn target(&self) -> &Target;
+    /// Says in which of them something is wrong.
+    fn wrong(&self, line: u64, error: SqlError) -> SqlError;
+}
+
 /// A row that was taken in.
-pub(super) struct Taken {
+pub(crate) struct Taken {
     pub line: u64,
     pub row: Row,
     /// How many bytes of data it was.
@@ -49,7 +56,7 @@ enum Course {
 }
 
 /// Rows on their way.
-pub(super) struct Sink {
+pub(crate) struct Sink {
     table: ObjectId,
     course: Course,
     rows: Vec<Taken>,
@@ -58,21 +65,23 @@ pub(super) struct Sink {
 }
 
 impl Sink {
+    /// One that finds out how many rows there are.
     pub fn new<D: Database>(table: ObjectId, active: &Active<D>) -> Self {
         let course = if active.is_own(table) { Course::Around } else { Course::Open };
         Self { table, course, rows: Vec::new(), bytes: 0, count: 0 }
     }
 
-    pub async fn take<D: Database>(&mut self, work: &mut Work<'_, D>, plan: &CopyFrom, taken: Taken) -> Outcome<()> {
+    /// One for rows of which there are many already; `None` if they cannot be loaded.
+    pub async fn around<D: Database>(work: &mut Work<'_, D>, table: ObjectId) -> Outcome<Option<Self>> {
+        let is_open = work.active.is_own(table) || is_open(work, table).await?;
+        Ok(is_open.then(|| Self { table, course: Course::Around, rows: Vec::new(), bytes: 0, count: 0 }))
+    }
+
+    pub async fn take<D: Database>(&mut self, work: &mut Work<'_, D>, plan: &impl Giver, taken: Taken) -> Outcome<()> {
         self.bytes += taken.bytes;
         self.rows.push(taken);
         let (rows, bytes) = match self.course {
-            Course::Open => {
-                let (keys, bytes) = work.active.transaction.size();
-                // Each row may have an entry in each index.
-                let keys = MAX_TXN_KEYS.saturating_sub(keys) / plan.target.table.indexes.len().max(1);
-                (keys / MANY, MAX_WRITE_BYTES.saturating_sub(bytes) / MANY)
-            }
+            Course::Open => many(work, plan.target()),
             Course::Within | Course::Around => (BATCH, BATCH_BYTES),
         };
         if self.rows.len() < rows && self.bytes < bytes {
@@ -85,13 +94,13 @@ impl Sink {
     }
 
     /// Writes what is left; returns how many rows there were.
-    pub async fn finish<D: Database>(&mut self, work: &mut Work<'_, D>, plan: &CopyFrom) -> Outcome<u64> {
+    pub async fn finish<D: Database>(&mut self, work: &mut Work<'_, D>, plan: &impl Giver) -> Outcome<u64> {
         self.write_all(work, plan).await?;
         check(work.active, &work.deadline).await?;
         Ok(self.count)
     }
 
-    async fn write_all<D: Database>(&mut self, work: &mut Work<'_, D>, plan: &CopyFrom) -> Outcome<()> {
+    async fn write_all<D: Database>(&mut self, work: &mut Work<'_, D>, plan: &impl Giver) -> Outcome<()> {
         self.bytes = 0;
         let mut rows = std::mem::take(&mut self.rows).into_iter();
         self.count += rows.len() as u64;
@@ -104,7 +113,7 @@ impl Sink {
     async fn write<D: Database>(
         &self,
         work: &mut Work<'_, D>,
-        plan: &CopyFrom,
+        plan: &impl Giver,
         rows: impl Iterator<Item = Taken>,
     ) -> Outcome<()> {
         let load = if self.course == Course::Around { Some(work.load(self.table).await?) } else { None };
@@ -115,8 +124,8 @@ impl Sink {
         let checks = if load.is_some() { Checks::AtCommit } else { work.checks() };
         let mut writer = Writer::new(around(&catalog, &evaluator), checks);
         for Taken { line, row, .. } in rows {
-            let id = row_id(work, &plan.target);
-            writer.insert(self.table, row, id).map_err(|error| plan.context(line, error))?;
+            let id = row_id(work, plan.target());
+            writer.insert(self.table, row, id).map_err(|error| plan.wrong(line, error))?;
         }
         let (left, active) = (work.deadline.left(), &mut *work.active);
         let deferrals = active.deferrals.of_part();
@@ -129,6 +138,14 @@ impl Sink {
         };
         Ok(active.pending.extend(pending)?)
     }
+}
+
+/// From how many rows on, and how many bytes, there are many of them.
+pub(crate) fn many<D: Database>(work: &Work<'_, D>, target: &Target) -> (usize, usize) {
+    let (keys, bytes) = work.active.transaction.size();
+    // Each row may have an entry in each index.
+    let keys = MAX_TXN_KEYS.saturating_sub(keys) / target.table.indexes.len().max(1);
+    (keys / MANY, MAX_WRITE_BYTES.saturating_sub(bytes) / MANY)
 }
 
 /// Whether rows can be loaded into a table because it is empty.
