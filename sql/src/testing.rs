@@ -80,20 +80,35 @@ impl Client {
     }
 
     /// What `COPY ... FROM STDIN` of some data comes to.
-    pub async fn copy(&mut self, sql: &str, data: &str) -> String {
-        let copied = self.copied(sql, data).await;
+    pub async fn copy(&mut self, sql: &str, data: impl AsRef<[u8]>) -> String {
+        let copied = self.copied(sql, data.as_ref()).await;
         copied.unwrap_or_else(|error| {
             self.session.fail();
             shown(&error)
         })
     }
 
-    async fn copied(&mut self, sql: &str, data: &str) -> SqlResult<String> {
+    /// The data of `COPY ... TO STDOUT`.
+    pub async fn copied_out(&mut self, sql: &str) -> Vec<u8> {
+        let statement = self.session.split(sql).unwrap().pop().unwrap();
+        let mut portal = self.session.start(statement).await.unwrap();
+        let mut data = Vec::new();
+        loop {
+            match self.session.run(&mut portal, Run { most: 7, last: true }).await.unwrap() {
+                Step::CopyOut(_) => {}
+                Step::CopyData(piece) => data.extend_from_slice(&piece),
+                Step::End(_) => return data,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    async fn copied(&mut self, sql: &str, data: &[u8]) -> SqlResult<String> {
         let statement = self.session.split(sql)?.pop().unwrap();
         let mut portal = self.session.start(statement).await?;
         let run = Run { most: 7, last: true };
         assert!(matches!(self.session.run(&mut portal, run).await?, Step::CopyIn(_)));
-        for piece in data.as_bytes().chunks(1_000) {
+        for piece in data.chunks(1_000) {
             self.session.copy_in(&mut portal, piece.to_vec().into()).await?;
         }
         match self.session.run(&mut portal, run).await? {

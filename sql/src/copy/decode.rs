@@ -1,7 +1,8 @@
-//! From `COPY` data to fields.
+//! From lines of `COPY` data to fields.
 
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
+use bytes::Bytes;
 
 use crate::parse::{CopyOptions, Format};
 
@@ -9,7 +10,7 @@ use crate::parse::{CopyOptions, Format};
 const MAX_LINE: usize = 64 << 20;
 
 /// Cuts data into records, wherever it was cut by the client.
-pub(crate) struct Decoder {
+pub(crate) struct Lines {
     options: CopyOptions,
     /// Data that was not looked at yet.
     pending: Vec<u8>,
@@ -21,15 +22,28 @@ pub(crate) struct Decoder {
 }
 
 /// The fields of a record; `None` is NULL.
-pub(crate) type Fields = Vec<Option<String>>;
+pub(crate) enum Fields {
+    Text(Vec<Option<String>>),
+    Binary(Vec<Option<Bytes>>),
+}
 
-/// A record, and the line that it ends at.
+impl Fields {
+    /// How many bytes they have.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Text(fields) => fields.iter().flatten().map(String::len).sum(),
+            Self::Binary(fields) => fields.iter().flatten().map(Bytes::len).sum(),
+        }
+    }
+}
+
+/// A record, and the line that it ends at; in binary data, which row it is.
 pub(crate) struct Record {
     pub line: u64,
     pub fields: Fields,
 }
 
-impl Decoder {
+impl Lines {
     pub fn new(options: &CopyOptions) -> Self {
         let header = options.header;
         Self { options: options.clone(), pending: Vec::new(), header, line: 0, ended: false }
@@ -103,15 +117,12 @@ impl Decoder {
             self.ended = true;
             return Ok(None);
         }
-        let fields = match self.options.format {
-            Format::Text => self.text(record),
-            Format::Csv => self.csv(record),
-        };
+        let fields = if self.options.format == Format::Csv { self.csv(record) } else { self.text(record) };
         let line = self.line;
-        fields.map(|fields| Some(Record { line, fields })).map_err(|error| (line, error))
+        fields.map(Fields::Text).map(|fields| Some(Record { line, fields })).map_err(|error| (line, error))
     }
 
-    fn text(&self, record: &[u8]) -> SqlResult<Fields> {
+    fn text(&self, record: &[u8]) -> SqlResult<Vec<Option<String>>> {
         let mut fields = Vec::new();
         let mut start = 0;
         let mut at = 0;
@@ -133,7 +144,7 @@ impl Decoder {
         }
     }
 
-    fn csv(&self, record: &[u8]) -> SqlResult<Fields> {
+    fn csv(&self, record: &[u8]) -> SqlResult<Vec<Option<String>>> {
         let (quote, escape) = (self.options.quote, self.options.escape);
         let mut fields = Vec::new();
         let (mut value, mut was_quoted, mut quoted) = (Vec::new(), false, false);

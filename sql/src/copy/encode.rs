@@ -1,11 +1,12 @@
 //! From rows to `COPY` data.
 
-use annulus_relation::Value;
+use annulus_relation::{SqlResult, Value};
 use bytes::Bytes;
 
+use super::binary;
 use crate::bind::{EvalContext, print_value};
 use crate::parse::{CopyOptions, Format};
-use crate::session::answer::Column;
+use crate::session::answer::{Column, CopyLayout};
 
 /// Prints rows as lines.
 pub(crate) struct Encoder {
@@ -22,12 +23,17 @@ impl Encoder {
         Self { options: options.clone(), columns, forced }
     }
 
-    pub fn columns(&self) -> u16 {
-        u16::try_from(self.columns.len()).unwrap_or(u16::MAX)
+    /// What data looks like.
+    pub fn layout(&self) -> CopyLayout {
+        let columns = u16::try_from(self.columns.len()).unwrap_or(u16::MAX);
+        CopyLayout { columns, is_binary: self.options.format == Format::Binary }
     }
 
-    /// The line with the columns' names, if there is to be one.
+    /// The line with the columns' names, if there is to be one; what binary data begins with.
     pub fn header(&self) -> Option<Bytes> {
+        if self.options.format == Format::Binary {
+            return Some(binary::header());
+        }
         self.options.header.then(|| {
             let mut line = Vec::new();
             for (index, column) in self.columns.iter().enumerate() {
@@ -37,14 +43,25 @@ impl Encoder {
         })
     }
 
+    /// What binary data ends with.
+    pub fn trailer(&self) -> Option<Bytes> {
+        (self.options.format == Format::Binary).then(binary::trailer)
+    }
+
     /// A row's line.
-    pub fn line(&self, row: &[Value], cx: &EvalContext<'_>) -> Bytes {
+    ///
+    /// # Errors
+    /// A value has no binary form.
+    pub fn line(&self, row: &[Value], cx: &EvalContext<'_>) -> SqlResult<Bytes> {
+        if self.options.format == Format::Binary {
+            return binary::tuple(row, &self.columns);
+        }
         let mut line = Vec::new();
         for (index, (value, column)) in row.iter().zip(&self.columns).enumerate() {
             let text = (!value.is_null()).then(|| print_value(value, &column.ty, cx));
             self.field(&mut line, index, text.as_deref());
         }
-        self.end(line)
+        Ok(self.end(line))
     }
 
     fn end(&self, mut line: Vec<u8>) -> Bytes {
@@ -58,7 +75,7 @@ impl Encoder {
         }
         match (text, self.options.format) {
             (None, _) => line.extend_from_slice(self.options.null.as_bytes()),
-            (Some(text), Format::Text) => self.escaped(line, text),
+            (Some(text), Format::Text | Format::Binary) => self.escaped(line, text),
             (Some(text), Format::Csv) => self.quoted(line, text, self.forced.get(index) == Some(&true)),
         }
     }

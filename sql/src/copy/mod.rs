@@ -5,6 +5,7 @@
 //!   has created or truncated, there may be any number of them.
 //! - Memory is bounded: rows are written as they come, and read as they are taken.
 
+mod binary;
 mod decode;
 mod encode;
 #[cfg(test)]
@@ -15,19 +16,25 @@ use std::sync::Arc;
 
 use annulus_relation::catalog::{Column, Default, ObjectId};
 use annulus_relation::error::SqlState;
-use annulus_relation::value::{Env, parse};
+use annulus_relation::value::{Env, decode_binary, parse};
 use annulus_relation::{Failure, Outcome, Row, SqlError, SqlResult, Value};
 use annulus_txn::interface::Database;
+use bytes::Bytes;
 
-use decode::{Decoder, Record};
+use binary::Tuples;
+use decode::{Fields, Lines, Record};
 pub(crate) use encode::Encoder;
 
 use crate::bind::{Binder, Expr, ParamTypes, quote_name};
 use crate::dml::sink::{Giver, Sink, Taken};
 use crate::dml::{Defaults, Evaluator, Target};
-use crate::parse::{CopyStatement, CopyTarget, Parsed};
+use crate::parse::{CopyOptions, CopyStatement, CopyTarget, Format, Parsed};
 use crate::server::copies::{Copied, Copying};
+use crate::session::answer::CopyLayout;
 use crate::statement::{Setting, Work};
+
+/// How many values of a sequence are taken at a time at most.
+const MOST_AHEAD: u64 = 1_000;
 
 /// `COPY ... FROM STDIN`
 pub(crate) struct CopyFrom {
@@ -47,6 +54,35 @@ fn check_copied(column: &Column) -> SqlResult<()> {
                 .detail("Generated columns cannot be used in COPY."))
         }
         _ => Ok(()),
+    }
+}
+
+/// How data is cut into records.
+enum Decoder {
+    Lines(Lines),
+    Tuples(Tuples),
+}
+
+impl Decoder {
+    fn new(options: &CopyOptions, width: usize) -> Self {
+        match options.format {
+            Format::Binary => Self::Tuples(Tuples::new(width)),
+            Format::Text | Format::Csv => Self::Lines(Lines::new(options)),
+        }
+    }
+
+    fn feed(&mut self, data: &[u8]) -> Vec<Result<Record, (u64, SqlError)>> {
+        match self {
+            Self::Lines(lines) => lines.feed(data),
+            Self::Tuples(tuples) => tuples.feed(data),
+        }
+    }
+
+    fn finish(&mut self) -> Option<Result<Record, (u64, SqlError)>> {
+        match self {
+            Self::Lines(lines) => lines.finish(),
+            Self::Tuples(tuples) => tuples.finish().map(Err),
+        }
     }
 }
 
@@ -84,15 +120,16 @@ impl CopyFrom {
         Ok(Self { target, columns, defaults, filter, statement: statement.clone() })
     }
 
-    /// How many columns the data has.
-    pub fn width(&self) -> u16 {
-        u16::try_from(self.columns.len()).unwrap_or(u16::MAX)
+    /// What the data looks like.
+    pub fn layout(&self) -> CopyLayout {
+        let columns = u16::try_from(self.columns.len()).unwrap_or(u16::MAX);
+        CopyLayout { columns, is_binary: self.statement.options.format == Format::Binary }
     }
 
     /// Ready to take data in.
     pub fn begin<D: Database>(self: &Rc<Self>, work: &mut Work<'_, D>) -> SqlResult<CopyIn> {
         work.active.check_writable("COPY FROM")?;
-        let decoder = Decoder::new(&self.statement.options);
+        let decoder = Decoder::new(&self.statement.options, self.columns.len());
         let sink = Sink::new(self.target.table.id, work.active);
         let copying = work.copying("COPY FROM", self.target.table.id);
         Ok(CopyIn { plan: Rc::clone(self), decoder, sink, copying })
@@ -100,6 +137,9 @@ impl CopyFrom {
 
     /// Says where in the data something is wrong.
     fn context(&self, line: u64, error: SqlError) -> SqlError {
+        if line == 0 {
+            return error;
+        }
         error.context(|| format!("COPY {}, line {line}", self.target.table.name))
     }
 
@@ -113,6 +153,25 @@ impl CopyFrom {
 
     /// The values of a record's fields.
     fn values(&self, Record { line, fields }: &Record, env: &Env) -> SqlResult<Row> {
+        match fields {
+            Fields::Text(fields) => self.of_text(*line, fields, env),
+            Fields::Binary(fields) => self.of_binary(*line, fields),
+        }
+    }
+
+    fn of_binary(&self, line: u64, fields: &[Option<Bytes>]) -> SqlResult<Row> {
+        let columns = self.columns.iter().map(|position| &self.target.table.columns[*position]);
+        let value = |(column, field): (&Column, &Option<Bytes>)| match field {
+            None => Ok(Value::Null),
+            Some(bytes) => decode_binary(bytes, &column.ty).map_err(|error| {
+                let table = &self.target.table.name;
+                error.context(|| format!("COPY {table}, line {line}, column {}", column.name))
+            }),
+        };
+        columns.zip(fields).map(value).collect()
+    }
+
+    fn of_text(&self, line: u64, fields: &[Option<String>], env: &Env) -> SqlResult<Row> {
         let columns = self.columns.iter().map(|position| &self.target.table.columns[*position]);
         let bad = |message: String| SqlError::new(SqlState::BAD_COPY_FILE_FORMAT, message);
         if fields.len() > self.columns.len() {
@@ -126,7 +185,7 @@ impl CopyFrom {
             values.push(match field {
                 None => Value::Null,
                 Some(text) => {
-                    parse(text, &column.ty, env).map_err(|error| self.in_column(error, *line, column, text))?
+                    parse(text, &column.ty, env).map_err(|error| self.in_column(error, line, column, text))?
                 }
             });
         }
@@ -178,7 +237,8 @@ impl CopyIn {
         let evaluator = Evaluator { stored: &catalogs.expressions, env: &env, shared: &shared };
         let wrong = |error| plan.context(line, error);
         let values = plan.values(&record, &env).map_err(wrong)?;
-        plan.defaults.reserve(work, &plan.columns, 1).await?;
+        // The longer it gets, the more values of sequences it takes at a time.
+        plan.defaults.reserve_ahead(work, &plan.columns, 1, self.sink.count().clamp(1, MOST_AHEAD)).await?;
         let row = plan.defaults.completed(values, &plan.columns, work, &evaluator).await;
         let row = match row {
             Err(Failure::Sql(error)) => return Err(wrong(error).into()),
@@ -186,7 +246,7 @@ impl CopyIn {
         };
         let context = evaluator.context();
         if plan.filter.as_ref().map_or(Ok(true), |filter| filter.is_true(&row, &[], &context)).map_err(wrong)? {
-            let bytes = record.fields.iter().flatten().map(String::len).sum::<usize>();
+            let bytes = record.fields.size();
             self.sink.take(work, &*plan, Taken { line, row, bytes }).await?;
             return Ok(true);
         }

@@ -73,11 +73,22 @@ impl Defaults {
     /// Takes as many values of sequences as rows will need, so that a long statement waits once; the given columns need
     /// none.
     pub async fn reserve<D: Database>(&self, work: &mut Work<'_, D>, given: &[usize], rows: u64) -> Outcome<()> {
+        self.reserve_ahead(work, given, rows, rows).await
+    }
+
+    /// As [`Defaults::reserve`]; where something is lacking, so much is taken.
+    pub async fn reserve_ahead<D: Database>(
+        &self,
+        work: &mut Work<'_, D>,
+        given: &[usize],
+        rows: u64,
+        taken: u64,
+    ) -> Outcome<()> {
         let home = *work.active.catalog.home();
         for (position, default) in self.0.iter().enumerate() {
             let Absent::Sequence(sequence, _) = default else { continue };
             if !given.contains(&position) && !work.shared.sequences.has(&home, *sequence, rows) {
-                work.allot(*sequence, rows).await?;
+                work.allot(*sequence, taken).await?;
             }
         }
         Ok(())

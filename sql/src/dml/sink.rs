@@ -93,6 +93,11 @@ impl Sink {
         self.write_all(work, plan).await
     }
 
+    /// How many rows it has taken in so far.
+    pub const fn count(&self) -> u64 {
+        self.count + self.rows.len() as u64
+    }
+
     /// Writes what is left; returns how many rows there were.
     pub async fn finish<D: Database>(&mut self, work: &mut Work<'_, D>, plan: &impl Giver) -> Outcome<u64> {
         self.write_all(work, plan).await?;

@@ -73,7 +73,7 @@ fn names(cursor: &mut Cursor<'_>) -> SqlResult<Vec<String>> {
 /// What was given, before the defaults of the format are known.
 #[derive(Default)]
 struct Given {
-    csv: bool,
+    format: Option<Format>,
     delimiter: Option<u8>,
     null: Option<String>,
     header: bool,
@@ -110,15 +110,15 @@ fn new_option(cursor: &mut Cursor<'_>, given: &mut Given) -> SqlResult<()> {
     match name.as_str() {
         "format" => {
             let format = word(cursor)?;
-            given.csv = match format.as_str() {
-                "csv" => true,
-                "text" => false,
-                "binary" => return Err(SqlError::unsupported("COPY in binary format").at(position)),
+            given.format = Some(match format.as_str() {
+                "csv" => Format::Csv,
+                "text" => Format::Text,
+                "binary" => Format::Binary,
                 _ => {
                     let message = format!("COPY format \"{format}\" not recognized");
                     return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message).at(position));
                 }
-            };
+            });
         }
         "delimiter" => given.delimiter = Some(byte(cursor, "delimiter")?),
         "null" => given.null = Some(cursor.string()?),
@@ -143,7 +143,7 @@ fn new_option(cursor: &mut Cursor<'_>, given: &mut Given) -> SqlResult<()> {
 /// An option as they were written before PostgreSQL 9.0.
 fn old_option(cursor: &mut Cursor<'_>, given: &mut Given) -> SqlResult<()> {
     if cursor.take("csv") {
-        given.csv = true;
+        given.format = Some(Format::Csv);
     } else if cursor.take("header") {
         given.header = true;
     } else if cursor.take("delimiter") || cursor.take("delimiters") {
@@ -160,8 +160,8 @@ fn old_option(cursor: &mut Cursor<'_>, given: &mut Given) -> SqlResult<()> {
         given.escape = Some(byte(cursor, "escape")?);
     } else if cursor.take("encoding") {
         encoding(&cursor.string()?)?;
-    } else if cursor.looks(&["binary"]) {
-        return Err(SqlError::unsupported("COPY in binary format").at(cursor.position()));
+    } else if cursor.take("binary") {
+        given.format = Some(Format::Binary);
     } else {
         return Err(cursor.error());
     }
@@ -221,15 +221,26 @@ fn finish(given: Given) -> SqlResult<CopyOptions> {
         (!given.force_not_null.is_empty(), "force not null"),
         (!given.force_null.is_empty(), "force null"),
     ];
-    if let Some((_, what)) = only_csv.into_iter().find(|(is_given, _)| *is_given && !given.csv) {
+    let format = given.format.unwrap_or(Format::Text);
+    let not_binary = [(given.delimiter.is_some(), "DELIMITER"), (given.null.is_some(), "NULL")];
+    if format == Format::Binary
+        && let Some((_, what)) = not_binary.into_iter().find(|(is_given, _)| *is_given)
+    {
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("cannot specify {what} in BINARY mode")));
+    }
+    if format == Format::Binary && given.header {
+        return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "cannot specify HEADER in BINARY mode"));
+    }
+    let is_csv = format == Format::Csv;
+    if let Some((_, what)) = only_csv.into_iter().find(|(is_given, _)| *is_given && !is_csv) {
         let message = format!("COPY {what} available only in CSV mode");
         return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
     }
     let quote = given.quote.unwrap_or(b'"');
     let options = CopyOptions {
-        format: if given.csv { Format::Csv } else { Format::Text },
-        delimiter: given.delimiter.unwrap_or(if given.csv { b',' } else { b'\t' }),
-        null: given.null.unwrap_or_else(|| if given.csv { String::new() } else { "\\N".to_owned() }),
+        format,
+        delimiter: given.delimiter.unwrap_or(if is_csv { b',' } else { b'\t' }),
+        null: given.null.unwrap_or_else(|| if is_csv { String::new() } else { "\\N".to_owned() }),
         header: given.header,
         quote,
         escape: given.escape.unwrap_or(quote),

@@ -379,6 +379,8 @@ pub enum Format {
     Text,
     /// Comma-separated values.
     Csv,
+    /// The protocol's binary forms.
+    Binary,
 }
 
 /// How data is copied.

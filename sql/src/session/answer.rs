@@ -87,16 +87,25 @@ pub struct Run {
     pub last: bool,
 }
 
+/// What the data of a `COPY` looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopyLayout {
+    /// How many columns it has.
+    pub columns: u16,
+    /// Whether it is in the binary format.
+    pub is_binary: bool,
+}
+
 /// What running a portal has come to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// Rows, and there may be more.
     Rows(Vec<Row>),
-    /// `COPY ... FROM STDIN`: the client sends data of so many columns. Running it again says that all of it has come.
-    CopyIn(u16),
-    /// `COPY ... TO STDOUT`: data of so many columns follows, as [`Step::CopyData`].
-    CopyOut(u16),
-    /// A piece of data for the client: one line.
+    /// `COPY ... FROM STDIN`: the client sends data that looks so. Running it again says that all of it has come.
+    CopyIn(CopyLayout),
+    /// `COPY ... TO STDOUT`: data that looks so follows, as [`Step::CopyData`].
+    CopyOut(CopyLayout),
+    /// A piece of data for the client: one line, or row.
     CopyData(Bytes),
     /// It is done.
     End(Tag),

@@ -17,12 +17,12 @@ use crate::statement::Work;
 impl<D: Database> Session<D> {
     /// Goes on with a `COPY`.
     pub(super) async fn copy(&mut self, portal: &mut Portal, run: Run) -> SqlResult<Step> {
-        let width = portal.analyzed.copied();
+        let layout = portal.analyzed.copied();
         let State::Open(produced) = &mut portal.state else { return Err(ended()) };
         match &mut produced.rows {
             Rows::CopyIn(_, told) if !*told => {
                 *told = true;
-                return Ok(Step::CopyIn(width));
+                return layout.map(Step::CopyIn).ok_or_else(ended);
             }
             Rows::CopyIn(copy, _) => {
                 let deadline = self.deadline();
@@ -37,14 +37,19 @@ impl<D: Database> Session<D> {
                 if !out.begun {
                     out.begun = true;
                     out.lines.extend(out.encoder.header());
-                    return Ok(Step::CopyOut(out.encoder.columns()));
+                    return Ok(Step::CopyOut(out.encoder.layout()));
                 }
                 if out.lines.is_empty() {
                     let (env, shared) = (self.env(), Arc::clone(&self.shared));
                     let rows = self.more(&mut out.rows).await?;
                     out.count += rows.len() as u64;
                     let cx = EvalContext::new(&env, &*shared);
-                    out.lines.extend(rows.iter().map(|row| out.encoder.line(row, &cx)));
+                    for row in &rows {
+                        out.lines.push_back(out.encoder.line(row, &cx)?);
+                    }
+                    if rows.is_empty() && !std::mem::replace(&mut out.ended, true) {
+                        out.lines.extend(out.encoder.trailer());
+                    }
                     let bytes = out.lines.iter().map(Bytes::len).sum();
                     out.copying.note(bytes, rows.len() as u64, 0);
                 }

@@ -64,8 +64,9 @@ pub(crate) enum Rows {
 pub(crate) struct CopyOut {
     pub encoder: Encoder,
     pub rows: Rows,
-    /// Whether the client knows what comes.
+    /// Whether the client knows what comes, and that it ends.
     pub begun: bool,
+    pub ended: bool,
     /// Lines that are ready.
     pub lines: VecDeque<Bytes>,
     pub count: u64,

@@ -32,7 +32,7 @@ use crate::server::Server;
 use crate::server::catalogs::Catalogs;
 use crate::server::deadline::Deadline;
 use crate::server::shared::Shared;
-use crate::session::answer::{Column, News};
+use crate::session::answer::{Column, CopyLayout, News};
 use crate::session::{Active, Cursors, PreparedStatements};
 use with::With;
 
@@ -141,11 +141,11 @@ impl Analyzed {
         }
     }
 
-    /// How many columns the data of a `COPY` has.
-    pub fn copied(&self) -> u16 {
+    /// What the data of a `COPY ... FROM` looks like.
+    pub fn copied(&self) -> Option<CopyLayout> {
         match &self.plan {
-            Plan::CopyFrom(copy) => copy.width(),
-            _ => 0,
+            Plan::CopyFrom(copy) => Some(copy.layout()),
+            _ => None,
         }
     }
 

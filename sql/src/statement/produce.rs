@@ -76,7 +76,7 @@ pub(super) async fn run<D: Database>(
             let rows = Box::pin(run(work, query, params)).await?.rows;
             let encoder = Encoder::new(options, columns);
             let copying = work.copying("COPY TO", *table);
-            let out = CopyOut { encoder, rows, begun: false, lines: VecDeque::new(), count: 0, copying };
+            let out = CopyOut { encoder, rows, begun: false, ended: false, lines: VecDeque::new(), count: 0, copying };
             Ok(Produced { rows: Rows::CopyOut(Box::new(out)), tag: Tag::Empty })
         }
         Plan::Query(query) => query.run(work, params).await,

@@ -44,12 +44,12 @@ impl<S: Session> Connection<S> {
                         return Ok(());
                     }
                 }
-                Step::CopyIn(columns) => {
-                    backend::copy(&mut self.wire.output, false, columns);
+                Step::CopyIn(layout) => {
+                    backend::copy(&mut self.wire.output, false, layout);
                     self.receive(portal, watch).await?;
                 }
-                Step::CopyOut(columns) => {
-                    backend::copy(&mut self.wire.output, true, columns);
+                Step::CopyOut(layout) => {
+                    backend::copy(&mut self.wire.output, true, layout);
                     copying = true;
                 }
                 Step::CopyData(data) => {

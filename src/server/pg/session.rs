@@ -13,7 +13,9 @@ use std::rc::Rc;
 
 use annulus_relation::value::{self, Env};
 use annulus_relation::{SqlResult, SqlType, Value};
-pub use annulus_sql::session::answer::{Column, Description, News, Run, Shield, Status, Step, Tag, Timeouts};
+pub use annulus_sql::session::answer::{
+    Column, CopyLayout, Description, News, Run, Shield, Status, Step, Tag, Timeouts,
+};
 use bytes::Bytes;
 
 use super::clients::Client;

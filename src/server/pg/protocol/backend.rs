@@ -3,7 +3,7 @@
 use annulus_relation::{SqlError, SqlType};
 
 use super::Format;
-use crate::server::pg::session::{Column, Severity, Status};
+use crate::server::pg::session::{Column, CopyLayout, Severity, Status};
 
 /// Writes one message: its kind, its length, what `body` writes.
 pub fn message(out: &mut Vec<u8>, kind: u8, body: impl FnOnce(&mut Vec<u8>)) {
@@ -161,12 +161,13 @@ pub fn columns(out: &mut Vec<u8>, columns: &[Column], formats: impl Iterator<Ite
     });
 }
 
-/// Data of so many columns is copied from or to the client from now on, as text.
-pub fn copy(out: &mut Vec<u8>, towards_client: bool, columns: u16) {
+/// Data that looks so is copied from or to the client from now on.
+pub fn copy(out: &mut Vec<u8>, towards_client: bool, layout: CopyLayout) {
+    let format = if layout.is_binary { Format::Binary } else { Format::Text };
     message(out, if towards_client { b'H' } else { b'G' }, |out| {
-        out.push(Format::Text as u8);
-        count(out, usize::from(columns));
-        (0..columns).for_each(|_| out.extend_from_slice(&(Format::Text as u16).to_be_bytes()));
+        out.push(format as u8);
+        count(out, usize::from(layout.columns));
+        (0..layout.columns).for_each(|_| out.extend_from_slice(&(format as u16).to_be_bytes()));
     });
 }
 

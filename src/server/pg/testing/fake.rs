@@ -18,7 +18,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::server::pg::session::{
-    Column, Description, News, Run, Session, Sessions, Shield, Startup, Status, Step, Tag, Timeouts,
+    Column, CopyLayout, Description, News, Run, Session, Sessions, Shield, Startup, Status, Step, Tag, Timeouts,
 };
 
 /// What all sessions share.
@@ -312,7 +312,7 @@ impl Session for FakeSession {
             }
             "copy-in" if portal.given == 0 => {
                 portal.given = 1;
-                Ok(Step::CopyIn(2))
+                Ok(Step::CopyIn(CopyLayout { columns: 2, is_binary: false }))
             }
             "copy-in" => {
                 let data = String::from_utf8_lossy(&portal.data).into_owned();
@@ -323,7 +323,7 @@ impl Session for FakeSession {
             "copy-out" => {
                 portal.given += 1;
                 Ok(match portal.given {
-                    1 => Step::CopyOut(1),
+                    1 => Step::CopyOut(CopyLayout { columns: 1, is_binary: false }),
                     2 | 3 => Step::CopyData(Bytes::from(format!("line {}\n", portal.given))),
                     _ => Step::End(Tag::Text("COPY 2".into())),
                 })
