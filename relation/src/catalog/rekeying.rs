@@ -115,6 +115,16 @@ impl Table {
         }
     }
 
+    /// Gives its successor another generation of data, in which there is nothing.
+    pub fn move_succession(&mut self, to: u32) {
+        if let Some(
+            IndexState::Rekeyed(Rekeying { generation, .. }) | IndexState::Retyped(Retyping { generation, .. }),
+        ) = self.indexes.first_mut().map(|primary| &mut primary.state)
+        {
+            *generation = to;
+        }
+    }
+
     /// Gives its successor up, if it was to have one.
     pub fn give_succession_up(&mut self) {
         if self.succession().is_some() {

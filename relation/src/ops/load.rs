@@ -1,4 +1,4 @@
-//! The rows of a [`Load`]: written in batches, each by a transaction of its own.
+//! The rows of a [`Load`], and what is made of them: written in parts, each by a transaction of its own.
 //!
 //! A batch keeps every constraint by itself. What it went by in other tables, the parents of its rows, may change before
 //! the load's transaction commits: so that one demands it again.
@@ -32,21 +32,33 @@ pub async fn write_batch<D: Database, E: Expressions>(
     let mut batch = Transaction::new(db.clone(), Mode::Statement, db.begin());
     let Pending { claims, violations } = writer.finish(&mut batch, deferrals, patience).await?;
     let premises = batch.premises(claims.places());
-    load.expect(&mut batch);
-    match batch.commit(patience).await {
-        Ok(_) => {}
-        Err(TxnError::Unknown(id)) => match db.outcome(id, patience).await {
-            Ok(Fate::Committed) => {}
-            _ => return Err(unknown().into()),
-        },
-        Err(error @ TxnError::Conflict(_)) => {
+    match commit_part(load, batch, patience).await {
+        Ok(()) => {}
+        Err(Failure::Txn(error @ TxnError::Conflict(_))) => {
             let found = explain(&db, catalog, &claims, premises, patience).await?;
             return Err(found.map_or_else(|| Failure::Txn(error), Failure::Sql));
         }
-        Err(error) => return Err(error.into()),
+        Err(failure) => return Err(failure),
     }
     transaction.adopt(premises)?;
     Ok(violations)
+}
+
+/// Commits a part of a load: it writes nothing but what nobody sees before the load's transaction commits.
+///
+/// # Errors
+/// `40001` if it could not be learned whether it is written, a conflict if the load was stopped, and every other
+/// [`TxnError`].
+pub async fn commit_part<D: Database>(load: &Load, mut part: Transaction<D>, patience: Micros) -> Outcome<()> {
+    let db = part.database().clone();
+    load.expect(&mut part);
+    match part.commit(patience).await {
+        Err(TxnError::Unknown(id)) => match db.outcome(id, patience).await {
+            Ok(Fate::Committed) => Ok(()),
+            _ => Err(unknown().into()),
+        },
+        committed => Ok(committed.map(drop)?),
+    }
 }
 
 fn unknown() -> SqlError {

@@ -26,7 +26,7 @@ pub use conflict::{Conflicting, conflicting, explain};
 pub use deferral::{Deferrals, Pending, Violations, check_deferred};
 pub use errors::{not_null_violation, unique_violation};
 pub use fill::{Position, Validation, fill, validate};
-pub use load::write_batch;
+pub use load::{commit_part, write_batch};
 pub use physical::{Physical, ROW_ID, RowId, Tuple};
 pub use rekey::{Copies, rekey};
 pub use scan::{Bounds, Cursor, read_rows};

@@ -258,4 +258,24 @@ mod tests {
         );
         assert!(told(1, &data(&[b"\0\x01\x7f\xff\xff\xff"]), 99).contains("is longer than"));
     }
+
+    #[test]
+    fn whatever_comes_is_rows_or_an_error() {
+        let mut rng = annulus_base::rng::Rng::new(7);
+        let row: &[u8] = b"\0\x02\0\0\0\x03abc\xff\xff\xff\xff";
+        let whole = data(&[row, row, row, &trailer()]);
+        for _ in 0..20_000 {
+            let mut bytes = whole.clone();
+            for _ in 0..rng.between(1, 3) {
+                let at = rng.below(bytes.len() as u64) as usize;
+                match rng.below(3) {
+                    0 => bytes[at] = rng.bits() as u8,
+                    1 => bytes.truncate(at + 1),
+                    _ => bytes.insert(at, rng.bits() as u8),
+                }
+            }
+            let (whole, pieces) = (told(2, &bytes, bytes.len()), told(2, &bytes, rng.between(1, 9) as usize));
+            assert_eq!(whole, pieces, "wherever {bytes:?} is cut");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use annulus_base::Timestamp;
-use annulus_relation::catalog::{Catalog, ObjectId};
+use annulus_relation::catalog::{Catalog, Load, ObjectId, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::ops::{Deferrals, Pending};
 use annulus_relation::transaction::{Mode, Savepoint, Transaction};
@@ -138,6 +138,13 @@ impl<D: Database> Active<D> {
         transaction.rollback();
         let opening = Opening { mode, block, read_only, now, env, before };
         Self { deferrals, is_retry: true, ..Self::new(db, start, catalog, opening) }
+    }
+
+    /// The load that all rows of a table were put there by, if nothing can undo what is made of them but undoing all.
+    pub fn load_of(&self, table: &Table) -> Option<Load> {
+        let is_into = |loading: &&Loading| loading.load.is_into(table.id, table.generation);
+        let loading = self.loads.iter().find(is_into).filter(|_| self.savepoints.is_empty())?;
+        (!self.transaction.has_written_in(&table.range())).then(|| loading.load.clone())
     }
 
     /// Sees what was loaded for it.

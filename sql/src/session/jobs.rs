@@ -6,7 +6,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use annulus_relation::catalog::{Check, ColumnId, Edit, ForeignKey, ObjectId, Standing, Table};
+use annulus_relation::catalog::{Check, ColumnId, Edit, ForeignKey, Load, ObjectId, Standing, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::ops::{Physical, Position, Surroundings, Validation, validate};
@@ -22,6 +22,7 @@ use crate::server::Server;
 use crate::server::catalogs::Catalogs;
 use crate::server::deadline::Deadline;
 use crate::server::failure::{is_retryable, of_catalog, to_sql};
+use crate::server::loads::Loading;
 use crate::server::shared::Shared;
 
 /// How many rows a step looks at.
@@ -193,13 +194,21 @@ pub(crate) async fn within<D: Database>(work: &mut crate::statement::Work<'_, D>
     let catalogs = Rc::clone(work.catalogs);
     let (env, shared) = (Arc::clone(&work.active.env), Arc::clone(work.shared));
     let evaluator = Evaluator { stored: &catalogs.expressions, env: &env, shared: &shared };
+    let Some(table) = work.active.catalog.table_by_id(job.table()).cloned() else { return Ok(()) };
+    let load = match (work.active.load_of(&table), job) {
+        (Some(_), Job::Rekey { .. }) => Some(load_successor(work, &table).await?),
+        (Some(load), Job::Fill { .. }) => Some(load),
+        _ => None,
+    };
     let catalog = Arc::clone(&work.active.catalog);
     let Some(table) = catalog.table_by_id(job.table()) else { return Ok(()) };
     let around = Surroundings { catalog: &catalog, expressions: &evaluator };
     let (transaction, deadline) = (&mut work.active.transaction, &work.deadline);
     let after = match job {
-        Job::Fill { index, .. } => Pass::Fill(*index).within(transaction, around, table, deadline).await?,
-        Job::Rekey { .. } => Pass::Rekey.within(transaction, around, table, deadline).await?,
+        Job::Fill { index, .. } => {
+            Pass::Fill(*index).within(transaction, around, table, load.as_ref(), deadline).await?
+        }
+        Job::Rekey { .. } => Pass::Rekey.within(transaction, around, table, load.as_ref(), deadline).await?,
         Job::Validate { columns, constraints, .. } => {
             let physical = Physical::new(*catalog.home(), table)?;
             let declared: Vec<Declared> = constraints.iter().filter_map(|name| Declared::of(table, name)).collect();
@@ -220,7 +229,24 @@ pub(crate) async fn within<D: Database>(work: &mut crate::statement::Work<'_, D>
     };
     work.active.catalog = Arc::new(after);
     work.shared.use_catalog(&work.active.catalog);
-    Ok(())
+    // What was made of loaded rows is seen by whatever follows.
+    work.active.is_behind |= load.is_some();
+    work.active.see_loads(&work.deadline).await
+}
+
+/// A load into the generation of the successor of a table that was loaded: into a new one, whose number nobody is given
+/// again if this does not commit.
+async fn load_successor<D: Database>(work: &mut crate::statement::Work<'_, D>, table: &Table) -> Outcome<Load> {
+    let (db, home) = (&work.server.db, *work.active.catalog.home());
+    let load = Load::begin(db, &home, table.id, work.deadline.left()).await?;
+    let mut moved = table.clone();
+    moved.move_succession(load.generation());
+    let mut edit = Edit::new(&work.active.catalog);
+    edit.put_table(moved)?;
+    crate::ddl::use_edit(work, edit)?;
+    work.active.loads.push(Loading::new(load.clone(), &work.server.abandoned));
+    work.active.transaction.own(load.range());
+    Ok(load)
 }
 
 /// What becomes of a constraint that the rows do not keep, and whether it stays.

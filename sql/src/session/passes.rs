@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use annulus_relation::SqlResult;
-use annulus_relation::catalog::{Catalog, Edit, IndexState, ObjectId, Table};
+use annulus_relation::catalog::{Catalog, Edit, IndexState, Load, ObjectId, Table};
 use annulus_relation::failure::{Failure, Outcome};
-use annulus_relation::ops::{Copies, Expressions, Physical, Position, Surroundings, fill, rekey};
+use annulus_relation::ops::{Copies, Expressions, Physical, Position, Surroundings, commit_part, fill, rekey};
 use annulus_relation::transaction::{Mode, Transaction};
 use annulus_relation::value::Env;
 use annulus_txn::interface::Database;
@@ -109,19 +109,31 @@ impl Pass {
         }
     }
 
-    /// All of it within one transaction, which has the catalog that it returns from then on.
+    /// All of it within one transaction, which has the catalog that it returns from then on; if its rows were loaded, and
+    /// what is made of them is to be loaded, in parts of that load.
     pub(super) async fn within<D: Database, E: Expressions>(
         self,
         transaction: &mut Transaction<D>,
         around: Surroundings<'_, E>,
         table: &Arc<Table>,
+        load: Option<&Load>,
         deadline: &Deadline,
     ) -> Outcome<Catalog> {
         let physical = Physical::new(*around.catalog.home(), table)?;
         let (mut next, mut rows) = (Some(Position::default()), 0);
         while let Some(from) = &next {
             let from = (from, Copies::Perhaps);
-            let (after, looked_at) = self.step(transaction, around, &physical, from, STEP, deadline).await?;
+            let (after, looked_at) = match load {
+                None => self.step(transaction, around, &physical, from, STEP, deadline).await?,
+                Some(load) => {
+                    deadline.check()?;
+                    let db = transaction.database().clone();
+                    let mut part = Transaction::new(db.clone(), Mode::Statement, db.begin());
+                    let stepped = self.step(&mut part, around, &physical, from, STEP, deadline).await?;
+                    commit_part(load, part, deadline.left()).await?;
+                    stepped
+                }
+            };
             (next, rows) = (after, rows + looked_at);
         }
         let mut edit = Edit::new(around.catalog);

@@ -211,6 +211,53 @@ fn only_one_of_two_loads_into_a_table_commits() {
     });
 }
 
+/// What a dump is restored by in a single transaction.
+#[test]
+fn keys_and_indexes_of_loaded_rows_are_made_in_the_same_block() {
+    run(async |node| {
+        let (mut client, mut other) = (node.client().await, node.client().await);
+        client.ok("create table p (id int primary key); insert into p select generate_series(0, 9)").await;
+        client.ok("begin; create table t (id int, v int)").await;
+        assert_eq!(client.copy(COPY, &rows(0, 2 * MANY)).await, format!("COPY {}", 2 * MANY));
+        client.ok("alter table t add primary key (id)").await;
+        client.ok("create index on t (v); alter table t add unique (v, id), add foreign key (v) references p").await;
+        assert_eq!(client.ok("select count(*) from t where v = 3").await, format!("{}\nSELECT 1", MANY / 5));
+        client.ok("savepoint s").await;
+        assert!(client.told("insert into t values (77, 1)").await.starts_with("ERROR 23505"));
+        client.ok("rollback to s; insert into t values (-1, 3); delete from t where id = 13; commit").await;
+        for query in [
+            "select count(*) from t where v = 3",
+            "select count(*) from t where v = 3 and id < 1000000",
+            "select count(*) from t where v + 0 = 3",
+            "select count(v) filter (where v = 3) from t where id > -7",
+        ] {
+            assert_eq!(other.ok(query).await, format!("{}\nSELECT 1", MANY / 5), "{query}");
+        }
+        assert!(other.told("insert into t values (77, 1)").await.starts_with("ERROR 23505"));
+        assert!(other.told("delete from p where id = 3").await.starts_with("ERROR 23503"));
+        // What is wrong with the rows is found, and nothing stays.
+        for (data, made, told) in [
+            ("1\t1\n1\t2\n", "alter table u add primary key (id)", "ERROR 23505"),
+            ("1\t1\n\\N\t2\n", "alter table u add primary key (id)", "ERROR 23502"),
+            ("1\t1\n2\t1\n", "create unique index on u (v)", "ERROR 23505"),
+        ] {
+            client.ok("begin; create table u (id int, v int)").await;
+            client.copy("copy u from stdin", &(rows(10, 5_000) + data)).await;
+            let refused = client.told(made).await;
+            assert!(refused.starts_with(told), "{refused}");
+            client.ok("rollback").await;
+        }
+        // After a savepoint, or with rows of its own, it is part of the transaction itself.
+        client.ok("begin; create table u (id int, v int)").await;
+        assert_eq!(client.copy("copy u from stdin", &rows(0, 5_000)).await, "COPY 5000");
+        client.ok("savepoint s; create index on u (v); rollback to s; create index on u (id)").await;
+        assert_eq!(client.ok("select count(*) from u where id between 0 and 7").await, "8\nSELECT 1");
+        client.ok("release s; insert into u values (7, 7); create index w on u (v); commit").await;
+        assert_eq!(other.ok("select count(*) from u where v = 7").await, "501\nSELECT 1");
+        assert_eq!(other.ok("select count(*) from u where id = 7").await, "2\nSELECT 1");
+    });
+}
+
 #[test]
 fn rows_may_refer_to_later_ones() {
     run(async |node| {
