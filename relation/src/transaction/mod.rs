@@ -12,6 +12,7 @@ mod commit;
 mod instant;
 mod locks;
 mod overlay;
+mod reading;
 mod reads;
 #[cfg(test)]
 mod tests;
