@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use annulus_base::time::Micros;
 use annulus_base::{Key, Timestamp};
 use annulus_replica::store::Stamp;
-use annulus_txn::interface::{Commit, Database, Place, RangeCheck, Seen, SeenRange, TxnError, When};
+use annulus_txn::interface::{Database, Place, RangeCheck, Seen, SeenRange, TxnError, When};
 use bytes::Bytes;
 
 use super::commit::too_many;
 use super::reads::ReadMark;
 use super::{Mode, Span, Stretch, Transaction};
+
+/// How many keys are read once more to find out whether they are the same.
+const FEW: usize = 8;
 
 fn size(key: &Key, seen: &Seen) -> u64 {
     (key.as_bytes().len() + seen.value.as_ref().map_or(0, Bytes::len)) as u64
@@ -165,10 +168,13 @@ impl<D: Database> Transaction<D> {
         Ok(())
     }
 
-    /// Reads what was read before at another instant, where it must be the same.
+    /// Finds out whether what was read before was the same at another instant.
     pub(super) async fn compare(&mut self, at: Timestamp, patience: Micros) -> Result<(), TxnError> {
         if self.reads.overflowed() {
             return Err(too_many());
+        }
+        if self.reads.len() > FEW || !self.reads.whole().is_empty() {
+            return self.confirm(at, patience).await;
         }
         let (places, seen): (Vec<Place>, Vec<Stamp>) = self.reads.versions().into_iter().unzip();
         if !places.is_empty() {
@@ -182,20 +188,24 @@ impl<D: Database> Transaction<D> {
         for range in self.reads.row_ranges() {
             self.unchanged(&range, at, patience).await?;
         }
-        self.confirm_whole(at, patience).await
+        Ok(())
     }
 
-    /// Nothing in the ranges that are told as such has changed up to a time.
-    async fn confirm_whole(&mut self, at: Timestamp, patience: Micros) -> Result<(), TxnError> {
-        let unchanged = self.reads.whole();
-        let Some(first) = unchanged.first().map(|first| first.range.start.clone()) else { return Ok(()) };
+    /// As [`Transaction::compare`], by a commit that writes nothing: what has not changed until then was the same at any
+    /// instant before. No value is read again for that.
+    async fn confirm(&mut self, at: Timestamp, patience: Micros) -> Result<(), TxnError> {
+        let Some(place) = self.reads.spans().into_iter().next().map(|span| span.range.start) else { return Ok(()) };
+        let demands = self.demands();
         self.reads.rounds += 1;
-        let confirmed = self.db.commit(self.start, None, Commit { unchanged, ..Commit::default() }, patience).await?;
-        if confirmed.txn.ts < at {
-            return Err(TxnError::Conflict(first));
+        match self.db.commit(self.start, None, demands, patience).await {
+            Ok(confirmed) if confirmed.txn.ts >= at => {
+                self.reads.is_still_so(at);
+                Ok(())
+            }
+            // Nothing was written, so nobody needs to know whether it is committed.
+            Ok(_) | Err(TxnError::Unknown(_)) => Err(TxnError::Conflict(place)),
+            Err(error) => Err(error),
         }
-        self.reads.is_still_so(at);
-        Ok(())
     }
 
     async fn unchanged(&mut self, check: &RangeCheck, at: Timestamp, patience: Micros) -> Result<(), TxnError> {

@@ -282,6 +282,36 @@ fn a_writer_that_has_read_much_demands_that_nothing_has_changed() {
 }
 
 #[test]
+fn many_keys_are_not_read_again_to_find_out_whether_they_are_the_same() {
+    run(async {
+        for changed in [None, Some("17"), Some("elsewhere")] {
+            let db = filled();
+            let names: Vec<String> = (0..50).map(|n| n.to_string()).collect();
+            let places: Vec<Place> = names.iter().map(|name| place(name)).collect();
+            db.write(place("17"), Some(value("17")));
+            let mut txn = begin(&db, Mode::Block);
+            txn.pins_after(50, vec![span().partition]);
+            txn.get(&places, PATIENCE).await.unwrap();
+            if let Some(name) = changed {
+                db.write(place(name), Some(value("changed")));
+            }
+            db.take_calls();
+            let read = txn.get(&[place("a")], PATIENCE).await;
+            let calls = db.take_calls();
+            assert_eq!(calls.get(&Call::Commit), Some(&1));
+            if changed == Some("17") {
+                assert_eq!(read, Err(TxnError::Conflict(place("17").key)));
+                assert_eq!(txn.commit(PATIENCE).await, Err(TxnError::Conflict(place("17").key)));
+            } else {
+                assert_eq!((read, calls.get(&Call::Read)), (Ok(vec![Some(value("a"))]), Some(&1)));
+                db.write(place("17"), Some(value("later")));
+                assert_eq!(txn.commit(PATIENCE).await, Ok(Done::ReadOnly));
+            }
+        }
+    });
+}
+
+#[test]
 fn what_was_read_as_a_whole_moves_up_with_the_snapshot() {
     run(async {
         for changed in [false, true] {
