@@ -151,8 +151,8 @@ impl Reads {
         if self.overflowed || self.own.iter().any(|own| own.start <= found.range.start && found.range.end <= own.end) {
             return;
         }
-        if let Some(since) = self.since {
-            self.whole.add(&Span { partition: found.partition, range: found.range.clone() }, since);
+        let span = Span { partition: found.partition, range: found.range.clone() };
+        if self.since.is_some_and(|since| self.whole.add_exactly(&span, since)) {
             return;
         }
         let rows: Vec<_> = found.rows.iter().map(|(key, seen)| (key.clone(), seen.stamp)).collect();
@@ -176,13 +176,13 @@ impl Reads {
     pub(super) fn are_of(&mut self, at: Timestamp) {
         self.since = Some(at);
         self.reworded += 1;
-        for check in std::mem::take(&mut self.ranges) {
-            self.whole.add(&Span { partition: check.partition, range: check.range }, at);
-        }
-        self.rows = 0;
+        let whole = &mut self.whole;
+        self.ranges
+            .retain(|check| !whole.add_exactly(&Span { partition: check.partition, range: check.range.clone() }, at));
+        self.rows = self.ranges.iter().map(|check| check.rows.len()).sum();
     }
 
-    /// Tells where keys were instead of which, if it can.
+    /// Tells where keys and ranges were instead of what was found there, if it can.
     pub(super) fn shorten(&mut self) {
         let Some(since) = self.since else { return };
         self.reworded += 1;
@@ -191,6 +191,10 @@ impl Reads {
         self.keys = new;
         let old: BTreeMap<Place, Seen> = old;
         old.keys().for_each(|place| self.whole.add(&Span::of(place), since));
+        for check in std::mem::take(&mut self.ranges) {
+            self.whole.add(&Span { partition: check.partition, range: check.range }, since);
+        }
+        self.rows = 0;
     }
 
     /// Nothing in a span may have changed since a snapshot.

@@ -1,7 +1,7 @@
 //! What was read at a snapshot, told by where it was: a commit validates that nothing there has a later version.
 //!
-//! A few ranges say it for any number of rows. Where they would be many, one for each index covers them all: a change
-//! between them costs a retry, never a wrong answer.
+//! A few ranges say it for any number of rows. Where they would be too many, and what was found in them, too, one for each
+//! index covers them all: a change between them costs a retry, never a wrong answer.
 
 use std::collections::BTreeMap;
 
@@ -32,10 +32,19 @@ impl Whole {
 
     /// Nothing in a span, which is within one index, may have changed since a snapshot.
     pub(super) fn add(&mut self, span: &Span, since: Timestamp) {
-        self.join(span.partition, &span.range, since);
-        if self.0.len() > MOST {
+        if !self.add_exactly(span, since) {
+            self.join(span.partition, &span.range, since);
             self.cover();
         }
+    }
+
+    /// As [`Whole::add`], unless there would be too many ranges then; whether it did.
+    pub(super) fn add_exactly(&mut self, span: &Span, since: Timestamp) -> bool {
+        let has_room = self.0.len() < MOST || self.touching(span.partition, &span.range).is_some();
+        if has_room {
+            self.join(span.partition, &span.range, since);
+        }
+        has_room
     }
 
     pub(super) fn extend(&mut self, other: Self) {
@@ -66,17 +75,18 @@ impl Whole {
     /// Adds a range; with those that it touches it becomes one.
     fn join(&mut self, partition: PartitionId, range: &KeyRange, since: Timestamp) {
         let mut joined = (range.start.clone(), Until { end: range.end.clone(), since });
-        let before = (partition, range.end.clone());
-        while let Some((place, until)) = self.0.range(..=&before).next_back() {
-            if place.0 != partition || until.end < joined.0 {
-                break;
-            }
-            let place = place.clone();
+        while let Some(place) = self.touching(partition, range) {
             let Some(until) = self.0.remove(&place) else { break };
             joined.0 = joined.0.min(place.1);
             joined.1 = Until { end: joined.1.end.max(until.end), since: joined.1.since.min(until.since) };
         }
         self.0.insert((partition, joined.0), joined.1);
+    }
+
+    /// The last of the ranges that a range touches.
+    fn touching(&self, partition: PartitionId, range: &KeyRange) -> Option<(PartitionId, Key)> {
+        let (place, until) = self.0.range(..=&(partition, range.end.clone())).next_back()?;
+        (place.0 == partition && until.end >= range.start).then(|| place.clone())
     }
 
     /// One range for each index.
@@ -127,6 +137,17 @@ mod tests {
         assert_eq!(shown(&whole), [(key(0, "a"), key(0, "f"), 9)]);
         whole.add(&span(0, "aa", "b"), Timestamp(9));
         assert_eq!(shown(&whole), [(key(0, "a"), key(0, "f"), 9)]);
+    }
+
+    #[test]
+    fn ranges_are_exact_as_long_as_they_are_not_too_many() {
+        let mut whole = Whole::default();
+        let nth = |n: usize| span(0, &format!("{n:03}"), &format!("{n:03}x"));
+        assert!((0..MOST).all(|n| whole.add_exactly(&nth(n), Timestamp(7))));
+        assert!(!whole.add_exactly(&nth(MOST), Timestamp(7)));
+        assert!(whole.add_exactly(&span(0, "007x", "008"), Timestamp(7)), "two become one");
+        assert!(whole.add_exactly(&nth(MOST), Timestamp(7)));
+        assert_eq!(whole.checks().len(), MOST);
     }
 
     #[test]

@@ -235,6 +235,11 @@ fn keys_and_indexes_of_loaded_rows_are_made_in_the_same_block() {
         }
         assert!(other.told("insert into t values (77, 1)").await.starts_with("ERROR 23505"));
         assert!(other.told("delete from p where id = 3").await.starts_with("ERROR 23503"));
+        client.ok("begin; create table w (id int primary key, v int)").await;
+        assert_eq!(client.copy("copy w from stdin", &rows(0, 5_000)).await, "COPY 5000");
+        client.ok("create index on w (v); alter table w alter id type bigint; commit").await;
+        assert_eq!(other.ok("select count(*), sum(id) from w where v = 3").await, "500|1249000\nSELECT 1");
+        assert_eq!(other.ok("select pg_typeof(id), v from w where id = 4999").await, "bigint|9\nSELECT 1");
         // What is wrong with the rows is found, and nothing stays.
         for (data, made, told) in [
             ("1\t1\n1\t2\n", "alter table u add primary key (id)", "ERROR 23505"),
@@ -252,7 +257,7 @@ fn keys_and_indexes_of_loaded_rows_are_made_in_the_same_block() {
         assert_eq!(client.copy("copy u from stdin", &rows(0, 5_000)).await, "COPY 5000");
         client.ok("savepoint s; create index on u (v); rollback to s; create index on u (id)").await;
         assert_eq!(client.ok("select count(*) from u where id between 0 and 7").await, "8\nSELECT 1");
-        client.ok("release s; insert into u values (7, 7); create index w on u (v); commit").await;
+        client.ok("release s; insert into u values (7, 7); create index u_v on u (v); commit").await;
         assert_eq!(other.ok("select count(*) from u where v = 7").await, "501\nSELECT 1");
         assert_eq!(other.ok("select count(*) from u where id = 7").await, "2\nSELECT 1");
     });
