@@ -151,8 +151,8 @@ impl Reads {
         if self.overflowed || self.own.iter().any(|own| own.start <= found.range.start && found.range.end <= own.end) {
             return;
         }
-        let span = Span { partition: found.partition, range: found.range.clone() };
-        if self.since.is_some_and(|since| self.whole.add_exactly(&span, since)) {
+        let span = || Span { partition: found.partition, range: found.range.clone() };
+        if self.since.is_some_and(|since| self.whole.add_exactly(&span(), since)) {
             return;
         }
         let rows: Vec<_> = found.rows.iter().map(|(key, seen)| (key.clone(), seen.stamp)).collect();

@@ -83,23 +83,30 @@ impl Whole {
         self.0.insert((partition, joined.0), joined.1);
     }
 
-    /// The last of the ranges that a range touches.
+    /// The last of the ranges in the same index that a range touches. An index ends where the next one begins.
     fn touching(&self, partition: PartitionId, range: &KeyRange) -> Option<(PartitionId, Key)> {
-        let (place, until) = self.0.range(..=&(partition, range.end.clone())).next_back()?;
-        (place.0 == partition && until.end >= range.start).then(|| place.clone())
+        let before = self.0.range(..=&(partition, range.end.clone())).rev();
+        let mut same = before.filter(|(place, _)| place.0 == partition && index_of(&place.1) == index_of(&range.start));
+        let (place, until) = same.next()?;
+        (until.end >= range.start).then(|| place.clone())
     }
 
     /// One range for each index.
     fn cover(&mut self) {
         let mut covers: BTreeMap<(PartitionId, Vec<u8>), (Key, Until)> = BTreeMap::new();
         for ((partition, start), until) in std::mem::take(&mut self.0) {
-            let index = start.as_bytes().iter().take(PREFIX_LEN).copied().collect();
+            let index = index_of(&start).to_vec();
             let cover = covers.entry((partition, index)).or_insert_with(|| (start, until.clone()));
             let (end, since) = (cover.1.end.clone().max(until.end), cover.1.since.min(until.since));
             cover.1 = Until { end, since };
         }
         self.0 = covers.into_iter().map(|((partition, _), (start, until))| ((partition, start), until)).collect();
     }
+}
+
+fn index_of(key: &Key) -> &[u8] {
+    let bytes = key.as_bytes();
+    &bytes[..bytes.len().min(PREFIX_LEN)]
 }
 
 #[cfg(test)]
@@ -135,6 +142,13 @@ mod tests {
         whole.is_still_so(Timestamp(9));
         whole.leave_out(&KeyRange::of_index(1, 1, 1));
         assert_eq!(shown(&whole), [(key(0, "a"), key(0, "f"), 9)]);
+        // An index that is next to another one is another one.
+        whole.add(&Span { range: KeyRange::of_index(1, 1, 3), ..span(3, "", "") }, Timestamp(9));
+        whole.add(&Span { range: KeyRange::of_index(1, 1, 2), ..span(2, "", "") }, Timestamp(9));
+        whole.add(&span(2, "a", "b"), Timestamp(9));
+        assert_eq!(shown(&whole).len(), 3);
+        whole.leave_out(&KeyRange::of_index(1, 1, 2));
+        whole.leave_out(&KeyRange::of_index(1, 1, 3));
         whole.add(&span(0, "aa", "b"), Timestamp(9));
         assert_eq!(shown(&whole), [(key(0, "a"), key(0, "f"), 9)]);
     }

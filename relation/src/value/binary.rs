@@ -64,14 +64,21 @@ fn encode_array(values: &[Value], ty: &SqlType, out: &mut Vec<u8>) -> SqlResult<
     }
     out.extend_from_slice(&(values.len() as u32).to_be_bytes());
     out.extend_from_slice(&u32::from(!ty.is_vector()).to_be_bytes());
-    for value in values {
-        let start = out.len();
-        out.extend_from_slice(&(-1i32).to_be_bytes());
-        if !value.is_null() {
-            encode_binary(value, element, out)?;
-            let length = (out.len() - start - 4) as u32;
-            out[start..start + 4].copy_from_slice(&length.to_be_bytes());
-        }
+    values.iter().try_for_each(|value| encode_field(value, element, out))
+}
+
+/// Appends the binary form of a value with its length before it, -1 for NULL.
+///
+/// # Errors
+///
+/// `XX000` if it is not of its type.
+pub fn encode_field(value: &Value, ty: &SqlType, out: &mut Vec<u8>) -> SqlResult<()> {
+    let start = out.len();
+    out.extend_from_slice(&(-1i32).to_be_bytes());
+    if !value.is_null() {
+        encode_binary(value, ty, out)?;
+        let length = (out.len() - start - 4) as u32;
+        out[start..start + 4].copy_from_slice(&length.to_be_bytes());
     }
     Ok(())
 }

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use ::bytes::Bytes;
 
-pub use binary::{decode_binary, encode_binary};
+pub use binary::{decode_binary, encode_binary, encode_field};
 pub use cast::{CastContext, can_cast, cast};
 pub use compare::compare;
 pub use datetime::{Interval, TimeZone};

@@ -4,7 +4,7 @@
 //! Source: PostgreSQL 15, the file format described with `COPY`.
 
 use annulus_relation::error::SqlState;
-use annulus_relation::value::encode_binary;
+use annulus_relation::value::encode_field;
 use annulus_relation::{SqlError, SqlResult, Value};
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -119,48 +119,40 @@ impl Tuples {
     }
 
     fn tuple(&mut self) -> SqlResult<Option<Record>> {
-        let mut rest = &self.pending[..];
-        if rest.len() < 2 {
-            return Ok(None);
-        }
-        let count = rest.get_i16();
+        let Some(mut count) = self.pending.get(..2) else { return Ok(None) };
+        let count = count.get_i16();
         if count == TRAILER {
             self.pending.advance(2);
             self.next = Part::End;
             return self.advance();
         }
-        if usize::try_from(count) != Ok(self.width) {
-            self.row += 1;
-            return Err(bad(format!("row field count is {count}, expected {}", self.width)));
-        }
-        let mut fields = Vec::with_capacity(self.width);
-        for _ in 0..self.width {
-            if rest.len() < 4 {
-                return self.incomplete();
-            }
-            let length = rest.get_i32();
-            if length == -1 {
-                fields.push(None);
-                continue;
-            }
-            let Ok(length) = usize::try_from(length) else {
-                self.row += 1;
-                return Err(bad("invalid field size"));
-            };
-            if rest.len() < length {
-                return if length > MAX_ROW { Err(too_long()) } else { self.incomplete() };
-            }
-            fields.push(Some(Bytes::copy_from_slice(&rest[..length])));
-            rest.advance(length);
-        }
-        let read = self.pending.len() - rest.len();
-        self.pending.advance(read);
+        let Some(length) = self.row_length(count).inspect_err(|_| self.row += 1)? else { return Ok(None) };
+        let mut row = self.pending.split_to(length).freeze();
+        row.advance(2);
+        let field = |_| usize::try_from(row.get_i32()).ok().map(|length| row.split_to(length));
+        let fields = (0..self.width).map(field).collect();
         self.row += 1;
         Ok(Some(Record { line: self.row, fields: Fields::Binary(fields) }))
     }
 
-    fn incomplete(&self) -> SqlResult<Option<Record>> {
-        if self.pending.len() > MAX_ROW { Err(too_long()) } else { Ok(None) }
+    /// How long the next row is; `None`: more data is needed.
+    fn row_length(&self, count: i16) -> SqlResult<Option<usize>> {
+        if usize::try_from(count) != Ok(self.width) {
+            return Err(bad(format!("row field count is {count}, expected {}", self.width)));
+        }
+        let mut at = 2;
+        for _ in 0..self.width {
+            let Some(mut length) = self.pending.get(at..at + 4) else { return Ok(None) };
+            at += 4;
+            match length.get_i32() {
+                -1 => {}
+                length => at += usize::try_from(length).map_err(|_| bad("invalid field size"))?,
+            }
+            if at > MAX_ROW {
+                return Err(too_long());
+            }
+        }
+        Ok((at <= self.pending.len()).then_some(at))
     }
 }
 
@@ -188,13 +180,7 @@ pub(super) fn trailer() -> Bytes {
 pub(super) fn tuple(row: &[Value], columns: &[Column]) -> SqlResult<Bytes> {
     let mut out = u16::try_from(row.len()).unwrap_or(u16::MAX).to_be_bytes().to_vec();
     for (value, column) in row.iter().zip(columns) {
-        let start = out.len();
-        out.extend((-1_i32).to_be_bytes());
-        if !value.is_null() {
-            encode_binary(value, &column.ty, &mut out)?;
-            let length = i32::try_from(out.len() - start - 4).unwrap_or(i32::MAX);
-            out[start..start + 4].copy_from_slice(&length.to_be_bytes());
-        }
+        encode_field(value, &column.ty, &mut out)?;
     }
     Ok(out.into())
 }

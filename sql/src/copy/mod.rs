@@ -238,8 +238,9 @@ impl CopyIn {
         let wrong = |error| plan.context(line, error);
         let values = plan.values(&record, &env).map_err(wrong)?;
         // The longer it gets, the more values of sequences it takes at a time.
-        plan.defaults.reserve_ahead(work, &plan.columns, 1, self.sink.count().clamp(1, MOST_AHEAD)).await?;
-        let row = plan.defaults.completed(values, &plan.columns, work, &evaluator).await;
+        let ahead = self.sink.count().clamp(1, MOST_AHEAD);
+        plan.defaults.reserve_ahead(work, &plan.columns, 1, ahead).await?;
+        let row = plan.defaults.completed((values, &plan.columns), ahead, work, &evaluator).await;
         let row = match row {
             Err(Failure::Sql(error)) => return Err(wrong(error).into()),
             other => other?,

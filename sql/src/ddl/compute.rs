@@ -9,11 +9,10 @@ use std::sync::Arc;
 use annulus_relation::Outcome;
 use annulus_relation::catalog::{ColumnId, ObjectId};
 use annulus_relation::ops::{Bounds, Checks, Cursor};
-use annulus_relation::{SqlError, SqlResult, SqlState, Value};
+use annulus_relation::{SqlError, SqlResult, SqlState};
 use annulus_txn::interface::Database;
 
-use crate::dml::{Defaults, Evaluator, Ground, Target, Writing, finish};
-use crate::server::shared::Need;
+use crate::dml::{Defaults, Ground, Target, Writing, finish};
 use crate::statement::Work;
 
 /// How many rows are read at a time.
@@ -37,7 +36,7 @@ pub(super) async fn compute<D: Database>(work: &mut Work<'_, D>, table: ObjectId
         for tuple in tuples {
             let mut row = tuple.values.clone();
             for position in &positions {
-                row[*position] = value(work, &defaults, *position, rows, &evaluator).await?;
+                row[*position] = work.evaluated(rows, || defaults.value(*position, &evaluator)).await?;
             }
             writing.writer.update(table, tuple, row).map_err(|error| of_definition(error, &target.table.name))?;
         }
@@ -58,26 +57,6 @@ fn prepared<D: Database>(
     let target = Target::of(&setting, Arc::clone(table), None)?;
     let defaults = Defaults::of(&target, &setting)?;
     Ok((target, defaults, positions))
-}
-
-/// The column's value for one more row; values of a sequence are taken for as many rows as are at hand.
-async fn value<D: Database>(
-    work: &mut Work<'_, D>,
-    defaults: &Defaults,
-    position: usize,
-    rows: u64,
-    evaluator: &Evaluator<'_>,
-) -> Outcome<Value> {
-    loop {
-        let error = match defaults.value(position, evaluator) {
-            Ok(value) => return Ok(value),
-            Err(error) => error,
-        };
-        match work.shared.take_need() {
-            Some(Need::Values(sequence)) => work.allot(sequence, rows).await?,
-            _ => return Err(error.into()),
-        }
-    }
 }
 
 /// A row's error as one of the definition that it does not fit.

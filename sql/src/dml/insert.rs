@@ -99,15 +99,15 @@ impl Defaults {
         Ok(self.whole(values, columns, self.absent(columns, evaluator)?))
     }
 
-    /// As [`Defaults::complete`]; what functions wait for is done on the way.
+    /// As [`Defaults::complete`]; what functions wait for is done on the way, for so many rows.
     pub async fn completed<D: Database>(
         &self,
-        values: Row,
-        columns: &[usize],
+        (values, columns): (Row, &[usize]),
+        rows: u64,
         work: &mut Work<'_, D>,
         evaluator: &Evaluator<'_>,
     ) -> Outcome<Row> {
-        let absent = work.evaluated(|| self.absent(columns, evaluator)).await?;
+        let absent = work.evaluated(rows, || self.absent(columns, evaluator)).await?;
         Ok(self.whole(values, columns, absent))
     }
 

@@ -141,12 +141,13 @@ impl InsertQuery {
     }
 
     async fn pour<D: Database>(&self, sink: &mut Sink, rows: Vec<Row>, work: &mut Work<'_, D>) -> Outcome<()> {
-        self.defaults.reserve(work, &self.columns, rows.len() as u64).await?;
+        let ahead = rows.len() as u64;
+        self.defaults.reserve(work, &self.columns, ahead).await?;
         let ground = Ground::of(work);
         let evaluator = ground.evaluator();
         for row in rows {
             let bytes = row_size(&row);
-            let row = self.defaults.completed(row, &self.columns, work, &evaluator).await?;
+            let row = self.defaults.completed((row, &self.columns), ahead, work, &evaluator).await?;
             sink.take(work, self, Taken { line: 0, row, bytes }).await?;
         }
         Ok(())

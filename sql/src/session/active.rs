@@ -19,7 +19,7 @@ use crate::server::deadline::Deadline;
 use crate::server::loads::Loading;
 use crate::server::locks::Held;
 
-/// How many keys a block reads before it takes an instant, by which it need not remember more of them.
+/// How many keys a transaction reads before it takes an instant, by which it need not remember more of them.
 const MUCH: usize = 4_096;
 
 /// A transaction, and what belongs to it.
@@ -131,12 +131,12 @@ impl<D: Database> Active<D> {
         self.catalog = newest;
     }
 
-    /// The same one, begun again with another transaction.
-    pub fn again(self, db: &D, mode: Mode, catalog: Arc<Catalog>) -> Self {
+    /// The same block, begun again with another transaction.
+    pub fn again(self, db: &D, catalog: Arc<Catalog>) -> Self {
         let Self { transaction, block, read_only, now, env, before, deferrals, .. } = self;
         let start = transaction.start();
         transaction.rollback();
-        let opening = Opening { mode, block, read_only, now, env, before };
+        let opening = Opening { mode: Mode::Block, block, read_only, now, env, before };
         Self { deferrals, is_retry: true, ..Self::new(db, start, catalog, opening) }
     }
 

@@ -247,7 +247,7 @@ impl<D: Database> Session<D> {
         tokio::task::yield_now().await;
         let catalog = self.catalogs.current(&self.server.db, deadline.left()).await.map_err(to_sql)?;
         let Some(active) = self.active.take() else { return Ok(false) };
-        let active = self.active.insert(active.again(&self.server.db, Mode::Block, catalog));
+        let active = self.active.insert(active.again(&self.server.db, catalog));
         if portal.analyzed.plan.only_reads() && !(active.block && active.read_only) {
             // It may read much of what is written all the time.
             let all: Vec<_> = active.catalog.home().partitions().collect();

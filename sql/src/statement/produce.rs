@@ -98,13 +98,18 @@ fn internal(message: &str) -> SqlError {
 }
 
 impl<D: Database> Work<'_, D> {
-    /// What is evaluated to; what functions need of the cluster is done on the way.
-    pub(crate) async fn evaluated<T>(&mut self, evaluate: impl Fn() -> SqlResult<T>) -> Outcome<T> {
-        let mut values = BTreeMap::new();
+    /// What `evaluate` comes to; what functions need of the cluster is done on the way, values of sequences being taken for
+    /// so many rows.
+    pub(crate) async fn evaluated<T>(&mut self, rows: u64, evaluate: impl Fn() -> SqlResult<T>) -> Outcome<T> {
         loop {
-            match (evaluate(), self.shared.take_need()) {
-                (Err(_), Some(need)) => self.meet(need, &mut values).await?,
-                (outcome, _) => return Ok(outcome?),
+            let error = match evaluate() {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            match self.shared.take_need() {
+                Some(Need::Values(sequence)) => self.allot(sequence, rows).await?,
+                Some(need) => self.meet(need, &mut BTreeMap::new()).await?,
+                None => return Err(error.into()),
             }
         }
     }
