@@ -2,9 +2,12 @@
 
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
 use datafusion::functions_window::row_number::row_number_udwf;
 use datafusion::logical_expr::expr::{Sort, WindowFunction, WindowFunctionParams};
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, WindowFrame, WindowFunctionDefinition, cast, lit};
+use datafusion::logical_expr::{
+    Expr, LogicalPlanBuilder, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, cast, lit,
+};
 use sqlparser::ast::{self, LimitClause};
 
 use super::{Rel, Translator, built};
@@ -97,7 +100,9 @@ impl Translator<'_> {
             let column = &rel.columns[*number];
             key(column.expr(), &column.ty)
         });
-        let frame = WindowFrame::new(if order.is_empty() { None } else { Some(false) });
+        // Not the frame by default, which is by range: not every key has ranges.
+        let begin = WindowFrameBound::Preceding(ScalarValue::UInt64(None));
+        let frame = WindowFrame::new_bounds(WindowFrameUnits::Rows, begin, WindowFrameBound::CurrentRow);
         let params = WindowFunctionParams {
             args: Vec::new(),
             partition_by: partition.collect::<SqlResult<_>>()?,

@@ -70,6 +70,15 @@ fn selections() {
         ("SELECT name FROM emp ORDER BY salary DESC", &["eve", "cid", "bob", "ann", "dan"]),
         ("SELECT DISTINCT dept FROM emp ORDER BY dept", &["10", "20", "NULL"]),
         ("SELECT DISTINCT ON (dept) dept, name FROM emp ORDER BY dept, name DESC", &["10|bob", "20|eve", "NULL|dan"]),
+        // Numbers have no ranges that the engine knows.
+        (
+            "SELECT DISTINCT ON (salary) salary, name FROM emp WHERE salary > 60 ORDER BY salary",
+            &["100.00|ann", "200.00|bob", "300.00|cid"],
+        ),
+        (
+            "SELECT id, (SELECT name FROM emp WHERE dept = dept.id ORDER BY salary LIMIT 1) FROM dept ORDER BY id",
+            &["10|ann", "20|cid", "30|NULL"],
+        ),
         ("SELECT name, twice FROM rich ORDER BY id", &["bob|400.00", "cid|600.00"]),
         ("VALUES (1, 'a'), (2, NULL), (3, 'c')", &["1|a", "2|NULL", "3|c"]),
         ("SELECT x * 2 FROM (VALUES (1), (2.5)) AS v(x)", &["2", "5.0"]),
