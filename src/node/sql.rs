@@ -148,6 +148,14 @@ impl<D: Database> Session for SqlSession<D> {
         self.0.columns(portal)
     }
 
+    fn cursor(&self, name: &str) -> Option<Rc<[Column]>> {
+        self.0.cursor(name)
+    }
+
+    fn close_cursor(&mut self, name: &str) {
+        self.0.close_cursor(name);
+    }
+
     async fn run(&mut self, portal: &mut Portal, run: Run) -> SqlResult<Step> {
         self.0.run(portal, run).await
     }

@@ -152,6 +152,17 @@ impl Cursor {
 }
 
 impl<D: Database> Session<D> {
+    /// The columns of a cursor's rows, if there is one of that name.
+    #[must_use]
+    pub fn cursor(&self, name: &str) -> Option<Rc<[Column]>> {
+        self.cursors.columns(name)
+    }
+
+    /// Closes a cursor, if there is one.
+    pub fn close_cursor(&mut self, name: &str) {
+        self.cursors.open.remove(name);
+    }
+
     /// `DECLARE`
     pub(super) async fn declare(
         &mut self,

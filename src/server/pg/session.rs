@@ -135,6 +135,13 @@ pub trait Session: 'static {
     /// The columns of a portal; `None` if it returns no rows.
     fn columns(&self, portal: &Self::Portal) -> Option<Rc<[Column]>>;
 
+    /// The columns of a cursor that a statement has declared: to those who describe or close a portal, it is one. `None` if
+    /// there is no such cursor.
+    fn cursor(&self, name: &str) -> Option<Rc<[Column]>>;
+
+    /// Closes a cursor, if there is one.
+    fn close_cursor(&mut self, name: &str);
+
     /// Runs a portal, or goes on with it. Not called again after [`Step::End`].
     ///
     /// # Errors

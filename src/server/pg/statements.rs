@@ -103,10 +103,13 @@ impl<S: Session> Connection<S> {
                 backend::parameters(&mut self.wire.output, &description.parameters);
                 (description.columns.clone(), None)
             }
-            Target::Portal(name) => {
-                let portal = self.portals.find(&name)?;
-                (portal.columns.clone(), Some(&portal.formats))
-            }
+            Target::Portal(name) => match (self.portals.find(&name), self.session.cursor(&name)) {
+                (Err(_), Some(columns)) => (Some(columns), None),
+                (portal, _) => {
+                    let portal = portal?;
+                    (portal.columns.clone(), Some(&portal.formats))
+                }
+            },
         };
         let output = &mut self.wire.output;
         match (columns, formats) {
@@ -120,6 +123,10 @@ impl<S: Session> Connection<S> {
     /// Runs a portal, for at most so many rows; 0: for all.
     pub(super) async fn execute(&mut self, name: String, most: usize) -> Result<(), Failure> {
         let begun = Clock::now();
+        if self.portals.find(&name).is_err() && self.session.cursor(&name).is_some() {
+            let error = SqlError::unsupported(format!("execution of the cursor \"{name}\" as a portal"));
+            return Err(error.hint("Use FETCH.").into());
+        }
         let mut portal = self.portals.take(&name)?;
         self.begin(&portal.sql);
         match portal.ended {
@@ -146,7 +153,10 @@ impl<S: Session> Connection<S> {
     pub(super) fn close(&mut self, target: &Target) {
         match target {
             Target::Statement(name) => self.session.forget(name),
-            Target::Portal(name) => drop(self.portals.remove(name)),
+            Target::Portal(name) => match self.portals.remove(name) {
+                Some(portal) => drop(portal),
+                None => self.session.close_cursor(name),
+            },
         }
         backend::signal(&mut self.wire.output, Signal::CloseComplete);
     }

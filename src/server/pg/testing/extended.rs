@@ -86,6 +86,22 @@ fn the_session_knows_which_statement_is_the_last_one() {
     });
 }
 
+/// Drivers describe what they have declared before they fetch.
+#[test]
+fn cursors_are_described_and_closed_as_portals() {
+    with_server(Config::default(), async |fixture| {
+        let mut client = fixture.client().await;
+        client.query("declare c").await;
+        assert_eq!(client.ask(&[describe("Pc"), sync()].concat()).await, "T c:23:0, Z I");
+        let executed = client.ask(&[execute("c", 0), sync()].concat()).await;
+        assert_eq!(executed, "E ERROR 0A000 execution of the cursor \"c\" as a portal is not supported, Z I");
+        assert_eq!(
+            client.ask(&[close("Pc"), describe("Pc"), sync()].concat()).await,
+            "3, E ERROR 34000 portal \"c\" does not exist, Z I"
+        );
+    });
+}
+
 #[test]
 fn portals_are_suspended_and_go_on() {
     with_server(Config::default(), async |fixture| {

@@ -5,9 +5,10 @@
 //! - `wait`: never ends; `slow-commit`: writes, and commits behind its shield when the world lets it
 //! - `fail`, `notice`, `name WORD` (sets the application's name), `timeout MS`, `idle MS`, `idle-in-transaction MS`
 //! - `copy-in`, `copy-out`
+//! - `declare NAME`: makes a cursor
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -63,6 +64,7 @@ impl Sessions for Fake {
             timeouts: Timeouts::default(),
             shield: Shield::default(),
             prepared: BTreeMap::new(),
+            cursors: BTreeSet::new(),
         })
     }
 }
@@ -75,6 +77,7 @@ pub struct FakeSession {
     timeouts: Timeouts,
     shield: Shield,
     prepared: BTreeMap<String, Rc<Description>>,
+    cursors: BTreeSet<String>,
 }
 
 impl Drop for FakeSession {
@@ -239,6 +242,14 @@ impl Session for FakeSession {
         portal.columns.clone()
     }
 
+    fn cursor(&self, name: &str) -> Option<Rc<[Column]>> {
+        self.cursors.contains(name).then(|| [column("c", SqlType::Int4)].into())
+    }
+
+    fn close_cursor(&mut self, name: &str) {
+        self.cursors.remove(name);
+    }
+
     async fn run(&mut self, portal: &mut FakePortal, run: Run) -> SqlResult<Step> {
         let world = Rc::clone(&self.world);
         let _at_work = AtWork::new(&world);
@@ -287,6 +298,10 @@ impl Session for FakeSession {
                 Ok(Step::Rows(vec![portal.parameters.iter().map(text).collect()]))
             }
             "echo" => Ok(Step::End(Tag::Rows("SELECT"))),
+            "declare" => {
+                self.cursors.insert(word(1).to_owned());
+                done("DECLARE")
+            }
             "wait" => std::future::pending().await,
             "slow-commit" => self.slow_commit().await,
             "fail" => Err(SqlError::new(SqlState::UNIQUE_VIOLATION, "it failed").table("public", "t").constraint("c")),
