@@ -54,6 +54,8 @@ impl DynamicNamespace {
     pub const CATALOGUE: u32 = 0;
     /// The number of the database that exists from the start, which is made in the same way.
     pub const DEFAULT_DATABASE: u32 = 1;
+    /// The number of the database that tools connect to before they make others. Others are numbered from below.
+    pub const MAINTENANCE_DATABASE: u32 = MAX_DYNAMIC_NUMBER;
     /// The smallest id of any: all dynamic ids, and only these, are not below.
     pub const FIRST_ID: NamespaceId = NamespaceId(DYNAMIC);
 

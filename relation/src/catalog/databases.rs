@@ -1,7 +1,7 @@
 //! The list of databases: their names and what they are made of.
 //!
-//! It is in a namespace of its own. The database that exists from the start is on it without being stored, until
-//! something about it changes. Both have as many replicas as the cluster keeps of everything that does not say otherwise.
+//! It is in a namespace of its own. The databases that exist from the start are on it without being stored, until
+//! something about them changes. All have as many replicas as the cluster keeps of everything that does not say otherwise.
 
 use annulus_base::time::Micros;
 use annulus_base::{Key, KeyRange};
@@ -21,6 +21,9 @@ use crate::transaction::{Mode, Transaction};
 
 /// The name of the database that exists from the start, unless it was renamed.
 pub const DEFAULT_DATABASE_NAME: &str = "annulus";
+/// The name of the database that PostgreSQL's tools connect to when they make others or drop them (`createdb`, the test
+/// runners of frameworks). It exists from the start, unless it was renamed or another one has its name.
+pub const MAINTENANCE_DATABASE_NAME: &str = "postgres";
 
 /// Most databases: the list is read at once.
 const MOST: usize = 10_000;
@@ -61,10 +64,17 @@ fn home(number: u32, slots: u16, replication_factor: u8) -> SqlResult<Home> {
 
 /// A record of the list.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
-enum Listed {
+pub(super) enum Listed {
     Live(DatabaseInfo),
     /// Dropped; its data is being deleted.
     Dropped(DatabaseInfo, Progress),
+}
+
+impl Listed {
+    const fn info(&self) -> &DatabaseInfo {
+        let (Self::Live(info) | Self::Dropped(info, _)) = self;
+        info
+    }
 }
 
 /// The list as it was at one instant.
@@ -76,19 +86,23 @@ pub struct Databases {
     stamp: Stamp,
 }
 
-fn list_home<D: Database>(db: &D) -> SqlResult<Home> {
+pub(super) fn list_home<D: Database>(db: &D) -> SqlResult<Home> {
     home(DynamicNamespace::CATALOGUE, 1, db.replication_factor())
 }
 
-fn default_database<D: Database>(db: &D) -> DatabaseInfo {
-    DatabaseInfo {
-        number: DynamicNamespace::DEFAULT_DATABASE,
-        name: DEFAULT_DATABASE_NAME.to_owned(),
+/// Those that exist from the start.
+fn first_databases<D: Database>(db: &D) -> [DatabaseInfo; 2] {
+    let default = (DynamicNamespace::DEFAULT_DATABASE, DEFAULT_DATABASE_NAME, "default database");
+    let maintenance = "default administrative connection database";
+    let maintenance = (DynamicNamespace::MAINTENANCE_DATABASE, MAINTENANCE_DATABASE_NAME, maintenance);
+    [default, maintenance].map(|(number, name, comment)| DatabaseInfo {
+        number,
+        name: name.to_owned(),
         slots: 1,
         replication_factor: db.replication_factor(),
         consistency: Consistency::Strong,
-        comment: Some("default database".to_owned()),
-    }
+        comment: Some(comment.to_owned()),
+    })
 }
 
 /// All records of the list and its root, at one instant.
@@ -117,17 +131,17 @@ impl Databases {
         let root_key = home.record(Kind::Root, 0).key;
         let stored = root.value.as_deref().map(|bytes| record::decode(&root_key, bytes)).transpose()?;
         let mut this = Self { home, live: Vec::new(), next_number: stored.unwrap_or(2), stamp: root.stamp };
-        let mut is_default_stored = false;
+        let mut first = Vec::from(first_databases(db));
         for (key, seen) in &records {
-            let (Listed::Live(info) | Listed::Dropped(info, _)) = &decode(key, seen)?;
-            is_default_stored |= info.number == DynamicNamespace::DEFAULT_DATABASE;
-            if let Listed::Live(info) = decode(key, seen)? {
+            let listed = decode(key, seen)?;
+            let number = listed.info().number;
+            first.retain(|database| database.number != number);
+            if let Listed::Live(info) = listed {
                 this.live.push(info);
             }
         }
-        if !is_default_stored {
-            this.live.push(default_database(db));
-        }
+        first.retain(|database| this.check_free(&database.name).is_ok());
+        this.live.append(&mut first);
         this.live.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(this)
     }
@@ -174,6 +188,9 @@ impl Databases {
         }
         info.number = self.next_number;
         info.home()?;
+        if info.number == DynamicNamespace::MAINTENANCE_DATABASE {
+            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "there are no more numbers for databases"));
+        }
         self.write(transaction, &Listed::Live(info.clone()), self.next_number + 1);
         Ok(info)
     }
@@ -201,15 +218,12 @@ impl Databases {
     /// will be deleted by [`sweep_databases`].
     ///
     /// # Errors
-    /// `3D000` if there is no such database, `55006` if it is the one that exists from the start.
+    /// `3D000` if there is no such database, `55006` if it exists from the start.
     pub fn drop<D: Database>(&self, transaction: &mut Transaction<D>, name: &str, catalog: &Catalog) -> SqlResult<()> {
         let info = self.get(name)?;
-        if info.number == DynamicNamespace::DEFAULT_DATABASE {
-            return Err(SqlError::new(
-                SqlState::OBJECT_IN_USE,
-                "the database that exists from the start cannot be dropped",
-            )
-            .hint("Drop its schemas instead."));
+        if [DynamicNamespace::DEFAULT_DATABASE, DynamicNamespace::MAINTENANCE_DATABASE].contains(&info.number) {
+            let message = "a database that exists from the start cannot be dropped";
+            return Err(SqlError::new(SqlState::OBJECT_IN_USE, message).hint("Drop its schemas instead."));
         }
         let mut edit = Edit::new(catalog);
         edit.drop_all();
@@ -220,9 +234,8 @@ impl Databases {
 
     fn write<D: Database>(&self, transaction: &mut Transaction<D>, listed: &Listed, next_number: u32) {
         self.expect_unchanged(transaction);
-        let (Listed::Live(info) | Listed::Dropped(info, _)) = listed;
         transaction.put(self.home.record(Kind::Root, 0), record::encode(&next_number));
-        transaction.put(self.home.record(Kind::Database, info.number), record::encode(listed));
+        transaction.put(self.home.record(Kind::Database, listed.info().number), record::encode(listed));
     }
 }
 

@@ -22,7 +22,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use databases::{DEFAULT_DATABASE_NAME, DatabaseInfo, Databases, sweep_databases};
+pub use databases::{DEFAULT_DATABASE_NAME, DatabaseInfo, Databases, MAINTENANCE_DATABASE_NAME, sweep_databases};
 pub use descriptor::{
     Action, Check, Column, ColumnId, ConstraintKind, Default, Deferral, ForeignKey, Identity, Index, IndexKey,
     IndexState, KeyPart, ObjectId, Schema, Sequence, Standing, Table, View,

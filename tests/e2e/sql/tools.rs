@@ -36,6 +36,21 @@ fn psql(node: &Node, input: &str) -> String {
     text
 }
 
+/// They connect to the database `postgres` to make others.
+#[test]
+fn createdb_and_dropdb_make_databases_and_drop_them() {
+    let cluster = Cluster::start(3);
+    let [one, two, _] = &cluster.nodes[..] else { panic!("three nodes") };
+    let (text, done) = tool_in("made", "createdb", one, &[], "");
+    assert!(done, "{text}");
+    let (text, done) = tool_in("made", "psql", two, &["-X", "-A", "-t", "-c", "SELECT current_database()"], "");
+    assert!(done && text == "made\n", "{text}");
+    let (text, done) = tool_in("made", "createdb", two, &[], "");
+    assert!(!done && text.contains("already exists"), "{text}");
+    let (text, done) = tool_in("made", "dropdb", two, &[], "");
+    assert!(done, "{text}");
+}
+
 #[test]
 fn psql_loads_asks_and_describes() {
     let mut cluster = Cluster::start(3);

@@ -2,6 +2,8 @@
 
 use annulus_ring::Consistency;
 
+use super::super::databases::{Listed, list_home};
+use super::super::home::Kind;
 use super::*;
 
 fn list(fake: &Fake) -> Databases {
@@ -41,15 +43,15 @@ fn drop_database(fake: &Fake, name: &str) -> Outcome<()> {
 #[test]
 fn databases_come_and_go() {
     let fake = Fake::new();
-    assert_eq!(names(&fake), [DEFAULT_DATABASE_NAME]);
+    assert_eq!(names(&fake), [DEFAULT_DATABASE_NAME, MAINTENANCE_DATABASE_NAME]);
     let (a, b) = (create_database(&fake, "a", 1).unwrap(), create_database(&fake, "b", 256).unwrap());
     assert_ne!(a.number, b.number);
     assert_eq!(b.home().unwrap().partitions().len(), 256);
-    assert_eq!(names(&fake), ["a", DEFAULT_DATABASE_NAME, "b"]);
+    assert_eq!(names(&fake), ["a", DEFAULT_DATABASE_NAME, "b", MAINTENANCE_DATABASE_NAME]);
     assert_eq!(state(create_database(&fake, "a", 1).map(drop)), "42P04");
     assert_eq!(state(create_database(&fake, "c", 3).map(drop)), "22023");
     drop_database(&fake, "a").unwrap();
-    assert_eq!(names(&fake), [DEFAULT_DATABASE_NAME, "b"]);
+    assert_eq!(names(&fake), [DEFAULT_DATABASE_NAME, "b", MAINTENANCE_DATABASE_NAME]);
     assert_eq!(state(drop_database(&fake, "a")), "3D000");
     let again = create_database(&fake, "a", 1).unwrap();
     assert!(again.number > b.number);
@@ -69,7 +71,7 @@ fn the_list_and_the_first_database_have_as_many_replicas_as_the_cluster_keeps() 
         assert_eq!(first.namespace, known(DynamicNamespace::DEFAULT_DATABASE));
         drop_database(&fake, "a").unwrap();
         while run(sweep_databases(&fake, 3, SECOND)).unwrap() == Swept::Part {}
-        assert_eq!(names(&fake), [DEFAULT_DATABASE_NAME]);
+        assert_eq!(names(&fake), [DEFAULT_DATABASE_NAME, MAINTENANCE_DATABASE_NAME]);
     }
 }
 
@@ -85,7 +87,14 @@ fn a_database_is_renamed() {
     };
     rename("a", "b").unwrap();
     rename(DEFAULT_DATABASE_NAME, "main").unwrap();
-    assert_eq!(names(&fake), ["b", "main"]);
+    assert_eq!(names(&fake), ["b", "main", MAINTENANCE_DATABASE_NAME]);
+    rename(MAINTENANCE_DATABASE_NAME, "tools").unwrap();
+    assert_eq!(names(&fake), ["b", "main", "tools"]);
+    rename("b", MAINTENANCE_DATABASE_NAME).unwrap();
+    drop_database(&fake, MAINTENANCE_DATABASE_NAME).unwrap();
+    assert_eq!(names(&fake), ["main", "tools"]);
+    assert_eq!(state(drop_database(&fake, "tools")), "55006");
+    create_database(&fake, "b", 1).unwrap();
     assert_eq!(state(rename("b", "main")), "42P04");
     assert_eq!(state(drop_database(&fake, "main")), "55006");
 }
@@ -122,5 +131,19 @@ fn whoever_uses_a_dropped_database_finds_out_and_its_data_is_deleted() {
     let left = fake.present().into_iter().filter(|(place, _)| place.partition.namespace == home.namespace.id());
     assert_eq!(left.count(), 1);
     assert_eq!(state(run(load(&fake, home, When::Latest, SECOND)).map(drop)), "3D000");
-    assert_eq!(names(&fake), [DEFAULT_DATABASE_NAME]);
+    assert_eq!(names(&fake), [DEFAULT_DATABASE_NAME, MAINTENANCE_DATABASE_NAME]);
+}
+
+/// A cluster that is older than the database for tools may have one of that name.
+#[test]
+fn a_database_of_the_same_name_hides_the_one_for_tools() {
+    let fake = Fake::new();
+    let first = list(&fake).get(MAINTENANCE_DATABASE_NAME).unwrap().clone();
+    assert_eq!(first.number, DynamicNamespace::MAINTENANCE_DATABASE);
+    let mut transaction = transaction(&fake);
+    let place = list_home(&fake).unwrap().record(Kind::Database, 2);
+    transaction.put(place, record::encode(&Listed::Live(DatabaseInfo { number: 2, ..first })));
+    run(transaction.commit(SECOND)).unwrap();
+    assert_eq!(list(&fake).get(MAINTENANCE_DATABASE_NAME).unwrap().number, 2);
+    assert_eq!(names(&fake), [DEFAULT_DATABASE_NAME, MAINTENANCE_DATABASE_NAME]);
 }
