@@ -2,6 +2,8 @@
 //!
 //! Expressions are kept as SQL text in a normal form (names resolved to plain column names of the table).
 
+use std::collections::BTreeMap;
+
 use wincode::{SchemaRead, SchemaWrite};
 
 use super::{Rekeying, Retyping};
@@ -49,7 +51,13 @@ pub struct Table {
     pub referenced_by: Vec<ObjectId>,
     /// What `COMMENT` said.
     pub comment: Option<String>,
+    /// What `COMMENT` said about constraints, by their names. Stored behind the others, if there is any.
+    #[wincode(skip(default_val = Remarks::new()))]
+    pub remarks: Remarks,
 }
+
+/// What was said about constraints, by their names.
+pub type Remarks = BTreeMap<String, String>;
 
 /// A column.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
@@ -200,6 +208,13 @@ pub struct ForeignKey {
 }
 
 impl Table {
+    /// Whether there is a constraint of a name.
+    #[must_use]
+    pub fn has_constraint(&self, name: &str) -> bool {
+        self.standing(name).is_some()
+            || self.indexes.iter().any(|index| index.constraint.is_some() && index.name == name)
+    }
+
     /// How a check or a foreign key of a name stands.
     #[must_use]
     pub fn standing(&self, constraint: &str) -> Option<Standing> {

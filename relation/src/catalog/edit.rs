@@ -11,13 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use annulus_replica::store::Stamp;
-use annulus_txn::interface::Database;
+use annulus_txn::interface::{Database, Place};
 use bytes::Bytes;
-use wincode::SchemaWrite;
-use wincode::config::DefaultConfig;
 
 use super::garbage::Garbage;
-use super::home::{Home, Kind};
+use super::home::Kind;
 use super::loaded::{Catalog, Entry, Relation};
 use super::{ObjectId, Schema, Sequence, Table, View, loading, record};
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -113,7 +111,10 @@ impl Edit {
     ///
     /// # Errors
     /// `42P07` if its name, or that of an index, is taken.
-    pub fn put_table(&mut self, table: Table) -> SqlResult<()> {
+    pub fn put_table(&mut self, mut table: Table) -> SqlResult<()> {
+        let mut remarks = std::mem::take(&mut table.remarks);
+        remarks.retain(|constraint, _| table.has_constraint(constraint));
+        table.remarks = remarks;
         for (name, id) in table.index_names().chain([(table.name.as_str(), table.id)]) {
             self.check_name(table.schema, name, id)?;
         }
@@ -297,18 +298,19 @@ impl Edit {
 
     fn write<D: Database>(&self, transaction: &mut Transaction<D>, kind: Kind, id: ObjectId) {
         let (catalog, home) = (&self.catalog, self.catalog.home);
+        let place = home.record(kind, id);
         match kind {
-            Kind::Schema => put(transaction, &home, kind, id, catalog.schemas.get(&id)),
-            Kind::View => put(transaction, &home, kind, id, catalog.views.get(&id)),
+            Kind::Schema => put(transaction, place, catalog.schemas.get(&id), record::encode),
+            Kind::View => put(transaction, place, catalog.views.get(&id), record::encode),
             Kind::Sequence => {
-                put(transaction, &home, kind, id, catalog.sequences.get(&id));
+                put(transaction, place, catalog.sequences.get(&id), record::encode);
                 if !catalog.sequences.contains_key(&id) {
                     transaction.delete(home.sequence_state(id));
                 }
             }
             Kind::Table => {
                 let entry = catalog.tables.get(&id);
-                put(transaction, &home, kind, id, entry);
+                put(transaction, place, entry, record::encode_table);
                 for partition in home.partitions() {
                     match entry {
                         Some(_) => transaction.put(home.stamp(id, partition), STAMP),
@@ -331,16 +333,12 @@ const fn fresh_of<T>(value: Arc<T>) -> Entry<T> {
 
 fn put<D: Database, T>(
     transaction: &mut Transaction<D>,
-    home: &Home,
-    kind: Kind,
-    id: ObjectId,
+    place: Place,
     entry: Option<&Entry<T>>,
-) where
-    T: SchemaWrite<DefaultConfig, Src = T>,
-{
-    let place = home.record(kind, id);
+    encode: fn(&T) -> Bytes,
+) {
     match entry {
-        Some(entry) => transaction.put(place, record::encode(&*entry.value)),
+        Some(entry) => transaction.put(place, encode(&entry.value)),
         None => transaction.delete(place),
     }
 }

@@ -6,8 +6,6 @@ use annulus_base::time::Micros;
 use annulus_base::{Key, KeyRange};
 use annulus_replica::store::Stamp;
 use annulus_txn::interface::{Database, Seen, TxnError, When};
-use wincode::SchemaRead;
-use wincode::config::DefaultConfig;
 
 use super::home::{Home, Kind, kind_and_number};
 use super::loaded::{Catalog, Entry, Root};
@@ -75,10 +73,18 @@ fn assemble(home: Home, records: &[(Key, Seen)]) -> SqlResult<Catalog> {
     let mut catalog = Catalog::bare(home, root, Some(seen.stamp));
     for (key, seen) in objects {
         match kind_and_number(key) {
-            Some((kind, id)) if kind == Kind::Schema as u32 => _ = catalog.schemas.insert(id, entry(key, seen)?),
-            Some((kind, id)) if kind == Kind::Table as u32 => _ = catalog.tables.insert(id, entry(key, seen)?),
-            Some((kind, id)) if kind == Kind::Sequence as u32 => _ = catalog.sequences.insert(id, entry(key, seen)?),
-            Some((kind, id)) if kind == Kind::View as u32 => _ = catalog.views.insert(id, entry(key, seen)?),
+            Some((kind, id)) if kind == Kind::Schema as u32 => {
+                _ = catalog.schemas.insert(id, entry(key, seen, record::decode)?)
+            }
+            Some((kind, id)) if kind == Kind::Table as u32 => {
+                _ = catalog.tables.insert(id, entry(key, seen, record::decode_table)?)
+            }
+            Some((kind, id)) if kind == Kind::Sequence as u32 => {
+                _ = catalog.sequences.insert(id, entry(key, seen, record::decode)?)
+            }
+            Some((kind, id)) if kind == Kind::View as u32 => {
+                _ = catalog.views.insert(id, entry(key, seen, record::decode)?)
+            }
             _ => {
                 return Err(SqlError::new(
                     SqlState::DATA_CORRUPTED,
@@ -91,10 +97,7 @@ fn assemble(home: Home, records: &[(Key, Seen)]) -> SqlResult<Catalog> {
     Ok(catalog)
 }
 
-fn entry<'a, T>(key: &Key, seen: &'a Seen) -> SqlResult<Entry<T>>
-where
-    T: SchemaRead<'a, DefaultConfig, Dst = T>,
-{
-    let value = record::decode(key, seen.value.as_deref().unwrap_or_default())?;
+fn entry<'a, T>(key: &Key, seen: &'a Seen, decode: impl Fn(&Key, &'a [u8]) -> SqlResult<T>) -> SqlResult<Entry<T>> {
+    let value = decode(key, seen.value.as_deref().unwrap_or_default())?;
     Ok(Entry { value: Arc::new(value), stamp: Some(seen.stamp) })
 }

@@ -13,7 +13,7 @@ use annulus_base::Timestamp;
 use annulus_base::time::Micros;
 use annulus_relation::catalog::{
     Action, Catalog, Column, ColumnId, ConstraintKind, Deferral, Edit, ForeignKey, Home, Index, IndexKey, IndexState,
-    KeyPart, ObjectId, PUBLIC, Standing, Table, load,
+    KeyPart, ObjectId, PUBLIC, Remarks, Standing, Table, load,
 };
 use annulus_relation::failure::Outcome;
 use annulus_relation::ops::{Expressions, Physical, Surroundings};
@@ -169,6 +169,7 @@ fn table(edit: &mut Edit, name: &str, columns: [&str; 3]) -> SqlResult<Table> {
         foreign_keys: Vec::new(),
         referenced_by: Vec::new(),
         comment: None,
+        remarks: Remarks::new(),
     };
     table.columns[0].not_null = true;
     add_index(edit, &mut table, &format!("{name}_pkey"), 0, Some(ConstraintKind::PrimaryKey))?;

@@ -7,7 +7,6 @@ use sqlparser::ast::{Ident, ObjectName, TableConstraint};
 
 use super::Definition;
 use super::foreign::deferral;
-use super::naming::has_constraint;
 
 impl Definition<'_> {
     pub(super) fn add_table_constraint(
@@ -40,7 +39,7 @@ impl Definition<'_> {
         cascade: bool,
     ) -> SqlResult<()> {
         let mut table = self.current(id)?;
-        if !has_constraint(&table, &name.value) {
+        if !table.has_constraint(&name.value) {
             let message = format!("constraint \"{}\" of relation \"{}\" does not exist", name.value, table.name);
             if if_exists {
                 self.notice(format!("{message}, skipping"));
@@ -70,11 +69,11 @@ impl Definition<'_> {
 
     pub(super) fn rename_constraint(&mut self, id: ObjectId, from: &Ident, to: &Ident) -> SqlResult<()> {
         let mut table = self.current(id)?;
-        if !has_constraint(&table, &from.value) {
+        if !table.has_constraint(&from.value) {
             let message = format!("constraint \"{}\" for table \"{}\" does not exist", from.value, table.name);
             return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
         }
-        if has_constraint(&table, &to.value) {
+        if table.has_constraint(&to.value) {
             let message = format!("constraint \"{}\" for relation \"{}\" already exists", to.value, table.name);
             return Err(SqlError::new(SqlState::DUPLICATE_OBJECT, message));
         }
@@ -86,6 +85,9 @@ impl Definition<'_> {
             .chain(keys)
             .filter(|name| **name == from.value)
             .for_each(|name| name.clone_from(&to.value));
+        if let Some(remark) = table.remarks.remove(&from.value) {
+            table.remarks.insert(to.value.clone(), remark);
+        }
         self.edit.put_table(table)
     }
 
@@ -93,7 +95,7 @@ impl Definition<'_> {
     pub(super) fn validate_constraint(&mut self, id: ObjectId, name: &str) -> SqlResult<()> {
         let mut table = self.current(id)?;
         let about = format!("constraint \"{name}\" of relation \"{}\"", table.name);
-        let is_known = has_constraint(&table, name);
+        let is_known = table.has_constraint(name);
         match table.standing_mut(name) {
             Some(standing) if standing.is_validated() => Ok(()),
             Some(standing) => {
@@ -122,7 +124,7 @@ impl Definition<'_> {
         let Some(mut table) = self.altered(table, if_exists)? else { return Ok("ALTER TABLE") };
         let about = format!("constraint \"{name}\" of relation \"{}\"", table.name);
         let Some(key) = table.foreign_keys.iter_mut().find(|key| key.name == name) else {
-            return Err(if has_constraint(&table, name) {
+            return Err(if table.has_constraint(name) {
                 SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("{about} is not a foreign key constraint"))
             } else {
                 SqlError::new(SqlState::UNDEFINED_OBJECT, format!("{about} does not exist"))

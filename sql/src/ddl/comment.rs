@@ -7,7 +7,6 @@ use sqlparser::ast::{ObjectName, ObjectNamePart};
 
 use super::Definition;
 use super::constraint::find_column;
-use super::naming::has_constraint;
 use super::schema::plain_name;
 use crate::names::{is_not, position_of};
 
@@ -78,7 +77,6 @@ impl Definition<'_> {
         self.edit.put_table(table)
     }
 
-    /// Constraints that are indexes keep theirs; there is no place for those of others.
     fn comment_constraint(
         &mut self,
         name: &ObjectName,
@@ -91,13 +89,13 @@ impl Definition<'_> {
         let constraint = plain_name(name)?.value.clone();
         let table_name = self.name(table)?;
         let mut table = Table::clone(self.names().table(&table_name)?);
-        if !has_constraint(&table, &constraint) {
+        if !table.has_constraint(&constraint) {
             let message = format!("constraint \"{constraint}\" for table \"{}\" does not exist", table.name);
             return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
         }
-        match table.indexes.iter_mut().find(|index| index.name == constraint) {
-            Some(index) => index.comment = text,
-            None => return Err(SqlError::unsupported("a comment on a check or foreign key")),
+        match text {
+            Some(text) => _ = table.remarks.insert(constraint, text),
+            None => _ = table.remarks.remove(&constraint),
         }
         self.edit.put_table(table)
     }

@@ -13,7 +13,7 @@ use sqlparser::ast::{
 
 use super::Definition;
 use super::expression::{Use, columns_of};
-use super::naming::{free_constraint_name, has_constraint};
+use super::naming::free_constraint_name;
 use super::table::has_primary_key;
 use crate::names::position_of;
 
@@ -61,7 +61,7 @@ impl Definition<'_> {
         label: &str,
     ) -> SqlResult<String> {
         match given {
-            Some(name) if has_constraint(table, &name.value) => {
+            Some(name) if table.has_constraint(&name.value) => {
                 let message = format!("constraint \"{}\" for relation \"{}\" already exists", name.value, table.name);
                 Err(SqlError::new(SqlState::DUPLICATE_OBJECT, message).at(position_of(name)))
             }

@@ -93,8 +93,12 @@ impl Definition<'_> {
             Relation::Index(table, index) => {
                 check_not_rekeyed(table)?;
                 let (mut table, id) = (Table::clone(table), index.id);
+                let from = index.name.clone();
                 let renamed = table.indexes.iter_mut().find(|index| index.id == id);
                 renamed.into_iter().for_each(|index| index.name.clone_from(&to));
+                if let Some(remark) = table.remarks.remove(&from) {
+                    table.remarks.insert(to, remark);
+                }
                 self.edit.put_table(table)?;
                 Ok("ALTER INDEX")
             }

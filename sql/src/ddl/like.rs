@@ -7,7 +7,6 @@ use annulus_relation::{SqlError, SqlResult, SqlState};
 use sqlparser::ast;
 
 use super::Definition;
-use super::naming::has_constraint;
 use super::table::{add_column, has_primary_key};
 use crate::parse::{IdentityOptions, Like, parse_expression};
 
@@ -52,7 +51,7 @@ impl Definition<'_> {
             });
         }
         for check in other.checks.iter().filter(|_| like.constraints) {
-            if has_constraint(table, &check.name) {
+            if table.has_constraint(&check.name) {
                 let message = format!("constraint \"{}\" for relation \"{}\" already exists", check.name, table.name);
                 return Err(SqlError::new(SqlState::DUPLICATE_OBJECT, message));
             }

@@ -35,7 +35,7 @@ pub(super) fn free_relation_name(
 
 /// Such a name that no constraint of the table has.
 pub(super) fn free_constraint_name(table: &Table, parts: (&str, &str, &str)) -> String {
-    free(parts, |name| has_constraint(table, name))
+    free(parts, |name| table.has_constraint(name))
 }
 
 fn free((first, second, label): (&str, &str, &str), is_taken: impl Fn(&str) -> bool) -> String {
@@ -51,13 +51,6 @@ fn free((first, second, label): (&str, &str, &str), is_taken: impl Fn(&str) -> b
         }
         number += 1;
     }
-}
-
-/// Whether a table has a constraint of that name.
-pub(super) fn has_constraint(table: &Table, name: &str) -> bool {
-    table.checks.iter().any(|check| check.name == name)
-        || table.foreign_keys.iter().any(|key| key.name == name)
-        || table.indexes.iter().any(|index| index.constraint.is_some() && index.name == name)
 }
 
 #[cfg(test)]

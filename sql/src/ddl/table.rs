@@ -1,6 +1,6 @@
 //! `CREATE TABLE`.
 
-use annulus_relation::catalog::{Column, ConstraintKind, Index, IndexState, ObjectId, Table};
+use annulus_relation::catalog::{Column, ConstraintKind, Index, IndexState, ObjectId, Remarks, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{ColumnDef, CreateTable, Ident, TableConstraint};
@@ -93,6 +93,7 @@ impl Definition<'_> {
             foreign_keys: Vec::new(),
             referenced_by: Vec::new(),
             comment: None,
+            remarks: Remarks::new(),
         })
     }
 

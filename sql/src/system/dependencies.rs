@@ -53,6 +53,9 @@ fn descriptions(scope: &Scope) -> Vec<Fields> {
                 add(table.id, CLASS, 0, &table.comment);
                 table.columns.iter().for_each(|column| add(table.id, CLASS, column.id.into(), &column.comment));
                 table.indexes.iter().for_each(|index| add(index.id, CLASS, 0, &index.comment));
+                for (constraint, remark) in &table.remarks {
+                    add(constraint_oid(&table, constraint), CONSTRAINT, 0, &Some(remark.clone()));
+                }
             }
             Relation::View(view) => add(view.id, CLASS, 0, &view.comment),
             Relation::Sequence(sequence) => add(sequence.id, CLASS, 0, &sequence.comment),

@@ -432,3 +432,15 @@ fn an_edit_that_changes_nothing_has_found_no_name_and_demands_that() {
     assert!(is_conflict(edits(&fake, &before, |_| {})));
     edits(&fake, &read(&fake), |_| {}).unwrap();
 }
+
+#[test]
+fn remarks_about_constraints_are_kept_as_long_as_their_constraints() {
+    let fake = Fake::new();
+    let id = create(&fake, "t");
+    let of = |fake: &Fake| read(fake).table_by_id(id).unwrap().clone();
+    let remark = |name: &str| Remarks::from([(name.to_owned(), "why".to_owned())]);
+    change(&fake, |edit| edit.put_table(Table { remarks: remark("t_pkey"), ..table(id, "t") })).unwrap();
+    assert_eq!(of(&fake).remarks, remark("t_pkey"));
+    change(&fake, |edit| edit.put_table(Table { remarks: remark("gone"), ..table(id, "t") })).unwrap();
+    assert_eq!(of(&fake).remarks, Remarks::new());
+}

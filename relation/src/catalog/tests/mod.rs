@@ -72,6 +72,7 @@ fn table(id: ObjectId, name: &str) -> Table {
         foreign_keys: Vec::new(),
         referenced_by: Vec::new(),
         comment: None,
+        remarks: Remarks::new(),
     }
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::catalog::{
     Action, Catalog, Check, Column, ConstraintKind, Default, Edit, ForeignKey, Home, Index, IndexKey, IndexState,
-    KeyPart, PUBLIC, Standing, Table, load,
+    KeyPart, PUBLIC, Remarks, Standing, Table, load,
 };
 use crate::error::{SqlError, SqlResult};
 use crate::failure::{Failure, Outcome};
@@ -74,6 +74,7 @@ pub(super) fn table(id: u32, name: &str, columns: &[&str]) -> Table {
         foreign_keys: Vec::new(),
         referenced_by: Vec::new(),
         comment: None,
+        remarks: Remarks::new(),
     };
     table.indexes.push(index(&table, &format!("{name}_pkey"), &[columns[0]], true));
     table.indexes[0].constraint = Some(ConstraintKind::PrimaryKey);

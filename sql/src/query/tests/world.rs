@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 
 use annulus_relation::catalog::{
-    Column, ConstraintKind, Index, IndexKey, IndexState, KeyPart, ObjectId, Schema, Table, View,
+    Column, ConstraintKind, Index, IndexKey, IndexState, KeyPart, ObjectId, Remarks, Schema, Table, View,
 };
 use annulus_relation::value::{Env, parse, print};
 use annulus_relation::{Row, SqlResult, Value};
@@ -171,6 +171,7 @@ impl World {
             foreign_keys: Vec::new(),
             referenced_by: Vec::new(),
             comment: None,
+            remarks: Remarks::new(),
         };
         let inline = create
             .columns
