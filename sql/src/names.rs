@@ -5,6 +5,11 @@ use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
 
+/// Whether a collation is there: all of them are the order of characters' codes.
+pub(crate) fn is_collation(name: &str) -> bool {
+    matches!(name, "C" | "POSIX" | "default" | "ucs_basic")
+}
+
 /// The name of something, perhaps with its schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Name {

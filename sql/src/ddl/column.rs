@@ -72,7 +72,7 @@ impl Declared {
 fn collation_is_known(collation: &sqlparser::ast::ObjectName) -> SqlResult<()> {
     let name = collation.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.as_str());
     match name {
-        Some("C" | "POSIX" | "default") => Ok(()),
+        Some(name) if crate::names::is_collation(name) => Ok(()),
         _ => Err(SqlError::unsupported(format!("the collation {collation}")).hint("Text is in the order of \"C\".")),
     }
 }

@@ -344,11 +344,13 @@ const fn is_integer(ty: &SqlType) -> bool {
     matches!(ty, SqlType::Int2 | SqlType::Int4 | SqlType::Int8)
 }
 
-/// Whether values that differ are converted to values that differ, and equal to what they were, if they can be at all.
+/// Whether values that differ are converted to values that differ, and equal to what they were, if values of the two types
+/// can be compared, and if they can be converted at all.
 fn keeps_apart(from: &SqlType, to: &SqlType) -> bool {
     use SqlType as T;
     is_same_when_stored(from, to)
         || (is_integer(from) && (is_integer(to) || *to == T::Numeric(None)))
+        || ((is_integer(from) || *from == T::Uuid) && is_text(to))
         || matches!((from, to), (T::Int2 | T::Int4, T::Float8) | (T::Date, T::Timestamp(_)))
 }
 

@@ -14,7 +14,7 @@ use annulus_txn::interface::{Database, Place, TxnError};
 use sqlparser::ast::{self, JoinOperator, SetExpr, TableFactor};
 
 use super::query::Query;
-use super::select::Locking;
+use super::select::{Locking, check_locked};
 use super::target::Target;
 use crate::bind::ParamTypes;
 use crate::names::{Names, name_of};
@@ -77,8 +77,7 @@ impl LockedQuery {
         let added = select.projection.len() - width;
         let query = Query::new(&whole, &parsed.whole, &[], setting, params).map_err(grouped)?;
         let width = query.columns.len().saturating_sub(added);
-        let nonblock = locks.iter().find_map(|lock| lock.nonblock.as_ref());
-        Ok(Self { query, width, tables, locking: Locking::new(nonblock) })
+        Ok(Self { query, width, tables, locking: Locking::strongest(&locks) })
     }
 
     /// The columns of its results.
@@ -208,12 +207,8 @@ fn tables(
         let keys = target.key_columns();
         locked.push(Locked { target, keys });
     }
-    for lock in locks {
-        let Some(of) = &lock.of else { continue };
-        if !locked.iter().any(|table| table.target.name == last_of(of)) {
-            let message = format!("relation \"{of}\" in FOR UPDATE clause not found in FROM clause");
-            return Err(SqlError::new(SqlState::UNDEFINED_TABLE, message));
-        }
+    for of in locks.iter().filter_map(|lock| lock.of.as_ref()) {
+        check_locked(of, |name| locked.iter().any(|table| table.target.name == name))?;
     }
     Ok(locked)
 }

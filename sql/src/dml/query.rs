@@ -14,7 +14,8 @@ use annulus_txn::interface::Database;
 use sqlparser::ast;
 
 use crate::bind::ParamTypes;
-use crate::query::{Collecting, Explain, Running, ScanRequest, Standings, Statement, Stretch};
+use crate::parse::Explain;
+use crate::query::{Collecting, Running, ScanRequest, Standings, Statement, Stretch};
 use crate::server::failure::to_sql;
 use crate::server::shared::lock;
 use crate::server::statistics::Sampling;

@@ -25,7 +25,7 @@ use crate::statement::{Setting, Work};
 
 mod locking;
 
-pub(super) use locking::Locking;
+pub(super) use locking::{Locking, check_locked};
 
 /// How many rows the first round asks for: what short scans find is complete with it.
 const FIRST: u32 = 1_000;

@@ -3,8 +3,7 @@
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast;
-use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::cursor::Cursor;
 use super::object::sequence_option;
@@ -15,40 +14,8 @@ pub(super) fn is_word(token: Option<&TokenWithSpan>, word: &str) -> bool {
     matches!(token.map(|token| &token.token), Some(Token::Word(Word { value, quote_style: None, .. })) if value == word)
 }
 
-fn find_words(tokens: &[TokenWithSpan], words: &[&str]) -> Option<usize> {
+pub(super) fn find_words(tokens: &[TokenWithSpan], words: &[&str]) -> Option<usize> {
     (0..tokens.len()).find(|at| words.iter().enumerate().all(|(ahead, word)| is_word(tokens.get(at + ahead), word)))
-}
-
-/// Functions of rows whose columns a query defines.
-const RECORDS: [&str; 4] = ["json_to_record", "json_to_recordset", "jsonb_to_record", "jsonb_to_recordset"];
-
-/// Gives `json_to_record(...) AS (column type, ...)` the alias that it has in PostgreSQL, its name: sqlparser wants one.
-pub(super) fn name_records(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let is_function = |at: usize| RECORDS.iter().any(|name| is_word(tokens.get(at), name));
-    if !(0..tokens.len()).any(is_function) {
-        return tokens;
-    }
-    let mut named = Vec::with_capacity(tokens.len());
-    // For each open parenthesis the function whose arguments it begins.
-    let mut open = Vec::new();
-    let mut alias = None;
-    for (at, token) in tokens.iter().enumerate() {
-        named.push(token.clone());
-        match &token.token {
-            Token::LParen => open.push(at.checked_sub(1).filter(|before| is_function(*before))),
-            Token::RParen => alias = open.pop().flatten(),
-            _ => {
-                let opens = tokens.get(at + 1).is_some_and(|next| next.token == Token::LParen);
-                if let Some(function) = alias.take()
-                    && is_word(Some(token), "as")
-                    && opens
-                {
-                    named.push(TokenWithSpan { span: token.span, ..tokens[function].clone() });
-                }
-            }
-        }
-    }
-    named
 }
 
 /// Takes `AS OF SYSTEM TIME expression` out of a query: sqlparser does not know it.
@@ -114,94 +81,6 @@ pub(super) fn take_arbiter(
     Ok((tokens, Some(Arbiter { keys, predicate })))
 }
 
-/// `FOR NO KEY UPDATE` and `FOR KEY SHARE` lock what the stronger `FOR UPDATE` and `FOR SHARE` do.
-pub(super) fn simplify_locks(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    while let Some(at) = find_words(&tokens, &["for", "no", "key", "update"]) {
-        tokens.drain(at + 1..at + 3);
-    }
-    while let Some(at) = find_words(&tokens, &["for", "key", "share"]) {
-        tokens.remove(at + 1);
-    }
-    tokens
-}
-
-/// The column whose assignment stands for `DO NOTHING` in `MERGE`. No client writes such a name.
-pub(crate) const DO_NOTHING: &str = "do nothing";
-
-/// Spells what sqlparser does not know of `MERGE` in its words: `DO NOTHING`, and `INSERT DEFAULT VALUES`.
-pub(super) fn spell_merge(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    if find_words(&tokens, &["merge", "into"]).is_none_or(|at| at != 0 && !is_word(tokens.first(), "with")) {
-        return tokens;
-    }
-    let marker =
-        Token::Word(Word { value: DO_NOTHING.to_owned(), quote_style: Some('"'), keyword: Keyword::NoKeyword });
-    let zero = || Token::Number("0".to_owned(), false);
-    let word = Token::make_keyword;
-    let (mut spelled, mut matched, mut at) = (Vec::with_capacity(tokens.len()), true, 0);
-    while at < tokens.len() {
-        let span = tokens[at].span;
-        let mut put = |new: Vec<Token>| spelled.extend(new.into_iter().map(|token| TokenWithSpan { token, span }));
-        if find_words(&tokens[at..], &["do", "nothing"]) == Some(0) {
-            put(match matched {
-                true => vec![word("update"), word("set"), marker.clone(), Token::Eq, zero()],
-                false => {
-                    let (open, close) = (Token::LParen, Token::RParen);
-                    vec![
-                        word("insert"),
-                        open.clone(),
-                        marker.clone(),
-                        close.clone(),
-                        word("values"),
-                        open,
-                        zero(),
-                        close,
-                    ]
-                }
-            });
-            at += 2;
-            continue;
-        }
-        if find_words(&tokens[at..], &["insert", "default", "values"]) == Some(0) {
-            put(vec![word("insert"), word("values"), Token::LParen, word("default"), Token::RParen]);
-            at += 3;
-            continue;
-        }
-        if is_word(tokens.get(at), "when") {
-            matched = !is_word(tokens.get(at + 1), "not");
-        }
-        spelled.push(tokens[at].clone());
-        at += 1;
-    }
-    spelled
-}
-
-/// `ORDER BY key USING <` is `ASC`, `USING >` is `DESC`.
-pub(super) fn spell_order(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    for at in 1..tokens.len() {
-        let word = match tokens[at].token {
-            Token::Lt => "asc",
-            Token::Gt => "desc",
-            _ => continue,
-        };
-        if is_word(tokens.get(at - 1), "using") {
-            tokens[at - 1].token = Token::make_keyword(word);
-            tokens[at].token = Token::Whitespace(Whitespace::Space);
-        }
-    }
-    tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
-    tokens
-}
-
-/// `TABLE name` is `SELECT * FROM name`.
-pub(super) fn select_all(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    if is_word(tokens.first(), "table") {
-        let span = tokens[0].span;
-        let words = [Token::make_keyword("select"), Token::Mul, Token::make_keyword("from")];
-        tokens.splice(..1, words.map(|token| TokenWithSpan { token, span }));
-    }
-    tokens
-}
-
 /// Takes the columns' names, and `WITH [NO] DATA`, out of `CREATE TABLE ... AS`.
 pub(super) fn take_table_as(mut tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, TableAs) {
     let mut found = TableAs::default();
@@ -240,27 +119,6 @@ fn name_in_list(tokens: &[TokenWithSpan]) -> Option<ast::Ident> {
         }
         _ => None,
     }
-}
-
-/// `FOR UPDATE` may stand before `LIMIT`, `OFFSET` and `FETCH`; sqlparser knows it behind them.
-pub(super) fn locks_last(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let begins = |at: usize, tokens: &[TokenWithSpan]| {
-        is_word(tokens.get(at), "for") && ["update", "share"].iter().any(|word| is_word(tokens.get(at + 1), word))
-    };
-    let limits = |token: Option<&TokenWithSpan>| ["limit", "offset", "fetch"].iter().any(|word| is_word(token, word));
-    let mut at = 0;
-    while at < tokens.len() {
-        if begins(at, &tokens) {
-            let end = end_of(&tokens, at, |next| limits(tokens.get(next)) || (next > at && begins(next, &tokens)));
-            if limits(tokens.get(end)) {
-                let last = end_of(&tokens, end, |next| begins(next, &tokens));
-                tokens[at..last].rotate_left(end - at);
-                at = last - (end - at);
-            }
-        }
-        at += 1;
-    }
-    tokens
 }
 
 /// Where a clause that begins at a place ends: with its query, or where something else begins.

@@ -7,7 +7,7 @@ use annulus_relation::{SqlError, SqlResult};
 use sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
-use super::{Discard, Isolation, Modes, SetValue, Statement, copy, fetch, object, parse_one};
+use super::{Discard, Explain, ExplainFormat, Isolation, Modes, SetValue, Statement, copy, fetch, object, parse_one};
 
 /// The statement, if it is one of those that are parsed here.
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
@@ -336,45 +336,66 @@ fn execute(cursor: &mut Cursor<'_>) -> SqlResult<Statement> {
 
 fn explain(cursor: &mut Cursor<'_>) -> SqlResult<Statement> {
     cursor.skip();
-    let (mut analyze, mut verbose) = (false, false);
-    if cursor.peek() == Some(&Token::LParen) {
+    let mut how = Explain::default();
+    if cursor.peek() == Some(&Token::LParen) && !opens_query(cursor) {
         cursor.skip();
         loop {
-            let (name, on) = explain_option(cursor)?;
-            analyze = if name == "analyze" { on } else { analyze };
-            verbose = if name == "verbose" { on } else { verbose };
+            explain_option(cursor, &mut how)?;
             if !cursor.take_token(&Token::Comma) {
                 break;
             }
         }
         cursor.expect_token(&Token::RParen)?;
     } else {
-        analyze = cursor.take("analyze") || cursor.take("analyse");
-        verbose = cursor.take("verbose");
+        how.analyze = cursor.take("analyze") || cursor.take("analyse");
+        how.verbose = cursor.take("verbose");
     }
     let body = Box::new(rest(cursor)?);
     match body.statement {
-        Statement::Sql(_) => Ok(Statement::Explain { analyze, verbose, body }),
+        Statement::Sql(_) => Ok(Statement::Explain { how, body }),
         _ => Err(SqlError::unsupported("EXPLAIN of this statement")),
     }
 }
 
-fn explain_option(cursor: &mut Cursor<'_>) -> SqlResult<(String, bool)> {
+/// Whether the parenthesis that comes next is that of a query, not of options.
+fn opens_query(cursor: &Cursor<'_>) -> bool {
+    let begins = ["select", "with", "values", "table"];
+    matches!(cursor.rest(), [_, next, ..] if next.token == Token::LParen)
+        || begins.into_iter().any(|word| cursor.word_at(1) == Some(word))
+}
+
+fn explain_option(cursor: &mut Cursor<'_>, how: &mut Explain) -> SqlResult<()> {
     let position = cursor.position();
     let name = cursor.identifier()?;
-    let known = ["analyze", "verbose", "costs", "settings", "buffers", "wal", "timing", "summary", "format"];
-    if !known.contains(&name.as_str()) {
-        let message = format!("unrecognized EXPLAIN option \"{name}\"");
-        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
-    }
     let value = match cursor.peek() {
         Some(Token::Comma | Token::RParen) => "on".to_owned(),
-        _ => scalar(cursor)?,
+        _ => scalar(cursor)?.to_ascii_lowercase(),
     };
-    if name == "format" && !value.eq_ignore_ascii_case("text") {
-        return Err(SqlError::unsupported(format!("EXPLAIN in format \"{value}\"")).at(position));
+    let is_on = matches!(value.as_str(), "on" | "true" | "1");
+    match name.as_str() {
+        "analyze" => how.analyze = is_on,
+        "verbose" => how.verbose = is_on,
+        "format" => how.format = explain_format(&value, position)?,
+        "costs" | "settings" | "buffers" | "wal" | "timing" | "summary" => {}
+        _ => {
+            let message = format!("unrecognized EXPLAIN option \"{name}\"");
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
+        }
     }
-    Ok((name, matches!(value.to_ascii_lowercase().as_str(), "on" | "true" | "1")))
+    Ok(())
+}
+
+fn explain_format(value: &str, position: Option<u32>) -> SqlResult<ExplainFormat> {
+    match value {
+        "text" => Ok(ExplainFormat::Text),
+        "json" => Ok(ExplainFormat::Json),
+        "yaml" => Ok(ExplainFormat::Yaml),
+        "xml" => Ok(ExplainFormat::Xml),
+        _ => {
+            let message = format!("unrecognized value for EXPLAIN option \"format\": \"{value}\"");
+            Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message).at(position))
+        }
+    }
 }
 
 fn maintenance(cursor: &mut Cursor<'_>, tag: &'static str) -> Statement {

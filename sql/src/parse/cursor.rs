@@ -75,7 +75,7 @@ impl<'a> Cursor<'a> {
         self.word_at(0)
     }
 
-    fn word_at(&self, ahead: usize) -> Option<&'a str> {
+    pub fn word_at(&self, ahead: usize) -> Option<&'a str> {
         match self.rest().get(ahead).map(|token| &token.token) {
             Some(Token::Word(word)) if word.quote_style.is_none() => Some(&word.value),
             _ => None,

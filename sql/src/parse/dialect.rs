@@ -12,7 +12,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, Word};
 
-/// sqlparser's, which this one answers as except in [`Dialect::parse_prefix`] and [`Dialect::parse_infix`].
+/// sqlparser's, which this one answers as except in what it does itself.
 const BASE: PostgreSqlDialect = PostgreSqlDialect {};
 
 /// The dialect that everything is parsed in.
@@ -41,6 +41,11 @@ impl Dialect for Postgres {
         // It ends the name of an argument, and is no operator.
         let named = parser.peek_token_ref().token == Token::Assignment;
         if named { Some(Ok(BASE.prec_unknown())) } else { BASE.get_next_precedence(parser) }
+    }
+
+    /// `SELECT 1 FOR UPDATE` has no column of the name `for`.
+    fn is_column_alias(&self, keyword: &Keyword, parser: &mut Parser<'_>) -> bool {
+        *keyword != Keyword::FOR && BASE.is_column_alias(keyword, parser)
     }
 
     /// `INTERVAL(2) '...'`, `VARIADIC array` among arguments, `TRIM(BOTH FROM text)`, and literals of some types.

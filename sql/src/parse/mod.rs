@@ -17,6 +17,7 @@ mod like;
 mod object;
 mod shape;
 mod source;
+mod spelling;
 mod statement;
 
 #[cfg(test)]
@@ -30,11 +31,7 @@ use sqlparser::ast;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-pub(crate) use clauses::DO_NOTHING;
-use clauses::{
-    locks_last, name_records, refuse_current_of, select_all, simplify_locks, spell_merge, spell_order, take_arbiter,
-    take_as_of, take_identities, take_overriding, take_table_as,
-};
+use clauses::{refuse_current_of, take_arbiter, take_as_of, take_identities, take_overriding, take_table_as};
 use cursor::Cursor;
 use dialect::Postgres;
 pub use fetch::{Declare, FetchRows};
@@ -43,9 +40,11 @@ use like::take_likes;
 pub use shape::{Literal, Shape, shape};
 pub(crate) use source::MAX_IDENTIFIER;
 use source::Source;
+pub(crate) use spelling::DO_NOTHING;
 pub use statement::{
-    AlterIdentity, AlterSequence, CopyOptions, CopyStatement, CopyTarget, DatabaseOption, Discard, Format,
-    IdentityChange, IdentityOptions, Isolation, Modes, Overriding, SequenceOption, SetValue, Statement,
+    AlterIdentity, AlterSequence, CopyOptions, CopyStatement, CopyTarget, DatabaseOption, Discard, Explain,
+    ExplainFormat, Format, IdentityChange, IdentityOptions, Isolation, Modes, Overriding, SequenceOption, SetValue,
+    Statement,
 };
 
 /// The longest text of one message, in bytes.
@@ -171,10 +170,9 @@ fn parse_one(source: &Source<'_>, tokens: &[TokenWithSpan]) -> SqlResult<Parsed>
     let (kept, overriding) = take_overriding(kept);
     let (kept, identities) = take_identities(source, kept)?;
     let (kept, arbiter) = take_arbiter(source, kept)?;
-    let (kept, table_as) = take_table_as(select_all(spell_order(spell_merge(kept))));
+    let (kept, table_as) = take_table_as(spelling::spell(kept)?);
     let (kept, likes) = take_likes(source, kept)?;
-    let statement =
-        Statement::Sql(Box::new(parse_sql(source, tokens, name_records(locks_last(simplify_locks(kept))))?));
+    let statement = Statement::Sql(Box::new(parse_sql(source, tokens, kept)?));
     Ok(Parsed { statement, text, whole, as_of, overriding, identities, arbiter, table_as, likes })
 }
 

@@ -75,10 +75,8 @@ pub enum Statement {
     Close(Option<String>),
     /// `EXPLAIN`
     Explain {
-        /// `ANALYZE`: run it, and show what happened.
-        analyze: bool,
-        /// `VERBOSE`
-        verbose: bool,
+        /// What it was asked for.
+        how: Explain,
         /// The statement.
         body: Box<Parsed>,
     },
@@ -404,4 +402,29 @@ pub struct CopyOptions {
     pub force_not_null: Vec<String>,
     /// Columns in which a quoted NULL text is NULL.
     pub force_null: Vec<String>,
+}
+
+/// What `EXPLAIN` was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Explain {
+    /// Run the query, and say what each part of it did.
+    pub analyze: bool,
+    /// Show every detail of the plan's parts.
+    pub verbose: bool,
+    /// How it is told.
+    pub format: ExplainFormat,
+}
+
+/// In which form a plan is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExplainFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// A document of the type `json`.
+    Json,
+    /// A document, as text.
+    Yaml,
+    /// A document, as text.
+    Xml,
 }

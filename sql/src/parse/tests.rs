@@ -129,11 +129,18 @@ fn prepared_statements_and_explanations() {
     let Statement::Execute { arguments, .. } = one("execute p (1 + 1, 'x')").statement else { panic!() };
     assert_eq!(arguments.len(), 2);
     assert!(matches!(one("deallocate all").statement, Statement::Deallocate(None)));
-    let Statement::Explain { analyze, verbose, body } = one("explain (analyze, costs off) select 1").statement else {
-        panic!()
-    };
-    assert!(analyze && !verbose && &*body.text == "select 1");
+    let text = "explain (analyze, costs off, format json) select 1";
+    let Statement::Explain { how, body } = one(text).statement else { panic!() };
+    assert_eq!(how, Explain { analyze: true, verbose: false, format: ExplainFormat::Json });
+    assert_eq!(&*body.text, "select 1");
+    for query in
+        ["(select 1) union (select 2)", "((select 1))", "(values (1))", "(with a as (select 1) select * from a)"]
+    {
+        let Statement::Explain { how, body } = one(&format!("explain {query}")).statement else { panic!() };
+        assert_eq!((how, &*body.text), (Explain::default(), query));
+    }
     assert!(parse("explain (color) select 1").is_err());
+    assert!(parse("explain (format html) select 1").is_err());
 }
 
 #[test]
@@ -209,4 +216,48 @@ fn statements_of_one_shape_differ_in_values_only() {
     let many = format!("select {}", vec!["7"; 200].join(","));
     assert!(shape(&many).unwrap().text().ends_with("$199 , $200"));
     assert_eq!(shape(&format!("select {}", vec!["7"; 201].join(","))), None);
+}
+
+/// What a statement is for sqlparser.
+fn spelled(text: &str) -> String {
+    match one(text).statement {
+        Statement::Sql(statement) => statement.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn clauses_are_spelled_in_sqlparsers_words() {
+    let cases = [
+        ("table t", "SELECT * FROM t"),
+        ("create table u as table s.t", "CREATE TABLE u AS SELECT * FROM s.t"),
+        (
+            "select 1 from a, b for update of a, \"B\" skip locked limit 3",
+            "SELECT 1 FROM a, b LIMIT 3 FOR UPDATE OF a SKIP LOCKED FOR UPDATE OF \"B\" SKIP LOCKED",
+        ),
+        ("select * from t for no key update of t nowait", "SELECT * FROM t FOR UPDATE OF t NOWAIT"),
+        ("select a, ((select 1) union (select b)) from t", "SELECT a, (SELECT 1 UNION (SELECT b)) FROM t"),
+        ("select ((select 1)), ((select 2) + 1)", "SELECT ((SELECT 1)), ((SELECT 2) + 1)"),
+        ("create index i on t (a) tablespace pg_default", "CREATE INDEX i ON t(a)"),
+        (
+            "alter table t alter a type varchar(3) collate pg_catalog.\"C\" using a || 'x', alter b type text",
+            "ALTER TABLE t ALTER COLUMN a TYPE VARCHAR(3) USING a || 'x', ALTER COLUMN b TYPE TEXT",
+        ),
+    ];
+    for (text, words) in cases {
+        assert_eq!(spelled(text), words, "{text}");
+    }
+    // Their first operands have clauses of their own.
+    for text in
+        ["select ((select 1 limit 1) union (select 2))", "select ((select 1 union select 2) intersect (select 3))"]
+    {
+        assert!(parse(text).is_err(), "{text}");
+    }
+    let refused = [
+        ("alter table t alter a type text collate \"de-x-icu\"", "the collation \"de-x-icu\" is not supported", 41),
+        ("create table t (a int) tablespace fast", "tablespace \"fast\" does not exist", 35),
+    ];
+    for (text, message, position) in refused {
+        assert_eq!(error(text), (message.to_owned(), Some(position)), "{text}");
+    }
 }

@@ -28,6 +28,7 @@ use super::request::ScanRequest;
 use super::scalar::Context;
 use super::scope::Scope;
 use crate::bind::ParamTypes;
+use crate::parse::Explain;
 
 /// How many rows a batch has at most.
 const BATCH: usize = 4096;
@@ -94,15 +95,6 @@ impl fmt::Debug for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Running").field("columns", &self.columns).finish_non_exhaustive()
     }
-}
-
-/// What `EXPLAIN` was asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Explain {
-    /// Run the query, and say what each part of it did.
-    pub analyze: bool,
-    /// Show every detail of the plan's parts.
-    pub verbose: bool,
 }
 
 impl QueryEngine {
@@ -191,7 +183,7 @@ impl QueryEngine {
     ) -> SqlResult<Running> {
         let (translated, scans) = self.translated(&statement.into(), scope, params, values)?;
         let state = self.state.clone();
-        let columns = vec![("QUERY PLAN".to_owned(), SqlType::Text)];
+        let columns = vec![("QUERY PLAN".to_owned(), how.format.column_type())];
         self.spawn(columns, scans, |results: Results| async move {
             let started = std::time::Instant::now();
             let plan = physical(&state, translated).await?;
@@ -205,8 +197,7 @@ impl QueryEngine {
                 }
                 ran = Some(started.elapsed());
             }
-            let lines = explain::lines(plan.as_ref(), how, planned, ran);
-            let rows = lines.into_iter().map(|line| vec![Value::text(line)]).collect();
+            let rows = explain::explained(plan.as_ref(), how, planned, ran).rows(how.format);
             // Nobody may wait any longer.
             let _ = results.send(Ok(rows)).await;
             Ok(())

@@ -1,4 +1,4 @@
-//! A plan as text.
+//! A plan of the query engine, as `EXPLAIN` shows it.
 
 use std::time::Duration;
 
@@ -6,7 +6,9 @@ use datafusion::physical_plan::metrics::MetricValue;
 use datafusion::physical_plan::statistics::StatisticsContext;
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan, StatisticsArgs};
 
-use super::engine::Explain;
+use crate::parse::Explain;
+
+use super::explained::{Explained, Number, Part};
 
 struct Shown<'a>(&'a dyn ExecutionPlan, DisplayFormatType);
 
@@ -16,57 +18,57 @@ impl std::fmt::Display for Shown<'_> {
     }
 }
 
-/// The lines of a plan; with what it did if it ran.
-pub(super) fn lines(plan: &dyn ExecutionPlan, how: Explain, planned: Duration, ran: Option<Duration>) -> Vec<String> {
-    let mut lines = Vec::new();
-    node(plan, how, 0, &mut lines);
-    if let Some(ran) = ran {
-        lines.push(format!("Planning Time: {:.3} ms", millis(planned)));
-        lines.push(format!("Execution Time: {:.3} ms", millis(ran)));
-    }
-    lines
+/// A plan; with what it did if it ran.
+pub(super) fn explained(plan: &dyn ExecutionPlan, how: Explain, planned: Duration, ran: Option<Duration>) -> Explained {
+    let millis = |duration: Duration| Number::Millis(duration.as_secs_f64() * 1000.0);
+    let times = ran.map(|ran| [("Planning Time", millis(planned), " ms"), ("Execution Time", millis(ran), " ms")]);
+    Explained { plan: part(plan, how), facts: times.into_iter().flatten().collect() }
 }
 
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
-}
-
-fn node(plan: &dyn ExecutionPlan, how: Explain, depth: usize, lines: &mut Vec<String>) {
+fn part(plan: &dyn ExecutionPlan, how: Explain) -> Part {
     let format = if how.verbose { DisplayFormatType::Verbose } else { DisplayFormatType::Default };
-    let arrow = if depth == 0 { String::new() } else { format!("{}->  ", " ".repeat(depth * 6 - 4)) };
-    let mut line = format!("{arrow}{}", Shown(plan, format));
+    let mut part = Part { kind: plan.name().to_owned(), line: Shown(plan, format).to_string(), ..Part::default() };
     if how.analyze {
-        line.push_str(&done(plan));
+        add_done(&mut part, plan);
     } else if let Ok(statistics) = StatisticsContext::new().compute(plan, &StatisticsArgs::new())
         && let Some(rows) = statistics.num_rows.get_value()
     {
-        line.push_str(&format!("  (rows={rows})"));
+        part.note = format!("  (rows={rows})");
+        part.facts.push(("Plan Rows".to_owned(), Number::Count(*rows as u64)));
     }
-    lines.push(line);
-    for child in plan.children() {
-        node(child.as_ref(), how, depth + 1, lines);
-    }
+    part.parts = plan.children().into_iter().map(|child| self::part(child.as_ref(), how)).collect();
+    part
 }
 
-/// What a node did.
-fn done(plan: &dyn ExecutionPlan) -> String {
-    let Some(metrics) = plan.metrics().map(|metrics| metrics.aggregate_by_name()) else { return String::new() };
-    let rows = metrics.output_rows().unwrap_or(0);
-    let time = metrics.elapsed_compute().unwrap_or(0);
-    let mut text = format!("  (actual rows={rows} time={:.3} ms", time as f64 / 1e6);
+/// What a part did.
+fn add_done(part: &mut Part, plan: &dyn ExecutionPlan) {
+    let Some(metrics) = plan.metrics().map(|metrics| metrics.aggregate_by_name()) else { return };
+    let rows = metrics.output_rows().unwrap_or(0) as u64;
+    let time = Number::Millis(metrics.elapsed_compute().unwrap_or(0) as f64 / 1e6);
+    part.note = format!("  (actual rows={rows} time={time} ms");
+    part.facts.push(("Actual Rows".to_owned(), Number::Count(rows)));
+    part.facts.push(("Actual Total Time".to_owned(), time));
     for metric in metrics.iter() {
-        match metric.value() {
+        let (name, count) = match metric.value() {
             MetricValue::Count { name, count }
                 if matches!(&**name, "rows_read" | "rows_kept" | "bytes_read" | "round_trips") =>
             {
-                text.push_str(&format!(" {}={}", name.replace('_', " "), count.value()));
+                (name.replace('_', " "), count.value())
             }
-            MetricValue::SpilledBytes(count) if count.value() > 0 => {
-                text.push_str(&format!(" spilled bytes={}", count.value()));
-            }
-            _ => {}
-        }
+            MetricValue::SpilledBytes(count) if count.value() > 0 => ("spilled bytes".to_owned(), count.value()),
+            _ => continue,
+        };
+        part.note.push_str(&format!(" {name}={count}"));
+        part.facts.push((titled(&name), Number::Count(count as u64)));
     }
-    text.push(')');
-    text
+    part.note.push(')');
+}
+
+/// `rows read` as documents spell names: `Rows Read`.
+fn titled(name: &str) -> String {
+    let word = |word: &str| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        first.to_uppercase() + rest
+    };
+    name.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }

@@ -20,6 +20,7 @@ mod engine;
 mod error;
 mod exec;
 mod explain;
+mod explained;
 mod given;
 mod json;
 mod memory;
@@ -35,7 +36,8 @@ mod statistics;
 mod tests;
 
 pub use columns::{Busy, Collecting, ColumnCache, Kept, Standings};
-pub use engine::{Explain, Planned, QueryEngine, Running, Statement};
+pub use engine::{Planned, QueryEngine, Running, Statement};
+pub(crate) use explained::{Explained, Number, Part};
 pub use given::Given;
 pub(crate) use memory::{MemoryShare, row_size};
 pub(crate) use plan::{ROW_ID_COLUMN, title};

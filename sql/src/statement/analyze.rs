@@ -14,7 +14,6 @@ use crate::ddl::{database_statement, definition_name};
 use crate::dml::query::Query;
 use crate::dml::{Change, Delete, Insert, InsertQuery, Joined, LockedQuery, Merge, Select, Update};
 use crate::parse::{CopyStatement, Parsed, Statement};
-use crate::query::Explain;
 use crate::session::answer::Column;
 use crate::session::canonical;
 
@@ -35,12 +34,11 @@ pub(crate) fn analyze(parsed: &Rc<Parsed>, declared: &[Option<SqlType>], setting
         Statement::Empty => Ok(plain(Plan::Empty, None)),
         Statement::Show(name) => Ok(plain(Plan::Command, Some(shown(name.as_deref())))),
         statement if definition_name(statement).is_some() => Ok(plain(Plan::Define, None)),
-        Statement::Explain { analyze: ran, verbose, body } => {
+        Statement::Explain { how, body } => {
             let body = Rc::new(Parsed::clone(body));
             let inner = analyze(&body, declared, setting)?;
-            let how = Explain { analyze: *ran, verbose: *verbose };
-            let columns = Some(vec![Column::new("QUERY PLAN", SqlType::Text)].into());
-            Ok(Analyzed { columns, ..around(parsed, inner, |inner| Plan::Explain(inner, how)) })
+            let columns = Some(vec![Column::new("QUERY PLAN", how.format.column_type())].into());
+            Ok(Analyzed { columns, ..around(parsed, inner, |inner| Plan::Explain(inner, *how)) })
         }
         Statement::Declare(declare) => {
             let inner = analyze(&Rc::new(Parsed::clone(&declare.query)), declared, setting)?;

@@ -4,12 +4,13 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use annulus_relation::Outcome;
-use annulus_relation::{Row, Value};
+use annulus_relation::Value;
 use annulus_txn::interface::Database;
 
 use super::produce::run;
 use super::{Analyzed, Plan, Work};
-use crate::query::Explain;
+use crate::parse::Explain;
+use crate::query::{Explained, Number, Part};
 use crate::session::answer::Tag;
 use crate::session::{Produced, Rows};
 
@@ -24,7 +25,7 @@ pub(super) async fn explain<D: Database>(
         let rows = query.explain(work, params, how).await?;
         return Ok(Produced::rows(rows, Tag::word("EXPLAIN")));
     }
-    let mut lines = describe(&analyzed.plan);
+    let mut explained = Explained { plan: described(&analyzed.plan), facts: Vec::new() };
     if how.analyze {
         let (began, rounds) = (Instant::now(), work.active.transaction.rounds());
         let mut produced = Box::pin(run(work, analyzed, params)).await?;
@@ -40,12 +41,21 @@ pub(super) async fn explain<D: Database>(
             Rows::Query(..) | Rows::Fetch { .. } | Rows::CopyIn(..) | Rows::CopyOut(_) => {}
         }
         let rounds = work.active.transaction.rounds() - rounds;
-        lines.push(format!("Rows: {count}"));
-        lines.push(format!("Round trips: {rounds} before the commit"));
-        lines.push(format!("Execution Time: {:.3} ms", began.elapsed().as_secs_f64() * 1e3));
+        explained.facts = vec![
+            ("Rows", Number::Count(count as u64), ""),
+            ("Round trips", Number::Count(u64::from(rounds)), " before the commit"),
+            ("Execution Time", Number::Millis(began.elapsed().as_secs_f64() * 1e3), " ms"),
+        ];
     }
-    let rows: Vec<Row> = lines.into_iter().map(|line| vec![Value::text(line)]).collect();
-    Ok(Produced::rows(rows, Tag::word("EXPLAIN")))
+    Ok(Produced::rows(explained.rows(how.format), Tag::word("EXPLAIN")))
+}
+
+/// A plan without the query engine, which is a line, and more of them with what is below.
+fn described(plan: &Plan) -> Part {
+    let lines = describe(plan);
+    let kind = lines.first().map_or("", |line| line.split(" on ").next().unwrap_or(line));
+    let kind = kind.split(" using ").next().unwrap_or(kind).to_owned();
+    Part { kind, line: lines.join("\n"), ..Part::default() }
 }
 
 /// What a plan without the query engine does.

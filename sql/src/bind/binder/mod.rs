@@ -241,7 +241,7 @@ impl<'a> Binder<'a> {
 
     fn collate(&mut self, expr: &ast::Expr, collation: &ast::ObjectName) -> SqlResult<Expr> {
         let name = collation.0.last().and_then(|part| part.as_ident()).map(folded).unwrap_or_default();
-        if !matches!(name.as_str(), "C" | "POSIX" | "default" | "ucs_basic") {
+        if !crate::names::is_collation(&name) {
             let message = format!("collation \"{name}\" for encoding \"UTF8\" does not exist");
             let hint = "Text is ordered by its characters' codes: collation \"C\".";
             return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message).hint(hint));

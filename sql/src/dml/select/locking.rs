@@ -13,12 +13,13 @@ use annulus_relation::error::SqlState;
 use annulus_relation::ops::{Tuple, read_rows};
 use annulus_relation::{Failure, Outcome, SqlError, SqlResult, Value};
 use annulus_txn::interface::{Database, Place, TxnError};
-use sqlparser::ast::{LockClause, NonBlock};
+use sqlparser::ast::{LockClause, NonBlock, ObjectName, ObjectNamePart};
 
 use super::{Scan, SortKey};
 use crate::bind::EvalContext;
 use crate::dml::Source;
 use crate::dml::stored::Evaluator;
+use crate::names::position_of;
 use crate::server::failure::not_locked;
 use crate::session::Produced;
 use crate::session::answer::Tag;
@@ -37,31 +38,24 @@ pub(in crate::dml) enum Locking {
 
 impl Locking {
     pub fn of(locks: &[LockClause], source: Option<&Source>) -> SqlResult<Option<Self>> {
-        let [lock] = locks else {
-            return match locks {
-                [] => Ok(None),
-                _ => Err(SqlError::unsupported("several locking clauses")),
-            };
-        };
-        let Some(source) = source else {
-            let message = "FOR UPDATE is not allowed without a table";
-            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
-        };
-        if let Some(of) = &lock.of
-            && of.to_string() != source.target.name
-        {
-            let message = format!("relation \"{of}\" in FOR UPDATE clause not found in FROM clause");
-            return Err(SqlError::new(SqlState::UNDEFINED_TABLE, message));
+        if locks.is_empty() {
+            return Ok(None);
         }
-        Ok(Some(Self::new(lock.nonblock.as_ref())))
+        for of in locks.iter().filter_map(|lock| lock.of.as_ref()) {
+            check_locked(of, |name| source.is_some_and(|source| name == source.target.name))?;
+        }
+        Ok(source.map(|_| Self::strongest(locks)))
     }
 
-    /// What a clause says.
-    pub const fn new(nonblock: Option<&NonBlock>) -> Self {
-        match nonblock {
-            None => Self::Wait,
-            Some(NonBlock::Nowait) => Self::Fail,
-            Some(NonBlock::SkipLocked) => Self::Skip,
+    /// What clauses say, of which `NOWAIT` goes before `SKIP LOCKED`, and that before none.
+    pub fn strongest(locks: &[LockClause]) -> Self {
+        let says = |what: NonBlock| locks.iter().any(|lock| lock.nonblock == Some(what));
+        if says(NonBlock::Nowait) {
+            Self::Fail
+        } else if says(NonBlock::SkipLocked) {
+            Self::Skip
+        } else {
+            Self::Wait
         }
     }
 
@@ -211,4 +205,19 @@ fn sorted(found: Vec<Tuple>, by: &[SortKey], params: &[Value], context: &EvalCon
         each.fold(Ordering::Equal, Ordering::then)
     });
     Ok(keyed.into_iter().map(|(_, place)| place).collect())
+}
+
+/// Refuses a table of a locking clause that is not among those of its query.
+pub(in crate::dml) fn check_locked(of: &ObjectName, is_there: impl Fn(&str) -> bool) -> SqlResult<()> {
+    let [ObjectNamePart::Identifier(name)] = of.0.as_slice() else {
+        let message = "FOR UPDATE must specify unqualified relation names";
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+    };
+    match is_there(&name.value) {
+        true => Ok(()),
+        false => {
+            let message = format!("relation \"{}\" in FOR UPDATE clause not found in FROM clause", name.value);
+            Err(SqlError::new(SqlState::UNDEFINED_TABLE, message).at(position_of(name)))
+        }
+    }
 }

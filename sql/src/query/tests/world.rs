@@ -15,10 +15,10 @@ use sqlparser::parser::Parser;
 
 use super::tools::Answers;
 use crate::bind::{Binder, EvalContext, Expr, NoSession, ParamTypes, sql_type};
-use crate::parse::parse_expression;
+use crate::parse::{Explain, parse_expression};
 use crate::query::arrow::key;
 use crate::query::{
-    Catalog, ColumnStatistics, Explain, KeyRange, Live, QueryEngine, Relation, Running, ScanRequest, Scope, Statement,
+    Catalog, ColumnStatistics, KeyRange, Live, QueryEngine, Relation, Running, ScanRequest, Scope, Statement,
     Statistics, Stretch, SystemSource,
 };
 
@@ -266,7 +266,7 @@ impl World {
 
     /// The plan of a query.
     pub fn explain(&self, sql: &str, analyze: bool) -> SqlResult<String> {
-        let how = Explain { analyze, verbose: false };
+        let how = Explain { analyze, ..Explain::default() };
         let (_, rows) = self.on(&QueryEngine::new(2, 64 << 20)?, sql, |engine, statement, scope| {
             engine.explain(statement, scope, &ParamTypes::new(), &[], how)
         })?;
