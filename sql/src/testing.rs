@@ -7,6 +7,7 @@ use annulus_relation::{SqlError, SqlResult, Value};
 use annulus_ring::{Basis, Namespace};
 use annulus_txn::testing::Fake;
 use annulus_txn::token::Tokens;
+use bytes::Bytes;
 
 use crate::server::{Config, NoClients, Server};
 use crate::session::answer::{News, Run, Step, Tag};
@@ -90,13 +91,18 @@ impl Client {
 
     /// The data of `COPY ... TO STDOUT`.
     pub async fn copied_out(&mut self, sql: &str) -> Vec<u8> {
+        self.pieces_out(sql).await.concat()
+    }
+
+    /// The pieces in which that data comes.
+    pub async fn pieces_out(&mut self, sql: &str) -> Vec<Bytes> {
         let statement = self.session.split(sql).unwrap().pop().unwrap();
         let mut portal = self.session.start(statement).await.unwrap();
         let mut data = Vec::new();
         loop {
             match self.session.run(&mut portal, Run { most: 7, last: true }).await.unwrap() {
                 Step::CopyOut(_) => {}
-                Step::CopyData(piece) => data.extend_from_slice(&piece),
+                Step::CopyData(piece) => data.push(piece),
                 Step::End(_) => return data,
                 other => panic!("{other:?}"),
             }

@@ -40,8 +40,18 @@ pub async fn write_batch<D: Database, E: Expressions>(
         }
         Err(failure) => return Err(failure),
     }
-    transaction.adopt(premises)?;
+    transaction.adopt(premises).map_err(too_many_premises)?;
     Ok(violations)
+}
+
+/// A load's transaction demands at its commit what its rows refer to.
+fn too_many_premises(error: TxnError) -> Failure {
+    match error {
+        TxnError::Limit(message) => SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+            .hint("Load before the foreign keys are declared.")
+            .into(),
+        other => other.into(),
+    }
 }
 
 /// Commits a part of a load: it writes nothing but what nobody sees before the load's transaction commits.

@@ -29,12 +29,15 @@ impl Encoder {
         CopyLayout { columns, is_binary: self.options.format == Format::Binary }
     }
 
-    /// The line with the columns' names, if there is to be one; what binary data begins with.
+    /// What stands before whatever comes first, which is a part of it: the header of binary data. Drivers take each piece
+    /// of data for a row.
+    pub fn preamble(&self) -> Bytes {
+        if self.options.format == Format::Binary { binary::header() } else { Bytes::new() }
+    }
+
+    /// The line with the columns' names, if there is to be one.
     pub fn header(&self) -> Option<Bytes> {
-        if self.options.format == Format::Binary {
-            return Some(binary::header());
-        }
-        self.options.header.then(|| {
+        (self.options.header && self.options.format != Format::Binary).then(|| {
             let mut line = Vec::new();
             for (index, column) in self.columns.iter().enumerate() {
                 self.field(&mut line, index, Some(&column.name));

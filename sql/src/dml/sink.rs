@@ -137,7 +137,7 @@ impl Sink {
         let pending = match load {
             Some(load) => {
                 let written = write_batch(&load, writer, &mut active.transaction, &deferrals, left).await;
-                Pending { violations: written.map_err(too_many_parents)?, ..Pending::default() }
+                Pending { violations: written?, ..Pending::default() }
             }
             None => writer.finish(&mut active.transaction, &deferrals, left).await.map_err(too_much)?,
         };
@@ -181,21 +181,8 @@ async fn is_open<D: Database>(work: &mut Work<'_, D>, table: ObjectId) -> Outcom
 
 /// Tells whoever loads more than a transaction can write what is possible.
 fn too_much(failure: Failure) -> Failure {
-    hinted(
-        failure,
-        "COPY into a table that is empty, or that the same transaction has truncated, may have any number of rows.",
-    )
-}
-
-fn too_many_parents(failure: Failure) -> Failure {
-    hinted(failure, "Load before the foreign keys are declared.")
-}
-
-fn hinted(failure: Failure, hint: &str) -> Failure {
-    match failure {
-        Failure::Txn(TxnError::Limit(message)) => {
-            SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).hint(hint).into()
-        }
-        other => other,
-    }
+    let Failure::Txn(TxnError::Limit(message)) = failure else { return failure };
+    let hint =
+        "COPY into a table that is empty, or that the same transaction has truncated, may have any number of rows.";
+    SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).hint(hint).into()
 }

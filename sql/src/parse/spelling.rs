@@ -12,7 +12,7 @@ use super::clauses::{end_of, find_words, is_word};
 /// # Errors
 /// `0A000` for a collation that is not there, `42704` for a tablespace.
 pub(super) fn spell(tokens: Vec<TokenWithSpan>) -> SqlResult<Vec<TokenWithSpan>> {
-    let tokens = select_all(spell_order(spell_merge(tokens)));
+    let tokens = select_all(spell_order(spell_merge(without_unlogged(tokens))));
     let tokens = without_tablespace(without_collation_of_type(tokens)?)?;
     Ok(name_records(one_table_per_lock(locks_last(simplify_locks(first_operand_bare(tokens))))))
 }
@@ -93,6 +93,14 @@ fn select_all(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         let span = tokens[at].span;
         let words = [Token::make_keyword("select"), Token::Mul, Token::make_keyword("from")];
         tokens.splice(at..=at, words.map(|token| TokenWithSpan { token, span }));
+    }
+    tokens
+}
+
+/// `CREATE UNLOGGED TABLE`: as every table, it loses nothing.
+fn without_unlogged(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    if find_words(&tokens, &["create", "unlogged", "table"]) == Some(0) {
+        tokens.remove(1);
     }
     tokens
 }

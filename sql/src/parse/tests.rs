@@ -239,6 +239,7 @@ fn clauses_are_spelled_in_sqlparsers_words() {
         ("select a, ((select 1) union (select b)) from t", "SELECT a, (SELECT 1 UNION (SELECT b)) FROM t"),
         ("select ((select 1)), ((select 2) + 1)", "SELECT ((SELECT 1)), ((SELECT 2) + 1)"),
         ("create index i on t (a) tablespace pg_default", "CREATE INDEX i ON t(a)"),
+        ("create unlogged table if not exists t (a int)", "CREATE TABLE IF NOT EXISTS t (a INT)"),
         (
             "alter table t alter a type varchar(3) collate pg_catalog.\"C\" using a || 'x', alter b type text",
             "ALTER TABLE t ALTER COLUMN a TYPE VARCHAR(3) USING a || 'x', ALTER COLUMN b TYPE TEXT",

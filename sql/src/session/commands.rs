@@ -6,6 +6,7 @@ use annulus_txn::interface::Database;
 use sqlparser::ast::{Expr, ObjectName};
 
 use super::answer::Tag;
+use super::settings::READ_ONLY;
 use super::{Portal, Produced, Session};
 use crate::bind::{Binder, EvalContext, ParamTypes, Scope};
 use crate::names::{Names, name_of};
@@ -86,7 +87,7 @@ impl<D: Database> Session<D> {
         match value {
             SetValue::Default => self.shared.settings().reset(name, local)?,
             SetValue::Values(values) => {
-                self.shared.settings().set(name, values, local)?;
+                self.shared.settings().set(name, values, local || name == READ_ONLY)?;
                 self.follow(name)?;
             }
         }
@@ -97,7 +98,7 @@ impl<D: Database> Session<D> {
     fn follow(&mut self, name: &str) -> SqlResult<()> {
         let value = self.shared.settings().get(name).unwrap_or_default();
         match name {
-            "transaction_read_only" => self.set_modes(Modes { read_only: Some(value == "on"), ..Modes::default() }),
+            READ_ONLY => self.set_modes(Modes { read_only: Some(value == "on"), ..Modes::default() }),
             "transaction_isolation" | "default_transaction_isolation" => {
                 let levels = [Isolation::RepeatableRead, Isolation::ReadCommitted, Isolation::ReadUncommitted];
                 self.explain_isolation(levels.into_iter().find(|level| level.name() == value));
@@ -125,10 +126,6 @@ impl<D: Database> Session<D> {
     fn show(&self, name: Option<&str>) -> SqlResult<Produced> {
         let settings = self.shared.settings();
         let rows = match name {
-            Some("transaction_read_only") => {
-                let read_only = self.active.as_ref().map_or(settings.read_only(), |active| active.read_only);
-                vec![vec![Value::text(if read_only { "on" } else { "off" })]]
-            }
             // Whatever was asked for: this is what it is.
             Some("transaction_isolation") => vec![vec![Value::text("serializable")]],
             Some(name) => vec![vec![Value::text(settings.show(name)?)]],

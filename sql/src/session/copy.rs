@@ -36,7 +36,8 @@ impl<D: Database> Session<D> {
             Rows::CopyOut(out) => {
                 if !out.begun {
                     out.begun = true;
-                    out.lines.extend(out.encoder.header());
+                    out.preamble = out.encoder.preamble();
+                    out.encoder.header().into_iter().for_each(|line| out.push(line));
                     return Ok(Step::CopyOut(out.encoder.layout()));
                 }
                 if out.lines.is_empty() {
@@ -45,10 +46,10 @@ impl<D: Database> Session<D> {
                     out.count += rows.len() as u64;
                     let cx = EvalContext::new(&env, &*shared);
                     for row in &rows {
-                        out.lines.push_back(out.encoder.line(row, &cx)?);
+                        out.push(out.encoder.line(row, &cx)?);
                     }
                     if rows.is_empty() && !std::mem::replace(&mut out.ended, true) {
-                        out.lines.extend(out.encoder.trailer());
+                        out.encoder.trailer().into_iter().for_each(|line| out.push(line));
                     }
                     let bytes = out.lines.iter().map(Bytes::len).sum();
                     out.copying.note(bytes, rows.len() as u64, 0);

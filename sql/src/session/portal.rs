@@ -67,10 +67,20 @@ pub(crate) struct CopyOut {
     /// Whether the client knows what comes, and that it ends.
     pub begun: bool,
     pub ended: bool,
+    /// What the next line begins with.
+    pub preamble: Bytes,
     /// Lines that are ready.
     pub lines: VecDeque<Bytes>,
     pub count: u64,
     pub copying: Copying,
+}
+
+impl CopyOut {
+    /// A line is ready.
+    pub fn push(&mut self, line: Bytes) {
+        let preamble = std::mem::take(&mut self.preamble);
+        self.lines.push_back(if preamble.is_empty() { line } else { [preamble, line].concat().into() });
+    }
 }
 
 impl Produced {

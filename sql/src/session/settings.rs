@@ -23,6 +23,9 @@ pub use known::{SERVER_VERSION, all_known};
 
 /// The setting with the token of the next transaction.
 const TOKEN: &str = "annulus.token";
+/// The setting that says whether this transaction refuses to write; it is that of all transactions until a transaction says
+/// something about itself.
+pub(super) const READ_ONLY: &str = "transaction_read_only";
 
 /// Values of settings, those that are used often in the form they are used in.
 #[derive(Clone, Debug)]
@@ -100,6 +103,7 @@ impl Settings {
         let text = self.current.texts.get(known.map_or(name, |known| known.name));
         match (text, known) {
             (Some(text), _) => Some(text.to_string()),
+            (None, Some(known)) if known.name == READ_ONLY => Some(on_or_off(self.read_only()).to_owned()),
             (None, Some(known)) => Some(known.default.to_owned()),
             (None, None) => None,
         }
@@ -126,6 +130,14 @@ impl Settings {
         }
         self.changed = true;
         Ok(())
+    }
+
+    /// Whether this transaction refuses to write.
+    ///
+    /// # Errors
+    /// As [`Settings::set`].
+    pub fn set_read_only(&mut self, read_only: bool) -> SqlResult<()> {
+        self.set(READ_ONLY, &[on_or_off(read_only).to_owned()], true)
     }
 
     /// Sets a setting to what it was when the session began.
@@ -289,6 +301,10 @@ fn is_own(name: &str) -> bool {
             && part.chars().all(|character| character.is_alphanumeric() || matches!(character, '_' | '$'))
     };
     name.contains('.') && name.split('.').all(word)
+}
+
+const fn on_or_off(is_on: bool) -> &'static str {
+    if is_on { "on" } else { "off" }
 }
 
 fn unknown(name: &str) -> SqlError {

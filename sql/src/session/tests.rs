@@ -215,6 +215,17 @@ fn settings_follow_the_transaction() {
         assert!(told.contains("NOTICE: isolation level \"read committed\" runs as strict serializable"), "{told}");
         client.ok("rollback").await;
         assert!(client.told("begin read only; create table t (a int)").await.contains("ERROR 25006"));
+        let asked = "select current_setting('transaction_read_only')";
+        client.ok("rollback; begin read only").await;
+        assert_eq!(client.ok(asked).await, "on\nSELECT 1");
+        client.ok("commit and chain").await;
+        assert_eq!(client.ok("show transaction_read_only").await, "on\nSHOW");
+        client.ok("rollback; begin; set transaction_read_only = on; commit").await;
+        assert_eq!(client.ok(asked).await, "off\nSELECT 1");
+        client.ok("set default_transaction_read_only = on; begin").await;
+        assert_eq!(client.ok(asked).await, "on\nSELECT 1");
+        client.ok("rollback; begin; set transaction read write").await;
+        assert_eq!(client.ok(asked).await, "off\nSELECT 1");
     });
 }
 

@@ -92,8 +92,11 @@ impl<D: Database> Session<D> {
     /// `SET TRANSACTION`, and the modes of `BEGIN`.
     pub(super) fn set_modes(&mut self, modes: Modes) -> SqlResult<()> {
         self.explain_isolation(modes.isolation);
-        match &mut self.active {
-            Some(active) => active.set_modes(modes),
+        let Some(active) = &mut self.active else { return Ok(()) };
+        active.set_modes(modes)?;
+        // As a setting of this transaction it is asked for, too.
+        match modes.read_only {
+            Some(read_only) => self.shared.settings().set_read_only(read_only),
             None => Ok(()),
         }
     }

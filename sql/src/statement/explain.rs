@@ -43,7 +43,7 @@ pub(super) async fn explain<D: Database>(
         let rounds = work.active.transaction.rounds() - rounds;
         explained.facts = vec![
             ("Rows", Number::Count(count as u64), ""),
-            ("Round trips", Number::Count(u64::from(rounds)), " before the commit"),
+            ("Round trips", Number::Count(rounds), " before the commit"),
             ("Execution Time", Number::Millis(began.elapsed().as_secs_f64() * 1e3), " ms"),
         ];
     }

@@ -11,6 +11,7 @@ use annulus_relation::transaction::{Mode, Transaction};
 use annulus_relation::{SqlError, SqlResult, Value};
 use annulus_txn::interface::{Database, Fate};
 use annulus_txn::token;
+use bytes::Bytes;
 
 use super::explain::explain;
 use super::{Analyzed, Plan, Work, analyze};
@@ -76,7 +77,16 @@ pub(super) async fn run<D: Database>(
             let rows = Box::pin(run(work, query, params)).await?.rows;
             let encoder = Encoder::new(options, columns);
             let copying = work.copying("COPY TO", *table);
-            let out = CopyOut { encoder, rows, begun: false, ended: false, lines: VecDeque::new(), count: 0, copying };
+            let out = CopyOut {
+                encoder,
+                rows,
+                begun: false,
+                ended: false,
+                preamble: Bytes::new(),
+                lines: VecDeque::new(),
+                count: 0,
+                copying,
+            };
             Ok(Produced { rows: Rows::CopyOut(Box::new(out)), tag: Tag::Empty })
         }
         Plan::Query(query) => query.run(work, params).await,

@@ -27,6 +27,20 @@ fn data_of_postgresql_is_read_and_written_byte_for_byte() {
     });
 }
 
+/// Drivers take each piece for a row, as PostgreSQL sends them.
+#[test]
+fn each_piece_is_a_row_the_first_one_with_the_header() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table n (id int2 primary key); insert into n values (1), (2)").await;
+        let pieces = client.pieces_out("copy n to stdout (format binary)").await;
+        let expected: [&[u8]; 3] =
+            [b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\x02\0\x01", b"\0\x01\0\0\0\x02\0\x02", b"\xff\xff"];
+        assert_eq!(pieces, expected);
+        assert_eq!(client.pieces_out("copy n to stdout (format csv, header)").await, ["id\n", "1\n", "2\n"]);
+    });
+}
+
 #[test]
 fn what_is_wrong_with_binary_data_leaves_no_row() {
     run(async |node| {

@@ -137,6 +137,7 @@ static KNOWN: &[Known] = &[
     plain("max_identifier_length", Kind::Fixed, "63", "The longest name in bytes."),
     plain("max_index_keys", Kind::Fixed, "32", "The most columns of an index."),
     plain("max_parallel_workers_per_gather", Kind::Int(0, 1024), "0", "Accepted for compatibility."),
+    plain("max_prepared_transactions", Kind::Fixed, "0", "There are no prepared transactions."),
     plain(
         "plan_cache_mode",
         Kind::Word(&["auto", "force_generic_plan", "force_custom_plan"]),
