@@ -7,6 +7,7 @@
 //! - Whatever is sent, parsing ends with statements or an error: texts, nesting and chains of operators are bounded.
 //! - What sqlparser knows is its tree; statements about sessions, databases and bulk data are [`Statement`]'s own.
 
+mod assigned;
 mod clauses;
 mod command;
 mod copy;
@@ -31,6 +32,7 @@ use sqlparser::ast;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+pub(crate) use assigned::ASSIGNED_ELEMENT;
 use clauses::{refuse_current_of, take_arbiter, take_as_of, take_identities, take_overriding, take_table_as};
 use cursor::Cursor;
 use dialect::Postgres;

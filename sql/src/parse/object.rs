@@ -60,9 +60,9 @@ fn refused(cursor: &Cursor<'_>) -> Option<&'static str> {
         ("language", "a language"),
         ("statistics", "CREATE STATISTICS"),
     ];
-    ["create", "alter", "drop"]
-        .iter()
-        .find_map(|verb| kinds.into_iter().find(|(kind, _)| cursor.looks(&[verb, kind])))
+    [&["create"][..], &["create", "or", "replace"], &["alter"], &["drop"]]
+        .into_iter()
+        .find_map(|verb| kinds.into_iter().find(|(kind, _)| cursor.looks(&[verb, &[*kind]].concat())))
         .map(|(_, what)| what)
 }
 

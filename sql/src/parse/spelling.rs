@@ -5,6 +5,7 @@ use annulus_relation::{SqlError, SqlResult};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
 
+use super::assigned::assign_columns;
 use super::clauses::{end_of, find_words, is_word};
 
 /// A statement's tokens in sqlparser's words.
@@ -12,7 +13,7 @@ use super::clauses::{end_of, find_words, is_word};
 /// # Errors
 /// `0A000` for a collation that is not there, `42704` for a tablespace.
 pub(super) fn spell(tokens: Vec<TokenWithSpan>) -> SqlResult<Vec<TokenWithSpan>> {
-    let tokens = select_all(spell_order(spell_merge(without_unlogged(tokens))));
+    let tokens = select_all(assign_columns(spell_order(spell_merge(without_unlogged(tokens)))));
     let tokens = without_tablespace(without_collation_of_type(tokens)?)?;
     Ok(name_records(one_table_per_lock(locks_last(simplify_locks(first_operand_bare(tokens))))))
 }
@@ -126,7 +127,7 @@ fn without_collation_of_type(mut tokens: Vec<TokenWithSpan>) -> SqlResult<Vec<To
 }
 
 /// The places of a name, which may be qualified, behind a place.
-fn name_behind(tokens: &[TokenWithSpan], at: usize) -> std::ops::Range<usize> {
+pub(super) fn name_behind(tokens: &[TokenWithSpan], at: usize) -> std::ops::Range<usize> {
     let mut end = (at + 2).min(tokens.len());
     while tokens.get(end).is_some_and(|token| token.token == Token::Period) {
         end = (end + 2).min(tokens.len());

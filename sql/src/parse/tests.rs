@@ -248,6 +248,26 @@ fn clauses_are_spelled_in_sqlparsers_words() {
     for (text, words) in cases {
         assert_eq!(spelled(text), words, "{text}");
     }
+    let assigned = [
+        ("update t set a[1] = 2", "UPDATE t SET a = \"assigned element\"(t.a, 2, 1)"),
+        (
+            "update s.t as x set b = 1, a[i + 1] = array[1, 2][1], a['k']['l'] = x.b is distinct from 7 from u where a[1] = 1",
+            "UPDATE s.t AS x SET b = 1, a = \"assigned element\"(\"assigned element\"(x.a, ARRAY[1, 2][1], i + 1), \
+             x.b IS DISTINCT FROM 7, 'k', 'l') FROM u WHERE a[1] = 1",
+        ),
+        (
+            "insert into s.t values (1) on conflict (id) do update set a[1] = 2 where t.id = 1 returning a[1]",
+            "INSERT INTO s.t VALUES (1) ON CONFLICT(id) DO UPDATE SET a = \"assigned element\"(t.a, 2, 1) WHERE t.id = 1 \
+             RETURNING a[1]",
+        ),
+        (
+            "with set as (select 1 as set) select set, a[1] = 2 from set, t",
+            "WITH set AS (SELECT 1 AS set) SELECT set, a[1] = 2 FROM set, t",
+        ),
+    ];
+    for (text, words) in assigned {
+        assert_eq!(spelled(text), words, "{text}");
+    }
     // Their first operands have clauses of their own.
     for text in
         ["select ((select 1 limit 1) union (select 2))", "select ((select 1 union select 2) intersect (select 3))"]

@@ -1,4 +1,5 @@
-//! What can be changed in a `jsonb`: the operators `||`, `-`, `#-`, and `jsonb_set`, `jsonb_insert`.
+//! What can be changed in a `jsonb`: the operators `||`, `-`, `#-`, and `jsonb_set`, `jsonb_insert`, and assignment to
+//! elements.
 //!
 //! Source: PostgreSQL 15, `jsonfuncs.c`.
 
@@ -104,6 +105,48 @@ impl Json {
         self.change(path, new, change, "cannot set path in scalar")
     }
 
+    /// `self[path] = new`: what is missing on the way is made, arrays are filled up with nulls.
+    ///
+    /// # Errors
+    ///
+    /// `22023` where a scalar would have to hold something, or before the beginning of an array, `22P02` for a path that is no
+    /// index where an array is, `54000` if an array would become too long.
+    pub fn assign(self, path: &[&str], new: &Self) -> SqlResult<Self> {
+        self.assign_at(path, 0, new)
+    }
+
+    fn assign_at(self, path: &[&str], level: usize, new: &Self) -> SqlResult<Self> {
+        let Some(step) = path.get(level) else { return Ok(new.clone()) };
+        match self {
+            Self::Object(mut members) => {
+                match members.iter_mut().find(|(key, _)| key == step) {
+                    Some((_, value)) => {
+                        let before = std::mem::replace(value, Self::Null);
+                        *value = before.assign_at(path, level + 1, new)?;
+                    }
+                    None => members.push(((*step).to_owned(), made(path, level + 1, new)?)),
+                }
+                Ok(Self::object(members))
+            }
+            Self::Array(mut elements) => {
+                let index = index_of(step, level)?;
+                let at = super::position(index, elements.len()).ok_or_else(|| {
+                    invalid(format!("path element at position {} is out of range: {index}", level + 1))
+                })?;
+                if at < elements.len() {
+                    let before = std::mem::replace(&mut elements[at], Self::Null);
+                    elements[at] = before.assign_at(path, level + 1, new)?;
+                } else {
+                    fill(&mut elements, at)?;
+                    elements.push(made(path, level + 1, new)?);
+                }
+                Ok(Self::Array(elements))
+            }
+            _ => Err(invalid("cannot replace existing key")
+                .detail("The path assumes key is a composite object, but it is a scalar value.")),
+        }
+    }
+
     /// `jsonb_insert(self, path, new, after)`
     ///
     /// # Errors
@@ -137,6 +180,41 @@ impl Json {
             scalar => Ok(scalar),
         }
     }
+}
+
+/// The most elements that an array is filled up to.
+const MOST_ELEMENTS: usize = 10_000_000;
+
+/// What the rest of a path leads through to a value: arrays where it has numbers, otherwise objects.
+fn made(path: &[&str], level: usize, new: &Json) -> SqlResult<Json> {
+    let Some(step) = path.get(level) else { return Ok(new.clone()) };
+    let inner = made(path, level + 1, new)?;
+    match step.parse::<i32>() {
+        Ok(index) => {
+            let mut elements = Vec::new();
+            fill(&mut elements, usize::try_from(index).unwrap_or(0))?;
+            elements.push(inner);
+            Ok(Json::Array(elements))
+        }
+        Err(_) => Ok(Json::Object(vec![((*step).to_owned(), inner)])),
+    }
+}
+
+/// Fills an array with nulls up to a length.
+fn fill(elements: &mut Vec<Json>, length: usize) -> SqlResult<()> {
+    if length >= MOST_ELEMENTS {
+        let message = format!("a jsonb array has at most {MOST_ELEMENTS} elements");
+        return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
+    }
+    elements.resize(length, Json::Null);
+    Ok(())
+}
+
+fn index_of(step: &str, level: usize) -> SqlResult<i32> {
+    step.trim_start().parse::<i32>().map_err(|_| {
+        let message = format!("path element at position {} is not an integer: \"{step}\"", level + 1);
+        SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, message)
+    })
 }
 
 type Step<'a> = (usize, &'a str);
@@ -179,10 +257,7 @@ fn change_array(
     new: &Json,
     change: Change,
 ) -> SqlResult<Json> {
-    let Ok(index) = index.trim_start().parse::<i32>() else {
-        let message = format!("path element at position {} is not an integer: \"{index}\"", level + 1);
-        return Err(SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, message));
-    };
+    let index = index_of(index, level)?;
     let is_last = level + 1 == path.len();
     let at = super::position(index, elements.len());
     let there = at.filter(|at| *at < elements.len());

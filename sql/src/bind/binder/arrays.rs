@@ -3,10 +3,13 @@
 use annulus_relation::value::CastContext;
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
 use sqlparser::ast::{self, AccessExpr, Subscript};
+use sqlparser::tokenizer::Span;
 
 use super::super::category::type_name;
 use super::super::expr::Expr;
 use super::{Binder, Node};
+use crate::names::position_of;
+use crate::parse::ASSIGNED_ELEMENT;
 
 impl Binder<'_> {
     pub(super) fn array(&mut self, elements: &[ast::Expr]) -> SqlResult<Expr> {
@@ -102,6 +105,55 @@ impl Binder<'_> {
         }
     }
 
+    /// `SET column[subscript] = value`, which is spelled as a call: of the column, the value and the subscripts.
+    pub(super) fn assigned_element(&mut self, args: &[ast::FunctionArg], span: Span) -> SqlResult<Expr> {
+        let name = assigned_column(args);
+        let mut nodes = args.iter().map(|arg| self.argument(ASSIGNED_ELEMENT, arg)).collect::<SqlResult<Vec<_>>>()?;
+        if nodes.len() < 3 {
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "an assignment without a subscript"));
+        }
+        let subscripts = nodes.split_off(2);
+        let [column, value] = <[Node; 2]>::try_from(nodes).map_err(|_| SqlError::unsupported(ASSIGNED_ELEMENT))?;
+        match column.ty().clone() {
+            SqlType::Array(element) => {
+                let [index] = <[Node; 1]>::try_from(subscripts)
+                    .map_err(|_| SqlError::unsupported("an array of more than one dimension"))?;
+                let value = self.assigned_value(value, &element, name)?;
+                let index = Node { expr: self.subscript_number(index)?, span };
+                self.apply(ASSIGNED_ELEMENT, vec![column, value, index], span)
+            }
+            SqlType::Jsonb => {
+                let value = self.assigned_value(value, &SqlType::Jsonb, name)?;
+                let is_integer = |ty: &SqlType| matches!(ty, SqlType::Int2 | SqlType::Int4 | SqlType::Int8);
+                let makes_array = subscripts.first().is_some_and(|first| is_integer(first.ty()));
+                let key = |node| self.convert(node, &SqlType::Text, CastContext::Assignment);
+                let path = subscripts.into_iter().map(key).collect::<SqlResult<_>>()?;
+                let path = Node { expr: self.array_value(path, SqlType::Text), span };
+                let makes_array = Node { expr: Expr::literal(Value::Bool(makes_array), SqlType::Bool), span };
+                self.apply(ASSIGNED_ELEMENT, vec![column, value, path, makes_array], span)
+            }
+            other => {
+                let message =
+                    format!("cannot subscript type {} because it does not support subscripting", type_name(&other));
+                Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(name.and_then(position_of)))
+            }
+        }
+    }
+
+    fn assigned_value(&mut self, value: Node, to: &SqlType, name: Option<&ast::Ident>) -> SqlResult<Node> {
+        let (span, from) = (value.span, type_name(value.ty()));
+        let at = name.and_then(position_of);
+        let converted = self.try_convert(value, to, CastContext::Assignment)?.ok_or_else(|| {
+            let (to, name) = (type_name(to), name.map_or("", |name| name.value.as_str()));
+            let message =
+                format!("subscripted assignment to \"{name}\" requires type {to} but expression is of type {from}");
+            SqlError::new(SqlState::DATATYPE_MISMATCH, message)
+                .hint("You will need to rewrite or cast the expression.")
+                .at(at)
+        })?;
+        Ok(Node { expr: converted, span })
+    }
+
     /// The letter of a `name`, as the system's tools ask for it: the first one has the number 0.
     fn letter(&mut self, name: Node, index: &ast::Expr) -> SqlResult<Expr> {
         let span = name.span;
@@ -111,19 +163,36 @@ impl Binder<'_> {
         self.convert(Node { expr: letter, span }, &SqlType::InternalChar, CastContext::Explicit)
     }
 
+    fn subscript_number(&mut self, subscript: Node) -> SqlResult<Expr> {
+        let at = self.at(subscript.span);
+        self.try_convert(subscript, &SqlType::Int4, CastContext::Assignment)?
+            .ok_or_else(|| SqlError::new(SqlState::DATATYPE_MISMATCH, "array subscript must have type integer").at(at))
+    }
+
     /// The number of an element, counted from 1; it is written counted from 0 where arrays begin so.
     fn index(&mut self, index: &ast::Expr, from_zero: bool) -> SqlResult<Expr> {
         let node = self.node(index)?;
         let span = node.span;
-        let at = self.at(span);
-        let number = self.try_convert(node, &SqlType::Int4, CastContext::Assignment)?.ok_or_else(|| {
-            SqlError::new(SqlState::DATATYPE_MISMATCH, "array subscript must have type integer").at(at)
-        })?;
+        let number = self.subscript_number(node)?;
         if !from_zero {
             return Ok(number);
         }
         let one = Node { expr: Expr::literal(Value::Int4(1), SqlType::Int4), span };
         self.apply("+", vec![Node { expr: number, span }, one], span)
+    }
+}
+
+/// The column whose element is assigned to.
+fn assigned_column(args: &[ast::FunctionArg]) -> Option<&ast::Ident> {
+    let ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(column)) = args.first()? else { return None };
+    match column {
+        ast::Expr::Identifier(name) => Some(name),
+        ast::Expr::CompoundIdentifier(parts) => parts.last(),
+        // Another element of it is assigned to, too.
+        ast::Expr::Function(ast::Function { args: ast::FunctionArguments::List(list), .. }) => {
+            assigned_column(&list.args)
+        }
+        _ => None,
     }
 }
 

@@ -13,6 +13,7 @@ use super::super::need::{Need, needs_query};
 use super::super::registry;
 use super::super::{resolve, rows};
 use super::{Binder, Node, folded};
+use crate::parse::ASSIGNED_ELEMENT;
 
 /// Functions that are called without parentheses.
 const BARE: &[&str] = &[
@@ -71,6 +72,9 @@ impl Binder<'_> {
         }
         if let (Some(ty), [arg]) = (clock_type(&name), list.args.as_slice()) {
             return self.rounded_clock(&name, &ty, arg, span);
+        }
+        if name == ASSIGNED_ELEMENT {
+            return self.assigned_element(&list.args, span);
         }
         if name == rows::ROW {
             return self.row_call(&list.args);

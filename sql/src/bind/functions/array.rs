@@ -30,6 +30,7 @@ pub(super) const TABLE: &[Entry] = &[
         0 => Ok(Value::Null),
         length => Ok(Value::text(format!("[1:{length}]"))),
     }),
+    entry("assigned element(anyarray,anyelement,int4) anyarray", assign).lenient(),
     entry("width_bucket(anycompatible,anycompatiblearray) int4", bucket),
     entry("cardinality(anyarray) int4", cardinality),
     entry("trim_array(anyarray,int4) anyarray", trim),
@@ -62,6 +63,31 @@ fn append(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
 
 fn prepend(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
     made([&args[..1], elements(args, 1)?].concat())
+}
+
+/// The most elements that an array is filled up to.
+const MOST_ELEMENTS: usize = 10_000_000;
+
+/// `SET column[index] = value`: what lies between the end and the element is NULL.
+fn assign(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
+    if args[2].is_null() {
+        let message = "array subscript in assignment must not be null";
+        return Err(SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, message));
+    }
+    let mut changed = elements(args, 0)?.to_vec();
+    let index = int4(args, 2)?;
+    let Some(at) = usize::try_from(index).ok().and_then(|index| index.checked_sub(1)) else {
+        return Err(SqlError::unsupported("an array that does not begin at 1"));
+    };
+    if at >= MOST_ELEMENTS {
+        let message = format!("an array is filled up to at most {MOST_ELEMENTS} elements");
+        return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
+    }
+    if at >= changed.len() {
+        changed.resize(at + 1, Value::Null);
+    }
+    changed[at] = args[1].clone();
+    made(changed)
 }
 
 fn element_type<'a>(site: &'a Site<'_>) -> &'a SqlType {

@@ -24,6 +24,7 @@ pub(in super::super) const TABLE: &[Entry] = &[
     entry("jsonb_set_lax(jsonb,text[],jsonb,bool,text) jsonb", set_lax).lenient(),
     entry("jsonb_insert(jsonb,text[],jsonb) jsonb", insert),
     entry("jsonb_insert(jsonb,text[],jsonb,bool) jsonb", insert),
+    entry("assigned element(jsonb,jsonb,text[],bool) jsonb", assign).lenient(),
     entry("jsonb_strip_nulls(jsonb) jsonb", |_, a| Ok(tree(a, 0)?.strip_nulls().into_value())),
     entry("json_strip_nulls(json) json", |_, a| {
         let mut out = String::new();
@@ -69,6 +70,21 @@ fn set_lax(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
             )),
         _ => Err(wrong(TREATMENTS)),
     }
+}
+
+/// `SET column[path] = value`; whether an array or an object is made of no document.
+fn assign(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
+    let path: Option<Vec<&str>> = texts(args, 2)?.into_iter().collect();
+    let path = path.ok_or_else(|| {
+        SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, "jsonb subscript in assignment must not be null")
+    })?;
+    let new = if args[1].is_null() { Json::Null } else { tree(args, 1)? };
+    let old = match (args[0].is_null(), boolean(args, 3)?) {
+        (false, _) => tree(args, 0)?,
+        (true, true) => Json::Array(Vec::new()),
+        (true, false) => Json::Object(Vec::new()),
+    };
+    made(old.assign(&path, &new))
 }
 
 fn insert(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
