@@ -6,7 +6,7 @@ use annulus_txn::interface::Database;
 use sqlparser::ast::{Expr, ObjectName};
 
 use super::answer::Tag;
-use super::settings::READ_ONLY;
+use super::settings::{DEFERRABLE, READ_ONLY};
 use super::{Portal, Produced, Session};
 use crate::bind::{Binder, EvalContext, ParamTypes, Scope};
 use crate::names::{Names, name_of};
@@ -87,7 +87,7 @@ impl<D: Database> Session<D> {
         match value {
             SetValue::Default => self.shared.settings().reset(name, local)?,
             SetValue::Values(values) => {
-                self.shared.settings().set(name, values, local || name == READ_ONLY)?;
+                self.shared.settings().set(name, values, local || [READ_ONLY, DEFERRABLE].contains(&name))?;
                 self.follow(name)?;
             }
         }

@@ -17,6 +17,8 @@ use annulus_relation::error::SqlState;
 use annulus_relation::value::{ByteaOutput, Env, IntervalStyle, TimeZone};
 use annulus_relation::{SqlError, SqlResult};
 
+use crate::parse::Modes;
+
 pub(crate) use known::canonical;
 use known::{Kind, Known, find};
 pub use known::{SERVER_VERSION, all_known};
@@ -26,6 +28,8 @@ const TOKEN: &str = "annulus.token";
 /// The setting that says whether this transaction refuses to write; it is that of all transactions until a transaction says
 /// something about itself.
 pub(super) const READ_ONLY: &str = "transaction_read_only";
+/// The same of deferrable ones.
+pub(super) const DEFERRABLE: &str = "transaction_deferrable";
 
 /// Values of settings, those that are used often in the form they are used in.
 #[derive(Clone, Debug)]
@@ -104,6 +108,7 @@ impl Settings {
         match (text, known) {
             (Some(text), _) => Some(text.to_string()),
             (None, Some(known)) if known.name == READ_ONLY => Some(on_or_off(self.read_only()).to_owned()),
+            (None, Some(known)) if known.name == DEFERRABLE => self.get("default_transaction_deferrable"),
             (None, Some(known)) => Some(known.default.to_owned()),
             (None, None) => None,
         }
@@ -132,12 +137,17 @@ impl Settings {
         Ok(())
     }
 
-    /// Whether this transaction refuses to write.
+    /// What this transaction says about itself.
     ///
     /// # Errors
     /// As [`Settings::set`].
-    pub fn set_read_only(&mut self, read_only: bool) -> SqlResult<()> {
-        self.set(READ_ONLY, &[on_or_off(read_only).to_owned()], true)
+    pub fn set_modes(&mut self, modes: Modes) -> SqlResult<()> {
+        for (name, mode) in [(READ_ONLY, modes.read_only), (DEFERRABLE, modes.deferrable)] {
+            if let Some(is_on) = mode {
+                self.set(name, &[on_or_off(is_on).to_owned()], true)?;
+            }
+        }
+        Ok(())
     }
 
     /// Sets a setting to what it was when the session began.

@@ -216,7 +216,8 @@ fn settings_follow_the_transaction() {
         client.ok("rollback").await;
         assert!(client.told("begin read only; create table t (a int)").await.contains("ERROR 25006"));
         let asked = "select current_setting('transaction_read_only')";
-        client.ok("rollback; begin read only").await;
+        client.ok("rollback; begin read only, deferrable").await;
+        assert_eq!(client.ok("show transaction_deferrable").await, "on\nSHOW");
         assert_eq!(client.ok(asked).await, "on\nSELECT 1");
         client.ok("commit and chain").await;
         assert_eq!(client.ok("show transaction_read_only").await, "on\nSHOW");

@@ -94,11 +94,8 @@ impl<D: Database> Session<D> {
         self.explain_isolation(modes.isolation);
         let Some(active) = &mut self.active else { return Ok(()) };
         active.set_modes(modes)?;
-        // As a setting of this transaction it is asked for, too.
-        match modes.read_only {
-            Some(read_only) => self.shared.settings().set_read_only(read_only),
-            None => Ok(()),
-        }
+        // As settings of this transaction they are asked for, too.
+        self.shared.settings().set_modes(modes)
     }
 
     /// Tells whoever asks for less than serializable that it gets more.
