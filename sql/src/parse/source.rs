@@ -174,8 +174,12 @@ fn fold(token: &mut Token) {
 fn check_chains(tokens: &[TokenWithSpan]) -> SqlResult<()> {
     let mut outer = Vec::new();
     let mut chain = 0_usize;
-    for token in tokens {
+    for (at, token) in tokens.iter().enumerate() {
         match &token.token {
+            // Subscripts behind each other are a chain, too.
+            Token::LBracket if at > 0 && tokens[at - 1].token == Token::RBracket => {
+                outer.push(std::mem::take(&mut chain) + 1);
+            }
             Token::LParen | Token::LBracket => outer.push(std::mem::take(&mut chain)),
             Token::RParen | Token::RBracket => chain = outer.pop().unwrap_or(0),
             Token::Comma | Token::SemiColon => chain = 0,
@@ -207,6 +211,12 @@ const fn joins(keyword: Keyword) -> bool {
             | Keyword::COLLATE
             | Keyword::AT
             | Keyword::LIKE
+            | Keyword::ILIKE
+            | Keyword::SIMILAR
+            | Keyword::IN
+            | Keyword::BETWEEN
+            | Keyword::OPERATOR
+            | Keyword::NOTNULL
             | Keyword::IS
             | Keyword::CASE
     )

@@ -74,6 +74,25 @@ fn sizes_are_bounded() {
     assert_eq!(parse(&deep).unwrap_err().state(), SqlState::STATEMENT_TOO_COMPLEX);
     let chain = format!("select 1{}", "+1".repeat(100_000));
     assert_eq!(parse(&chain).unwrap_err().state(), SqlState::STATEMENT_TOO_COMPLEX);
+    let links = [
+        "[1]",
+        " in (1)",
+        " not in (1)",
+        " ilike 'a'",
+        " similar to 'a'",
+        " between 1 and 2",
+        " operator(pg_catalog.+) 1",
+        " notnull",
+        " is null",
+        "::int",
+        " at time zone 'utc'",
+        " or a",
+    ];
+    for link in links {
+        let chain = format!("select a{} from t", link.repeat(100_000));
+        assert_eq!(parse(&chain).unwrap_err().state(), SqlState::STATEMENT_TOO_COMPLEX, "{link}");
+        assert!(parse(&format!("select a{} from t", link.repeat(3))).is_ok(), "{link}");
+    }
     let unions = format!("select 1{}", " union select 1".repeat(100_000));
     assert_eq!(parse(&unions).unwrap_err().state(), SqlState::STATEMENT_TOO_COMPLEX);
     let rows = format!("insert into t values (-1, 'a'){}", ", (-2, 'b')".repeat(10_000));

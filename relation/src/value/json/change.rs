@@ -3,6 +3,7 @@
 //!
 //! Source: PostgreSQL 15, `jsonfuncs.c`.
 
+use super::parse::{MAX_DEPTH, too_deep};
 use super::tree::Json;
 use crate::{SqlError, SqlResult, error::SqlState};
 
@@ -110,8 +111,11 @@ impl Json {
     /// # Errors
     ///
     /// `22023` where a scalar would have to hold something, or before the beginning of an array, `22P02` for a path that is no
-    /// index where an array is, `54000` if an array would become too long.
+    /// index where an array is, `54000` if an array would become too long, `54001` for a path that leads too deep.
     pub fn assign(self, path: &[&str], new: &Self) -> SqlResult<Self> {
+        if path.len() > MAX_DEPTH {
+            return Err(too_deep());
+        }
         self.assign_at(path, 0, new)
     }
 

@@ -50,6 +50,12 @@ pub fn parse(text: &str) -> SqlResult<Node<'_>> {
     Parser::run(text, true)
 }
 
+/// The error about a deeper nesting.
+pub(super) fn too_deep() -> SqlError {
+    let error = SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded");
+    error.hint(format!("JSON may be nested {MAX_DEPTH} levels deep."))
+}
+
 struct Parser<'a> {
     text: &'a str,
     lexer: Lexer<'a>,
@@ -88,8 +94,7 @@ impl<'a> Parser<'a> {
             Token::ObjectStart | Token::ArrayStart => {
                 self.depth += 1;
                 if self.depth > MAX_DEPTH {
-                    let error = SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded");
-                    return Err(error.hint(format!("JSON may be nested {MAX_DEPTH} levels deep.")));
+                    return Err(too_deep());
                 }
                 let (kind, behind) = if self.token == Token::ObjectStart { self.object()? } else { self.array()? };
                 end = behind;

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::parse::{Kind, Node, parse};
+use super::parse::{Kind, MAX_DEPTH, Node, parse, too_deep};
 use crate::SqlResult;
 use crate::value::{Numeric, Value};
 
@@ -69,6 +69,23 @@ impl Json {
         let mut out = String::new();
         self.print_into(&mut out);
         out
+    }
+
+    /// Itself, unless it has become so deep that it could not be read again.
+    ///
+    /// # Errors
+    ///
+    /// `54001`
+    pub fn checked(self) -> SqlResult<Self> {
+        if self.is_within(MAX_DEPTH) { Ok(self) } else { Err(too_deep()) }
+    }
+
+    fn is_within(&self, depth: usize) -> bool {
+        match self {
+            Self::Array(elements) => depth > 0 && elements.iter().all(|element| element.is_within(depth - 1)),
+            Self::Object(members) => depth > 0 && members.iter().all(|(_, member)| member.is_within(depth - 1)),
+            _ => true,
+        }
     }
 
     /// The value of SQL.

@@ -33,8 +33,9 @@ pub(in super::super) const TABLE: &[Entry] = &[
     }),
 ];
 
+/// What was changed, unless it became so deep that nobody could read it again.
 fn made(changed: SqlResult<Json>) -> SqlResult<Value> {
-    changed.map(Json::into_value)
+    Ok(changed?.checked()?.into_value())
 }
 
 fn set(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
