@@ -119,11 +119,22 @@ struct Rel {
     empty: Option<Vec<bind::Expr>>,
     /// What it is sorted by.
     order: Vec<sort::SortKey>,
+    /// What it was before subqueries were joined to it, while that is done.
+    stem: Option<subquery::Stem>,
 }
 
 impl Rel {
     fn new(plan: LogicalPlan, columns: Vec<Col>) -> Self {
-        Self { plan, columns, outer: Vec::new(), equated: false, single: false, empty: None, order: Vec::new() }
+        Self {
+            plan,
+            columns,
+            outer: Vec::new(),
+            equated: false,
+            single: false,
+            empty: None,
+            order: Vec::new(),
+            stem: None,
+        }
     }
 
     /// One row without columns.

@@ -13,7 +13,7 @@ use super::names::{Mode, as_name};
 use super::query::out_of_list;
 use super::sort::{Limits, SortKey};
 use super::spelling::spell_alike;
-use super::subquery::{User, find_parts, has_subquery};
+use super::subquery::{Stem, User, find_parts, has_subquery};
 use super::titles::title;
 use super::windows::is_window;
 use super::{Col, Rel, Seen, Translator, built, folded, parts};
@@ -65,9 +65,14 @@ impl Translator<'_> {
         }
         // Conditions with subqueries come last: the others leave fewer rows for them.
         let (late, early): (Vec<_>, Vec<_>) = conditions.into_iter().partition(|condition| has_subquery(condition));
-        for condition in early.into_iter().chain(late) {
+        for condition in early {
             self.filter(&mut rel, condition, "WHERE")?;
         }
+        rel.stem = Some(Stem::of(&rel));
+        for condition in late {
+            self.filter(&mut rel, condition, "WHERE")?;
+        }
+        rel.stem = None;
         let mut output = self.output(&rel, select, order)?;
         let mut select = Cow::Borrowed(select);
         if group_by(&select)?.iter().any(|key| as_name(without_parens(key)).is_none()) {
@@ -302,9 +307,11 @@ impl Translator<'_> {
                 self.having(&mut rel, having, &mut parts, before)?;
             }
         }
+        rel.stem = Some(Stem::of(&rel));
         for item in &output.items {
             self.attach_subqueries(&mut rel, &item.expr, &mut parts, before.as_ref(), "SELECT")?;
         }
+        rel.stem = None;
         self.windows(&mut rel, select, &exprs, &mut parts, before.as_ref())?;
         self.expand_rows(&mut rel, &exprs, &mut parts, before.as_ref())?;
         Ok((rel, parts, before))

@@ -1,5 +1,6 @@
 //! Subqueries: each is joined to the relation over which its expression stands, and a column takes its place.
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
@@ -21,6 +22,28 @@ pub(super) struct Domain {
     pub columns: Vec<(String, Col)>,
     /// What a missing row of the query means to its user.
     pub user: User,
+}
+
+/// A relation before subqueries are joined to it, one after the other: whatever combinations of values its columns have
+/// later, they have had before, unless it gets rows.
+#[derive(Clone, Debug)]
+pub(super) struct Stem {
+    plan: LogicalPlan,
+    /// How many subqueries were given their domains since.
+    domains: Rc<Cell<usize>>,
+}
+
+/// How many subqueries get their domains from the relation as it is by then, which has fewer rows. Each of them doubles the
+/// plan, so those that follow get theirs from the relation as it was at first.
+const DOUBLING: usize = 2;
+
+/// The most parts of a plan of which a domain is made: a copy of them is planned, and carried out.
+const MOST_PARTS: usize = 1000;
+
+impl Stem {
+    pub fn of(rel: &Rel) -> Self {
+        Self { plan: rel.plan.clone(), domains: Rc::default() }
+    }
 }
 
 /// Who uses a subquery.
@@ -218,7 +241,7 @@ impl Translator<'_> {
         user: User,
         translate: &mut dyn FnMut(&mut Self) -> SqlResult<Rel>,
     ) -> SqlResult<Rel> {
-        let missed = std::cell::Cell::new(self.missed.replace(false));
+        let missed = Cell::new(self.missed.replace(false));
         self.levels.push(Level {
             columns: rel.columns.clone(),
             outer: outer_of(rel, &self.mode),
@@ -249,7 +272,14 @@ impl Translator<'_> {
             exprs.push(expr);
             columns.push((name, copy.hidden()));
         }
-        let plan = built(rel.builder().project(exprs).and_then(LogicalPlanBuilder::build))?;
+        let source = source_of(rel, &exprs);
+        if parts(source, MOST_PARTS) == MOST_PARTS {
+            let message = "the query has too many subqueries that refer to the query around";
+            return Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, message)
+                .hint("Compare columns of a subquery with those around by =, or join its tables instead."));
+        }
+        let builder = LogicalPlanBuilder::from(source.clone());
+        let plan = built(builder.project(exprs).and_then(LogicalPlanBuilder::build))?;
         let copies = Rel::new(plan, columns.iter().map(|(_, column)| column.clone()).collect());
         let numbers: Vec<usize> = (0..copies.columns.len()).collect();
         let distinct = if numbers.is_empty() { Rel::unit()? } else { self.distinct(copies, &numbers)? };
@@ -526,4 +556,28 @@ impl Translator<'_> {
         let numbers = self.extend(rel, vec![(answer, SqlType::Bool, true)])?;
         Ok(bound(rel, numbers[0]))
     }
+}
+
+/// What the domain of a subquery over a relation is made of: the relation, or its stem.
+fn source_of<'r>(rel: &'r Rel, exprs: &[Expr]) -> &'r LogicalPlan {
+    let Some(stem) = &rel.stem else { return &rel.plan };
+    let before = stem.domains.replace(stem.domains.get() + 1);
+    let has_all = || {
+        let used = exprs.iter().flat_map(Expr::column_refs);
+        used.into_iter().all(|column| stem.plan.schema().has_column(column))
+    };
+    if before >= DOUBLING && has_all() { &stem.plan } else { &rel.plan }
+}
+
+/// How many parts a plan has, counted up to so many.
+fn parts(plan: &LogicalPlan, most: usize) -> usize {
+    let mut left = vec![plan];
+    let mut count = 0;
+    while let Some(plan) = left.pop()
+        && count < most
+    {
+        count += 1;
+        left.extend(plan.inputs());
+    }
+    count
 }

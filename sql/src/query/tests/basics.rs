@@ -351,3 +351,32 @@ fn errors_come_out() {
     assert!(error("SELECT 1 / (id - 1) FROM emp").starts_with("22012"));
     assert_eq!(rows("SELECT CASE WHEN id = 1 THEN 0 ELSE 1 / (id - 1) END FROM emp ORDER BY id LIMIT 2"), ["0", "1"]);
 }
+
+/// So many conditions or values that differ in a number.
+fn many(part: &str, between: &str) -> String {
+    (0..24).map(|number| part.replace('#', &number.to_string())).collect::<Vec<_>>().join(between)
+}
+
+/// Each is computed over what its query was before the others were joined to it, not over a copy of all of that.
+#[test]
+fn many_subqueries_that_refer_to_the_query_around_make_a_plan_that_grows_with_their_number() {
+    let cheaper = "(SELECT name FROM emp e WHERE e.salary + # < emp.salary ORDER BY e.salary DESC LIMIT 1)";
+    let values = format!("SELECT id, {} FROM emp ORDER BY id", many(cheaper, " || "));
+    let exists = many("EXISTS (SELECT 1 FROM emp e WHERE e.salary + # < emp.salary)", " AND ");
+    let conditions = format!("SELECT id FROM emp WHERE {exists} ORDER BY id");
+    let bare = many("EXISTS (SELECT 1 WHERE emp.id < # + 4)", " AND ");
+    let bare = format!("SELECT id FROM emp WHERE {bare} ORDER BY id");
+    let all = |name: &str| name.repeat(24);
+    let named = [format!("1|{}", all("dan")), format!("2|{}", all("ann")), format!("3|{}", all("bob"))];
+    assert_eq!(rows(&values)[..3], named);
+    assert_eq!(rows(&values)[3..], ["4|NULL", "5|NULL"]);
+    assert_eq!(rows(&conditions), ["1", "2", "3"]);
+    assert_eq!(rows(&bare), ["1", "2", "3"]);
+    for sql in [values, conditions, bare] {
+        let plan = world().explain(&sql, false).unwrap();
+        assert!(plan.lines().count() < 1000, "{} lines: {sql}", plan.lines().count());
+    }
+    let grouped = many("EXISTS (SELECT 1 WHERE emp.dept < #)", " AND ");
+    let told = error(&format!("SELECT dept FROM emp GROUP BY dept HAVING {grouped}"));
+    assert_eq!(told, "54001 the query has too many subqueries that refer to the query around");
+}
