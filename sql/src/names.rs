@@ -10,6 +10,15 @@ pub(crate) fn is_collation(name: &str) -> bool {
     matches!(name, "C" | "POSIX" | "default" | "ucs_basic")
 }
 
+/// Refuses a column's collation that is not there.
+pub(crate) fn known_collation(name: &str, position: Option<u32>) -> SqlResult<()> {
+    if is_collation(name) {
+        return Ok(());
+    }
+    let refused = SqlError::unsupported(format!("the collation \"{name}\""));
+    Err(refused.hint("Text is in the order of \"C\".").at(position))
+}
+
 /// The name of something, perhaps with its schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Name {

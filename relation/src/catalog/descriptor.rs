@@ -215,6 +215,13 @@ impl Table {
             || self.indexes.iter().any(|index| index.constraint.is_some() && index.name == name)
     }
 
+    /// A constraint has another name: what was said about it is said about that.
+    pub fn move_remark(&mut self, from: &str, to: &str) {
+        if let Some(remark) = self.remarks.remove(from) {
+            self.remarks.insert(to.to_owned(), remark);
+        }
+    }
+
     /// How a check or a foreign key of a name stands.
     #[must_use]
     pub fn standing(&self, constraint: &str) -> Option<Standing> {

@@ -43,6 +43,10 @@ pub use types::SqlType;
 /// A row's values, in the order of its columns.
 pub type Row = Vec<Value>;
 
+/// How many elements an assignment behind the end of an array adds at most: they are made in memory, for what is then too
+/// large to be stored.
+pub const MOST_FILLED: usize = 1_000_000;
+
 /// One value. Its type is known from where it stands: a column, a parameter, an expression.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {

@@ -85,9 +85,7 @@ impl Definition<'_> {
             .chain(keys)
             .filter(|name| **name == from.value)
             .for_each(|name| name.clone_from(&to.value));
-        if let Some(remark) = table.remarks.remove(&from.value) {
-            table.remarks.insert(to.value.clone(), remark);
-        }
+        table.move_remark(&from.value, &to.value);
         self.edit.put_table(table)
     }
 

@@ -11,7 +11,7 @@ use super::Definition;
 use super::expression::{Use, columns_of, is_serial, nextval};
 use super::naming::free_relation_name;
 use crate::bind::sql_type;
-use crate::names::position_of;
+use crate::names::{known_collation, position_of};
 use crate::parse::IdentityOptions;
 
 /// What a column's declaration says beside its default.
@@ -60,20 +60,14 @@ impl Declared {
                 }
                 ColumnOption::Generated { generation_expr: None, .. } => this.not_null = true,
                 ColumnOption::Default(_) | ColumnOption::Generated { .. } => {}
-                ColumnOption::Collation(collation) => collation_is_known(collation)?,
+                ColumnOption::Collation(collation) => {
+                    let name = collation.0.last().and_then(|part| part.as_ident());
+                    name.map_or(Ok(()), |name| known_collation(&name.value, position_of(name)))?;
+                }
                 other => return Err(SqlError::unsupported(format!("the column option {other}"))),
             }
         }
         Ok(this)
-    }
-}
-
-/// `"C"` and what comes to the same.
-fn collation_is_known(collation: &sqlparser::ast::ObjectName) -> SqlResult<()> {
-    let name = collation.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.as_str());
-    match name {
-        Some(name) if crate::names::is_collation(name) => Ok(()),
-        _ => Err(SqlError::unsupported(format!("the collation {collation}")).hint("Text is in the order of \"C\".")),
     }
 }
 

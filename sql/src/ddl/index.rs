@@ -93,12 +93,10 @@ impl Definition<'_> {
             Relation::Index(table, index) => {
                 check_not_rekeyed(table)?;
                 let (mut table, id) = (Table::clone(table), index.id);
-                let from = index.name.clone();
+                let constraint = index.constraint.is_some().then(|| index.name.clone());
                 let renamed = table.indexes.iter_mut().find(|index| index.id == id);
                 renamed.into_iter().for_each(|index| index.name.clone_from(&to));
-                if let Some(remark) = table.remarks.remove(&from) {
-                    table.remarks.insert(to, remark);
-                }
+                constraint.iter().for_each(|from| table.move_remark(from, &to));
                 self.edit.put_table(table)?;
                 Ok("ALTER INDEX")
             }

@@ -4,7 +4,7 @@
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
-use super::clauses::{find_words, is_word};
+use super::clauses::{are_words, is_word};
 use super::spelling::name_behind;
 
 /// The function. No client writes such a name.
@@ -52,7 +52,7 @@ fn owner(tokens: &[TokenWithSpan], set: usize) -> Option<TokenWithSpan> {
         false => set - 1,
         true => {
             let verbs = ["insert", "merge"];
-            let begins = |at: usize| verbs.iter().any(|verb| find_words(&tokens[at..], &[verb, "into"]) == Some(0));
+            let begins = |at: usize| verbs.iter().any(|verb| are_words(&tokens[at..], &[verb, "into"]));
             let name = name_behind(tokens, (0..set).rev().find(|at| begins(*at))? + 1);
             let alias = name.end + usize::from(is_word(tokens.get(name.end), "as"));
             let is_alias = alias > name.end
@@ -91,9 +91,7 @@ fn begins_clause(tokens: &[TokenWithSpan], at: usize) -> bool {
 
 /// `WHEN MATCHED` and `WHEN NOT MATCHED` of `MERGE`.
 fn merges_on(tokens: &[TokenWithSpan], at: usize) -> bool {
-    [&["when", "matched"][..], &["when", "not", "matched"]]
-        .iter()
-        .any(|words| words.iter().enumerate().all(|(ahead, word)| is_word(tokens.get(at + ahead), word)))
+    [&["when", "matched"][..], &["when", "not", "matched"]].iter().any(|words| are_words(&tokens[at..], words))
 }
 
 /// An assignment: to a column, by a name, whose elements are assigned to, or anything else.

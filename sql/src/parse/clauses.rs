@@ -15,7 +15,12 @@ pub(super) fn is_word(token: Option<&TokenWithSpan>, word: &str) -> bool {
 }
 
 pub(super) fn find_words(tokens: &[TokenWithSpan], words: &[&str]) -> Option<usize> {
-    (0..tokens.len()).find(|at| words.iter().enumerate().all(|(ahead, word)| is_word(tokens.get(at + ahead), word)))
+    (0..tokens.len()).find(|at| are_words(&tokens[*at..], words))
+}
+
+/// Whether these words come first.
+pub(super) fn are_words(tokens: &[TokenWithSpan], words: &[&str]) -> bool {
+    words.iter().enumerate().all(|(ahead, word)| is_word(tokens.get(ahead), word))
 }
 
 /// Takes `AS OF SYSTEM TIME expression` out of a query: sqlparser does not know it.
@@ -93,7 +98,7 @@ pub(super) fn take_table_as(mut tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpa
     }
     for (words, empty) in [(&["with", "no", "data"][..], true), (&["with", "data"][..], false)] {
         let from = tokens.len().saturating_sub(words.len());
-        if find_words(&tokens[from..], words) == Some(0) {
+        if are_words(&tokens[from..], words) {
             tokens.truncate(from);
             found.empty = empty;
         }

@@ -170,25 +170,44 @@ fn fold(token: &mut Token) {
     }
 }
 
+/// How long the chain of an expression is by now.
+#[derive(Clone, Copy, Default)]
+struct Chain {
+    /// Operators.
+    operators: usize,
+    /// What follows an operand and makes one of it: subscripts, `IN` and the like.
+    suffixes: usize,
+}
+
+impl Chain {
+    fn word(&mut self, keyword: Keyword) {
+        self.operators += usize::from(joins(keyword));
+        match keyword {
+            Keyword::AND | Keyword::OR => self.suffixes = 0,
+            _ => self.suffixes += usize::from(follows(keyword)),
+        }
+    }
+}
+
 /// Long chains of operators make deep trees, which everything behind walks recursively.
 fn check_chains(tokens: &[TokenWithSpan]) -> SqlResult<()> {
     let mut outer = Vec::new();
-    let mut chain = 0_usize;
+    let mut chain = Chain::default();
     for (at, token) in tokens.iter().enumerate() {
         match &token.token {
-            // Subscripts behind each other are a chain, too.
-            Token::LBracket if at > 0 && tokens[at - 1].token == Token::RBracket => {
-                outer.push(std::mem::take(&mut chain) + 1);
+            Token::LParen | Token::LBracket => {
+                let subscripts = token.token == Token::LBracket && at > 0 && tokens[at - 1].token == Token::RBracket;
+                chain.suffixes += usize::from(subscripts);
+                outer.push(std::mem::take(&mut chain));
             }
-            Token::LParen | Token::LBracket => outer.push(std::mem::take(&mut chain)),
-            Token::RParen | Token::RBracket => chain = outer.pop().unwrap_or(0),
-            Token::Comma | Token::SemiColon => chain = 0,
-            Token::Word(word) if word.quote_style.is_none() => chain += usize::from(joins(word.keyword)),
+            Token::RParen | Token::RBracket => chain = outer.pop().unwrap_or_default(),
+            Token::Comma | Token::SemiColon => chain = Chain::default(),
+            Token::Word(word) if word.quote_style.is_none() => chain.word(word.keyword),
             Token::Word(_) | Token::Number(..) | Token::SingleQuotedString(_) | Token::Placeholder(_) => {}
             Token::Period => {}
-            _ => chain += 1,
+            _ => chain.operators += 1,
         }
-        if chain > MAX_CHAIN {
+        if chain.operators > MAX_CHAIN || chain.suffixes > MAX_CHAIN {
             return Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
                 .detail(format!("An expression joins more than {MAX_CHAIN} parts."))
                 .hint("Use IN (...) or = ANY (array) instead of a chain of conditions.")
@@ -196,6 +215,10 @@ fn check_chains(tokens: &[TokenWithSpan]) -> SqlResult<()> {
         }
     }
     Ok(())
+}
+
+const fn follows(keyword: Keyword) -> bool {
+    matches!(keyword, Keyword::ILIKE | Keyword::SIMILAR | Keyword::IN | Keyword::OPERATOR | Keyword::NOTNULL)
 }
 
 const fn joins(keyword: Keyword) -> bool {
@@ -211,12 +234,6 @@ const fn joins(keyword: Keyword) -> bool {
             | Keyword::COLLATE
             | Keyword::AT
             | Keyword::LIKE
-            | Keyword::ILIKE
-            | Keyword::SIMILAR
-            | Keyword::IN
-            | Keyword::BETWEEN
-            | Keyword::OPERATOR
-            | Keyword::NOTNULL
             | Keyword::IS
             | Keyword::CASE
     )

@@ -6,7 +6,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
 
 use super::assigned::assign_columns;
-use super::clauses::{end_of, find_words, is_word};
+use super::clauses::{are_words, end_of, find_words, is_word};
+use crate::names::known_collation;
 
 /// A statement's tokens in sqlparser's words.
 ///
@@ -34,7 +35,7 @@ fn spell_merge(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     while at < tokens.len() {
         let span = tokens[at].span;
         let mut put = |new: Vec<Token>| spelled.extend(new.into_iter().map(|token| TokenWithSpan { token, span }));
-        if find_words(&tokens[at..], &["do", "nothing"]) == Some(0) {
+        if are_words(&tokens[at..], &["do", "nothing"]) {
             put(match matched {
                 true => vec![word("update"), word("set"), marker.clone(), Token::Eq, zero()],
                 false => {
@@ -54,7 +55,7 @@ fn spell_merge(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             at += 2;
             continue;
         }
-        if find_words(&tokens[at..], &["insert", "default", "values"]) == Some(0) {
+        if are_words(&tokens[at..], &["insert", "default", "values"]) {
             put(vec![word("insert"), word("values"), Token::LParen, word("default"), Token::RParen]);
             at += 3;
             continue;
@@ -85,22 +86,24 @@ fn spell_order(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     tokens
 }
 
-/// `TABLE name` is `SELECT * FROM name`, at the beginning and behind `AS`.
+/// `TABLE name` is `SELECT * FROM name`, at the beginning and as the query of `CREATE ... AS`.
 fn select_all(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let begins_query = |at: usize| at == 0 || is_word(tokens.get(at - 1), "as");
-    let is_name = |at: usize| matches!(tokens.get(at).map(|token| &token.token), Some(Token::Word(_)));
-    let query = (0..tokens.len()).find(|at| is_word(tokens.get(*at), "table") && begins_query(*at) && is_name(at + 1));
-    if let Some(at) = query {
-        let span = tokens[at].span;
+    let query = match is_word(tokens.first(), "create") {
+        true => end_of(&tokens, 0, |at| is_word(tokens.get(at), "as")) + 1,
+        false => 0,
+    };
+    let is_name = matches!(tokens.get(query + 1).map(|token| &token.token), Some(Token::Word(_)));
+    if is_word(tokens.get(query), "table") && is_name {
+        let span = tokens[query].span;
         let words = [Token::make_keyword("select"), Token::Mul, Token::make_keyword("from")];
-        tokens.splice(at..=at, words.map(|token| TokenWithSpan { token, span }));
+        tokens.splice(query..=query, words.map(|token| TokenWithSpan { token, span }));
     }
     tokens
 }
 
 /// `CREATE UNLOGGED TABLE`: as every table, it loses nothing.
 fn without_unlogged(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    if find_words(&tokens, &["create", "unlogged", "table"]) == Some(0) {
+    if are_words(&tokens, &["create", "unlogged", "table"]) {
         tokens.remove(1);
     }
     tokens
@@ -108,7 +111,7 @@ fn without_unlogged(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 
 /// `ALTER COLUMN name TYPE type COLLATE collation`: all collations that are there are the same one.
 fn without_collation_of_type(mut tokens: Vec<TokenWithSpan>) -> SqlResult<Vec<TokenWithSpan>> {
-    if find_words(&tokens, &["alter", "table"]) != Some(0) {
+    if !are_words(&tokens, &["alter", "table"]) {
         return Ok(tokens);
     }
     let mut from = 0;
@@ -118,7 +121,9 @@ fn without_collation_of_type(mut tokens: Vec<TokenWithSpan>) -> SqlResult<Vec<To
         let collate = (at..action).find(|next| is_word(tokens.get(*next), "collate"));
         if let Some(collate) = collate {
             let name = name_behind(&tokens, collate);
-            known_collation(&tokens[name.clone()])?;
+            if let Some(Token::Word(word)) = tokens[name.clone()].last().map(|token| &token.token) {
+                known_collation(&word.value, position_of(tokens.get(name.start)))?;
+            }
             tokens.drain(collate..name.end);
         }
         from = at + 1;
@@ -137,16 +142,6 @@ pub(super) fn name_behind(tokens: &[TokenWithSpan], at: usize) -> std::ops::Rang
 
 fn position_of(token: Option<&TokenWithSpan>) -> Option<u32> {
     u32::try_from(token?.span.start.column).ok()
-}
-
-fn known_collation(name: &[TokenWithSpan]) -> SqlResult<()> {
-    match name.last().map(|token| &token.token) {
-        Some(Token::Word(word)) if crate::names::is_collation(&word.value) => Ok(()),
-        Some(Token::Word(word)) => Err(SqlError::unsupported(format!("the collation \"{}\"", word.value))
-            .hint("Text is in the order of \"C\".")
-            .at(position_of(name.first()))),
-        _ => Ok(()),
-    }
 }
 
 /// `CREATE TABLE` and `CREATE INDEX` may name the only tablespace that there is.
@@ -245,8 +240,7 @@ fn one_table_per_lock(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             }
             let end = comma(&names);
             let rest = &tokens[end..];
-            let policy =
-                [&["nowait"][..], &["skip", "locked"]].into_iter().find(|words| find_words(rest, words) == Some(0));
+            let policy = [&["nowait"][..], &["skip", "locked"]].into_iter().find(|words| are_words(rest, words));
             let policy = end..end + policy.map_or(0, <[_]>::len);
             let clause = |name: std::ops::Range<usize>| [at..at + 3, name, policy.clone()];
             let spelled: Vec<TokenWithSpan> =

@@ -93,10 +93,18 @@ fn sizes_are_bounded() {
         assert_eq!(parse(&chain).unwrap_err().state(), SqlState::STATEMENT_TOO_COMPLEX, "{link}");
         assert!(parse(&format!("select a{} from t", link.repeat(3))).is_ok(), "{link}");
     }
+    // Those that stand behind each other in conditions of their own are no chain.
+    for condition in ["a in (1)", "a between 1 and 2", "b[1][2] ilike 'x'"] {
+        let conditions = vec![condition; 700].join(" or ");
+        assert!(parse(&format!("select 1 from t where {conditions}")).is_ok(), "{condition}");
+    }
     let unions = format!("select 1{}", " union select 1".repeat(100_000));
     assert_eq!(parse(&unions).unwrap_err().state(), SqlState::STATEMENT_TOO_COMPLEX);
     let rows = format!("insert into t values (-1, 'a'){}", ", (-2, 'b')".repeat(10_000));
     assert!(parse(&rows).is_ok());
+    // What is looked for before `SET` is looked for once.
+    let rows = vec!["(1, array[1, 2])"; 20_000].join(", ");
+    assert!(parse(&format!("insert into t values {rows} on conflict (id) do update set a[1] = 2")).is_ok());
     assert_eq!(parse(&"x".repeat(MAX_TEXT + 1)).unwrap_err().state(), SqlState::PROGRAM_LIMIT_EXCEEDED);
 }
 
@@ -250,6 +258,8 @@ fn clauses_are_spelled_in_sqlparsers_words() {
     let cases = [
         ("table t", "SELECT * FROM t"),
         ("create table u as table s.t", "CREATE TABLE u AS SELECT * FROM s.t"),
+        ("create table u as select 1 as table from t", "CREATE TABLE u AS SELECT 1 AS table FROM t"),
+        ("select 1 as table from t", "SELECT 1 AS table FROM t"),
         (
             "select 1 from a, b for update of a, \"B\" skip locked limit 3",
             "SELECT 1 FROM a, b LIMIT 3 FOR UPDATE OF a SKIP LOCKED FOR UPDATE OF \"B\" SKIP LOCKED",

@@ -5,6 +5,7 @@
 
 use super::parse::{MAX_DEPTH, too_deep};
 use super::tree::Json;
+use crate::value::MOST_FILLED;
 use crate::{SqlError, SqlResult, error::SqlState};
 
 /// What happens at the end of a path.
@@ -111,25 +112,24 @@ impl Json {
     /// # Errors
     ///
     /// `22023` where a scalar would have to hold something, or before the beginning of an array, `22P02` for a path that is no
-    /// index where an array is, `54000` if an array would become too long, `54001` for a path that leads too deep.
+    /// index where an array is, `54000` if too much would be filled up, `54001` for a path that leads too deep.
     pub fn assign(self, path: &[&str], new: &Self) -> SqlResult<Self> {
         if path.len() > MAX_DEPTH {
             return Err(too_deep());
         }
-        self.assign_at(path, 0, new)
+        self.assign_at(path, 0, new, &mut { MOST_FILLED })
     }
 
-    fn assign_at(self, path: &[&str], level: usize, new: &Self) -> SqlResult<Self> {
+    fn assign_at(self, path: &[&str], level: usize, new: &Self, room: &mut usize) -> SqlResult<Self> {
         let Some(step) = path.get(level) else { return Ok(new.clone()) };
         match self {
             Self::Object(mut members) => {
-                match members.iter_mut().find(|(key, _)| key == step) {
-                    Some((_, value)) => {
-                        let before = std::mem::replace(value, Self::Null);
-                        *value = before.assign_at(path, level + 1, new)?;
-                    }
-                    None => members.push(((*step).to_owned(), made(path, level + 1, new)?)),
+                if let Some((_, value)) = members.iter_mut().find(|(key, _)| key == step) {
+                    let before = std::mem::replace(value, Self::Null);
+                    *value = before.assign_at(path, level + 1, new, room)?;
+                    return Ok(Self::Object(members));
                 }
+                members.push(((*step).to_owned(), made(path, level + 1, new, room)?));
                 Ok(Self::object(members))
             }
             Self::Array(mut elements) => {
@@ -139,10 +139,10 @@ impl Json {
                 })?;
                 if at < elements.len() {
                     let before = std::mem::replace(&mut elements[at], Self::Null);
-                    elements[at] = before.assign_at(path, level + 1, new)?;
+                    elements[at] = before.assign_at(path, level + 1, new, room)?;
                 } else {
-                    fill(&mut elements, at)?;
-                    elements.push(made(path, level + 1, new)?);
+                    fill(&mut elements, at, room)?;
+                    elements.push(made(path, level + 1, new, room)?);
                 }
                 Ok(Self::Array(elements))
             }
@@ -186,17 +186,14 @@ impl Json {
     }
 }
 
-/// The most elements that an array is filled up to.
-const MOST_ELEMENTS: usize = 10_000_000;
-
 /// What the rest of a path leads through to a value: arrays where it has numbers, otherwise objects.
-fn made(path: &[&str], level: usize, new: &Json) -> SqlResult<Json> {
+fn made(path: &[&str], level: usize, new: &Json, room: &mut usize) -> SqlResult<Json> {
     let Some(step) = path.get(level) else { return Ok(new.clone()) };
-    let inner = made(path, level + 1, new)?;
+    let inner = made(path, level + 1, new, room)?;
     match step.parse::<i32>() {
         Ok(index) => {
             let mut elements = Vec::new();
-            fill(&mut elements, usize::try_from(index).unwrap_or(0))?;
+            fill(&mut elements, usize::try_from(index).unwrap_or(0), room)?;
             elements.push(inner);
             Ok(Json::Array(elements))
         }
@@ -204,12 +201,12 @@ fn made(path: &[&str], level: usize, new: &Json) -> SqlResult<Json> {
     }
 }
 
-/// Fills an array with nulls up to a length.
-fn fill(elements: &mut Vec<Json>, length: usize) -> SqlResult<()> {
-    if length >= MOST_ELEMENTS {
-        let message = format!("a jsonb array has at most {MOST_ELEMENTS} elements");
-        return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
-    }
+/// Fills an array with nulls up to a length, as long as there is room for so many.
+fn fill(elements: &mut Vec<Json>, length: usize, room: &mut usize) -> SqlResult<()> {
+    *room = room.checked_sub(length.saturating_sub(elements.len())).ok_or_else(|| {
+        let message = format!("an assignment fills arrays up with at most {MOST_FILLED} nulls");
+        SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+    })?;
     elements.resize(length, Json::Null);
     Ok(())
 }

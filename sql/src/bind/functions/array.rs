@@ -1,5 +1,6 @@
 //! Functions and operators of arrays.
 
+use annulus_relation::value::MOST_FILLED;
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
 
 use super::super::registry::{Entry, Site, entry};
@@ -65,9 +66,6 @@ fn prepend(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
     made([&args[..1], elements(args, 1)?].concat())
 }
 
-/// The most elements that an array is filled up to.
-const MOST_ELEMENTS: usize = 10_000_000;
-
 /// `SET column[index] = value`: what lies between the end and the element is NULL.
 fn assign(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
     if args[2].is_null() {
@@ -79,11 +77,11 @@ fn assign(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
     let Some(at) = usize::try_from(index).ok().and_then(|index| index.checked_sub(1)) else {
         return Err(SqlError::unsupported("an array that does not begin at 1"));
     };
-    if at >= MOST_ELEMENTS {
-        let message = format!("an array is filled up to at most {MOST_ELEMENTS} elements");
-        return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
-    }
     if at >= changed.len() {
+        if at >= MOST_FILLED {
+            let message = format!("an assignment fills an array up to at most {MOST_FILLED} elements");
+            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
+        }
         changed.resize(at + 1, Value::Null);
     }
     changed[at] = args[1].clone();

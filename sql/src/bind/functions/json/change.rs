@@ -4,7 +4,7 @@ use annulus_relation::value::json::{self, Json, Kind};
 use annulus_relation::{SqlError, SqlResult, SqlState, Value};
 
 use super::super::super::registry::{Entry, Site, entry};
-use super::super::args::{boolean, int4, text, texts};
+use super::super::args::{boolean, check_length, int4, text, texts};
 use super::{tree, wrong};
 
 pub(in super::super) const TABLE: &[Entry] = &[
@@ -33,9 +33,11 @@ pub(in super::super) const TABLE: &[Entry] = &[
     }),
 ];
 
-/// What was changed, unless it became so deep that nobody could read it again.
+/// What was changed, unless it became too long, or so deep that nobody could read it again.
 fn made(changed: SqlResult<Json>) -> SqlResult<Value> {
-    Ok(changed?.checked()?.into_value())
+    let text = changed?.checked()?.print();
+    check_length(text.len())?;
+    Ok(Value::Jsonb(text.into()))
 }
 
 fn set(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
