@@ -190,6 +190,30 @@ fn after(sequence: &Sequence, value: i64) -> State {
     State { next: next.unwrap_or(value), ended: next.is_none() }
 }
 
+/// The last value that a node has taken of each of some sequences, and true; or the value that comes next, and false, if
+/// there is none before it. A sequence that was set to the one is not told from one that was set to the other.
+pub(crate) async fn last<D: Database>(
+    transaction: &mut Transaction<D>,
+    home: &Home,
+    sequences: &[&Sequence],
+    deadline: &Deadline,
+) -> Outcome<Vec<(i64, bool)>> {
+    let places: Vec<_> = sequences.iter().map(|sequence| home.sequence_state(sequence.id)).collect();
+    let stored = transaction.get(&places, deadline.left()).await?;
+    let last = |(sequence, stored): (&&Sequence, Option<Bytes>)| {
+        let Some(State { next, ended }) = stored.as_deref().and_then(State::decode) else {
+            return (sequence.start, false);
+        };
+        let before = next.checked_sub(sequence.increment).filter(|before| (sequence.min..=sequence.max).contains(before));
+        match before {
+            _ if ended => (next, true),
+            Some(before) if next != sequence.start => (before, true),
+            _ => (next, false),
+        }
+    };
+    Ok(sequences.iter().zip(stored).map(last).collect())
+}
+
 /// Takes a range of at least one value, as part of a transaction: as many as the sequence says, or `count` if that is
 /// more, and there are.
 pub(crate) async fn allot<D: Database>(

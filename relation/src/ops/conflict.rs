@@ -1,7 +1,7 @@
 //! Rows that have a unique key already: for `ON CONFLICT`, and to tell what a commit's conflict was about.
 
 use annulus_base::time::Micros;
-use annulus_txn::interface::{Database, Place};
+use annulus_txn::interface::{Database, Place, TxnError};
 
 use super::physical::{Physical, Tuple};
 use super::scan::{get, lost};
@@ -9,7 +9,7 @@ use super::write::{Claims, unique_places};
 use super::{Expressions, Surroundings, errors};
 use crate::catalog::Catalog;
 use crate::error::SqlError;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::transaction::{Mode, Premises, Transaction};
 use crate::value::Row;
 
@@ -66,6 +66,26 @@ pub async fn conflicting<D: Database, E: Expressions>(
     Ok(conflicts)
 }
 
+/// What may be told of a statement of its own that failed: its error, if all that it went by has held at one instant; or
+/// the violation of a unique key that somebody else has, without which it might not have come to that error.
+///
+/// # Errors
+/// [`TxnError::Conflict`] if something else has not held, so that the statement is to be tried again, and every error of
+/// reading the keys.
+pub async fn confirm<D: Database>(
+    transaction: &mut Transaction<D>,
+    catalog: &Catalog,
+    claims: &Claims,
+    error: SqlError,
+    patience: Micros,
+) -> Outcome<SqlError> {
+    catalog.expect_unchanged(transaction);
+    let Err(conflict @ TxnError::Conflict(_)) = transaction.validate(patience).await else { return Ok(error) };
+    let premises = transaction.premises(claims.places());
+    let found = explain(transaction.database(), catalog, claims, premises, patience).await?;
+    found.ok_or(Failure::Txn(conflict))
+}
+
 /// Reads the keys again that a transaction had demanded nobody to have, after its commit failed with a conflict: the
 /// violation to tell the client, or nothing if the conflict was about something else and a retry may succeed.
 ///
@@ -73,7 +93,7 @@ pub async fn conflicting<D: Database, E: Expressions>(
 /// by: a row that was read and is another one now would perhaps not have led to that key at all.
 ///
 /// # Errors
-/// [`TxnError::Conflict`](annulus_txn::interface::TxnError) if the rest does not hold, and every error of the reads.
+/// [`TxnError::Conflict`] if the rest does not hold, and every error of the reads.
 pub async fn explain<D: Database>(
     db: &D,
     catalog: &Catalog,

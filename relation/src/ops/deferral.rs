@@ -75,13 +75,12 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Takes what another statement of the same transaction has left.
+    /// Takes what deferred constraints object to in another statement of the same transaction.
     ///
     /// # Errors
     /// `54000` if there are too many violations.
-    pub fn extend(&mut self, other: Self) -> SqlResult<()> {
-        self.claims.extend(other.claims);
-        for violation in other.violations.all {
+    pub fn note(&mut self, violations: Violations) -> SqlResult<()> {
+        for violation in violations.all {
             self.violations.note(violation);
         }
         if self.violations.all.len() > MAX_TXN_KEYS {

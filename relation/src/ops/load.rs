@@ -30,7 +30,9 @@ pub async fn write_batch<D: Database, E: Expressions>(
     let catalog = writer.around.catalog;
     let db = transaction.database().clone();
     let mut batch = Transaction::new(db.clone(), Mode::Statement, db.begin());
-    let Pending { claims, violations } = writer.finish(&mut batch, deferrals, patience).await?;
+    let mut pending = Pending::default();
+    writer.finish(&mut batch, deferrals, &mut pending, patience).await?;
+    let Pending { claims, violations } = pending;
     let premises = batch.premises(claims.places());
     match commit_part(load, batch, patience).await {
         Ok(()) => {}

@@ -22,7 +22,7 @@ mod successor;
 mod tests;
 mod write;
 
-pub use conflict::{Conflicting, conflicting, explain};
+pub use conflict::{Conflicting, confirm, conflicting, explain};
 pub use deferral::{Deferrals, Pending, Violations, check_deferred};
 pub use errors::{not_null_violation, unique_violation};
 pub use fill::{Position, Validation, fill, validate};

@@ -207,22 +207,24 @@ impl<'a, E: Expressions> Writer<'a, E> {
     }
 
     /// Carries the statement out in `transaction`: foreign keys act, constraints are checked, rows and entries
-    /// buffered. Returns what is left to the end of the transaction: by the claims a conflict at commit is told apart,
-    /// see [`super::explain`], and the violations of what `deferrals` defers are to be looked at again, see
-    /// [`super::check_deferred`].
+    /// buffered. What is left to the end of the transaction is added to `pending`: by the claims a conflict at commit is
+    /// told apart, see [`super::explain`], and the violations of what `deferrals` defers are to be looked at again, see
+    /// [`super::check_deferred`]. The claims are there also if the statement fails afterwards: it may have failed for what
+    /// would not have come to pass but for a key that somebody else has.
     ///
     /// # Errors
-    /// The violation of a constraint, and every [`TxnError`] of what has to be read.
+    /// The violation of a constraint, `54000` if those deferred are too many, and every [`TxnError`] of what has to be
+    /// read.
     pub async fn finish<D: Database>(
         mut self,
         transaction: &mut Transaction<D>,
         deferrals: &Deferrals,
+        pending: &mut Pending,
         patience: Micros,
-    ) -> Outcome<Pending> {
+    ) -> Outcome<()> {
         let mut violations = foreign::act(&mut self, transaction, deferrals, patience).await?;
-        let checks = self.checks;
-        let claims = apply::apply(&self, checks, &mut violations, transaction, deferrals, patience).await?;
-        Ok(Pending { claims, violations })
+        apply::apply(&self, &mut pending.claims, &mut violations, transaction, deferrals, patience).await?;
+        Ok(pending.note(violations)?)
     }
 
     /// The row after a change, at its new place. The hidden id stays.

@@ -127,10 +127,10 @@ impl Statement {
         txn: &mut Transaction<SimDatabase>,
         catalog: &Catalog,
         checks: Checks,
-        deferrals: &Deferrals,
+        (pending, deferrals): (&mut Pending, &Deferrals),
         patience: u64,
-    ) -> Outcome<Pending> {
-        let Some([parents, children, notes, settings]) = all(catalog)? else { return Ok(Pending::default()) };
+    ) -> Outcome<()> {
+        let Some([parents, children, notes, settings]) = all(catalog)? else { return Ok(()) };
         let mut at = Site { txn, catalog, patience };
         let mut writer = Writer::new(around(catalog), checks);
         match self {
@@ -215,7 +215,7 @@ impl Statement {
                 at.scan(table, index, *from, *to).await?;
             }
         }
-        writer.finish(at.txn, deferrals, patience).await
+        writer.finish(at.txn, deferrals, pending, patience).await
     }
 }
 

@@ -5,7 +5,7 @@ use annulus_base::rng::Rng;
 use annulus_relation::catalog::{Action, Catalog, Deferral, PUBLIC, sweep};
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
-use annulus_relation::ops::{Checks, Claims, Deferrals, Pending, check_deferred, explain};
+use annulus_relation::ops::{Checks, Claims, Deferrals, Pending, check_deferred, confirm, explain};
 use annulus_relation::transaction::{Done, Grip, Mode, Premises};
 use annulus_relation::{SqlError, SqlResult};
 use annulus_txn::interface::{Database, TxnError};
@@ -145,12 +145,12 @@ impl Statements {
         let (mut pending, deferrals) = (Pending::default(), Deferrals::default());
         for statement in &self.all {
             let savepoint = txn.savepoint();
-            match statement.perform(&mut txn, &catalog, self.checks, &deferrals, session.patience).await {
-                Ok(more) => pending.extend(more)?,
+            let left = (&mut pending, &deferrals);
+            match statement.perform(&mut txn, &catalog, self.checks, left, session.patience).await {
+                Ok(()) => {}
                 Err(Failure::Sql(error)) => {
-                    is_allowed(error)?;
                     // What a client is told must be true.
-                    txn.validate(session.patience).await?;
+                    is_allowed(confirm(&mut txn, &catalog, &pending.claims, error, session.patience).await?)?;
                     if !self.goes_on {
                         return Ok(self.without_effect());
                     }
@@ -163,8 +163,7 @@ impl Statements {
         match check_deferred(&catalog, &violations, &Deferrals::NONE, &mut txn, session.patience).await {
             Ok(()) => {}
             Err(Failure::Sql(error)) => {
-                is_allowed(error)?;
-                txn.validate(session.patience).await?;
+                is_allowed(confirm(&mut txn, &catalog, &claims, error, session.patience).await?)?;
                 return Ok(self.without_effect());
             }
             Err(failure) => return Err(failure),

@@ -136,8 +136,7 @@ pub(crate) async fn finish<D: Database, E: annulus_relation::ops::Expressions>(
 ) -> Outcome<()> {
     let left = work.deadline.left();
     let active = &mut *work.active;
-    let pending = writer.finish(&mut active.transaction, &active.deferrals, left).await?;
-    Ok(active.pending.extend(pending)?)
+    writer.finish(&mut active.transaction, &active.deferrals, &mut active.pending, left).await
 }
 
 /// What operations need to know.

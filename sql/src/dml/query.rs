@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use annulus_base::KeyRange;
-use annulus_relation::catalog::{Catalog, ColumnId, KeyPart, Table};
+use annulus_relation::catalog::{Catalog, ColumnId, KeyPart, ObjectId, Sequence, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::ops::{Bounds, Cursor, Physical, ROW_ID};
-use annulus_relation::transaction::{Grip, Span};
+use annulus_relation::transaction::{Grip, Mode, Span, Transaction};
 use annulus_relation::value::{CastContext, can_cast, cast};
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::Database;
@@ -39,6 +39,8 @@ pub(crate) struct Query {
     asks_catalog: bool,
     /// The system's tables that it reads.
     system_tables: BTreeSet<&'static str>,
+    /// The sequences that it selects from.
+    sequences: BTreeSet<ObjectId>,
     pub columns: Vec<Column>,
 }
 
@@ -72,6 +74,7 @@ impl Query {
             params: planned.params,
             asks_catalog: !planned.system_tables.is_empty() || may_ask_catalog(text),
             system_tables: planned.system_tables,
+            sequences: planned.sequences,
             columns,
         })
     }
@@ -92,6 +95,7 @@ impl Query {
         if self.system_tables.contains("pg_prepared_statements") {
             lock(&work.shared.own).prepared = work.prepared.rows();
         }
+        self.look_at_sequences(work).await?;
         if self.asks_catalog && !work.active.defines {
             // What the system's tables show is read from no partition, so nothing else would find it out of date.
             let catalog = Arc::clone(&work.active.catalog);
@@ -104,6 +108,25 @@ impl Query {
         let statement = Statement { query: &self.query, text: Some(&self.text), targets, given };
         let running = work.server.engine.run(statement, &scope, &self.params, params)?;
         Ok(running)
+    }
+
+    /// Notes how far the sequences are that it shows.
+    async fn look_at_sequences<D: Database>(&self, work: &mut Work<'_, D>) -> Outcome<()> {
+        let catalog = Arc::clone(&work.active.catalog);
+        let all = self.system_tables.contains("pg_sequences");
+        let shown = catalog.sequences().filter(|sequence| all || self.sequences.contains(&sequence.id));
+        let shown: Vec<&Sequence> = shown.map(AsRef::as_ref).collect();
+        if shown.is_empty() {
+            return Ok(());
+        }
+        let active = &mut *work.active;
+        let is_of_its_own = active.defines || active.read_only || matches!(active.transaction.mode(), Mode::AsOf(_));
+        // Others take values all the time, which must be no conflict.
+        let mut apart = Transaction::new(work.server.db.clone(), Mode::Statement, work.server.db.begin());
+        let transaction = if is_of_its_own { &mut active.transaction } else { &mut apart };
+        let last = crate::sequence::last(transaction, catalog.home(), &shown, &work.deadline).await?;
+        lock(&work.shared.own).sequences = shown.iter().map(|sequence| sequence.id).zip(last).collect();
+        Ok(())
     }
 
     /// Runs it for the client.

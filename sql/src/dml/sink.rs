@@ -10,7 +10,7 @@ use std::sync::Arc;
 use annulus_base::limits::{MAX_TXN_KEYS, MAX_WRITE_BYTES};
 use annulus_relation::catalog::ObjectId;
 use annulus_relation::error::SqlState;
-use annulus_relation::ops::{Bounds, Checks, Cursor, Pending, Physical, Writer, write_batch};
+use annulus_relation::ops::{Bounds, Checks, Cursor, Physical, Writer, write_batch};
 use annulus_relation::{Failure, Outcome, Row, SqlError};
 use annulus_txn::interface::{Database, TxnError};
 
@@ -134,14 +134,14 @@ impl Sink {
         }
         let (left, active) = (work.deadline.left(), &mut *work.active);
         let deferrals = active.deferrals.of_part();
-        let pending = match load {
+        let Active { transaction, pending, .. } = active;
+        match load {
             Some(load) => {
-                let written = write_batch(&load, writer, &mut active.transaction, &deferrals, left).await;
-                Pending { violations: written?, ..Pending::default() }
+                let violations = write_batch(&load, writer, transaction, &deferrals, left).await?;
+                Ok(pending.note(violations)?)
             }
-            None => writer.finish(&mut active.transaction, &deferrals, left).await.map_err(too_much)?,
-        };
-        Ok(active.pending.extend(pending)?)
+            None => writer.finish(transaction, &deferrals, pending, left).await.map_err(too_much),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use annulus_relation::catalog::ObjectId;
 use annulus_relation::{Row, SqlError, SqlResult, SqlState, SqlType, Value};
 use datafusion::common::config::ConfigOptions;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer, TrackConsumersPool};
@@ -70,6 +71,8 @@ pub struct Planned {
     pub params: ParamTypes,
     /// The names of the system's tables that it reads, through views too.
     pub system_tables: BTreeSet<&'static str>,
+    /// The sequences that it selects from.
+    pub sequences: BTreeSet<ObjectId>,
 }
 
 /// A query that runs. Dropping it cancels the query.
@@ -135,8 +138,9 @@ impl QueryEngine {
     ) -> SqlResult<Planned> {
         let context = context(scope, None);
         let (scans, _) = mpsc::channel(1);
-        let translated = translate(&statement.into(), scope, &context, params.clone(), scans)?;
-        Ok(Planned { columns: translated.columns, params: translated.params, system_tables: translated.system })
+        let Translated { columns, params, system, sequences, .. } =
+            translate(&statement.into(), scope, &context, params.clone(), scans)?;
+        Ok(Planned { columns, params, system_tables: system, sequences })
     }
 
     /// Runs a query. The parameters' values have the types given, which are those of [`Planned::params`].

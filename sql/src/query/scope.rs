@@ -94,7 +94,7 @@ pub trait SystemSource: Send + Sync {
     /// where they may not be NULL.
     fn rows(&self, of: Live) -> Vec<Vec<(&'static str, Value)>>;
 
-    /// The last value of a sequence, and whether it was given out; `None` if none was yet.
+    /// The last value of a sequence that was handed out, and true, or the next one, and false; `None` if it is not known.
     fn sequence(&self, id: ObjectId) -> Option<(i64, bool)>;
 }
 

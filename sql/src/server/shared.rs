@@ -60,7 +60,7 @@ pub(crate) struct Shared {
     pub databases: Mutex<Vec<DatabaseInfo>>,
     /// The sessions of the node, as told when the statement began.
     pub activity: Mutex<Vec<Activity>>,
-    /// The session's cursors and prepared statements, as told when the statement began.
+    /// The session's cursors and prepared statements, and sequences, as told when the statement began.
     pub own: Mutex<Own>,
     pub node: u32,
     statement_start: AtomicI64,
@@ -72,13 +72,15 @@ pub(crate) struct Shared {
     pub last_transaction: Mutex<Option<TxnRef>>,
 }
 
-/// What system tables show of a session alone: their rows, by columns' names.
+/// What queries are shown that the session found out for them.
 #[derive(Debug, Default)]
 pub(crate) struct Own {
-    /// Of `pg_cursors`.
+    /// The rows of `pg_cursors`, by columns' names.
     pub cursors: Vec<Vec<(&'static str, Value)>>,
     /// Of `pg_prepared_statements`.
     pub prepared: Vec<Vec<(&'static str, Value)>>,
+    /// How far sequences are: their last value and true, or the next one and false.
+    pub sequences: HashMap<ObjectId, (i64, bool)>,
 }
 
 /// Which values of sequences the session was given.

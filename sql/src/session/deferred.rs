@@ -3,7 +3,7 @@
 use annulus_relation::catalog::{Catalog, Deferral, ObjectId, Schema};
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
-use annulus_relation::ops::{Deferrals, check_deferred};
+use annulus_relation::ops::{Deferrals, check_deferred, confirm};
 use annulus_relation::transaction::Mode;
 use annulus_relation::{SqlError, SqlResult};
 use annulus_txn::interface::{Database, TxnError};
@@ -45,15 +45,22 @@ impl<D: Database> Session<D> {
     /// read has held at one instant, as that of its own end.
     pub(super) async fn check_all_deferred(&self, active: &mut Active<D>, deadline: &Deadline) -> Outcome<()> {
         active.deferrals = Deferrals::NONE;
-        let checked = check(active, deadline).await;
-        if matches!((&checked, active.transaction.mode()), (Err(Failure::Sql(_)), Mode::Statement)) {
-            active.catalog.expect_unchanged(&mut active.transaction);
-            if let Err(conflict @ TxnError::Conflict(_)) = active.transaction.validate(deadline.left()).await {
-                self.catalogs.outdate();
-                return Err(conflict.into());
+        match check(active, deadline).await {
+            Err(Failure::Sql(error)) if active.transaction.mode() == Mode::Statement => {
+                Err(self.confirm(active, error, deadline).await)
             }
+            checked => checked,
         }
-        checked
+    }
+
+    /// What to tell of a statement of its own that failed; a conflict if it is to be tried again, by a newer catalog.
+    pub(super) async fn confirm(&self, active: &mut Active<D>, error: SqlError, deadline: &Deadline) -> Failure {
+        let Active { transaction, catalog, pending, .. } = active;
+        let confirmed = confirm(transaction, catalog, &pending.claims, error, deadline.left()).await;
+        if matches!(confirmed, Err(Failure::Txn(TxnError::Conflict(_)))) {
+            self.catalogs.outdate();
+        }
+        confirmed.map_or_else(|failure| failure, Failure::Sql)
     }
 }
 

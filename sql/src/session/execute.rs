@@ -114,11 +114,29 @@ impl<D: Database> Session<D> {
         }
     }
 
-    /// Reads on; no rows: there are no more.
+    /// Reads on; no rows: there are no more. The error of a statement of its own is told only if what was read has held at
+    /// one instant: else it is a conflict, for what was given to the client cannot be taken back.
     pub(super) async fn more(&mut self, rows: &mut Rows) -> SqlResult<Vec<Row>> {
         let deadline = self.deadline();
+        let failure = match self.next_rows(rows, deadline).await {
+            Ok(rows) => return Ok(rows),
+            Err(failure) => failure,
+        };
+        let (mut active, error) = match (self.active.take(), failure) {
+            (Some(active), Failure::Sql(error)) if active.transaction.mode() == Mode::Statement => (active, error),
+            (active, failure) => {
+                self.active = active;
+                return Err(to_sql(failure));
+            }
+        };
+        let failure = self.confirm(&mut active, error, &deadline).await;
+        self.active = Some(active);
+        Err(to_sql(failure))
+    }
+
+    async fn next_rows(&mut self, rows: &mut Rows, deadline: Deadline) -> Outcome<Vec<Row>> {
         let Self { server, catalogs, shared, active: Some(active), cursors, prepared, news, .. } = self else {
-            return Err(ended());
+            return Err(ended().into());
         };
         let mut work = Work { server, catalogs, shared, active, cursors, prepared, deadline, news };
         loop {
@@ -128,8 +146,8 @@ impl<D: Database> Session<D> {
                     Some(ready.by_ref().take(STRETCH as usize).collect::<Vec<_>>()).filter(|rows| !rows.is_empty())
                 }
                 Rows::Fetch { .. } | Rows::CopyIn(..) | Rows::CopyOut(_) => None,
-                Rows::Scan(_, scan) => scan.next(&mut work, STRETCH).await.map_err(to_sql)?,
-                Rows::Query(_, running) => next(running, &mut work).await.map_err(to_sql)?,
+                Rows::Scan(_, scan) => scan.next(&mut work, STRETCH).await?,
+                Rows::Query(_, running) => next(running, &mut work).await?,
             };
             match found {
                 Some(rows) if rows.is_empty() => {}
@@ -313,20 +331,12 @@ impl<D: Database> Session<D> {
     /// An error of a statement is told only if what was read, and the catalog, have held at one instant; otherwise the
     /// statement is to be tried again.
     async fn confirmed(&mut self, failure: Failure, mut active: Active<D>, deadline: &Deadline) -> Failure {
-        let Failure::Sql(error) = failure else {
-            self.undo(active);
-            return failure;
+        let failure = match failure {
+            Failure::Sql(error) => self.confirm(&mut active, error, deadline).await,
+            failure @ Failure::Txn(_) => failure,
         };
-        active.catalog.expect_unchanged(&mut active.transaction);
-        let valid = active.transaction.validate(deadline.left()).await;
         self.undo(active);
-        match valid {
-            Err(conflict @ TxnError::Conflict(_)) => {
-                self.catalogs.outdate();
-                conflict.into()
-            }
-            _ => error.into(),
-        }
+        failure
     }
 }
 

@@ -178,6 +178,10 @@ fn pg_restore_fills_the_database_again_with_several_jobs() {
         text
     };
     assert_eq!(of("again", three), of("annulus", one));
+    // Sequences go on behind the values that were given out.
+    let added = "INSERT INTO children (parent) VALUES (1) RETURNING id > 30000";
+    let (text, done) = tool_in("again", "psql", three, &["-X", "-q", "-A", "-t", "-c", added], "");
+    assert!(done && text == "t\n", "{text}");
     let (text, done) = tool_in("again", "psql", three, &["-X", "-c", "INSERT INTO children (parent) VALUES (0)"], "");
     assert!(!done && text.contains("children_parent_fkey"), "{text}");
     cluster.stop();

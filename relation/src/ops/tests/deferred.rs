@@ -47,7 +47,7 @@ impl<'w> Deferring<'w> {
     fn run(&mut self, change: impl FnOnce(&mut Write<'_>) -> SqlResult<()>) -> Outcome<()> {
         let checks = Checks::AtStatement;
         let left = self.world.deferring(&mut self.transaction, checks, &self.deferrals, change)?;
-        Ok(self.pending.extend(left)?)
+        Ok(self.pending.note(left.violations)?)
     }
 
     fn insert(&mut self, table: &str, row: &[i32]) -> Outcome<()> {

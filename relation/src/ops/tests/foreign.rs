@@ -4,8 +4,11 @@ use annulus_base::time::SECOND;
 
 use super::world::*;
 use crate::catalog::{Action, Default, Table};
-use crate::ops::{Bounds, Checks};
+use crate::error::{SqlError, SqlState};
+use crate::failure::{Failure, Outcome};
+use crate::ops::{Bounds, Checks, Deferrals, Pending, Writer, confirm};
 use crate::value::{SqlType, Value};
+use annulus_txn::interface::TxnError;
 use annulus_txn::testing::run;
 
 /// Parents 1 to 3; children 10 and 11 of 1, and 12 of nobody.
@@ -50,6 +53,28 @@ fn a_child_needs_its_parent() {
     world.update("c", |row| Some(vec![row[0].clone(), row[1].clone(), Value::Int4(1)])).unwrap();
     assert!(!world.fake.take_calls().contains_key(&annulus_txn::testing::Call::Read));
     assert_eq!(world.ints("c"), [[10, 1, 1], [11, 1, 1], [12, -99, 1], [13, 2, 1]]);
+}
+
+/// A statement that finds out about its unique keys at commit fails before that: for the key, if somebody has it, for the
+/// parent otherwise, and for neither if something else was over.
+#[test]
+fn of_a_key_and_a_parent_the_key_is_told() {
+    let world = family(Action::NoAction, Action::NoAction, with_p_index);
+    let fails = |row: [i32; 3], over: &dyn Fn()| {
+        let (mut transaction, mut pending) = (world.begin(), Pending::default());
+        let mut writer = Writer::new(world.around(), Checks::AtCommit);
+        world.add(&mut writer, "c", vec![ints(&row)]).unwrap();
+        let failed = run(writer.finish(&mut transaction, &Deferrals::NONE, &mut pending, SECOND));
+        let Err(Failure::Sql(error)) = failed else { panic!("{failed:?}") };
+        over();
+        run(confirm(&mut transaction, &world.catalog, &pending.claims, error, SECOND))
+    };
+    let of = |outcome: Outcome<SqlError>| outcome.unwrap().state();
+    assert_eq!(of(fails([13, 4, 0], &|| {})), SqlState::FOREIGN_KEY_VIOLATION);
+    assert_eq!(of(fails([11, 4, 0], &|| {})), SqlState::UNIQUE_VIOLATION);
+    let parent = || world.insert("p", &[&[4, 0]]).unwrap();
+    let over = fails([11, 4, 0], &parent);
+    assert!(matches!(over, Err(Failure::Txn(TxnError::Conflict(_)))), "{over:?}");
 }
 
 #[test]

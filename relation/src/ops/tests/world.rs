@@ -214,7 +214,9 @@ impl World {
     ) -> Outcome<Pending> {
         let mut writer = Writer::new(self.around(), checks);
         change(&mut writer)?;
-        run(writer.finish(transaction, deferrals, SECOND))
+        let mut pending = Pending::default();
+        run(writer.finish(transaction, deferrals, &mut pending, SECOND))?;
+        Ok(pending)
     }
 
     /// One statement in a transaction of its own.

@@ -64,20 +64,22 @@ impl Claims {
     }
 }
 
+/// Buffers what a statement writes, if no constraint is against it. What was demanded of unique keys is among `claims`
+/// whether or not that is so.
 pub(super) async fn apply<D: Database, E: Expressions>(
     writer: &Writer<'_, E>,
-    checks: Checks,
+    claims: &mut Claims,
     violations: &mut Violations,
     transaction: &mut Transaction<D>,
     deferrals: &Deferrals,
     patience: Micros,
-) -> Outcome<Claims> {
+) -> Outcome<()> {
     let held = held(writer, transaction, patience).await?;
     let footprint = footprint(writer, &held)?;
     if footprint.taken.len() + footprint.left.len() > MAX_TXN_KEYS {
         return Err(too_many_keys().into());
     }
-    let claims = check_unique(writer, &footprint, checks, transaction, patience).await?;
+    claims.extend(check_unique(writer, &footprint, transaction, patience).await?);
     for violation in foreign::check_parents(writer, &footprint, transaction, deferrals, patience).await? {
         violations.note(violation);
     }
@@ -87,7 +89,7 @@ pub(super) async fn apply<D: Database, E: Expressions>(
         transaction.rollback_to(savepoint);
         return Err(error.into());
     }
-    Ok(claims)
+    Ok(())
 }
 
 /// Buffers what changes: entries that stay as they are need no write.
@@ -255,7 +257,6 @@ fn violation<E>(writer: &Writer<'_, E>, physical: &Physical, claim: &Claim) -> c
 async fn check_unique<D: Database, E: Expressions>(
     writer: &Writer<'_, E>,
     footprint: &Footprint,
-    checks: Checks,
     transaction: &mut Transaction<D>,
     patience: Micros,
 ) -> Outcome<Claims> {
@@ -275,7 +276,7 @@ async fn check_unique<D: Database, E: Expressions>(
     }
     // Of copies only those are judged that were made: they are read in any case.
     let (blind, unread): (Vec<_>, Vec<_>) =
-        unread.into_iter().partition(|(_, claim)| checks == Checks::AtCommit && !claim.copy);
+        unread.into_iter().partition(|(_, claim)| writer.checks == Checks::AtCommit && !claim.copy);
     blind.iter().for_each(|(place, _)| transaction.expect_absent(place.clone()));
     if !unread.is_empty() {
         let places: Vec<Place> = unread.iter().map(|(place, _)| place.clone()).collect();

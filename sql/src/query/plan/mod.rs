@@ -38,6 +38,7 @@ use std::sync::Arc;
 pub(super) use grouping::Aggregated;
 pub(crate) use titles::title;
 
+use annulus_relation::catalog::ObjectId;
 use annulus_relation::{SqlResult, SqlType};
 use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -166,6 +167,8 @@ pub(super) struct Translated {
     pub params: ParamTypes,
     /// The system's tables that it reads, through views too.
     pub system: BTreeSet<&'static str>,
+    /// The sequences that it selects from.
+    pub sequences: BTreeSet<ObjectId>,
 }
 
 /// Translates one statement.
@@ -193,6 +196,7 @@ struct Translator<'q> {
     work: usize,
     /// The system's tables that were met.
     system: BTreeSet<&'static str>,
+    sequences: BTreeSet<ObjectId>,
 }
 
 /// How deep subqueries and views may nest: translation recurses.
@@ -224,6 +228,7 @@ pub(super) fn translate(
         depth: 0,
         work: 0,
         system: BTreeSet::new(),
+        sequences: BTreeSet::new(),
     };
     let rel = translator.whole_query(statement.query, statement.targets)?;
     if rel.visible().any(|column| !column.fields.is_empty() || column.ty.has_rows()) {
@@ -231,7 +236,8 @@ pub(super) fn translate(
     }
     let plan = translator.only_visible(&rel)?;
     let columns = rel.visible().map(|column| (column.name.clone(), column.ty.clone())).collect();
-    Ok(Translated { plan, columns, params: translator.params, system: translator.system })
+    let Translator { params, system, sequences, .. } = translator;
+    Ok(Translated { plan, columns, params, system, sequences })
 }
 
 impl Translator<'_> {

@@ -164,6 +164,7 @@ impl Translator<'_> {
         let system = Arc::clone(&self.scope.system);
         let start = sequence.start;
         let id = sequence.id;
+        self.sequences.insert(id);
         let rows: RowSource = Arc::new(move || {
             let (last, called) = system.sequence(id).unwrap_or((start, false));
             let row = vec![Value::Int8(last), Value::Int8(0), Value::Bool(called)];
