@@ -215,6 +215,12 @@ impl Table {
             || self.indexes.iter().any(|index| index.constraint.is_some() && index.name == name)
     }
 
+    /// Whether it has a foreign key to a table.
+    #[must_use]
+    pub fn refers_to(&self, table: ObjectId) -> bool {
+        self.foreign_keys.iter().any(|key| key.parent == table)
+    }
+
     /// A constraint has another name: what was said about it is said about that.
     pub fn move_remark(&mut self, from: &str, to: &str) {
         if let Some(remark) = self.remarks.remove(from) {

@@ -125,6 +125,20 @@ impl Edit {
         Ok(())
     }
 
+    /// A table is not referred to any more by `child`, which was changed or dropped, unless another foreign key of it does.
+    ///
+    /// # Errors
+    /// None but those of [`Edit::put_table`].
+    pub fn unrefer(&mut self, parent: ObjectId, child: &Table) -> SqlResult<()> {
+        if parent == child.id || child.refers_to(parent) {
+            return Ok(());
+        }
+        let Some(found) = self.catalog.table_by_id(parent) else { return Ok(()) };
+        let mut found = Table::clone(found);
+        found.referenced_by.retain(|id| *id != child.id);
+        self.put_table(found)
+    }
+
     /// Gives a table another generation of data, in which there is nothing; its data will be deleted. `generation` is of
     /// [`super::take_generations`], or of a load.
     pub fn begin_generation(&mut self, table: ObjectId, generation: u32) {

@@ -119,7 +119,10 @@ fn events_of<E: Expressions>(writer: &mut Writer<'_, E>, place: &Place) -> SqlRe
         return Ok(Vec::new());
     };
     let parent = writer.physical(table)?;
-    let children: BTreeSet<ObjectId> = parent.table().referenced_by.iter().copied().collect();
+    // A table may be noted that does not refer to this one any more, or is not even there: older versions left that.
+    let catalog = writer.around.catalog;
+    let is_child = |id: &ObjectId| catalog.table_by_id(*id).is_some_and(|child| child.refers_to(table));
+    let children: BTreeSet<ObjectId> = parent.table().referenced_by.iter().copied().filter(is_child).collect();
     let mut events = Vec::new();
     for child in children {
         let keys = &writer.physical(child)?.table().foreign_keys.clone();

@@ -199,7 +199,7 @@ impl Definition<'_> {
         table.columns.retain(|other| other.id != column);
         self.edit.put_table(table.clone())?;
         for parent in parents {
-            self.unrefer(parent, &table)?;
+            self.edit.unrefer(parent, &table)?;
         }
         self.drop_owned(id, column)
     }

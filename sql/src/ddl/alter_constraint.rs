@@ -60,11 +60,11 @@ impl Definition<'_> {
         let parents: Vec<ObjectId> =
             table.foreign_keys.iter().filter(|key| key.name == name.value).map(|key| key.parent).collect();
         table.foreign_keys.retain(|key| key.name != name.value);
-        if parents.contains(&id) && !table.foreign_keys.iter().any(|key| key.parent == id) {
+        if parents.contains(&id) && !table.refers_to(id) {
             table.referenced_by.retain(|other| *other != id);
         }
         self.edit.put_table(table.clone())?;
-        parents.into_iter().try_for_each(|parent| self.unrefer(parent, &table))
+        parents.into_iter().try_for_each(|parent| self.edit.unrefer(parent, &table))
     }
 
     pub(super) fn rename_constraint(&mut self, id: ObjectId, from: &Ident, to: &Ident) -> SqlResult<()> {

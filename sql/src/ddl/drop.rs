@@ -135,7 +135,7 @@ impl Definition<'_> {
             table.foreign_keys.iter().filter(|key| key.name == name).map(|key| key.parent).collect();
         table.foreign_keys.retain(|key: &ForeignKey| key.name != name);
         for parent in parents {
-            self.unrefer(parent, &table)?;
+            self.edit.unrefer(parent, &table)?;
         }
         self.edit.put_table(table)
     }
@@ -161,7 +161,7 @@ impl Definition<'_> {
         orphan.foreign_keys.clear();
         for key in &table.foreign_keys {
             if !dropped.contains(&key.parent) {
-                self.unrefer(key.parent, &orphan)?;
+                self.edit.unrefer(key.parent, &orphan)?;
             }
         }
         let owned: Vec<ObjectId> = self

@@ -64,17 +64,6 @@ impl Definition<'_> {
         refer(&mut parent, table.id);
         self.edit.put_table(parent)
     }
-
-    /// The table is no longer referred to by `child`, unless another foreign key of it does.
-    pub(super) fn unrefer(&mut self, parent: u32, child: &Table) -> SqlResult<()> {
-        if parent == child.id || child.foreign_keys.iter().any(|key| key.parent == parent) {
-            return Ok(());
-        }
-        let Some(found) = self.catalog().table_by_id(parent) else { return Ok(()) };
-        let mut found = Table::clone(found);
-        found.referenced_by.retain(|id| *id != child.id);
-        self.edit.put_table(found)
-    }
 }
 
 fn refer(parent: &mut Table, child: u32) {

@@ -35,7 +35,7 @@ pub(crate) use database::{administer, database_statement};
 pub(crate) use expression::{bind_stored, sequence_in};
 pub(crate) use retype::follow_types;
 
-use annulus_relation::catalog::{Catalog, ColumnId, Edit, ObjectId, Sequence, take_generations};
+use annulus_relation::catalog::{Catalog, ColumnId, Edit, ObjectId, Sequence, Table, take_generations};
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::Outcome;
 use annulus_relation::transaction::Mode;
@@ -227,7 +227,8 @@ pub(crate) fn use_edit<D: Database>(work: &mut Work<'_, D>, edit: Edit) -> SqlRe
 
 /// A table whose deferred constraints are violated cannot be changed: they might not be found again.
 fn check_not_pending<D: Database>(active: &Active<D>, edit: &Edit, what: &str) -> SqlResult<()> {
-    match active.pending.violations.tables().find(|id| edit.touches_table(*id)) {
+    let changes = |id: &ObjectId| edit.touches_table(*id) && !is_but_referred(&active.catalog, edit.catalog(), *id);
+    match active.pending.violations.tables().find(changes) {
         Some(id) => {
             let name = active.catalog.table_by_id(id).map_or_else(String::new, |table| table.name.clone());
             let what = what.strip_suffix(" TABLE").filter(|what| *what == "TRUNCATE").unwrap_or(what);
@@ -237,6 +238,12 @@ fn check_not_pending<D: Database>(active: &Active<D>, edit: &Edit, what: &str) -
         }
         None => Ok(()),
     }
+}
+
+/// Whether nothing of a table changes but which others refer to it.
+fn is_but_referred(before: &Catalog, after: &Catalog, id: ObjectId) -> bool {
+    let of = |catalog: &Catalog| Some(Table { referenced_by: Vec::new(), ..Table::clone(catalog.table_by_id(id)?) });
+    of(before) == of(after)
 }
 
 /// The columns of a definition's query.

@@ -41,10 +41,10 @@ impl Definition<'_> {
         let Some(table) = self.catalog().table_by_id(id) else { return Ok(()) };
         let (name, children) = (table.name.clone(), table.referenced_by.clone());
         for child in children.into_iter().filter(|child| *child != id) {
-            if ids.contains(&child) {
+            let found = self.catalog().table_by_id(child).filter(|child| child.refers_to(id));
+            let Some(child_name) = found.map(|child| child.name.clone()).filter(|_| !ids.contains(&child)) else {
                 continue;
-            }
-            let child_name = self.catalog().table_by_id(child).map(|child| child.name.clone()).unwrap_or_default();
+            };
             if !cascade {
                 let message = "cannot truncate a table referenced in a foreign key constraint";
                 return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)

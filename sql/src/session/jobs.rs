@@ -3,6 +3,7 @@
 //!
 //! How far a job is stands in the catalog: whoever finds one that nobody goes on with can take it over.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -131,7 +132,13 @@ impl<D: Database> Jobs<'_, D> {
             let db = &self.server.db;
             let mut transaction = Transaction::new(db.clone(), Mode::Statement, db.begin());
             let mut edit = Edit::new(&catalog);
-            edit.put_table(changed)?;
+            let parents = descriptor.foreign_keys.iter().map(|key| key.parent);
+            let left: BTreeSet<ObjectId> = parents.filter(|parent| !changed.refers_to(*parent)).collect();
+            if left.contains(&table) {
+                changed.referenced_by.retain(|child| *child != table);
+            }
+            edit.put_table(changed.clone())?;
+            left.into_iter().try_for_each(|parent| edit.unrefer(parent, &changed))?;
             edit.finish(&mut transaction)?;
             let committed = transaction.commit(deadline.left()).await;
             self.catalogs.outdate();

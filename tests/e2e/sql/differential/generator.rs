@@ -2,6 +2,7 @@
 
 use annulus_base::rng::Rng;
 
+use super::Source;
 use super::expressions::Sight;
 use super::queries;
 use super::schema::{Column, Table};
@@ -41,7 +42,7 @@ impl Statement {
         Self { sql, ordered, filters: true, effect: Effect::None }
     }
 
-    fn change(sql: String) -> Self {
+    pub fn change(sql: String) -> Self {
         Self { sql, ordered: false, filters: true, effect: Effect::None }
     }
 
@@ -66,8 +67,10 @@ impl Generator {
         Self { rng, tables: Vec::new(), before: None, failed: false, savepoint: None }
     }
 
-    /// The next statement.
-    pub fn next(&mut self) -> Statement {
+}
+
+impl Source for Generator {
+    fn next(&mut self) -> Statement {
         if self.tables.len() < 3 {
             let name = format!("t{}", self.tables.len() + 1);
             let table = Table::new(&name, &mut self.rng);
@@ -86,8 +89,7 @@ impl Generator {
         }
     }
 
-    /// Takes note of what a statement did.
-    pub fn done(&mut self, statement: &Statement, succeeded: bool) {
+    fn done(&mut self, statement: &Statement, succeeded: bool) {
         if !succeeded {
             self.failed |= self.before.is_some();
             return;
@@ -104,7 +106,9 @@ impl Generator {
             Effect::Ends => self.ended(&statement.sql),
         }
     }
+}
 
+impl Generator {
     fn ended(&mut self, sql: &str) {
         match sql {
             "SAVEPOINT s" => self.savepoint = Some(self.tables.clone()),

@@ -4,6 +4,7 @@
 //! differs on purpose (docs/sql-differences.md), the generator keeps away or [`compare::agree`] says so.
 
 mod compare;
+mod constraints;
 mod expressions;
 mod generator;
 mod postgres;
@@ -15,7 +16,8 @@ use annulus_base::rng::Rng;
 use super::client::Sql;
 use crate::cluster::Cluster;
 use compare::Outcome;
-use generator::Generator;
+use constraints::Constraints;
+use generator::{Generator, Statement};
 use postgres::Postgres;
 
 /// Seeds that every run of the tests repeats.
@@ -28,8 +30,25 @@ fn setting(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
 }
 
+/// Where statements come from.
+trait Source {
+    fn next(&mut self) -> Statement;
+
+    /// Takes note of what a statement did.
+    fn done(&mut self, statement: &Statement, succeeded: bool);
+}
+
 #[test]
 fn random_statements_do_what_postgresql_does() {
+    compare(Generator::new);
+}
+
+#[test]
+fn constraints_hold_as_in_postgresql() {
+    compare(Constraints::new);
+}
+
+fn compare<S: Source>(source: fn(Rng) -> S) {
     let mut cluster = Cluster::start(1);
     let postgres = Postgres::start();
     let seeds = setting("DIFFERENTIAL_SEED").map_or(SEEDS, |seed| seed..seed + 1);
@@ -37,7 +56,7 @@ fn random_statements_do_what_postgresql_does() {
     for seed in seeds {
         let theirs = postgres.database(&format!("seed{seed}"));
         let ours = ours(&cluster, seed);
-        run(seed, statements, &ours, &theirs);
+        run(seed, source(Rng::new(seed)), statements, &ours, &theirs);
     }
     cluster.stop();
 }
@@ -46,16 +65,18 @@ fn ours(cluster: &Cluster, seed: u64) -> Sql {
     let database = format!("seed{seed}");
     let port = cluster.nodes[0].sql;
     Sql::connect(port).expect("it connects").must(&format!("CREATE DATABASE {database}"));
-    Sql::connect_to(port, "annulus", &database).expect("it connects")
+    let sql = Sql::connect_to(port, "annulus", &database).expect("it connects");
+    // None of the statements takes long, unless it is tried again and again.
+    sql.must("SET statement_timeout = '60s'");
+    sql
 }
 
-fn run(seed: u64, statements: usize, ours: &Sql, theirs: &Sql) {
-    let mut generator = Generator::new(Rng::new(seed));
+fn run(seed: u64, mut source: impl Source, statements: usize, ours: &Sql, theirs: &Sql) {
     let mut before = Vec::new();
     for number in 0..statements {
-        let statement = generator.next();
+        let statement = source.next();
         let (found, expected) = (Outcome::of(ours, &statement.sql), Outcome::of(theirs, &statement.sql));
-        generator.done(&statement, expected.succeeded());
+        source.done(&statement, expected.succeeded());
         before.push(statement.sql.clone());
         assert!(
             compare::agree(&statement, &found, &expected),
