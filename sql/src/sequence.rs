@@ -204,7 +204,8 @@ pub(crate) async fn last<D: Database>(
         let Some(State { next, ended }) = stored.as_deref().and_then(State::decode) else {
             return (sequence.start, false);
         };
-        let before = next.checked_sub(sequence.increment).filter(|before| (sequence.min..=sequence.max).contains(before));
+        let before =
+            next.checked_sub(sequence.increment).filter(|before| (sequence.min..=sequence.max).contains(before));
         match before {
             _ if ended => (next, true),
             Some(before) if next != sequence.start => (before, true),

@@ -18,6 +18,7 @@ mod loading;
 mod record;
 mod rekeying;
 mod retyping;
+mod reverting;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -125,6 +125,12 @@ impl Violation {
         };
         child.foreign_keys.iter().find(is_same)
     }
+
+    /// Whether its key is not deferred any more; `None` if it was dropped.
+    fn is_due(&self, catalog: &Catalog, deferrals: &Deferrals) -> Option<bool> {
+        let child = catalog.table_by_id(self.child)?;
+        self.key_of(child).map(|key| !deferrals.defers(child, key))
+    }
 }
 
 impl Violations {
@@ -136,10 +142,25 @@ impl Violations {
         }
     }
 
+    /// Forgets what is not deferred any more, once it was looked at again and nothing can undo what was found.
+    pub fn settle(&mut self, catalog: &Catalog, deferrals: &Deferrals) {
+        for violation in std::mem::take(self).all {
+            if violation.is_due(catalog, deferrals) == Some(false) {
+                self.note(violation);
+            }
+        }
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
+    }
+
+    /// Whether they are about rows of a table that lack a parent.
+    #[must_use]
+    pub fn has_child(&self, table: ObjectId) -> bool {
+        self.all.iter().any(|violation| violation.child == table)
     }
 
     /// The tables that they are about, on either side.
@@ -159,12 +180,8 @@ pub async fn check_deferred<D: Database>(
     transaction: &mut Transaction<D>,
     patience: Micros,
 ) -> Outcome<()> {
-    let is_due = |violation: &&Violation| {
-        let child = catalog.table_by_id(violation.child);
-        let key = child.and_then(|child| Some((child, violation.key_of(child)?)));
-        key.is_some_and(|(child, key)| !deferrals.defers(child, key))
-    };
-    let due: Vec<&Violation> = violations.all.iter().filter(is_due).collect();
+    let due: Vec<&Violation> =
+        violations.all.iter().filter(|violation| violation.is_due(catalog, deferrals) == Some(true)).collect();
     if due.is_empty() {
         return Ok(());
     }

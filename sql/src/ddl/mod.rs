@@ -191,8 +191,8 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
     for (table, columns) in computed {
         compute::compute(work, table, &columns).await?;
     }
-    // A statement of its own commits first, and does the rest while others write.
-    if work.active.block || work.active.transaction.mode() == Mode::Block {
+    // A statement of its own commits first, and does the rest while others write, if it can be taken back.
+    if work.active.block || work.active.transaction.mode() == Mode::Block || !only_add(work.active, &jobs) {
         for job in &jobs {
             within(work, job).await?;
         }
@@ -204,6 +204,20 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
         Some(table) => fill(work, parsed, table).await,
         None => Ok(Produced::tag(Tag::word(tag))),
     }
+}
+
+/// Whether all that was done to the tables of jobs can be taken back.
+fn only_add<D: Database>(active: &Active<D>, jobs: &[Job]) -> bool {
+    let is_extended = |job: &Job| {
+        let of = |catalog: &Catalog| catalog.table_by_id(job.table()).cloned();
+        match (of(&active.opened), of(&active.catalog)) {
+            (Some(before), Some(after)) => before.is_extended_by(&after),
+            // It is new, and has no rows.
+            (None, _) => true,
+            (Some(_), None) => false,
+        }
+    };
+    jobs.iter().all(is_extended)
 }
 
 /// Gives tables new generations of data.
@@ -227,8 +241,12 @@ pub(crate) fn use_edit<D: Database>(work: &mut Work<'_, D>, edit: Edit) -> SqlRe
 
 /// A table whose deferred constraints are violated cannot be changed: they might not be found again.
 fn check_not_pending<D: Database>(active: &Active<D>, edit: &Edit, what: &str) -> SqlResult<()> {
-    let changes = |id: &ObjectId| edit.touches_table(*id) && !is_but_referred(&active.catalog, edit.catalog(), *id);
-    match active.pending.violations.tables().find(changes) {
+    let violations = &active.pending.violations;
+    let keeps = |id| match violations.has_child(id) {
+        true => as_child(&active.catalog, id) == as_child(edit.catalog(), id),
+        false => as_parent(&active.catalog, id) == as_parent(edit.catalog(), id),
+    };
+    match violations.tables().find(|id| edit.touches_table(*id) && !keeps(*id)) {
         Some(id) => {
             let name = active.catalog.table_by_id(id).map_or_else(String::new, |table| table.name.clone());
             let what = what.strip_suffix(" TABLE").filter(|what| *what == "TRUNCATE").unwrap_or(what);
@@ -240,10 +258,14 @@ fn check_not_pending<D: Database>(active: &Active<D>, edit: &Edit, what: &str) -
     }
 }
 
-/// Whether nothing of a table changes but which others refer to it.
-fn is_but_referred(before: &Catalog, after: &Catalog, id: ObjectId) -> bool {
-    let of = |catalog: &Catalog| Some(Table { referenced_by: Vec::new(), ..Table::clone(catalog.table_by_id(id)?) });
-    of(before) == of(after)
+/// What of a table matters to violations by its rows: not which tables refer to it.
+fn as_child(catalog: &Catalog, id: ObjectId) -> Option<Table> {
+    Some(Table { referenced_by: Vec::new(), ..Table::clone(catalog.table_by_id(id)?) })
+}
+
+/// What of a table matters to violations by rows of others: not its own constraints.
+fn as_parent(catalog: &Catalog, id: ObjectId) -> Option<Table> {
+    Some(Table { checks: Vec::new(), foreign_keys: Vec::new(), ..as_child(catalog, id)? })
 }
 
 /// The columns of a definition's query.

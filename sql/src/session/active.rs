@@ -125,6 +125,11 @@ impl<D: Database> Active<D> {
         !self.used && self.savepoints.is_empty() && !self.defines && self.loads.is_empty()
     }
 
+    /// Whether a part of it can be undone.
+    pub const fn has_savepoints(&self) -> bool {
+        !self.savepoints.is_empty()
+    }
+
     /// Goes by a newer catalog from now on; it must not have changed the one before.
     pub fn go_by(&mut self, newest: Arc<Catalog>) {
         self.opened = Arc::clone(&newest);

@@ -38,6 +38,10 @@ impl<D: Database> Session<D> {
             active.deferrals.set(table, &name, deferred);
         }
         check(active, &deadline).await.map_err(to_sql)?;
+        if !active.has_savepoints() {
+            let Active { pending, catalog, deferrals, .. } = active;
+            pending.violations.settle(catalog, deferrals);
+        }
         Ok(Tag::word("SET CONSTRAINTS"))
     }
 

@@ -14,7 +14,6 @@ use super::answer::{Column, Run, Step, Tag};
 use super::jobs::Jobs;
 use super::portal::{Produced, Rows, State};
 use super::{Active, Portal, Session};
-use crate::ddl::Job;
 use crate::dml::query::next;
 use crate::parse::Statement;
 use crate::server::catalogs::Catalogs;
@@ -291,9 +290,11 @@ impl<D: Database> Session<D> {
                 }
                 Ok(produced) => {
                     let jobs = std::mem::take(&mut active.jobs);
+                    let (before, declared) = (Arc::clone(&active.opened), Arc::clone(&active.catalog));
                     match self.try_commit(active, &deadline).await {
                         Ok(()) => {
-                            self.do_jobs(&jobs).await?;
+                            let doing = Jobs { server: &self.server, catalogs: &self.catalogs, shared: &self.shared };
+                            doing.run_all(&jobs, &before, &declared).await?;
                             return Ok(produced);
                         }
                         Err(failure) => failure,
@@ -311,14 +312,6 @@ impl<D: Database> Session<D> {
             // Others get a turn: what was in the way may be one of this node's own.
             tokio::task::yield_now().await;
         }
-    }
-
-    async fn do_jobs(&self, jobs: &[Job]) -> SqlResult<()> {
-        let doing = Jobs { server: &self.server, catalogs: &self.catalogs, shared: &self.shared };
-        for job in jobs {
-            doing.run(job).await?;
-        }
-        Ok(())
     }
 
     async fn attempt(&mut self, portal: &mut Portal, active: &mut Active<D>, deadline: Deadline) -> Outcome<Produced> {

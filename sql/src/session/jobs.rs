@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use annulus_relation::catalog::{Check, ColumnId, Edit, ForeignKey, Load, ObjectId, Standing, Table};
+use annulus_relation::catalog::{Catalog, Check, ColumnId, Edit, ForeignKey, Load, ObjectId, Standing, Table, View};
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::ops::{Physical, Position, Surroundings, Validation, validate};
@@ -39,17 +39,38 @@ pub(crate) struct Jobs<'a, D: Database> {
 impl<D: Database> Jobs<'_, D> {
     /// Does a job to its end. If the rows do not fit, what was declared is taken back.
     pub async fn run(&self, job: &Job) -> SqlResult<()> {
-        let done = match job {
-            Job::Fill { table, index } => self.pass_over(*table, Pass::Fill(*index)).await,
-            Job::Validate { table, columns, constraints } => self.validate(*table, columns, constraints).await,
-            Job::Rekey { table } => self.pass_over(*table, Pass::Rekey).await,
-        };
-        match done {
+        match self.perform(job).await {
             Err(Failure::Sql(error)) => {
                 self.take_back(job).await.map_err(to_sql)?;
                 Err(error)
             }
             done => done.map_err(to_sql),
+        }
+    }
+
+    /// Does the jobs of a statement that made one catalog of another. If the rows do not fit, all that it declared of their
+    /// tables is taken back.
+    pub async fn run_all(&self, jobs: &[Job], before: &Catalog, declared: &Catalog) -> SqlResult<()> {
+        for job in jobs {
+            match self.perform(job).await {
+                Err(Failure::Sql(error)) => {
+                    let tables: BTreeSet<ObjectId> = jobs.iter().map(Job::table).collect();
+                    for table in tables {
+                        self.take_statement_back(table, before, declared).await.map_err(to_sql)?;
+                    }
+                    return Err(error);
+                }
+                done => done.map_err(to_sql)?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn perform(&self, job: &Job) -> Outcome<()> {
+        match job {
+            Job::Fill { table, index } => self.pass_over(*table, Pass::Fill(*index)).await,
+            Job::Validate { table, columns, constraints } => self.validate(*table, columns, constraints).await,
+            Job::Rekey { table } => self.pass_over(*table, Pass::Rekey).await,
         }
     }
 
@@ -67,7 +88,7 @@ impl<D: Database> Jobs<'_, D> {
         if declared.is_empty() {
             return Ok(());
         }
-        self.edit(table, |table| declared.iter().for_each(|constraint| constraint.note_validated(table))).await?;
+        self.edit(table, |_, table| declared.iter().for_each(|constraint| constraint.note_validated(table))).await?;
         // Somebody else may have dropped one meanwhile, or found that it does not hold.
         let Some(after) = self.table(table).await? else { return Ok(()) };
         let is_gone = |constraint: &&Declared| !after.standing(&constraint.name).is_some_and(Standing::is_validated);
@@ -121,24 +142,19 @@ impl<D: Database> Jobs<'_, D> {
         }
     }
 
-    /// Changes a table's descriptor, whatever happens meanwhile.
-    async fn edit(&self, table: u32, change: impl Fn(&mut Table)) -> Outcome<()> {
+    /// Changes a table's descriptor, whatever happens meanwhile. What is noted elsewhere for foreign keys and columns that
+    /// are gone then goes, too.
+    async fn edit(&self, table: u32, change: impl Fn(&Catalog, &mut Table)) -> Outcome<()> {
         loop {
             let deadline = Deadline::new(None);
             let catalog = self.catalogs.reload(&self.server.db, deadline.left()).await?;
             let Some(descriptor) = catalog.table_by_id(table) else { return Ok(()) };
             let mut changed = Table::clone(descriptor);
-            change(&mut changed);
+            change(&catalog, &mut changed);
             let db = &self.server.db;
             let mut transaction = Transaction::new(db.clone(), Mode::Statement, db.begin());
             let mut edit = Edit::new(&catalog);
-            let parents = descriptor.foreign_keys.iter().map(|key| key.parent);
-            let left: BTreeSet<ObjectId> = parents.filter(|parent| !changed.refers_to(*parent)).collect();
-            if left.contains(&table) {
-                changed.referenced_by.retain(|child| *child != table);
-            }
-            edit.put_table(changed.clone())?;
-            left.into_iter().try_for_each(|parent| edit.unrefer(parent, &changed))?;
+            replace(&mut edit, descriptor, changed)?;
             edit.finish(&mut transaction)?;
             let committed = transaction.commit(deadline.left()).await;
             self.catalogs.outdate();
@@ -166,11 +182,11 @@ impl<D: Database> Jobs<'_, D> {
     async fn take_back(&self, job: &Job) -> Outcome<()> {
         match job {
             Job::Fill { table, index } => {
-                self.edit(*table, |table| table.indexes.retain(|found| found.id != *index)).await
+                self.edit(*table, |_, table| table.indexes.retain(|found| found.id != *index)).await
             }
             Job::Validate { table, columns, constraints } => {
                 let stays = |name: &String, standing: &mut Standing| !constraints.contains(name) || keeps(standing);
-                self.edit(*table, |table| {
+                self.edit(*table, |_, table| {
                     table.checks.retain_mut(|check| stays(&check.name, &mut check.standing));
                     table.foreign_keys.retain_mut(|key| stays(&key.name, &mut key.standing));
                     let declared = table.columns.iter_mut().filter(|column| columns.contains(&column.id));
@@ -178,9 +194,40 @@ impl<D: Database> Jobs<'_, D> {
                 })
                 .await
             }
-            Job::Rekey { table } => self.edit(*table, Table::give_succession_up).await,
+            Job::Rekey { table } => self.edit(*table, |_, table| table.give_succession_up()).await,
         }
     }
+
+    /// As [`Jobs::take_back`], but all that a statement has declared of a table.
+    async fn take_statement_back(&self, table: ObjectId, before: &Catalog, declared: &Catalog) -> Outcome<()> {
+        let (Some(was), Some(is)) = (before.table_by_id(table), declared.table_by_id(table)) else { return Ok(()) };
+        self.edit(table, |now, table| {
+            table.take_constraints_back(was, is);
+            let is_new = |view: &&Arc<View>| !before.views().any(|known| known.id == view.id);
+            if !now.views().filter(is_new).any(|view| view.reads.contains(&table.id)) {
+                table.take_columns_back(was, is);
+            }
+        })
+        .await
+    }
+}
+
+/// Puts a table in the place of what it was, with fewer foreign keys and columns perhaps.
+fn replace(edit: &mut Edit, before: &Table, mut after: Table) -> SqlResult<()> {
+    let parents = before.foreign_keys.iter().map(|key| key.parent);
+    let left: BTreeSet<ObjectId> = parents.filter(|parent| !after.refers_to(*parent)).collect();
+    if left.contains(&after.id) {
+        after.referenced_by.retain(|child| *child != after.id);
+    }
+    let gone = |column: ColumnId| !after.columns.iter().any(|stays| stays.id == column);
+    let owned = edit
+        .catalog()
+        .sequences()
+        .filter(|sequence| sequence.owner.is_some_and(|(table, column)| table == after.id && gone(column)));
+    let owned: Vec<ObjectId> = owned.map(|sequence| sequence.id).collect();
+    edit.put_table(after.clone())?;
+    owned.into_iter().for_each(|sequence| edit.drop_sequence(sequence));
+    left.into_iter().try_for_each(|parent| edit.unrefer(parent, &after))
 }
 
 /// The outcome of a step. An error is told only if all that was read has held at one instant; else the step is to be

@@ -2,6 +2,7 @@
 
 mod databases;
 mod edits;
+mod reverting;
 
 use annulus_base::time::SECOND;
 use annulus_ring::DynamicNamespace;

@@ -39,7 +39,6 @@ impl Constraints {
     pub const fn new(rng: Rng) -> Self {
         Self { rng, tables: Vec::new(), ahead: Vec::new(), open: false, failed: false, saved: false, constraints: 0 }
     }
-
 }
 
 impl Source for Constraints {
@@ -56,7 +55,11 @@ impl Source for Constraints {
                 20 => self.moved(),
                 21..=23 => self.transaction(),
                 24 | 25 => self.alter(),
-                26 if self.rng.one_in(3) => format!("TRUNCATE {}", self.some().name()),
+                26 if self.rng.one_in(3) => {
+                    let cascade = if self.rng.one_in(2) { " CASCADE" } else { "" };
+                    let truncate = format!("TRUNCATE {}{cascade}", self.some().name());
+                    self.settled(truncate)
+                }
                 _ => self.look(),
             },
         };
@@ -104,7 +107,7 @@ impl Constraints {
         }
         let _ = write!(sql, ", v int{}", rng.pick(&[" DEFAULT 2", " CHECK (v < 6)", " NOT NULL", ""]).expect("some"));
         sql.push_str(", g int GENERATED ALWAYS AS (v * 2) STORED");
-        sql.push_str(*rng.pick(&[")", ", UNIQUE (s, v))", ", CHECK (u <> v))"]).expect("some"));
+        sql.push_str(rng.pick(&[")", ", UNIQUE (s, v))", ", CHECK (u <> v))"]).expect("some"));
         if rng.one_in(3) {
             self.ahead.push(format!("CREATE UNIQUE INDEX {name}_p ON {name} (v) WHERE u > 3"));
         }
@@ -215,12 +218,14 @@ impl Constraints {
         )
     }
 
-    /// Rows that go from one table to another in one statement.
+    /// A row that goes from one table to another in one statement. Of a parent that goes it is no child: PostgreSQL would
+    /// delete it again.
     fn moved(&mut self) -> String {
         let (from, to, key) = (self.some().name(), self.some().name(), self.rng.below(VALUES));
+        let other = (key + 1) % VALUES;
         format!(
-            "WITH gone AS (DELETE FROM {from} WHERE id = {key} RETURNING id, u, r, s, v) \
-             INSERT INTO {to} (id, u, r, s, v) SELECT * FROM gone"
+            "WITH gone AS (DELETE FROM {from} WHERE id = {key} AND u <> {other} RETURNING id, u, v) \
+             INSERT INTO {to} (id, u, r, s, v) SELECT id, u, {other}, {other}, v FROM gone"
         )
     }
 
@@ -241,25 +246,43 @@ impl Constraints {
         if self.rng.one_in(3) { "ROLLBACK" } else { "COMMIT" }.to_owned()
     }
 
-    /// A constraint comes and goes.
+    /// A constraint comes and goes, perhaps with a column.
     fn alter(&mut self) -> String {
         let (table, other) = (self.some().name(), self.some().name());
         self.constraints += 1;
         let name = format!("c{}", self.constraints);
-        let what = match self.rng.below(6) {
-            0 => "CHECK (v <> 5)".to_owned(),
-            1 => "UNIQUE (v, u)".to_owned(),
-            2 => format!("FOREIGN KEY (v) REFERENCES {other} ON DELETE CASCADE"),
-            3 => format!("FOREIGN KEY (u) REFERENCES {other} (u) DEFERRABLE INITIALLY DEFERRED"),
-            4 => "CHECK (u < 7) NOT VALID".to_owned(),
-            _ => return format!("ALTER TABLE {table} ALTER COLUMN s {}", if self.rng.one_in(2) { "SET NOT NULL" } else { "DROP NOT NULL" }),
+        let (what, back) = match self.rng.below(10) {
+            0 => ("CHECK (v <> 5)".to_owned(), "CONSTRAINT"),
+            1 => ("UNIQUE (v, u)".to_owned(), "CONSTRAINT"),
+            2 => (format!("FOREIGN KEY (v) REFERENCES {other} ON DELETE CASCADE"), "CONSTRAINT"),
+            3 => (format!("FOREIGN KEY (u) REFERENCES {other} (u) DEFERRABLE INITIALLY DEFERRED"), "CONSTRAINT"),
+            4 => (format!("FOREIGN KEY (r, v) REFERENCES {other} (s, v) ON UPDATE CASCADE"), "CONSTRAINT"),
+            5 => ("CHECK (u < 7) NOT VALID".to_owned(), "CONSTRAINT"),
+            6 => (format!("FOREIGN KEY (r) REFERENCES {other} ON DELETE SET NULL NOT VALID"), "CONSTRAINT"),
+            7 => (format!("int DEFAULT {} REFERENCES {other}", self.rng.below(VALUES)), "COLUMN"),
+            8 => ("int DEFAULT 1 NOT NULL CHECK (v > 0 OR u > 0)".to_owned(), "COLUMN"),
+            _ => {
+                let null = if self.rng.one_in(2) { "SET" } else { "DROP" };
+                return self.settled(format!("ALTER TABLE {table} ALTER COLUMN s {null} NOT NULL"));
+            }
         };
-        self.ahead.push(format!("ALTER TABLE {table} DROP CONSTRAINT {name}"));
+        let gone = format!("ALTER TABLE {table} DROP {back} {name}");
+        let first = self.settled(gone);
+        self.ahead.push(first);
         for _ in 0..self.rng.below(4) {
             let sql = if self.rng.one_in(2) { self.insert() } else { self.update() };
             self.ahead.push(sql);
         }
-        format!("ALTER TABLE {table} ADD CONSTRAINT {name} {what}")
+        if what.ends_with("VALID") && self.rng.one_in(2) {
+            self.ahead.push(format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}"));
+        }
+        self.settled(format!("ALTER TABLE {table} ADD {back} {name} {what}"))
+    }
+
+    /// What is deferred is in the way of alterations; where exactly, differs.
+    fn settled(&mut self, alteration: String) -> String {
+        self.ahead.push(alteration);
+        "SET CONSTRAINTS ALL IMMEDIATE".to_owned()
     }
 
     fn look(&mut self) -> String {

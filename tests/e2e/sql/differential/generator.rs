@@ -66,7 +66,6 @@ impl Generator {
     pub const fn new(rng: Rng) -> Self {
         Self { rng, tables: Vec::new(), before: None, failed: false, savepoint: None }
     }
-
 }
 
 impl Source for Generator {
