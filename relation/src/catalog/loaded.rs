@@ -27,12 +27,14 @@ pub(super) struct Root {
     pub dropped: bool,
 }
 
+/// The version of a record of the catalog; `None` if the transaction that sees the catalog has written it itself.
+pub type Version = Option<Stamp>;
+
 /// A record of the catalog, as it was read.
 #[derive(Clone, Debug)]
 pub(super) struct Entry<T> {
     pub value: Arc<T>,
-    /// Its version; `None` if the transaction that sees this catalog has written it itself.
-    pub stamp: Option<Stamp>,
+    pub stamp: Version,
 }
 
 /// Something that can be selected from by name, or has its name among these.
@@ -302,9 +304,15 @@ impl Catalog {
 
     /// Demands that a sequence is at commit as it is here: for a statement that takes values from it.
     pub fn expect_sequence<D: Database>(&self, transaction: &mut Transaction<D>, sequence: ObjectId) {
-        if let Some(stamp) = self.sequences.get(&sequence).and_then(|entry| entry.stamp) {
+        if let Some(stamp) = self.sequence_version(sequence) {
             transaction.expect(self.home.record(Kind::Sequence, sequence), stamp);
         }
+    }
+
+    /// The version of a sequence's descriptor: another one after it was altered, or restarted with its table.
+    #[must_use]
+    pub fn sequence_version(&self, sequence: ObjectId) -> Version {
+        self.sequences.get(&sequence).and_then(|entry| entry.stamp)
     }
 
     /// Demands that nothing at all has changed in the catalog: for a statement that did not find a name, or

@@ -31,7 +31,7 @@ pub use descriptor::{
 pub use edit::Edit;
 pub use garbage::{Swept, sweep};
 pub use home::Home;
-pub use loaded::{Catalog, FIRST_OBJECT, PUBLIC, Relation};
+pub use loaded::{Catalog, FIRST_OBJECT, PUBLIC, Relation, Version};
 pub use loading::{LONGEST, Load, take_generations};
 pub use rekeying::{Rekeying, Succession};
 pub use retyping::{Retyped, Retyping};

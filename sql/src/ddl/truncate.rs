@@ -30,6 +30,8 @@ impl Definition<'_> {
         if truncate.identity == Some(TruncateIdentityOption::Restart) {
             let owned = self.catalog().sequences().filter(|s| s.owner.is_some_and(|(owner, _)| ids.contains(&owner)));
             let owned: Vec<Sequence> = owned.map(|sequence| Sequence::clone(sequence)).collect();
+            // Ranges that nodes have taken end with it.
+            owned.iter().try_for_each(|sequence| self.edit.put_sequence(sequence.clone()))?;
             self.restarted.extend(owned);
         }
         self.truncated = ids;

@@ -84,10 +84,10 @@ impl Defaults {
         rows: u64,
         taken: u64,
     ) -> Outcome<()> {
-        let home = *work.active.catalog.home();
+        let catalog = work.shared.catalog();
         for (position, default) in self.0.iter().enumerate() {
             let Absent::Sequence(sequence, _) = default else { continue };
-            if !given.contains(&position) && !work.shared.sequences.has(&home, *sequence, rows) {
+            if !given.contains(&position) && !work.shared.sequences.has(&catalog, *sequence, rows) {
                 work.allot(*sequence, taken).await?;
             }
         }

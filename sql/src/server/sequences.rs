@@ -4,12 +4,15 @@
 //! anybody. Values are never given out twice; those of a range that is lost (a restart, `DISCARD SEQUENCES`, a
 //! transaction rolled back) are never given out: gaps. The order of values says nothing about the order of
 //! transactions on different nodes.
+//!
+//! A range is good for the sequence as it was when the range was taken: once a node knows of a sequence that was altered, or
+//! restarted with its table, it takes another one.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use annulus_relation::catalog::{Home, ObjectId};
+use annulus_relation::catalog::{Catalog, Home, ObjectId, Version};
 
 use super::shared::{lock, now};
 
@@ -30,7 +33,8 @@ pub(crate) struct Range {
 /// The ranges of a node.
 #[derive(Debug, Default)]
 pub(crate) struct Sequences {
-    ranges: Mutex<HashMap<Id, Range>>,
+    /// With the version of the sequence that each is of.
+    ranges: Mutex<HashMap<Id, (Range, Version)>>,
     /// The last snowflake's time and count.
     snowflake: AtomicI64,
 }
@@ -41,9 +45,12 @@ const fn id(home: &Home, sequence: ObjectId) -> Id {
 
 impl Sequences {
     /// The next value, if there is one left.
-    pub fn take(&self, home: &Home, sequence: ObjectId) -> Option<i64> {
+    pub fn take(&self, catalog: &Catalog, sequence: ObjectId) -> Option<i64> {
         let mut ranges = lock(&self.ranges);
-        let range = ranges.get_mut(&id(home, sequence))?;
+        let (range, of) = ranges.get_mut(&id(catalog.home(), sequence))?;
+        if *of != catalog.sequence_version(sequence) {
+            return None;
+        }
         range.left = range.left.checked_sub(1)?;
         let value = range.next;
         // The last value of a range may be the last of the type.
@@ -52,13 +59,31 @@ impl Sequences {
     }
 
     /// Whether so many values are left.
-    pub fn has(&self, home: &Home, sequence: ObjectId, count: u64) -> bool {
-        lock(&self.ranges).get(&id(home, sequence)).is_some_and(|range| range.left >= count)
+    pub fn has(&self, catalog: &Catalog, sequence: ObjectId, count: u64) -> bool {
+        let is_enough = |(range, of): &(Range, _)| range.left >= count && *of == catalog.sequence_version(sequence);
+        lock(&self.ranges).get(&id(catalog.home(), sequence)).is_some_and(is_enough)
     }
 
     /// Values to give out from now on, in place of those that were left.
-    pub fn give(&self, home: &Home, sequence: ObjectId, range: Range) {
-        lock(&self.ranges).insert(id(home, sequence), range);
+    pub fn give(&self, catalog: &Catalog, sequence: ObjectId, range: Range) {
+        let of = catalog.sequence_version(sequence);
+        lock(&self.ranges).insert(id(catalog.home(), sequence), (range, of));
+    }
+
+    /// Whether there are ranges that a transaction took of sequences that it had changed itself.
+    pub fn has_own(&self, home: &Home) -> bool {
+        let namespace = home.namespace.id().0;
+        lock(&self.ranges).iter().any(|((of, _), (_, version))| *of == namespace && version.is_none())
+    }
+
+    /// That transaction has committed, and `catalog` is as it is since.
+    pub fn keep_own(&self, catalog: &Catalog) {
+        let namespace = catalog.home().namespace.id().0;
+        for ((of, sequence), (_, version)) in lock(&self.ranges).iter_mut() {
+            if *of == namespace && version.is_none() {
+                *version = catalog.sequence_version(*sequence);
+            }
+        }
     }
 
     /// Forgets the values of a sequence that was changed.

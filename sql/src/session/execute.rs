@@ -24,6 +24,9 @@ use crate::statement::{Plan, Work, produce};
 /// How often a statement is tried before the catalog is read anew, whatever it failed for.
 const PATIENT: u32 = 4;
 
+/// How often a statement is tried at all: nobody else is in its way so often, so it would not end.
+pub(super) const MOST_TRIES: u32 = 10_000;
+
 /// How many rows are read at a time for a client that takes them bit by bit.
 pub(super) const STRETCH: u32 = 4_000;
 
@@ -303,7 +306,8 @@ impl<D: Database> Session<D> {
                 Err(failure) => self.confirmed(failure, active, &deadline).await,
             };
             tries += 1;
-            if !is_retryable(&failure) || deadline.passed() || matches!(mode, Mode::AsOf(_)) {
+            let is_over = deadline.passed() || tries >= MOST_TRIES || matches!(mode, Mode::AsOf(_));
+            if !is_retryable(&failure) || is_over {
                 return Err(to_sql(failure));
             }
             if tries % PATIENT == 0 || matches!(&failure, Failure::Txn(error) if is_about_catalog(error)) {

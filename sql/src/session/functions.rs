@@ -58,7 +58,7 @@ impl SystemFunctions for Shared {
         if catalog.sequence_by_id(sequence).is_none() {
             return Err(no_sequence(&catalog, sequence));
         }
-        match self.sequences.take(catalog.home(), sequence) {
+        match self.sequences.take(&catalog, sequence) {
             Some(value) => {
                 self.note_value(sequence, value);
                 Ok(value)

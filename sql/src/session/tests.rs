@@ -167,6 +167,32 @@ fn sequences_and_identities_give_values() {
 }
 
 #[test]
+fn values_taken_before_a_sequence_was_changed_are_not_given() {
+    run(async |node| {
+        let (mut one, mut other) = (node.client().await, node.other().client().await);
+        let add = "insert into t default values returning id";
+        one.ok("create table t (id serial primary key)").await;
+        assert_eq!(one.ok(add).await, "1\nINSERT 0 1");
+        assert_eq!(other.ok(add).await, "33\nINSERT 0 1");
+        one.ok("truncate t restart identity").await;
+        assert_eq!(other.ok(add).await, "1\nINSERT 0 1");
+        assert_eq!(one.ok(add).await, "33\nINSERT 0 1");
+        one.ok("alter sequence t_id_seq increment 5 restart 100").await;
+        // It finds out when it looks at the catalog.
+        assert_eq!(other.ok("select increment_by from pg_sequences").await, "5\nSELECT 1");
+        assert_eq!(other.ok(add).await, "100\nINSERT 0 1");
+        // Those that a block takes of what it has changed are its own, and go on when it has committed.
+        one.ok("begin; truncate t restart identity").await;
+        assert_eq!(one.ok(add).await, "1\nINSERT 0 1");
+        assert_eq!(node.client().await.ok("select nextval('t_id_seq') > 100").await, "t\nSELECT 1");
+        one.ok("rollback; begin; truncate t restart identity").await;
+        assert_eq!(one.ok(add).await, "1\nINSERT 0 1");
+        one.ok("commit").await;
+        assert_eq!(one.ok(add).await, "6\nINSERT 0 1");
+    });
+}
+
+#[test]
 fn what_conflicts_is_skipped_or_updated() {
     run(async |node| {
         let mut client = node.client().await;
@@ -518,6 +544,20 @@ fn outcomes_and_ids_of_transactions_can_be_asked_for() {
         let told = client.told("commit").await;
         assert!(told.starts_with("ERROR 40003"), "{told}");
         assert_eq!(client.ok("select count(*) from t").await, "2\nSELECT 1");
+    });
+}
+
+#[test]
+fn a_statement_that_always_loses_is_given_up() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int primary key)").await;
+        for _ in 0..super::execute::MOST_TRIES {
+            let conflict = annulus_txn::interface::TxnError::Conflict(annulus_base::Key::new(0, 9, 9, b"x"));
+            node.db.inject(annulus_txn::testing::Call::Commit, annulus_txn::testing::Fault::Fails(conflict));
+        }
+        assert!(client.told("insert into t values (1)").await.starts_with("ERROR 40001"));
+        assert_eq!(client.ok("insert into t values (1)").await, "INSERT 0 1");
     });
 }
 

@@ -249,6 +249,13 @@ impl<D: Database> Session<D> {
         if defines {
             self.catalogs.outdate();
         }
+        if defines
+            && done.is_ok()
+            && self.shared.sequences.has_own(&self.catalogs.home)
+            && let Ok(catalog) = self.catalogs.reload(&self.server.db, deadline.left()).await
+        {
+            self.shared.sequences.keep_own(&catalog);
+        }
         self.cursors.end_transaction(done.is_ok());
         match done {
             Ok(done) => {

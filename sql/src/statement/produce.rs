@@ -200,7 +200,7 @@ impl<D: Database> Work<'_, D> {
         if self.active.defines {
             let transaction = &mut self.active.transaction;
             let range = crate::sequence::allot(transaction, &home, descriptor, count, &self.deadline).await?;
-            self.shared.sequences.give(&home, sequence, range);
+            self.shared.sequences.give(&catalog, sequence, range);
             return Ok(());
         }
         self.active.check_writable("nextval()")?;
@@ -211,7 +211,7 @@ impl<D: Database> Work<'_, D> {
             let range = crate::sequence::allot(&mut transaction, &home, descriptor, count, &self.deadline).await?;
             match transaction.commit(self.deadline.left()).await.map_err(Failure::from) {
                 Ok(_) => {
-                    self.shared.sequences.give(&home, sequence, range);
+                    self.shared.sequences.give(&catalog, sequence, range);
                     return Ok(());
                 }
                 Err(failure) if is_retryable(&failure) && !crate::server::failure::of_catalog(&failure) => {

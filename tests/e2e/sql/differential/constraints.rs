@@ -10,6 +10,8 @@ use super::generator::Statement;
 /// Values are below this, so that they meet.
 const VALUES: u64 = 8;
 const TABLES: usize = 4;
+/// Some of them may refer to others.
+const TYPES: [&str; 6] = ["int", "int", "int", "bigint", "smallint", "numeric(5, 1)"];
 const ACTIONS: [&str; 5] = ["NO ACTION", "CASCADE", "SET NULL", "SET DEFAULT", "NO ACTION"];
 const DEFERRALS: [&str; 4] = ["", "", " DEFERRABLE", " DEFERRABLE INITIALLY DEFERRED"];
 
@@ -76,6 +78,11 @@ impl Source for Constraints {
             _ => {}
         }
     }
+
+    /// A sequence that was set is set for one node.
+    fn is_between(&self) -> bool {
+        !self.open && self.ahead.is_empty()
+    }
 }
 
 impl Constraints {
@@ -93,9 +100,11 @@ impl Constraints {
         let table = Table { number, is_numbered: rng.one_in(3) };
         let name = table.name();
         let mut sql = format!("CREATE TABLE {name} (id {}", if table.is_numbered { "serial" } else { "int" });
-        let _ = write!(sql, " PRIMARY KEY, u int{}", rng.pick(&[" UNIQUE", " UNIQUE NOT NULL"]).expect("some"));
+        let unique = rng.pick(&[" UNIQUE", " UNIQUE NOT NULL"]).expect("some");
+        let _ = write!(sql, " PRIMARY KEY, u {}{unique}", rng.pick(&TYPES).expect("some"));
         for column in ["r", "s"] {
-            let _ = write!(sql, ", {column} int{}", rng.pick(&["", " DEFAULT 1", " NOT NULL"]).expect("some"));
+            let declared = rng.pick(&["", " DEFAULT 1", " NOT NULL"]).expect("some");
+            let _ = write!(sql, ", {column} {}{declared}", rng.pick(&TYPES).expect("some"));
             if !rng.one_in(4) {
                 // Itself, too.
                 let parent = 1 + rng.below(number as u64);

@@ -105,6 +105,10 @@ impl Source for Generator {
             Effect::Ends => self.ended(&statement.sql),
         }
     }
+
+    fn is_between(&self) -> bool {
+        self.before.is_none()
+    }
 }
 
 impl Generator {

@@ -1,4 +1,5 @@
-//! The same random statements against ours and a PostgreSQL: rows, counts and SQLSTATEs must be the same.
+//! The same random statements against ours, on one node after the other, and a PostgreSQL: rows, counts and SQLSTATEs must
+//! be the same.
 //!
 //! The statements come from a seed. `DIFFERENTIAL_SEED=N` repeats one, `DIFFERENTIAL_STATEMENTS=N` makes it longer. Where ours
 //! differs on purpose (docs/sql-differences.md), the generator keeps away or [`compare::agree`] says so.
@@ -14,7 +15,7 @@ mod schema;
 use annulus_base::rng::Rng;
 
 use super::client::Sql;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Node};
 use compare::Outcome;
 use constraints::Constraints;
 use generator::{Generator, Statement};
@@ -36,6 +37,9 @@ trait Source {
 
     /// Takes note of what a statement did.
     fn done(&mut self, statement: &Statement, succeeded: bool);
+
+    /// Whether the next statement may be another session's.
+    fn is_between(&self) -> bool;
 }
 
 #[test]
@@ -49,7 +53,7 @@ fn constraints_hold_as_in_postgresql() {
 }
 
 fn compare<S: Source>(source: fn(Rng) -> S) {
-    let mut cluster = Cluster::start(1);
+    let mut cluster = Cluster::start(3);
     let postgres = Postgres::start();
     let seeds = setting("DIFFERENTIAL_SEED").map_or(SEEDS, |seed| seed..seed + 1);
     let statements = setting("DIFFERENTIAL_STATEMENTS").map_or(STATEMENTS, |count| count as usize);
@@ -61,21 +65,27 @@ fn compare<S: Source>(source: fn(Rng) -> S) {
     cluster.stop();
 }
 
-fn ours(cluster: &Cluster, seed: u64) -> Sql {
+/// A session on every node.
+fn ours(cluster: &Cluster, seed: u64) -> Vec<Sql> {
     let database = format!("seed{seed}");
-    let port = cluster.nodes[0].sql;
-    Sql::connect(port).expect("it connects").must(&format!("CREATE DATABASE {database}"));
-    let sql = Sql::connect_to(port, "annulus", &database).expect("it connects");
-    // None of the statements takes long, unless it is tried again and again.
-    sql.must("SET statement_timeout = '60s'");
-    sql
+    Sql::connect(cluster.nodes[0].sql).expect("it connects").must(&format!("CREATE DATABASE {database}"));
+    let session = |node: &Node| {
+        let sql = Sql::connect_to(node.sql, "annulus", &database).expect("it connects");
+        // None of the statements takes long, unless it is tried again and again.
+        sql.must("SET statement_timeout = '60s'");
+        sql
+    };
+    cluster.nodes.iter().map(session).collect()
 }
 
-fn run(seed: u64, mut source: impl Source, statements: usize, ours: &Sql, theirs: &Sql) {
-    let mut before = Vec::new();
+fn run(seed: u64, mut source: impl Source, statements: usize, ours: &[Sql], theirs: &Sql) {
+    let (mut before, mut node) = (Vec::new(), 0);
     for number in 0..statements {
+        if source.is_between() {
+            node = (node + 1) % ours.len();
+        }
         let statement = source.next();
-        let (found, expected) = (Outcome::of(ours, &statement.sql), Outcome::of(theirs, &statement.sql));
+        let (found, expected) = (Outcome::of(&ours[node], &statement.sql), Outcome::of(theirs, &statement.sql));
         source.done(&statement, expected.succeeded());
         before.push(statement.sql.clone());
         assert!(
