@@ -187,6 +187,7 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
         work.active.catalog.expect_sequence(&mut work.active.transaction, sequence.id);
         crate::sequence::restart(&mut work.active.transaction, &home, sequence, None);
         work.shared.sequences.forget(&home, sequence.id);
+        work.active.restarted.push(sequence.id);
     }
     for (table, columns) in computed {
         compute::compute(work, table, &columns).await?;

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use annulus_relation::catalog::{Catalog, Home, ObjectId, Version};
+use annulus_relation::catalog::{Catalog, Home, ObjectId, Sequence, Version};
 
 use super::shared::{lock, now};
 
@@ -43,6 +43,15 @@ const fn id(home: &Home, sequence: ObjectId) -> Id {
     (home.namespace.id().0, sequence)
 }
 
+/// What decides which values a sequence gives, besides how far it is.
+fn values_of(sequence: &Sequence) -> (i64, i64, i64, i64, bool) {
+    (sequence.increment, sequence.min, sequence.max, sequence.cache, sequence.cycle)
+}
+
+fn is_changed(within: &Catalog, sequence: ObjectId) -> bool {
+    within.sequence_by_id(sequence).is_some() && within.sequence_version(sequence).is_none()
+}
+
 impl Sequences {
     /// The next value, if there is one left.
     pub fn take(&self, catalog: &Catalog, sequence: ObjectId) -> Option<i64> {
@@ -70,18 +79,25 @@ impl Sequences {
         lock(&self.ranges).insert(id(catalog.home(), sequence), (range, of));
     }
 
-    /// Whether there are ranges that a transaction took of sequences that it had changed itself.
-    pub fn has_own(&self, home: &Home) -> bool {
-        let namespace = home.namespace.id().0;
-        lock(&self.ranges).iter().any(|((of, _), (_, version))| *of == namespace && version.is_none())
+    /// Whether there are ranges of sequences that the transaction has changed that sees this catalog.
+    pub fn are_changed(&self, catalog: &Catalog) -> bool {
+        let namespace = catalog.home().namespace.id().0;
+        lock(&self.ranges).keys().any(|(of, sequence)| *of == namespace && is_changed(catalog, *sequence))
     }
 
-    /// That transaction has committed, and `catalog` is as it is since.
-    pub fn keep_own(&self, catalog: &Catalog) {
-        let namespace = catalog.home().namespace.id().0;
+    /// A transaction has committed that has changed sequences. What this node had taken of them before it began stays good
+    /// if they give the same values as before, and what was taken as part of it in any case. `restarted` have begun anew. The
+    /// catalogs are those before it, within it, and since.
+    pub fn keep(&self, restarted: &[ObjectId], before: &Catalog, within: &Catalog, since: &Catalog) {
+        let namespace = since.home().namespace.id().0;
         for ((of, sequence), (_, version)) in lock(&self.ranges).iter_mut() {
-            if *of == namespace && version.is_none() {
-                *version = catalog.sequence_version(*sequence);
+            let gives_the_same = || match (before.sequence_by_id(*sequence), since.sequence_by_id(*sequence)) {
+                (Some(before), Some(since)) => values_of(before) == values_of(since) && !restarted.contains(sequence),
+                _ => false,
+            };
+            let was_good = *version == before.sequence_version(*sequence) && gives_the_same();
+            if *of == namespace && is_changed(within, *sequence) && (version.is_none() || was_good) {
+                *version = since.sequence_version(*sequence);
             }
         }
     }

@@ -46,6 +46,8 @@ pub(crate) struct Active<D: Database> {
     pub pending: Pending,
     /// Which constraints it defers.
     pub deferrals: Deferrals,
+    /// Sequences that it has begun anew.
+    pub restarted: Vec<ObjectId>,
     /// How many rows without a primary key it has inserted, and when that was counted from.
     pub rows: u32,
     pub row_base: Timestamp,
@@ -107,6 +109,7 @@ impl<D: Database> Active<D> {
             env,
             pending: Pending::default(),
             deferrals: Deferrals::default(),
+            restarted: Vec::new(),
             rows: 0,
             row_base: start,
             jobs: Vec::new(),

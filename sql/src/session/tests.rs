@@ -189,6 +189,11 @@ fn values_taken_before_a_sequence_was_changed_are_not_given() {
         assert_eq!(one.ok(add).await, "1\nINSERT 0 1");
         one.ok("commit").await;
         assert_eq!(one.ok(add).await, "6\nINSERT 0 1");
+        // Another name changes no values.
+        one.ok("alter sequence t_id_seq rename to s").await;
+        assert_eq!(one.ok(add).await, "11\nINSERT 0 1");
+        one.ok("alter sequence s increment 10").await;
+        assert_eq!(one.ok(add).await, "161\nINSERT 0 1");
     });
 }
 

@@ -242,6 +242,7 @@ impl<D: Database> Session<D> {
     async fn end_active(&mut self, active: Active<D>, deadline: &Deadline) -> Result<(), TxnError> {
         let (before, defines) = (active.before.clone(), active.defines);
         let writes = active.transaction.has_writes();
+        let (opened, within, restarted) = (active.opened, active.catalog, active.restarted);
         let done = {
             let _raised = writes.then(|| Raised::new(&self.shield));
             active.transaction.commit(deadline.left()).await
@@ -249,12 +250,11 @@ impl<D: Database> Session<D> {
         if defines {
             self.catalogs.outdate();
         }
-        if defines
-            && done.is_ok()
-            && self.shared.sequences.has_own(&self.catalogs.home)
-            && let Ok(catalog) = self.catalogs.reload(&self.server.db, deadline.left()).await
+        if done.is_ok()
+            && self.shared.sequences.are_changed(&within)
+            && let Ok(since) = self.catalogs.reload(&self.server.db, deadline.left()).await
         {
-            self.shared.sequences.keep_own(&catalog);
+            self.shared.sequences.keep(&restarted, &opened, &within, &since);
         }
         self.cursors.end_transaction(done.is_ok());
         match done {
