@@ -240,6 +240,13 @@ impl<D: Database> Session<D> {
             if portal.analyzed.parsed.as_of.is_some() && !matches!(active.transaction.mode(), Mode::AsOf(_)) {
                 return Err(SqlError::unsupported("AS OF SYSTEM TIME in a transaction block").into());
             }
+            if matches!(portal.analyzed.plan, Plan::Define)
+                && !active.defines
+                && !matches!(active.transaction.mode(), Mode::AsOf(_))
+            {
+                // Its commit would find that others have changed the catalog, when nothing can be tried again any more.
+                active.go_by(self.catalogs.reload(&self.server.db, deadline.left()).await?);
+            }
             if !std::mem::replace(&mut active.used, true) && active.block && active.read_only {
                 begin_reading(&self.server.db, &self.catalogs, active, &deadline).await?;
             }
@@ -260,8 +267,12 @@ impl<D: Database> Session<D> {
     /// conflict. Whether it could.
     async fn begin_again(&mut self, portal: &Portal, deadline: &Deadline) -> SqlResult<bool> {
         let Some(active) = &self.active else { return Ok(false) };
-        if active.defines || !active.loads.is_empty() || matches!(active.transaction.mode(), Mode::AsOf(_)) {
+        if !active.loads.is_empty() || matches!(active.transaction.mode(), Mode::AsOf(_)) {
             return Ok(false);
+        }
+        if active.defines {
+            // What was taken of sequences that it made must not be given out for their namesakes.
+            self.shared.sequences.forget_all(&self.catalogs.home);
         }
         // Others get a turn: what was in the way may be one of this node's own.
         tokio::task::yield_now().await;

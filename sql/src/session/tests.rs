@@ -74,6 +74,30 @@ fn the_catalog_that_is_shown_is_the_present_one() {
 }
 
 #[test]
+fn a_block_defines_by_the_present_catalog() {
+    run(async |node| {
+        let elsewhere = node.other();
+        let (mut client, mut other) = (node.client().await, elsewhere.client().await);
+        client.ok("create table t (id int primary key, v int); insert into t values (1, 1)").await;
+        for definition in [
+            "create index on t (v)",
+            "create table new (id serial primary key); insert into new default values",
+            "alter table t add check (v > 0)",
+            "drop table new",
+            "truncate t",
+        ] {
+            client.ok("select * from t").await;
+            other.ok("alter table t alter v set default 5; create table mine (id int); drop table mine").await;
+            client.ok("begin").await;
+            for part in definition.split(';') {
+                client.ok(part).await;
+            }
+            client.ok("commit").await;
+        }
+    });
+}
+
+#[test]
 fn a_block_that_failed_can_only_be_rolled_back() {
     run(async |node| {
         let mut client = node.client().await;

@@ -10,14 +10,17 @@ use super::generator::Statement;
 pub enum Outcome {
     /// Its rows, and how many rows it says it touched.
     Done { rows: Vec<Vec<Option<String>>>, count: u64 },
-    /// Its SQLSTATE and message.
+    /// Its SQLSTATE, message and detail.
     Failed { code: String, told: String },
 }
 
 impl Outcome {
     pub fn of(sql: &Sql, statement: &str) -> Self {
         match sql.runtime.block_on(sql.client.simple_query(statement)) {
-            Err(error) => Self::Failed { code: code(&error).to_owned(), told: told(&error) },
+            Err(error) => {
+                let detail = error.as_db_error().and_then(|error| error.detail()).unwrap_or_default();
+                Self::Failed { code: code(&error).to_owned(), told: format!("{} {detail}", told(&error)) }
+            }
             Ok(messages) => {
                 let (mut rows, mut touched) = (Vec::new(), 0);
                 for message in messages {

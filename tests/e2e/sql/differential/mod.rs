@@ -26,6 +26,9 @@ const SEEDS: std::ops::Range<u64> = 1..7;
 /// Statements of each.
 const STATEMENTS: usize = 250;
 
+/// The tables of either source.
+const TABLES: [&str; 4] = ["t1", "t2", "t3", "t4"];
+
 fn setting(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
@@ -81,10 +84,16 @@ fn ours(cluster: &Cluster, seed: u64) -> Vec<Sql> {
 fn run(seed: u64, mut source: impl Source, statements: usize, ours: &[Sql], theirs: &Sql) {
     let (mut before, mut node) = (Vec::new(), 0);
     for number in 0..statements {
-        if source.is_between() {
+        let moves = source.is_between();
+        if moves {
             node = (node + 1) % ours.len();
         }
         let statement = source.next();
+        if moves && (statement.sql == "BEGIN" || statement.sql.contains("setval")) {
+            // Where a node does not know yet how tables were altered, a block may fail in the middle (40001), and a
+            // statement is tried again, which takes more values of sequences.
+            TABLES.iter().for_each(|table| drop(ours[node].ask(&format!("SELECT count(*) FROM {table}"))));
+        }
         let (found, expected) = (Outcome::of(&ours[node], &statement.sql), Outcome::of(theirs, &statement.sql));
         source.done(&statement, expected.succeeded());
         before.push(statement.sql.clone());
