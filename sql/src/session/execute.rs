@@ -210,29 +210,11 @@ impl<D: Database> Session<D> {
             if matches!(&failure, Failure::Txn(error) if is_about_catalog(error)) {
                 self.catalogs.outdate();
             }
-            let goes_on = match &failure {
-                _ if deadline.passed() => false,
-                Failure::Sql(_) => self.sees_newer(portal, &deadline).await?,
-                Failure::Txn(_) => was_fresh && is_retryable(&failure) && self.begin_again(portal, &deadline).await?,
-            };
-            if !goes_on {
+            let may_go_on = was_fresh && is_retryable(&failure) && !deadline.passed();
+            if !may_go_on || !self.begin_again(portal, &deadline).await? {
                 return Err(to_sql(failure));
             }
         }
-    }
-
-    /// Whether a definition that failed went by a catalog that is not the newest one, by which it is tried again.
-    async fn sees_newer(&mut self, portal: &Portal, deadline: &Deadline) -> SqlResult<bool> {
-        let Some(active) = self.active.as_mut().filter(|active| !active.defines) else { return Ok(false) };
-        if !matches!(portal.analyzed.plan, Plan::Define) || matches!(active.transaction.mode(), Mode::AsOf(_)) {
-            return Ok(false);
-        }
-        let newest = self.catalogs.reload(&self.server.db, deadline.left()).await.map_err(to_sql)?;
-        if Arc::ptr_eq(&newest, &active.catalog) {
-            return Ok(false);
-        }
-        active.go_by(newest);
-        Ok(true)
     }
 
     async fn attempt_within(&mut self, portal: &mut Portal, deadline: Deadline) -> Outcome<Produced> {
@@ -244,7 +226,8 @@ impl<D: Database> Session<D> {
                 && !active.defines
                 && !matches!(active.transaction.mode(), Mode::AsOf(_))
             {
-                // Its commit would find that others have changed the catalog, when nothing can be tried again any more.
+                // It may be refused for what is not so any more; and the commit would find that others have changed the catalog,
+                // when nothing can be tried again.
                 active.go_by(self.catalogs.reload(&self.server.db, deadline.left()).await?);
             }
             if !std::mem::replace(&mut active.used, true) && active.block && active.read_only {
@@ -270,10 +253,7 @@ impl<D: Database> Session<D> {
         if !active.loads.is_empty() || matches!(active.transaction.mode(), Mode::AsOf(_)) {
             return Ok(false);
         }
-        if active.defines {
-            // What was taken of sequences that it made must not be given out for their namesakes.
-            self.shared.sequences.forget_all(&self.catalogs.home);
-        }
+        self.forget_taken(active);
         // Others get a turn: what was in the way may be one of this node's own.
         tokio::task::yield_now().await;
         let catalog = self.catalogs.current(&self.server.db, deadline.left()).await.map_err(to_sql)?;

@@ -167,11 +167,15 @@ impl<D: Database> Session<D> {
     pub(super) fn undo(&mut self, active: Active<D>) {
         self.cursors.end_transaction(false);
         self.shared.settings().restore(&active.before);
+        self.forget_taken(&active);
+        active.transaction.rollback();
+    }
+
+    /// What a transaction that comes to nothing has taken from sequences that it made must not be given out for their namesakes.
+    pub(super) fn forget_taken(&self, active: &Active<D>) {
         if active.defines {
-            // What was taken from sequences that it made must not be given out for their namesakes.
             self.shared.sequences.forget_all(&self.catalogs.home);
         }
-        active.transaction.rollback();
     }
 
     /// Commits a transaction; settings follow it.
@@ -250,7 +254,8 @@ impl<D: Database> Session<D> {
         if defines {
             self.catalogs.outdate();
         }
-        if done.is_ok()
+        if defines
+            && done.is_ok()
             && self.shared.sequences.are_changed(&within)
             && let Ok(since) = self.catalogs.reload(&self.server.db, deadline.left()).await
         {
