@@ -69,7 +69,7 @@ pub struct Column {
     /// Its type.
     pub ty: SqlType,
     /// Whether NULL is refused.
-    pub not_null: bool,
+    pub not_null: NotNull,
     /// Where its value comes from if none is given.
     pub default: Option<Default>,
     /// What rows have that were stored before the column was added: a value's encoding (see the row codec);
@@ -77,6 +77,44 @@ pub struct Column {
     pub missing: Option<Vec<u8>>,
     /// What `COMMENT` said.
     pub comment: Option<String>,
+}
+
+/// Whether a column refuses NULL: a byte, which was a bool at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+#[wincode(tag_encoding = "u8")]
+pub enum NotNull {
+    /// No.
+    No,
+    /// Yes, and no row has one.
+    Yes,
+    /// Yes, but the rows that were there before are still looked at.
+    Pending,
+}
+
+impl NotNull {
+    /// What a table has that has no rows yet.
+    #[must_use]
+    pub const fn new(is_declared: bool) -> Self {
+        if is_declared { Self::Yes } else { Self::No }
+    }
+
+    /// Whether rows that are written may not have NULL.
+    #[must_use]
+    pub const fn is_declared(self) -> bool {
+        matches!(self, Self::Yes | Self::Pending)
+    }
+
+    /// Whether no row has NULL.
+    #[must_use]
+    pub const fn is_certain(self) -> bool {
+        matches!(self, Self::Yes)
+    }
+
+    /// Whether the rows that were there before are being looked at.
+    #[must_use]
+    pub const fn is_pending(self) -> bool {
+        matches!(self, Self::Pending)
+    }
 }
 
 /// Where a column's value comes from.

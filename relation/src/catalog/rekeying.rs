@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::{ColumnId, ConstraintKind, IndexKey, IndexState, KeyPart, ObjectId, Retyping, Table};
+use super::{ColumnId, ConstraintKind, IndexKey, IndexState, KeyPart, NotNull, ObjectId, Retyping, Table};
 
 /// How a table's successor differs from it, and how far the successor is.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
@@ -76,7 +76,7 @@ impl Table {
         let mut after = self.clone();
         after.generation = rekeying.generation;
         after.columns.iter_mut().filter(|column| rekeying.columns().any(|id| id == column.id)).for_each(|column| {
-            column.not_null = true;
+            column.not_null = NotNull::Yes;
         });
         let primary = after.indexes.first_mut()?;
         (primary.name, primary.keys) = (rekeying.name.clone(), rekeying.keys.clone());

@@ -3,7 +3,7 @@
 //! What a statement declares is in the catalog while the rows are still looked at, and others may change the table
 //! meanwhile. So it is not the table as it was that comes back: only what the statement has added goes again.
 
-use super::{Check, Column, ColumnId, Default, ForeignKey, Index, IndexState, Standing, Table};
+use super::{Check, Column, ColumnId, Default, ForeignKey, Index, IndexState, NotNull, Standing, Table};
 
 impl Table {
     /// Whether a statement that made `after` of the table has only added to it: such that it can be taken back.
@@ -41,7 +41,10 @@ impl Table {
         for column in &mut self.columns {
             let of = |table: &Self| table.columns.iter().find(|other| other.id == column.id).cloned();
             let (Some(was), Some(is)) = (of(before), of(declared)) else { continue };
-            column.not_null &= was.not_null || !is.not_null;
+            column.not_null = match (was.not_null, is.not_null) {
+                (NotNull::No, NotNull::Yes | NotNull::Pending) => NotNull::No,
+                _ => column.not_null,
+            };
             if was.default != is.default && column.default == is.default {
                 column.default = was.default;
             }
@@ -79,8 +82,8 @@ fn is_stricter(before: &Column, after: &Column) -> bool {
     let is_plain = |default: &Option<Default>| matches!(default, None | Some(Default::Expression(_)));
     let default_only = is_plain(&before.default) && is_plain(&after.default);
     let default = if default_only { after.default.clone() } else { before.default.clone() };
-    let not_null = before.not_null || after.not_null;
-    Column { default, not_null, ..before.clone() } == *after
+    let is_stricter = before.not_null == after.not_null || !before.not_null.is_declared();
+    Column { default, not_null: after.not_null, ..before.clone() } == *after && is_stricter
 }
 
 /// Whether an index is the same, but that its table may have got a successor.

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use self::conversion::Conversion;
 use super::physical::{Entry, Physical, ROW_ID, Tuple, row_id};
 use super::{Expressions, Surroundings, errors};
-use crate::catalog::{Home, Rekeying, Table};
+use crate::catalog::{Column, Home, Rekeying, Table};
 use crate::codec::Layout;
 use crate::error::SqlResult;
 use crate::value::{Row, Value};
@@ -60,6 +60,16 @@ pub(super) enum Of {
     New,
     /// One that was there before.
     Stored,
+}
+
+impl Of {
+    /// Whether a column may not be NULL.
+    const fn refuses_null(self, column: &Column) -> bool {
+        match self {
+            Self::New => column.not_null.is_declared(),
+            Self::Stored => column.not_null.is_certain(),
+        }
+    }
 }
 
 impl Successor {

@@ -302,7 +302,8 @@ fn check_whole(table: &Table, row: &[Value]) -> SqlResult<()> {
 
 /// Refuses NULL where there must be none, and rows for which a check is false.
 fn check_row<E: Expressions>(around: Surroundings<'_, E>, table: &Table, row: &[Value]) -> SqlResult<()> {
-    let refused = table.columns.iter().zip(row).find(|(column, value)| column.not_null && value.is_null());
+    let refused =
+        table.columns.iter().zip(row).find(|(column, value)| column.not_null.is_declared() && value.is_null());
     if let Some((column, _)) = refused {
         return Err(errors::not_null_violation(around.catalog, table, &column.name, row));
     }

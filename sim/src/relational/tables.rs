@@ -13,7 +13,7 @@ use annulus_base::Timestamp;
 use annulus_base::time::Micros;
 use annulus_relation::catalog::{
     Action, Catalog, Column, ColumnId, ConstraintKind, Deferral, Edit, ForeignKey, Home, Index, IndexKey, IndexState,
-    KeyPart, ObjectId, PUBLIC, Remarks, Standing, Table, load,
+    KeyPart, NotNull, ObjectId, PUBLIC, Remarks, Standing, Table, load,
 };
 use annulus_relation::failure::Outcome;
 use annulus_relation::ops::{Expressions, Physical, Surroundings};
@@ -149,7 +149,7 @@ pub(super) fn create(catalog: &Catalog, on_delete: Action, deferral: Deferral) -
 /// Creates the table without a primary key.
 pub(super) fn create_notes(edit: &mut Edit) -> SqlResult<()> {
     let mut notes = table(edit, NOTES, ["number", "owner", "kind"])?;
-    notes.columns[NUMBER].not_null = false;
+    notes.columns[NUMBER].not_null = NotNull::No;
     (notes.indexes[0].keys, notes.indexes[0].constraint) = (Vec::new(), None);
     add_index(edit, &mut notes, "notes_owner", OWNER, None)?;
     edit.put_table(notes)
@@ -171,14 +171,22 @@ fn table(edit: &mut Edit, name: &str, columns: [&str; 3]) -> SqlResult<Table> {
         comment: None,
         remarks: Remarks::new(),
     };
-    table.columns[0].not_null = true;
+    table.columns[0].not_null = NotNull::Yes;
     add_index(edit, &mut table, &format!("{name}_pkey"), 0, Some(ConstraintKind::PrimaryKey))?;
     Ok(table)
 }
 
 /// An integer column; rows that are older than it have `missing` there.
 pub(super) fn column(id: ColumnId, name: &str, missing: Option<Vec<u8>>) -> Column {
-    Column { id, name: name.to_owned(), ty: SqlType::Int4, not_null: false, default: None, missing, comment: None }
+    Column {
+        id,
+        name: name.to_owned(),
+        ty: SqlType::Int4,
+        not_null: NotNull::No,
+        default: None,
+        missing,
+        comment: None,
+    }
 }
 
 /// Adds an index over a column.

@@ -1,6 +1,8 @@
 //! `ALTER TABLE`, and what renames and moves relations.
 
-use annulus_relation::catalog::{Column, ColumnId, Default, KeyPart, ObjectId, Relation, Sequence, Table, View};
+use annulus_relation::catalog::{
+    Column, ColumnId, Default, KeyPart, NotNull, ObjectId, Relation, Sequence, Table, View,
+};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{
@@ -126,7 +128,8 @@ impl Definition<'_> {
                 column.missing = Some(annulus_relation::codec::encode_value(&value));
                 Ok(())
             }
-            _ if column.not_null => {
+            _ if column.not_null.is_declared() => {
+                column.not_null = NotNull::Pending;
                 let column = column.id;
                 self.note_validation(table.id, Some(column), None);
                 Ok(())
@@ -236,8 +239,8 @@ impl Definition<'_> {
         let mut changed = column.clone();
         match operation {
             O::SetNotNull => {
-                changed.not_null = true;
-                if !column.not_null {
+                if !column.not_null.is_declared() {
+                    changed.not_null = NotNull::Pending;
                     self.note_validation(id, Some(column.id), None);
                 }
             }
@@ -246,7 +249,7 @@ impl Definition<'_> {
                     let message = format!("column \"{}\" is in a primary key", column.name);
                     return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
                 }
-                changed.not_null = false;
+                changed.not_null = NotNull::No;
             }
             O::SetDefault { .. } | O::DropDefault if generated => {
                 let message =
@@ -271,7 +274,7 @@ impl Definition<'_> {
                 return self.retype(table, &column, data_type, using.as_ref());
             }
             O::AddGenerated { generated_as, .. } => {
-                if column.default.is_some() || !column.not_null {
+                if column.default.is_some() || !column.not_null.is_declared() {
                     let message = format!("column \"{}\" must be NOT NULL and have no default", column.name);
                     return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message));
                 }

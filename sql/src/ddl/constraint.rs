@@ -1,7 +1,7 @@
 //! Constraints: primary keys, unique, checks.
 
 use annulus_relation::catalog::{
-    Check, ConstraintKind, Index, IndexKey, IndexState, KeyPart, Rekeying, Standing, Table,
+    Check, ConstraintKind, Index, IndexKey, IndexState, KeyPart, NotNull, Rekeying, Standing, Table,
 };
 use annulus_relation::codec::is_keyable;
 use annulus_relation::error::SqlState;
@@ -98,7 +98,7 @@ impl Definition<'_> {
         }
         for key in &keys {
             let KeyPart::Column(id) = key.part else { continue };
-            table.columns.iter_mut().filter(|column| column.id == id).for_each(|column| column.not_null = true);
+            table.columns.iter_mut().filter(|column| column.id == id).for_each(|column| column.not_null = NotNull::Yes);
         }
         let primary = &mut table.indexes[0];
         (primary.name, primary.keys, primary.constraint) = (name, keys, Some(ConstraintKind::PrimaryKey));

@@ -17,7 +17,7 @@ impl Definition<'_> {
         match self.names().get(&name)? {
             Relation::Table(other) => {
                 for column in &other.columns {
-                    add_column(table, &column.name, column.ty.clone(), column.not_null)?;
+                    add_column(table, &column.name, column.ty.clone(), column.not_null.is_declared())?;
                     if let (true, Some(copy)) = (like.comments, table.columns.last_mut()) {
                         copy.comment.clone_from(&column.comment);
                     }

@@ -1,6 +1,6 @@
 //! `CREATE TABLE`.
 
-use annulus_relation::catalog::{Column, ConstraintKind, Index, IndexState, ObjectId, Remarks, Table};
+use annulus_relation::catalog::{Column, ConstraintKind, Index, IndexState, NotNull, ObjectId, Remarks, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{ColumnDef, CreateTable, Ident, TableConstraint};
@@ -150,6 +150,7 @@ pub(crate) fn add_column(
     let next = id.checked_add(1);
     table.next_column =
         next.ok_or_else(|| SqlError::new(SqlState::TOO_MANY_COLUMNS, "the table has had too many columns"))?;
+    let not_null = NotNull::new(not_null);
     table.columns.push(Column { id, name: name.to_owned(), ty, not_null, default: None, missing: None, comment: None });
     Ok(())
 }

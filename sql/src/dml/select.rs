@@ -294,7 +294,7 @@ fn ordered(
         let descending = key.options.asc == Some(false);
         let nulls_first = key.options.nulls_first.unwrap_or(descending);
         let found = &source.target.table.columns[column];
-        let same_nulls = found.not_null || nulls_first == part.nulls_first;
+        let same_nulls = found.not_null.is_certain() || nulls_first == part.nulls_first;
         if part.part != KeyPart::Column(found.id) || descending != part.descending || !same_nulls {
             return Ok(None);
         }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use annulus_relation::catalog::{Catalog, IndexState, Swept, sweep, sweep_databases};
+use annulus_relation::catalog::{Catalog, ColumnId, IndexState, Swept, sweep, sweep_databases};
 use annulus_relation::failure::Outcome;
 use annulus_txn::interface::Database;
 
@@ -110,9 +110,11 @@ fn open_jobs(catalog: &Catalog) -> Vec<(Job, u64)> {
         let keys = table.foreign_keys.iter().map(|key| (&key.name, key.standing));
         let pending = checks.chain(keys).filter(|(_, standing)| standing.is_pending());
         let constraints: Vec<String> = pending.map(|(name, _)| name.clone()).collect();
-        if !constraints.is_empty() {
-            let progress = constraints.len() as u64;
-            jobs.push((Job::Validate { table: table.id, columns: Vec::new(), constraints }, progress));
+        let columns = table.columns.iter().filter(|column| column.not_null.is_pending());
+        let columns: Vec<ColumnId> = columns.map(|column| column.id).collect();
+        if !constraints.is_empty() || !columns.is_empty() {
+            let progress = (columns.len() + constraints.len()) as u64;
+            jobs.push((Job::Validate { table: table.id, columns, constraints }, progress));
         }
     }
     jobs
@@ -123,7 +125,7 @@ mod tests {
     use std::collections::HashMap;
 
     use annulus_txn::interface::TxnError;
-    use annulus_txn::testing::{Call, Fault};
+    use annulus_txn::testing::{Call, Fake, Fault};
 
     use super::PATIENT;
     use crate::testing::{Node, run};
@@ -153,6 +155,35 @@ mod tests {
             let plan = other.ok("explain select * from t where id = 6000").await;
             assert!(plan.contains("Point Read using t_pkey"), "{plan}");
             assert_eq!(client.ok("select count(*), sum(id) from t").await, "5000|12504500\nSELECT 1");
+        });
+    }
+
+    #[test]
+    fn not_null_holds_for_sure_once_somebody_has_looked_at_all_rows() {
+        run(async |node| {
+            let elsewhere = node.other();
+            let (mut client, mut other) = (node.client().await, elsewhere.client().await);
+            client
+                .ok("create table t (id int primary key, v int, w int); \
+                     insert into t select i, nullif(i, 4500), i from generate_series(1, 5000) i")
+                .await;
+            for column in ["v", "w"] {
+                // The declaration commits; then the client is told that its rows cannot be looked at.
+                let overloaded = |db: &Fake| db.inject(Call::Scan, Fault::Fails(TxnError::Overloaded));
+                node.db.inject(Call::Commit, Fault::Precedes(Box::new(overloaded)));
+                let told = client.told(&format!("alter table t alter {column} set not null")).await;
+                assert!(told.starts_with("ERROR 53000"), "{told}");
+            }
+            assert!(other.told("insert into t values (6000, null, 1)").await.starts_with("ERROR 23502"));
+            assert!(other.told("insert into t values (6000, 1, null)").await.starts_with("ERROR 23502"));
+            assert_eq!(other.ok("select id from t where v is null").await, "4500\nSELECT 1");
+            let mut seen = HashMap::new();
+            for _ in 0..=PATIENT {
+                elsewhere.server.round(&mut seen).await.unwrap();
+            }
+            // The rows do not keep it: it is as if nothing had been declared of them.
+            client.ok("insert into t values (6000, null, 1)").await;
+            assert_eq!(client.ok("select id from t where v is null").await, "4500\n6000\nSELECT 2");
         });
     }
 

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use annulus_relation::catalog::{Catalog, Check, ColumnId, Edit, ForeignKey, Load, ObjectId, Standing, Table, View};
+use annulus_relation::catalog::{
+    Catalog, Check, Column, ColumnId, Edit, ForeignKey, Load, NotNull, ObjectId, Standing, Table, View,
+};
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::ops::{Physical, Position, Surroundings, Validation, validate};
@@ -76,7 +78,7 @@ impl<D: Database> Jobs<'_, D> {
 
     /// Checks `NOT NULL` of columns, and checks and foreign keys, of a table. Only when all of them hold they are said to:
     /// what one statement declares is declared as a whole.
-    async fn validate(&self, table: u32, columns: &[u16], constraints: &[String]) -> Outcome<()> {
+    async fn validate(&self, table: u32, columns: &[ColumnId], constraints: &[String]) -> Outcome<()> {
         for column in columns {
             self.pass(table, &|table| not_null(table, *column)).await?;
         }
@@ -85,21 +87,17 @@ impl<D: Database> Jobs<'_, D> {
         for constraint in &declared {
             self.pass(table, &|table| constraint.pending(table)).await?;
         }
-        if declared.is_empty() {
-            return Ok(());
-        }
-        self.edit(table, |_, table| declared.iter().for_each(|constraint| constraint.note_validated(table))).await?;
+        self.edit(table, |_, table| note_validated(table, columns, &declared)).await?;
         // Somebody else may have dropped one meanwhile, or found that it does not hold.
         let Some(after) = self.table(table).await? else { return Ok(()) };
         let is_gone = |constraint: &&Declared| !after.standing(&constraint.name).is_some_and(Standing::is_validated);
         match declared.iter().find(is_gone) {
             Some(Declared { name, .. }) => {
                 let table = &after.name;
-                let message =
-                    format!("constraint \"{name}\" of relation \"{table}\" did not last until it was validated");
-                Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).into())
+                let what = format!("constraint \"{name}\" of relation \"{table}\"");
+                Err(did_not_last(&what).into())
             }
-            None => Ok(()),
+            None => check_lasted(&after, columns),
         }
     }
 
@@ -189,8 +187,7 @@ impl<D: Database> Jobs<'_, D> {
                 self.edit(*table, |_, table| {
                     table.checks.retain_mut(|check| stays(&check.name, &mut check.standing));
                     table.foreign_keys.retain_mut(|key| stays(&key.name, &mut key.standing));
-                    let declared = table.columns.iter_mut().filter(|column| columns.contains(&column.id));
-                    declared.for_each(|column| column.not_null = false);
+                    settle(table, columns, NotNull::No);
                 })
                 .await
             }
@@ -275,7 +272,7 @@ pub(crate) async fn within<D: Database>(work: &mut crate::statement::Work<'_, D>
                 }
             }
             let mut changed = Table::clone(table);
-            declared.iter().for_each(|constraint| constraint.note_validated(&mut changed));
+            note_validated(&mut changed, columns, &declared);
             let mut edit = Edit::new(&catalog);
             edit.put_table(changed)?;
             edit.finish(transaction)?
@@ -314,9 +311,35 @@ fn keeps(standing: &mut Standing) -> bool {
     }
 }
 
-/// How `NOT NULL` of a column is checked, if it is declared.
-fn not_null(table: &Table, column: u16) -> Option<Validation> {
-    table.columns.iter().position(|found| found.id == column && found.not_null).map(Validation::NotNull)
+/// How `NOT NULL` of a column is checked, if it is to be.
+fn not_null(table: &Table, column: ColumnId) -> Option<Validation> {
+    table.columns.iter().position(|found| found.id == column && found.not_null.is_pending()).map(Validation::NotNull)
+}
+
+/// What was to be checked of columns is known now.
+fn settle(table: &mut Table, columns: &[ColumnId], known: NotNull) {
+    let pending = |column: &&mut Column| columns.contains(&column.id) && column.not_null.is_pending();
+    table.columns.iter_mut().filter(pending).for_each(|column| column.not_null = known);
+}
+
+/// The rows keep what was declared.
+fn note_validated(table: &mut Table, columns: &[ColumnId], constraints: &[Declared]) {
+    settle(table, columns, NotNull::Yes);
+    constraints.iter().for_each(|constraint| constraint.note_validated(table));
+}
+
+/// Whether columns still refuse NULL once that was checked: somebody else may have found that the rows do not.
+fn check_lasted(table: &Table, columns: &[ColumnId]) -> Outcome<()> {
+    let lasted = |id: &ColumnId| table.columns.iter().any(|column| column.id == *id && column.not_null.is_certain());
+    match columns.iter().all(lasted) {
+        true => Ok(()),
+        false => Err(did_not_last(&format!("NOT NULL of a column of relation \"{}\"", table.name)).into()),
+    }
+}
+
+fn did_not_last(what: &str) -> SqlError {
+    let message = format!("{what} did not last until it was validated");
+    SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
 }
 
 /// A check or a foreign key as it was declared: another one may have its name later.

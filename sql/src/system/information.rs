@@ -160,7 +160,7 @@ fn columns(scope: &Scope) -> Vec<Fields> {
     for table in tables(scope) {
         for described in &table.columns {
             let mut row = column(scope, table.schema, &table.name, described.id.into(), &described.name, &described.ty);
-            row.push(("is_nullable", Value::Bool(!described.not_null)));
+            row.push(("is_nullable", Value::Bool(!described.not_null.is_declared())));
             match &described.default {
                 None => {}
                 Some(ColumnDefault::Expression(sql)) => {
@@ -235,7 +235,7 @@ fn table_constraints(scope: &Scope) -> Vec<Fields> {
             key.map_or(Deferral::Never, |key| key.standing.deferral())
         };
         let checks = table.checks.iter().map(|check| (check.name.clone(), "CHECK"));
-        let not_null = table.columns.iter().filter(|column| column.not_null);
+        let not_null = table.columns.iter().filter(|column| column.not_null.is_declared());
         let not_null = not_null.map(|column| (not_null_name(&table, column.id), "CHECK"));
         for (name, kind) in keys.chain(foreign).chain(checks).chain(not_null).collect::<Vec<_>>() {
             let mut row = constraint(scope, &table, &name);
@@ -355,7 +355,7 @@ fn checks(scope: &Scope) -> Vec<Fields> {
     let mut rows = Vec::new();
     for table in tables(scope) {
         let own = table.checks.iter().map(|check| (check.name.clone(), check.expression.clone()));
-        let not_null = table.columns.iter().filter(|column| column.not_null);
+        let not_null = table.columns.iter().filter(|column| column.not_null.is_declared());
         let not_null =
             not_null.map(|column| (not_null_name(&table, column.id), format!("{} IS NOT NULL", column.name)));
         for (name, clause) in own.chain(not_null) {

@@ -201,7 +201,7 @@ fn dropped_attribute(table: &Table, id: ColumnId) -> Fields {
 fn table_attributes(table: &Table, rows: &mut Vec<Fields>) {
     for column in &table.columns {
         let mut row = attribute(table.id, column.id.into(), &column.name, &column.ty);
-        row.push(("attnotnull", Value::Bool(column.not_null)));
+        row.push(("attnotnull", Value::Bool(column.not_null.is_declared())));
         row.push(("atthasmissing", Value::Bool(column.missing.is_some())));
         match &column.default {
             None => {}

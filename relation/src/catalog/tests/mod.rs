@@ -44,7 +44,7 @@ fn table(id: ObjectId, name: &str) -> Table {
         id: 1,
         name: "a".to_owned(),
         ty: SqlType::Int4,
-        not_null: true,
+        not_null: NotNull::Yes,
         default: Some(Default::Expression("7".to_owned())),
         missing: None,
         comment: None,

@@ -1,7 +1,7 @@
 //! What a statement has declared goes again; what was there before, and what others have declared since, stays.
 
 use super::{PUBLIC, table};
-use crate::catalog::{Check, Column, Default, Standing, Table};
+use crate::catalog::{Check, Column, Default, NotNull, Standing, Table};
 use crate::value::SqlType;
 
 fn check(name: &str, standing: Standing) -> Check {
@@ -10,7 +10,7 @@ fn check(name: &str, standing: Standing) -> Check {
 
 fn column(id: u16) -> Column {
     let name = format!("c{id}");
-    Column { id, name, ty: SqlType::Int4, not_null: true, default: None, missing: None, comment: None }
+    Column { id, name, ty: SqlType::Int4, not_null: NotNull::Yes, default: None, missing: None, comment: None }
 }
 
 /// A table, and what a statement made of it: another column, a check, an index, and a default.
@@ -58,7 +58,7 @@ fn what_takes_something_away_cannot_be_taken_back() {
     let (mut other, mut narrower, mut open) = (before.clone(), before.clone(), before.clone());
     other.checks.push(check("old", Standing::new(false)));
     narrower.columns[0].ty = SqlType::Int8;
-    open.columns[0].not_null = false;
+    open.columns[0].not_null = NotNull::No;
     assert!(!other.is_extended_by(&after));
     assert!(!before.is_extended_by(&narrower));
     assert!(!before.is_extended_by(&open) && open.is_extended_by(&before));

@@ -72,7 +72,7 @@ impl Conversion {
         of: Of,
     ) -> SqlResult<()> {
         let null = self.columns.iter().find(|column| {
-            after.columns.get(column.position).is_some_and(|column| column.not_null)
+            after.columns.get(column.position).is_some_and(|column| of.refuses_null(column))
                 && row.get(column.position).is_some_and(Value::is_null)
         });
         if let Some(column) = null {

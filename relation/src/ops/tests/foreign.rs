@@ -3,7 +3,7 @@
 use annulus_base::time::SECOND;
 
 use super::world::*;
-use crate::catalog::{Action, Default, Table};
+use crate::catalog::{Action, Default, NotNull, Table};
 use crate::error::{SqlError, SqlState};
 use crate::failure::{Failure, Outcome};
 use crate::ops::{Bounds, Checks, Deferrals, Pending, Writer, confirm};
@@ -168,7 +168,7 @@ fn children_lose_their_parent() {
     world.delete("c", |row| row[1].is_null()).unwrap();
     world.insert("c", &[&[14, 3, 0]]).unwrap();
     let mut c = (**world.table("c")).clone();
-    c.columns[1].not_null = true;
+    c.columns[1].not_null = NotNull::Yes;
     let mut world = world;
     world.put(c);
     assert_eq!(told(world.delete("p", is(3))).0, "23502");

@@ -126,7 +126,7 @@ fn a_table_is_given_a_primary_key_while_rows_change() {
     before.sort();
     after.sort();
     assert_eq!(before, after);
-    assert!(!world.physical("t").has_row_id() && world.table("t").columns[0].not_null);
+    assert!(!world.physical("t").has_row_id() && world.table("t").columns[0].not_null.is_certain());
     assert_eq!(told(world.insert("t", &[&[101, 1, 1]])).2, "Key (id)=(101) already exists.");
     // Rows that were copied can be changed as any others.
     world.update("t", |row| id_is(101)(row).then(|| ints(&[101, 9, 9]))).unwrap();

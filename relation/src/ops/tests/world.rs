@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::catalog::{
     Action, Catalog, Check, Column, ConstraintKind, Default, Edit, ForeignKey, Home, Index, IndexKey, IndexState,
-    KeyPart, PUBLIC, Remarks, Standing, Table, load,
+    KeyPart, NotNull, PUBLIC, Remarks, Standing, Table, load,
 };
 use crate::error::{SqlError, SqlResult};
 use crate::failure::{Failure, Outcome};
@@ -57,7 +57,7 @@ pub(super) fn table(id: u32, name: &str, columns: &[&str]) -> Table {
         id,
         name: (*name).to_owned(),
         ty: SqlType::Int4,
-        not_null: id == 1,
+        not_null: NotNull::new(id == 1),
         default: None,
         missing: None,
         comment: None,
@@ -122,7 +122,7 @@ pub(super) fn with_check(mut table: Table, name: &str, expression: &str) -> Tabl
 /// A table whose rows have hidden ids.
 pub(super) fn without_key(mut table: Table) -> Table {
     table.indexes[0].keys.clear();
-    table.columns[0].not_null = false;
+    table.columns[0].not_null = NotNull::No;
     table
 }
 

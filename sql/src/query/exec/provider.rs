@@ -48,7 +48,8 @@ impl TableScan {
     /// An index's expression cannot be bound any more.
     pub fn new(table: Arc<Table>, names: &[String], scans: Scans, statistics: Arc<dyn Statistics>) -> SqlResult<Self> {
         let fields = table.columns.iter().zip(names);
-        let fields = fields.map(|(column, name)| Field::new(name, data_type(&column.ty), !column.not_null));
+        let fields =
+            fields.map(|(column, name)| Field::new(name, data_type(&column.ty), !column.not_null.is_certain()));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let indexes = table.indexes.iter().map(|index| Indexed::new(&table, index)).collect::<SqlResult<_>>()?;
         Ok(Self { table, indexes, schema, scans, statistics })

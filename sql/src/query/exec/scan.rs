@@ -195,7 +195,7 @@ impl ScanExec {
             }
             while keys.next_if(|(key, _)| **key != wanted && facts.fixed(key)).is_some() {}
             keys.next().is_some_and(|(key, part)| {
-                let nulls = part.nulls_first == sort.options.nulls_first || column.not_null;
+                let nulls = part.nulls_first == sort.options.nulls_first || column.not_null.is_certain();
                 let native = super::super::arrow::comparison(&column.ty) == Ok(super::super::arrow::Comparison::Native);
                 native && *key == wanted && part.descending == sort.options.descending && nulls
             })

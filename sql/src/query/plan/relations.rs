@@ -77,7 +77,8 @@ impl Translator<'_> {
         let table = if keyed { table } else { with_row_id(&table) };
         let names: Vec<String> = table.columns.iter().map(|column| self.fresh(&column.name)).collect();
         let statistics = Arc::clone(&self.scope.statistics);
-        let columns = table.columns.iter().map(|column| (column.name.clone(), column.ty.clone(), !column.not_null));
+        let columns =
+            table.columns.iter().map(|column| (column.name.clone(), column.ty.clone(), !column.not_null.is_certain()));
         let columns = columns.collect();
         let provider = TableScan::new(Arc::clone(&table), &names, self.scans.clone(), statistics)?;
         let mut rel = self.scan(schema, &table.name, Arc::new(provider), names, columns)?;
@@ -223,7 +224,7 @@ fn with_row_id(table: &Table) -> Arc<Table> {
         id: ROW_ID,
         name: ROW_ID_COLUMN.to_owned(),
         ty: SqlType::Uuid,
-        not_null: true,
+        not_null: catalog::NotNull::Yes,
         default: None,
         missing: None,
         comment: None,

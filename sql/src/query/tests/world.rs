@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 
 use annulus_relation::catalog::{
-    Column, ConstraintKind, Index, IndexKey, IndexState, KeyPart, ObjectId, Remarks, Schema, Table, View,
+    Column, ConstraintKind, Index, IndexKey, IndexState, KeyPart, NotNull, ObjectId, Remarks, Schema, Table, View,
 };
 use annulus_relation::value::{Env, parse, print};
 use annulus_relation::{Row, SqlResult, Value};
@@ -151,10 +151,12 @@ impl World {
             id: number,
             name: column.name.value.clone(),
             ty: sql_type(&column.data_type).unwrap(),
-            not_null: column
-                .options
-                .iter()
-                .any(|option| matches!(option.option, ColumnOption::NotNull | ColumnOption::PrimaryKey(_))),
+            not_null: NotNull::new(
+                column
+                    .options
+                    .iter()
+                    .any(|option| matches!(option.option, ColumnOption::NotNull | ColumnOption::PrimaryKey(_))),
+            ),
             default: None,
             missing: None,
             comment: None,
@@ -183,8 +185,8 @@ impl World {
                 keys = primary.columns.iter().map(|column| number(&table, &column.column.expr.to_string())).collect();
             }
         }
-        for column in &mut table.columns {
-            column.not_null |= keys.contains(&column.id);
+        for column in table.columns.iter_mut().filter(|column| keys.contains(&column.id)) {
+            column.not_null = NotNull::Yes;
         }
         let kind = (!keys.is_empty()).then_some(ConstraintKind::PrimaryKey);
         let parts = keys.into_iter().map(KeyPart::Column).collect();
