@@ -201,7 +201,7 @@ pub enum IndexState {
     },
     /// Complete.
     Ready,
-    /// Complete. It is the primary index of a table without a primary key, which is given one.
+    /// Complete. It is the primary index of a table that is given a primary key, another one, or none any more.
     Rekeyed(Rekeying),
     /// Complete. It is the primary index of a table of which columns are given other types.
     Retyped(Retyping),

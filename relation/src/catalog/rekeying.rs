@@ -1,6 +1,6 @@
-//! A table that is given a primary key while it has rows.
+//! A table that is given a primary key, another one, or none any more, while it has rows.
 //!
-//! Its rows stand under hidden ids and have to stand under the key. So a copy of the table, its *successor*, is made
+//! Its rows stand under hidden ids or a key, and have to stand under the other. So a copy of the table, its *successor*, is made
 //! in a generation of data of its own: every write keeps it up, and a pass over the rows enters those that were there
 //! before. When all have their copies, the successor's descriptor takes the place of the table's, and the old
 //! generation is garbage.
@@ -14,9 +14,9 @@ use super::{ColumnId, ConstraintKind, IndexKey, IndexState, KeyPart, NotNull, Ob
 /// How a table's successor differs from it, and how far the successor is.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub struct Rekeying {
-    /// The name of the primary key.
+    /// The name of the primary key; empty if there is to be none.
     pub name: String,
-    /// Its keys: columns.
+    /// Its keys: columns. None if there is to be no primary key any more.
     pub keys: Vec<IndexKey>,
     /// The generation of the successor's data.
     pub generation: u32,
@@ -56,7 +56,7 @@ impl Table {
         })
     }
 
-    /// The primary key that it is being given.
+    /// The primary key that it is being given, or that it is losing the one it has.
     #[must_use]
     pub fn rekeying(&self) -> Option<&Rekeying> {
         match &self.indexes.first()?.state {
@@ -65,7 +65,7 @@ impl Table {
         }
     }
 
-    /// The table as it will be when it has the primary key, or its columns the types, that it is being given.
+    /// The table as it will be when it has the primary key, or none, or its columns the types, that it is being given.
     #[must_use]
     pub fn successor(&self) -> Option<Self> {
         self.rekeyed().or_else(|| self.retyped())
@@ -80,17 +80,21 @@ impl Table {
         });
         let primary = after.indexes.first_mut()?;
         (primary.name, primary.keys) = (rekeying.name.clone(), rekeying.keys.clone());
-        (primary.constraint, primary.state) = (Some(ConstraintKind::PrimaryKey), IndexState::Ready);
+        primary.constraint = (!primary.keys.is_empty()).then_some(ConstraintKind::PrimaryKey);
+        (primary.comment, primary.state) = (None, IndexState::Ready);
         Some(after)
     }
 
-    /// The names of its indexes, with their numbers. The primary index of a table without a primary key has none, but
-    /// takes that of the key to come.
+    /// The names of its indexes, with their numbers. The primary index of a table without a primary key has none; that of
+    /// a key to come is taken, too.
     pub(super) fn index_names(&self) -> impl Iterator<Item = (&str, ObjectId)> {
-        self.indexes.iter().filter_map(|index| match &index.state {
-            IndexState::Rekeyed(rekeying) => Some((rekeying.name.as_str(), index.id)),
-            _ if index.keys.is_empty() => None,
-            _ => Some((index.name.as_str(), index.id)),
+        self.indexes.iter().flat_map(|index| {
+            let own = Some(index.name.as_str()).filter(|_| !index.keys.is_empty());
+            let coming = match &index.state {
+                IndexState::Rekeyed(rekeying) if !rekeying.keys.is_empty() => Some(rekeying.name.as_str()),
+                _ => None,
+            };
+            own.into_iter().chain(coming).map(|name| (name, index.id))
         })
     }
 

@@ -1,10 +1,11 @@
-//! The copy of a table that is given a primary key, or of which columns are given other types: where its rows go, and
-//! what is in them.
+//! The copy of a table that is given a primary key, or loses it, or of which columns are given other types: where its
+//! rows go, and what is in them.
 //!
-//! Under a new primary key a row of the copy says which row it is of, by the hidden id, as one more column: number 0,
+//! Under a new primary key a row of the copy says which row it is of, by its identity, as one more column: number 0,
 //! which no table has. So a row that was entered is told from another one with the same key, and once the copy is the
-//! table, the column is passed over as that of a dropped one is. Under other types rows keep their keys, and keep them
-//! apart: where a copy is says which row it is of.
+//! table, the column is passed over as that of a dropped one is. A row's identity is its hidden id, or a hash of its
+//! key. Without a primary key the identity is where the copy is, so that says which row it is of. Under other types rows
+//! keep their keys, and keep them apart: where a copy is says which row it is of, too.
 
 mod conversion;
 
@@ -14,7 +15,7 @@ use annulus_txn::interface::Place;
 use bytes::Bytes;
 
 use self::conversion::Conversion;
-use super::physical::{Entry, Physical, ROW_ID, Tuple, row_id};
+use super::physical::{Entry, Physical, ROW_ID, RowId, Tuple, row_fields, row_id};
 use super::{Expressions, Surroundings, errors};
 use crate::catalog::{Column, Home, Rekeying, Table};
 use crate::codec::Layout;
@@ -25,6 +26,8 @@ use crate::value::{Row, Value};
 #[derive(Clone, Debug)]
 pub(super) struct Successor {
     pub physical: Physical,
+    /// Whether the rows that are copied stand under a primary key, not hidden ids.
+    is_keyed: bool,
     difference: Difference,
 }
 
@@ -35,11 +38,13 @@ enum Difference {
     Key {
         /// The columns of the primary key, by position.
         key: Vec<usize>,
-        /// A row and the hidden id that it has yet.
+        /// A row and its identity.
         whole: Layout,
-        /// The hidden id alone.
+        /// The identity alone.
         id: Layout,
     },
+    /// They are the same, under their identities instead of a key.
+    Identity,
     /// Some of their values become those of other types.
     Types(Conversion),
 }
@@ -78,6 +83,7 @@ impl Successor {
         let Some(after) = table.successor().map(Arc::new) else { return Ok(None) };
         let physical = Physical::new(home, &after)?;
         let difference = match (table.rekeying(), table.retyping()) {
+            (Some(rekeying), _) if rekeying.keys.is_empty() => Difference::Identity,
             (Some(rekeying), _) => Difference::Key {
                 key: Rekeying::columns(rekeying).filter_map(|id| physical.position(id)).collect(),
                 whole: Layout::of(&after)?.with(ROW_ID),
@@ -86,7 +92,8 @@ impl Successor {
             (None, Some(retyping)) => Difference::Types(Conversion::new(table, retyping)),
             (None, None) => return Ok(None),
         };
-        Ok(Some(Self { physical, difference }))
+        let is_keyed = table.primary_columns().next().is_some();
+        Ok(Some(Self { physical, is_keyed, difference }))
     }
 
     /// Where the copy of a row that is at `origin` is; `None` if it can have none, because of what is in its key.
@@ -101,6 +108,7 @@ impl Successor {
                 Some(_) => Ok(None),
                 None => self.physical.row_place(&self.physical.primary_values(row)).map(Some),
             },
+            Difference::Identity => self.physical.hidden_place(self.identity(origin)).map(Some),
             Difference::Types(conversion) => {
                 let key: Vec<_> = self.physical.table.primary_columns().collect();
                 // A row that does not fit has no copy.
@@ -147,8 +155,12 @@ impl Successor {
                 }
                 let place = self.physical.row_place(&self.physical.primary_values(row))?;
                 let mut values: Row = row.to_vec();
-                values.push(hidden(origin));
+                values.push(Value::Uuid(self.identity(origin).0));
                 Ok(Copied { place, record: whole.encode(&values), row: row.to_vec() })
+            }
+            Difference::Identity => {
+                let place = self.physical.hidden_place(self.identity(origin))?;
+                Ok(Copied { place, record: self.physical.encode(row), row: row.to_vec() })
             }
             Difference::Types(conversion) => {
                 let row = conversion.of_all(row, around.expressions)?;
@@ -161,8 +173,10 @@ impl Successor {
     /// Whether what is at a copy's place is the copy of the row at `origin`.
     pub(super) fn is_of(&self, copy: &Place, record: &Bytes, origin: &Place) -> SqlResult<bool> {
         match &self.difference {
-            Difference::Key { id, .. } => Ok(id.decode(&copy.key, record)?.first() == Some(&hidden(origin))),
-            Difference::Types(_) => Ok(true),
+            Difference::Key { id, .. } => {
+                Ok(id.decode(&copy.key, record)?.first() == Some(&Value::Uuid(self.identity(origin).0)))
+            }
+            Difference::Identity | Difference::Types(_) => Ok(true),
         }
     }
 
@@ -174,9 +188,19 @@ impl Successor {
     /// A row's values in its copy.
     pub(super) fn row<E: Expressions>(&self, row: &[Value], expressions: &E) -> SqlResult<Row> {
         match &self.difference {
-            Difference::Key { .. } => Ok(row.to_vec()),
+            Difference::Key { .. } | Difference::Identity => Ok(row.to_vec()),
             Difference::Types(conversion) => conversion.of_all(row, expressions),
         }
+    }
+
+    /// What the row at a place is called in its copy: 128 bits of a hash of its key are no other row's.
+    fn identity(&self, origin: &Place) -> RowId {
+        let own = row_id(&origin.key).filter(|_| !self.is_keyed);
+        own.unwrap_or_else(|| {
+            let mut id = [0; 16];
+            blake3::Hasher::new().update(row_fields(&origin.key)).finalize_xof().fill(&mut id);
+            RowId(id)
+        })
     }
 
     /// The index entries of a copy with these values.
@@ -208,9 +232,4 @@ impl Physical {
         let entries = entries.into_iter().map(|entry| (entry.place, entry.value));
         Ok(std::iter::once((place, record)).chain(entries).collect())
     }
-}
-
-/// The hidden id of the row at a place.
-fn hidden(origin: &Place) -> Value {
-    row_id(&origin.key).map_or(Value::Null, |id| Value::Uuid(id.0))
 }

@@ -32,8 +32,10 @@ pub enum Change {
     Index(&'static str),
     /// Another type for a column of a table, or going on with that.
     Type(&'static str, usize),
-    /// A primary key for a table with rows, or going on with one that was begun; or dropping the table if it has it.
+    /// A primary key for a table with rows, or taking it away again; or going on with what was begun.
     Key,
+    /// Dropping a table with rows.
+    Drop,
 }
 
 impl Change {
@@ -42,8 +44,9 @@ impl Change {
         match rng.below(8) {
             0 | 1 => Self::AddColumn(table),
             2 | 3 => Self::Index(table),
-            4 | 5 => Self::Type(table, rng.below(3) as usize),
-            _ => Self::Key,
+            4 => Self::Type(table, rng.below(3) as usize),
+            5 | 6 => Self::Key,
+            _ => Self::Drop,
         }
     }
 
@@ -69,6 +72,13 @@ impl Change {
                 index(session, &catalog, table).await
             }
             Self::Key => key(session, &catalog).await,
+            Self::Drop => {
+                let Some(notes) = catalog.table(PUBLIC, NOTES) else { return Ok(()) };
+                let mut edit = Edit::new(&catalog);
+                edit.drop_table(notes.id);
+                create_notes(&mut edit)?;
+                finish(session, edit).await
+            }
         }
     }
 }
@@ -151,32 +161,25 @@ async fn fill_index(session: &Session, name: &str) -> Outcome<()> {
     .await
 }
 
-/// Gives the notes a primary key over their numbers, if these are unique; drops them if they have one.
+/// Gives the notes a primary key over their numbers, if these are unique; takes it away if they have it.
 async fn key(session: &Session, catalog: &Catalog) -> Outcome<()> {
     let Some(notes) = catalog.table(PUBLIC, NOTES) else { return Ok(()) };
-    let mut edit = Edit::new(catalog);
-    match notes.rekeying() {
-        Some(_) => return make_copies(session, NOTES).await,
-        None if notes.indexes[0].keys.is_empty() => {
-            let mut marked = Table::clone(notes);
-            let part = KeyPart::Column(notes.columns[NUMBER].id);
-            marked.indexes[0].state = IndexState::Rekeyed(Rekeying {
-                name: "notes_key".to_owned(),
-                keys: vec![IndexKey { part, descending: false, nulls_first: false }],
-                generation: edit.new_generation()?,
-                done: Vec::new(),
-                rows: 0,
-            });
-            edit.put_table(marked)?;
-            finish(session, edit).await?;
-            make_copies(session, NOTES).await
-        }
-        None => {
-            edit.drop_table(notes.id);
-            create_notes(&mut edit)?;
-            finish(session, edit).await
-        }
+    if notes.rekeying().is_none() {
+        let begin = |edit: &mut Edit, table: &mut Table| {
+            let part = KeyPart::Column(table.columns[NUMBER].id);
+            let key = IndexKey { part, descending: false, nulls_first: false };
+            let (name, keys) = match table.indexes[0].keys.is_empty() {
+                true => ("notes_key".to_owned(), vec![key]),
+                false => (String::new(), Vec::new()),
+            };
+            let generation = edit.new_generation()?;
+            table.indexes[0].state =
+                IndexState::Rekeyed(Rekeying { name, keys, generation, done: Vec::new(), rows: 0 });
+            Ok(())
+        };
+        alter(session, catalog, notes, begin).await?;
     }
+    make_copies(session, NOTES).await
 }
 
 /// Makes a column one of wider numbers, or of narrower ones again: all numbers here fit into both.

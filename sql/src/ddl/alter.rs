@@ -152,7 +152,7 @@ impl Definition<'_> {
         };
         if in_primary_key(&table, column) {
             return Err(SqlError::unsupported("dropping a column of the primary key")
-                .hint("Create another table without it, and insert the rows into that."));
+                .hint("Drop the primary key by a statement of its own, before."));
         }
         self.views_forbid(&table, &format!("column {} of table {}", name.value, table.name))?;
         let mut gone = Vec::new();
@@ -372,8 +372,8 @@ impl Definition<'_> {
     }
 }
 
-/// The operations in the order in which they are carried out: with a change of a type among them, what goes first goes
-/// before that, and what comes comes after it.
+/// The operations in the order in which they are carried out: what goes goes first, then types are changed, and what
+/// comes comes after that.
 fn in_order(operations: &[AlterTableOperation]) -> Vec<&AlterTableOperation> {
     use AlterTableOperation as O;
     let pass = |operation: &&O| match operation {
@@ -383,9 +383,7 @@ fn in_order(operations: &[AlterTableOperation]) -> Vec<&AlterTableOperation> {
         _ => 2,
     };
     let mut all: Vec<&O> = operations.iter().collect();
-    if all.iter().any(|operation| pass(operation) == 1) {
-        all.sort_by_key(pass);
-    }
+    all.sort_by_key(pass);
     all
 }
 

@@ -51,7 +51,7 @@ impl Definition<'_> {
             table.indexes.iter().position(|index| index.constraint.is_some() && index.name == name.value)
         {
             if index == 0 {
-                return Err(SqlError::unsupported("dropping a primary key"));
+                return self.drop_primary_key(table, cascade);
             }
             let index = table.indexes[index].id;
             self.leave_index(&mut table, index, cascade)?;

@@ -84,17 +84,12 @@ impl Definition<'_> {
         let keys = constraint_keys(table, columns)?;
         let name = match name {
             Some(name) => name.value.clone(),
+            // It goes, if it is there.
+            None if !table.indexes[0].name.is_empty() => table.indexes[0].name.clone(),
             None => self.index_name(table, "", "pkey"),
         };
-        if table.retyping().is_some() {
-            return Err(SqlError::unsupported("changing a type and adding a primary key in one statement"));
-        }
         if !fresh {
-            let generation = self.edit.new_generation()?;
-            let rekeying = Rekeying { name, keys, generation, done: Vec::new(), rows: 0 };
-            table.indexes[0].state = IndexState::Rekeyed(rekeying);
-            self.jobs.push(super::Job::Rekey { table: table.id });
-            return Ok(());
+            return self.rekey(table, name, keys);
         }
         for key in &keys {
             let KeyPart::Column(id) = key.part else { continue };
@@ -102,6 +97,30 @@ impl Definition<'_> {
         }
         let primary = &mut table.indexes[0];
         (primary.name, primary.keys, primary.constraint) = (name, keys, Some(ConstraintKind::PrimaryKey));
+        Ok(())
+    }
+
+    /// Drops the primary key of a table: its rows are to stand under hidden ids.
+    pub(super) fn drop_primary_key(&mut self, mut table: Table, cascade: bool) -> SqlResult<()> {
+        let primary = table.indexes[0].id;
+        self.leave_dependents(&mut table, primary, cascade)?;
+        self.rekey(&mut table, String::new(), Vec::new())?;
+        self.edit.put_table(table)
+    }
+
+    /// The rows of a table are to stand under another primary key, or under none.
+    fn rekey(&mut self, table: &mut Table, name: String, keys: Vec<IndexKey>) -> SqlResult<()> {
+        match &mut table.indexes[0].state {
+            IndexState::Rekeyed(rekeying) => (rekeying.name, rekeying.keys) = (name, keys),
+            IndexState::Retyped(_) => {
+                return Err(SqlError::unsupported("changing a type and the primary key in one statement"));
+            }
+            state => {
+                let generation = self.edit.new_generation()?;
+                *state = IndexState::Rekeyed(Rekeying { name, keys, generation, done: Vec::new(), rows: 0 });
+                self.jobs.push(super::Job::Rekey { table: table.id });
+            }
+        }
         Ok(())
     }
 
@@ -167,25 +186,29 @@ pub(super) const fn filling() -> IndexState {
     IndexState::Filling { done: Vec::new(), rows: 0 }
 }
 
-/// `55006` if a table is being given a primary key, or columns other types: what becomes of its rows cannot change
+/// `55006` if the primary key of a table, or the types of its columns, are being changed: what becomes of its rows cannot change
 /// meanwhile.
 pub(super) fn check_not_rekeyed(table: &Table) -> SqlResult<()> {
     if table.succession().is_none() {
         return Ok(());
     }
-    let what = if table.retyping().is_some() { "its columns' new types" } else { "a primary key" };
-    let message = format!("table \"{}\" is being given {what}", table.name);
+    let what = match table.rekeying() {
+        None => "being given its columns' new types",
+        Some(rekeying) if rekeying.keys.is_empty() => "losing its primary key",
+        Some(_) => "being given a primary key",
+    };
+    let message = format!("table \"{}\" is {what}", table.name);
     Err(SqlError::new(SqlState::OBJECT_IN_USE, message).hint("Try it again when that is done."))
 }
 
-/// `55006` if a table is to be given a primary key, or columns other types, while an index of it is being filled.
+/// `55006` if the primary key of a table, or the types of its columns, are to be changed while an index of it is being filled.
 pub(super) fn check_rekeyed_alone(table: &Table) -> SqlResult<()> {
     let filled = table.indexes.iter().find(|index| !index.state.is_complete());
     let (Some(index), Some(_)) = (filled, table.succession()) else { return Ok(()) };
     let message = format!("index \"{}\" of table \"{}\" is being built", index.name, table.name);
     let hint = match table.retyping() {
         Some(_) => "Try it again when that is done.",
-        None => "Add the primary key by a statement of its own, before.",
+        None => "Change the primary key by a statement of its own, before.",
     };
     Err(SqlError::new(SqlState::OBJECT_IN_USE, message).hint(hint))
 }

@@ -239,6 +239,13 @@ impl Definition<'_> {
 
     /// Takes an index out of a table; foreign keys that rely on it go first.
     pub(super) fn leave_index(&mut self, table: &mut Table, id: ObjectId, cascade: bool) -> SqlResult<()> {
+        self.leave_dependents(table, id, cascade)?;
+        table.indexes.retain(|other| other.id != id);
+        Ok(())
+    }
+
+    /// Foreign keys that rely on an index of a table go.
+    pub(super) fn leave_dependents(&mut self, table: &mut Table, id: ObjectId, cascade: bool) -> SqlResult<()> {
         let Some(index) = table.indexes.iter().find(|index| index.id == id).cloned() else { return Ok(()) };
         let keys: Vec<u16> = index
             .keys
@@ -266,7 +273,6 @@ impl Definition<'_> {
             let changed = self.catalog().table_by_id(table.id).map(|table| Table::clone(table));
             *table = changed.unwrap_or_else(|| table.clone());
         }
-        table.indexes.retain(|other| other.id != id);
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use sqlparser::ast::{
 };
 
 use super::Definition;
-use super::constraint::find_column;
+use super::constraint::{check_not_rekeyed, find_column};
 use crate::names::position_of;
 
 impl Definition<'_> {
@@ -34,6 +34,10 @@ impl Definition<'_> {
         // A table may refer to itself while it is being created.
         let own = name.name == table.name && self.names().find(&name).is_none_or(|found| found.id() == table.id);
         let parent = if own { Arc::new(table.clone()) } else { Arc::clone(self.names().table(&name)?) };
+        if parent.rekeying().is_some() && parent.primary_columns().next().is_some() {
+            // The key that it is losing could not be relied on.
+            check_not_rekeyed(&parent)?;
+        }
         let parent_columns = referred(&parent, key)?;
         if columns.len() != parent_columns.len() {
             let message = "number of referencing and referenced columns for foreign key disagree";

@@ -154,7 +154,7 @@ impl Definition<'_> {
                 self.jobs.push(Job::Rekey { table: id });
             }
             IndexState::Rekeyed(_) | IndexState::Filling { .. } => {
-                return Err(SqlError::unsupported("changing a type and adding a primary key in one statement"));
+                return Err(SqlError::unsupported("changing a type and the primary key in one statement"));
             }
         }
         let keys = keys_after(&table)?;

@@ -157,7 +157,10 @@ pub(crate) fn add_column(
 
 /// Whether a table has a primary key.
 pub(super) fn has_primary_key(table: &Table) -> bool {
-    table.rekeying().is_some() || table.indexes.iter().any(|index| index.constraint == Some(ConstraintKind::PrimaryKey))
+    match table.rekeying() {
+        Some(rekeying) => !rekeying.keys.is_empty(),
+        None => table.indexes.iter().any(|index| index.constraint == Some(ConstraintKind::PrimaryKey)),
+    }
 }
 
 /// What other databases have.

@@ -361,13 +361,15 @@ fn how_a_constraint_stands_is_a_byte() {
 fn both_generations_of_a_table_are_deleted_with_it() {
     let fake = Fake::new();
     let id = create(&fake, "t");
-    let rekeying =
-        |generation| Rekeying { name: "k".to_owned(), keys: Vec::new(), generation, done: Vec::new(), rows: 0 };
     let mut marked = Table::clone(read(&fake).table_by_id(id).unwrap());
+    let keys = marked.indexes[0].keys.clone();
+    let rekeying =
+        |generation| Rekeying { name: "k".to_owned(), keys: keys.clone(), generation, done: Vec::new(), rows: 0 };
     marked.indexes[0].state = IndexState::Rekeyed(rekeying(7));
     change(&fake, |edit| edit.put_table(marked.clone())).unwrap();
-    // The name of the key to come is taken.
+    // The name of the key to come is taken, and that of the one that it has yet.
     assert_eq!(state(change(&fake, |edit| edit.put_table(table(20_000, "k")))), "42P07");
+    assert_eq!(state(change(&fake, |edit| edit.put_table(table(20_000, "t_pkey")))), "42P07");
     let mut row = transaction(&fake);
     for generation in [0, 7] {
         let partition = home().partitions().next().unwrap();

@@ -1,6 +1,7 @@
-//! Tables with rows that are given a primary key, step by step, with writers in between.
+//! Tables with rows that are given a primary key, or lose it, step by step, with writers in between.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use annulus_base::time::SECOND;
 use proptest::prelude::*;
@@ -8,11 +9,12 @@ use proptest::prelude::*;
 use super::world::*;
 use crate::catalog::{IndexState, Rekeying, Swept, Table, sweep};
 use crate::failure::{Failure, Outcome};
-use crate::ops::{Checks, Copies, Position, rekey};
+use crate::ops::{Checks, Copies, Physical, Position, rekey};
 use crate::transaction::Transaction;
 use crate::value::{Row, Value};
-use annulus_txn::interface::TxnError;
+use annulus_txn::interface::{Place, TxnError};
 use annulus_txn::testing::{Fake, run};
+use bytes::Bytes;
 
 /// The generation of the copies.
 pub(super) const GENERATION: u32 = 77;
@@ -28,10 +30,15 @@ fn keyless(rows: Vec<Row>) -> World {
 
 /// The table is to have a primary key over `id`.
 fn begin(world: &mut World) {
+    begin_key(world, "t_pkey", &["id"]);
+}
+
+/// The table is to have a primary key over some columns, or none.
+fn begin_key(world: &mut World, name: &str, columns: &[&str]) {
     let mut t = Table::clone(world.table("t"));
-    let keys = index(&t, "", &["id"], true).keys;
+    let keys = index(&t, "", columns, true).keys;
     t.indexes[0].state = IndexState::Rekeyed(Rekeying {
-        name: "t_pkey".to_owned(),
+        name: name.to_owned(),
         keys,
         generation: GENERATION,
         done: Vec::new(),
@@ -73,12 +80,14 @@ pub(super) fn switch(world: &mut World) {
 fn check_copies(world: &World) -> usize {
     world.check("t");
     let physical = world.physical("t");
+    let after = Physical::new(*world.catalog.home(), &Arc::new(world.table("t").successor().unwrap())).unwrap();
     let mut stored = world.stored(world.table("t"), GENERATION);
     let mut copies = 0;
     for tuple in world.tuples("t") {
         let all = physical.copies(world.around(), &tuple).unwrap();
-        let Some((_, record)) = all.first().filter(|(copy, record)| stored.get(copy) == Some(record)) else { continue };
-        assert_eq!(physical.decode(tuple.place.clone(), record).unwrap(), tuple);
+        let is_made = |(copy, record): &&(Place, Bytes)| stored.get(copy) == Some(record);
+        let Some((copy, record)) = all.first().filter(is_made) else { continue };
+        assert_eq!(after.decode(copy.clone(), record).unwrap().values, tuple.values);
         copies += 1;
         for (place, value) in all {
             assert_eq!(stored.remove(&place), Some(value), "of {tuple:?}");
@@ -132,6 +141,67 @@ fn a_table_is_given_a_primary_key_while_rows_change() {
     world.update("t", |row| id_is(101)(row).then(|| ints(&[101, 9, 9]))).unwrap();
     world.delete("t", id_is(102)).unwrap();
     assert_eq!(world.rows("t").len(), before.len() - 1);
+}
+
+/// `t (id primary key, u unique, a)` with an index over `a`, and rows.
+fn keyed(rows: Vec<Row>) -> World {
+    let t = table(20_000, "t", &["id", "u", "a"]);
+    let t = with_index(with_index(t, "t_u", &["u"], true), "t_a", &["a"], false);
+    let world = World::new(vec![t]);
+    world.insert_rows("t", rows).unwrap();
+    world
+}
+
+#[test]
+fn a_table_loses_its_primary_key_while_rows_change() {
+    let mut world = keyed(rows(40));
+    begin_key(&mut world, "", &[]);
+    pass_while_rows_change(&world, check_copies);
+    // Until it is gone it holds.
+    assert_eq!(told(world.insert("t", &[&[101, 1, 1]])).2, "Key (id)=(101) already exists.");
+    let mut before = world.ints("t");
+    assert_eq!(check_copies(&world), before.len());
+    switch(&mut world);
+    assert!(world.physical("t").has_row_id() && world.table("t").indexes[0].constraint.is_none());
+    world.insert("t", &[&[101, 1, 1], &[101, 2, 2]]).unwrap();
+    before.extend([vec![101, 1, 1], vec![101, 2, 2]]);
+    let mut after = world.ints("t");
+    before.sort();
+    after.sort();
+    assert_eq!(before, after);
+    world.check("t");
+    world.delete("t", id_is(101)).unwrap();
+    assert_eq!(world.rows("t").len(), before.len() - 3);
+    world.check("t");
+}
+
+#[test]
+fn a_table_is_given_another_primary_key_while_rows_change() {
+    let mut world = keyed(rows(40));
+    begin_key(&mut world, "t_u_id", &["u", "id"]);
+    pass_while_rows_change(&world, check_copies);
+    let mut before = world.ints("t");
+    assert_eq!(check_copies(&world), before.len());
+    switch(&mut world);
+    let mut after = world.ints("t");
+    before.sort();
+    after.sort();
+    assert_eq!(before, after);
+    world.check("t");
+    // What was the key is none any more.
+    world.insert("t", &[&[101, 1, 1]]).unwrap();
+    assert_eq!(told(world.insert("t", &[&[101, 1, 1]])).0, "23505");
+}
+
+#[test]
+fn writers_keep_another_key_that_is_being_made() {
+    let mut world = keyed(rows(3));
+    begin_key(&mut world, "t_a_key", &["a"]);
+    pass(&world).unwrap();
+    assert_eq!(told(world.insert("t", &[&[9, 9, 1]])).2, "Key (a)=(1) already exists.");
+    assert_eq!(told(world.update("t", |row| id_is(0)(row).then(|| ints(&[0, 1_000, 2])))).0, "23505");
+    world.update("t", |row| id_is(0)(row).then(|| ints(&[7, 1_000, 0]))).unwrap();
+    assert_eq!(check_copies(&world), 3);
 }
 
 #[test]

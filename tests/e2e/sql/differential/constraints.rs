@@ -15,7 +15,7 @@ const TYPES: [&str; 5] = ["int", "int", "int", "bigint", "smallint"];
 const ACTIONS: [&str; 5] = ["NO ACTION", "CASCADE", "SET NULL", "SET DEFAULT", "NO ACTION"];
 const DEFERRALS: [&str; 4] = ["", "", " DEFERRABLE", " DEFERRABLE INITIALLY DEFERRED"];
 
-/// A table: `id` is its primary key, `u` another unique one, `r` and `s` may refer to other tables, `v` may be checked and
+/// A table: `id` is its primary key at first, `u` another unique one, `r` and `s` may refer to other tables, `v` may be checked and
 /// is part of a unique key with `s`, `g` is made of `v`.
 #[derive(Clone, Copy)]
 struct Table {
@@ -260,7 +260,7 @@ impl Constraints {
         let (table, other) = (self.some().name(), self.some().name());
         self.constraints += 1;
         let name = format!("c{}", self.constraints);
-        let (what, back) = match self.rng.below(10) {
+        let (what, back) = match self.rng.below(12) {
             0 => ("CHECK (v <> 5)".to_owned(), "CONSTRAINT"),
             1 => ("UNIQUE (v, u)".to_owned(), "CONSTRAINT"),
             2 => (format!("FOREIGN KEY (v) REFERENCES {other} ON DELETE CASCADE"), "CONSTRAINT"),
@@ -270,6 +270,7 @@ impl Constraints {
             6 => (format!("FOREIGN KEY (r) REFERENCES {other} ON DELETE SET NULL NOT VALID"), "CONSTRAINT"),
             7 => (format!("int DEFAULT {} REFERENCES {other}", self.rng.below(VALUES)), "COLUMN"),
             8 => ("int DEFAULT 1 NOT NULL CHECK (v > 0 OR u > 0)".to_owned(), "COLUMN"),
+            9 | 10 => return self.rekey(&table),
             _ => {
                 let null = if self.rng.one_in(2) { "SET" } else { "DROP" };
                 return self.settled(format!("ALTER TABLE {table} ALTER COLUMN s {null} NOT NULL"));
@@ -286,6 +287,21 @@ impl Constraints {
             self.ahead.push(format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}"));
         }
         self.settled(format!("ALTER TABLE {table} ADD {back} {name} {what}"))
+    }
+
+    /// Another primary key for a table, or none for a while.
+    fn rekey(&mut self, table: &str) -> String {
+        let cascade = if self.rng.one_in(2) { " CASCADE" } else { "" };
+        let gone = format!("ALTER TABLE {table} DROP CONSTRAINT {table}_pkey{cascade}");
+        let key = *self.rng.pick(&["id", "id, v", "v"]).expect("some");
+        let back = self.settled(format!("ALTER TABLE {table} ADD PRIMARY KEY (id)"));
+        self.ahead.push(back);
+        for _ in 0..self.rng.below(4) {
+            let sql = if self.rng.one_in(2) { self.insert() } else { self.update() };
+            self.ahead.push(sql);
+        }
+        let only = self.rng.one_in(2);
+        self.settled(if only { gone } else { format!("{gone}, ADD PRIMARY KEY ({key})") })
     }
 
     /// What is deferred is in the way of alterations; where exactly, differs.
