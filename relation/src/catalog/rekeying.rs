@@ -1,8 +1,8 @@
 //! A table that is given a primary key, another one, or none any more, while it has rows.
 //!
-//! Its rows stand under hidden ids or a key, and have to stand under the other. So a copy of the table, its *successor*, is made
-//! in a generation of data of its own: every write keeps it up, and a pass over the rows enters those that were there
-//! before. When all have their copies, the successor's descriptor takes the place of the table's, and the old
+//! Its rows stand under hidden ids or a key, and have to stand under the other. So a copy of the table, its *successor*,
+//! is made in a generation of data of its own: every write keeps it up, and a pass over the rows enters those that were
+//! there before. When all have their copies, the successor's descriptor takes the place of the table's, and the old
 //! generation is garbage.
 
 use std::collections::BTreeSet;

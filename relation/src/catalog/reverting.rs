@@ -41,10 +41,9 @@ impl Table {
         for column in &mut self.columns {
             let of = |table: &Self| table.columns.iter().find(|other| other.id == column.id).cloned();
             let (Some(was), Some(is)) = (of(before), of(declared)) else { continue };
-            column.not_null = match (was.not_null, is.not_null) {
-                (NotNull::No, NotNull::Yes | NotNull::Pending) => NotNull::No,
-                _ => column.not_null,
-            };
+            if is.not_null.is_declared() && !was.not_null.is_declared() {
+                column.not_null = NotNull::No;
+            }
             if was.default != is.default && column.default == is.default {
                 column.default = was.default;
             }

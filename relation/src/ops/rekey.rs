@@ -1,5 +1,6 @@
-//! Giving a table with rows a primary key, or taking it away, or giving columns of it other types: a pass over its rows which makes the copies
-//! that writers have not made, in steps, each a transaction of its own, that can be resumed and repeated.
+//! Giving a table with rows a primary key, or taking it away, or giving columns of it other types: a pass over its rows
+//! which makes the copies that writers have not made, in steps, each a transaction of its own, that can be resumed and
+//! repeated.
 //!
 //! A row has its copy since a step, or a writer, has made it; from then on writers keep it up. So when the pass is over
 //! every row has one, and no two rows have one key: whoever comes second finds the place taken by another row. (Other

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use annulus_relation::catalog::{Catalog, ColumnId, IndexState, Swept, sweep, sweep_databases};
+use annulus_relation::catalog::{Catalog, IndexState, Swept, sweep, sweep_databases};
 use annulus_relation::failure::Outcome;
 use annulus_txn::interface::Database;
 
@@ -109,13 +109,13 @@ fn open_jobs(catalog: &Catalog) -> Vec<(Job, u64)> {
         let checks = table.checks.iter().map(|check| (&check.name, check.standing));
         let keys = table.foreign_keys.iter().map(|key| (&key.name, key.standing));
         let pending = checks.chain(keys).filter(|(_, standing)| standing.is_pending());
-        let constraints: Vec<String> = pending.map(|(name, _)| name.clone()).collect();
+        let validate = |columns, constraints| Job::Validate { table: table.id, columns, constraints };
         let columns = table.columns.iter().filter(|column| column.not_null.is_pending());
-        let columns: Vec<ColumnId> = columns.map(|column| column.id).collect();
-        if !constraints.is_empty() || !columns.is_empty() {
-            let progress = (columns.len() + constraints.len()) as u64;
-            jobs.push((Job::Validate { table: table.id, columns, constraints }, progress));
-        }
+        let columns = columns.map(|column| validate(vec![column.id], Vec::new()));
+        // Each by itself: what does not hold takes nothing else with it.
+        let all: Vec<Job> = columns.chain(pending.map(|(name, _)| validate(Vec::new(), vec![name.clone()]))).collect();
+        let progress = all.len() as u64;
+        jobs.extend(all.into_iter().map(|job| (job, progress)));
     }
     jobs
 }
@@ -177,13 +177,18 @@ mod tests {
             assert!(other.told("insert into t values (6000, null, 1)").await.starts_with("ERROR 23502"));
             assert!(other.told("insert into t values (6000, 1, null)").await.starts_with("ERROR 23502"));
             assert_eq!(other.ok("select id from t where v is null").await, "4500\nSELECT 1");
+            assert_eq!(other.ok("select count(*) from t where v is null").await, "1\nSELECT 1");
             let mut seen = HashMap::new();
             for _ in 0..=PATIENT {
                 elsewhere.server.round(&mut seen).await.unwrap();
             }
-            // The rows do not keep it: it is as if nothing had been declared of them.
+            // The rows do not keep it: it is as if nothing had been declared of that column.
             client.ok("insert into t values (6000, null, 1)").await;
             assert_eq!(client.ok("select id from t where v is null").await, "4500\n6000\nSELECT 2");
+            // The other column's is kept, and is validated with that.
+            assert!(client.told("insert into t values (6001, 1, null)").await.starts_with("ERROR 23502"));
+            let plan = client.ok("explain select count(*) from t where w is null").await;
+            assert!(!plan.contains("Scan on t"), "{plan}");
         });
     }
 

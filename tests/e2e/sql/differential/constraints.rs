@@ -15,8 +15,8 @@ const TYPES: [&str; 5] = ["int", "int", "int", "bigint", "smallint"];
 const ACTIONS: [&str; 5] = ["NO ACTION", "CASCADE", "SET NULL", "SET DEFAULT", "NO ACTION"];
 const DEFERRALS: [&str; 4] = ["", "", " DEFERRABLE", " DEFERRABLE INITIALLY DEFERRED"];
 
-/// A table: `id` is its primary key at first, `u` another unique one, `r` and `s` may refer to other tables, `v` may be checked and
-/// is part of a unique key with `s`, `g` is made of `v`.
+/// A table: `id` is its primary key at first, `u` another unique one, `r` and `s` may refer to other tables, `v` may be
+/// checked and is part of a unique key with `s`, `g` is made of `v`.
 #[derive(Clone, Copy)]
 struct Table {
     number: usize,
