@@ -1,6 +1,6 @@
 //! Names of schemas and relations in statements, and what they stand for.
 
-use annulus_relation::catalog::{Catalog, ObjectId, Relation, Schema, Table};
+use annulus_relation::catalog::{Catalog, ObjectId, Relation, Schema, Table, is_temporary};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
@@ -98,6 +98,37 @@ pub(crate) fn path_ids(catalog: &Catalog, path: &[String]) -> Vec<ObjectId> {
     path.iter().filter_map(|name| catalog.schema(name).map(|schema| schema.id)).collect()
 }
 
+/// What every session calls the schema of its temporary relations.
+pub(crate) const OWN: &str = "pg_temp";
+
+/// The schema that a name means to a session with this path.
+pub(crate) fn meant<'a>(path: &'a [String], schema: &'a str) -> &'a str {
+    let own = || path.iter().find(|name| is_temporary(name));
+    if schema == OWN { own().map_or(schema, String::as_str) } else { schema }
+}
+
+/// Whether a table of this schema, if it is known, is one of that name: what a statement reads of a session's is its own.
+pub(crate) fn is_of(schema: Option<&str>, name: &str) -> bool {
+    schema.is_some_and(|schema| schema == name || (name == OWN && is_temporary(schema)))
+}
+
+/// `0A000` if a schema is another session's.
+pub(crate) fn check_access(path: &[String], schema: &str) -> SqlResult<()> {
+    if is_temporary(schema) && path.iter().all(|own| own != schema) {
+        return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "cannot access temporary tables of other sessions"));
+    }
+    Ok(())
+}
+
+/// The schemas in which names are looked up, in order: the system's before those of the path that does not name it, but
+/// behind the session's own.
+pub(crate) fn searched(path: &[String]) -> impl Iterator<Item = &str> {
+    let own = path.iter().take_while(|name| is_temporary(name)).count();
+    let (own, named) = path.split_at(own);
+    let implied = (!path.iter().any(|schema| schema == "pg_catalog")).then_some("pg_catalog");
+    own.iter().map(String::as_str).chain(implied).chain(named.iter().map(String::as_str))
+}
+
 /// A catalog, and where unqualified names are looked up in it.
 #[derive(Clone, Copy)]
 pub(crate) struct Names<'a> {
@@ -110,7 +141,7 @@ impl<'a> Names<'a> {
     /// What a name stands for, if anything.
     pub fn find(&self, name: &Name) -> Option<Relation<'a>> {
         match &name.schema {
-            Some(schema) => self.catalog.relation(self.catalog.schema(schema)?.id, &name.name),
+            Some(schema) => self.catalog.relation(self.schema(schema, None).ok()?.id, &name.name),
             None => self.catalog.resolve(&path_ids(self.catalog, self.path), &name.name),
         }
     }
@@ -140,30 +171,14 @@ impl<'a> Names<'a> {
     /// A schema by name.
     ///
     /// # Errors
-    /// `3F000` if there is none.
+    /// `3F000` if there is none, `0A000` if it is another session's.
     pub fn schema(&self, name: &str, position: Option<u32>) -> SqlResult<&'a std::sync::Arc<Schema>> {
-        self.catalog.schema(name).ok_or_else(|| {
-            SqlError::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{name}\" does not exist")).at(position)
-        })
-    }
-
-    /// The schema in which something of that name is created.
-    ///
-    /// # Errors
-    /// `3F000` if there is no such schema, `42501` if it is the system's.
-    pub fn target(&self, name: &Name) -> SqlResult<ObjectId> {
-        if let Some(schema) = &name.schema {
-            if matches!(schema.as_str(), "pg_catalog" | "information_schema") {
-                let message = format!("permission denied to create \"{name}\"");
-                return Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message)
-                    .detail("System catalog modifications are currently disallowed.")
-                    .at(name.position));
-            }
-            return Ok(self.schema(schema, name.position)?.id);
-        }
-        path_ids(self.catalog, self.path).first().copied().ok_or_else(|| {
-            SqlError::new(SqlState::INVALID_SCHEMA_NAME, "no schema has been selected to create in").at(name.position)
-        })
+        let Some(schema) = self.catalog.schema(meant(self.path, name)) else {
+            let message = format!("schema \"{name}\" does not exist");
+            return Err(SqlError::new(SqlState::INVALID_SCHEMA_NAME, message).at(position));
+        };
+        check_access(self.path, name).map_err(|error| error.at(position))?;
+        Ok(schema)
     }
 }
 

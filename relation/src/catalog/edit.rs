@@ -242,9 +242,15 @@ impl Edit {
         }
     }
 
-    /// Whatever has this name in other schemas: whoever found it by name may find something else now.
+    /// Whatever has this name in other schemas: whoever found it by name may find something else now. But what a session
+    /// has of its own nobody else finds, and it finds that before all others.
     fn touch_namesakes(&mut self, schema: ObjectId, name: &str) {
-        let others: Vec<ObjectId> = self.catalog.schemas.keys().copied().filter(|other| *other != schema).collect();
+        if self.catalog.is_temporary(schema) {
+            return;
+        }
+        let others = self.catalog.schemas.keys().copied();
+        let others: Vec<ObjectId> =
+            others.filter(|other| *other != schema && !self.catalog.is_temporary(*other)).collect();
         let namesakes: Vec<_> =
             others.iter().filter_map(|other| kind_of(self.catalog.relation(*other, name)?)).collect();
         namesakes.into_iter().for_each(|(kind, id)| self.touch(kind, id));

@@ -62,6 +62,16 @@ impl Relation<'_> {
         }
     }
 
+    /// The number of its schema.
+    #[must_use]
+    pub fn schema(&self) -> ObjectId {
+        match self {
+            Self::Table(table) | Self::Index(table, _) => table.schema,
+            Self::View(view) => view.schema,
+            Self::Sequence(sequence) => sequence.schema,
+        }
+    }
+
     /// What it is, in a word.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -165,11 +175,12 @@ impl Catalog {
     }
 
     /// Whether another one was read from the same versions of all records. Every change writes the root, but for those that
-    /// only begin new generations of tables' data.
+    /// only begin new generations of tables' data, or renew a schema.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        let stamps = |catalog: &Self| catalog.tables.iter().map(|(id, entry)| (*id, entry.stamp)).collect::<Vec<_>>();
-        self.stamp == other.stamp && stamps(self) == stamps(other)
+        self.stamp == other.stamp
+            && stamps(&self.tables) == stamps(&other.tables)
+            && stamps(&self.schemas) == stamps(&other.schemas)
     }
 
     /// A schema by name.
@@ -322,4 +333,9 @@ impl Catalog {
             transaction.expect(self.home.record(Kind::Root, 0), stamp);
         }
     }
+}
+
+/// Which versions records have.
+fn stamps<T>(entries: &BTreeMap<ObjectId, Entry<T>>) -> Vec<(ObjectId, Version)> {
+    entries.iter().map(|(id, entry)| (*id, entry.stamp)).collect()
 }

@@ -20,6 +20,7 @@ mod rekeying;
 mod retyping;
 mod reverting;
 mod store;
+mod temporary;
 #[cfg(test)]
 mod tests;
 
@@ -36,3 +37,4 @@ pub use loading::{LONGEST, Load, take_generations};
 pub use rekeying::{Rekeying, Succession};
 pub use retyping::{Retyped, Retyping};
 pub use store::load;
+pub use temporary::{TEMPORARY, is_temporary, renew};

@@ -185,6 +185,11 @@ impl<D: Database> Transaction<D> {
         self.overlay.write(place, None);
     }
 
+    /// Takes back what it has written in a range, in any partition.
+    pub fn take_back(&mut self, range: &KeyRange) {
+        self.overlay.take_back(range);
+    }
+
     /// What it itself has written at a place: `None` if nothing, `Some(None)` if it deleted the key.
     pub fn peek(&self, place: &Place) -> Option<Option<&Bytes>> {
         self.overlay.get(place).map(Option::as_ref)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use annulus_base::KeyRange;
 use annulus_txn::interface::Place;
 use bytes::Bytes;
 
@@ -35,6 +36,16 @@ impl Overlay {
         let before = self.writes.insert(place.clone(), value);
         self.bytes -= before.as_ref().map_or(0, |before| size(&place, before));
         self.undo.push((place, before));
+    }
+
+    /// Takes back the writes to the keys of a range.
+    pub(super) fn take_back(&mut self, range: &KeyRange) {
+        let places: Vec<Place> = self.writes.keys().filter(|place| range.contains(&place.key)).cloned().collect();
+        for place in places {
+            let before = self.writes.remove(&place);
+            self.bytes -= before.as_ref().map_or(0, |before| size(&place, before));
+            self.undo.push((place, before));
+        }
     }
 
     /// How many keys are written, and how many bytes these and their values have.

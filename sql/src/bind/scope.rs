@@ -2,6 +2,8 @@
 
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
 
+use crate::names::is_of;
+
 /// A column that can be named.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScopeColumn {
@@ -93,7 +95,8 @@ impl Scope {
             _ => return None,
         };
         let named = |column: &&ScopeColumn| {
-            column.table.as_deref() == Some(table) && (schema.is_none() || column.schema.as_deref() == schema)
+            column.table.as_deref() == Some(table)
+                && schema.is_none_or(|schema| is_of(column.schema.as_deref(), schema))
         };
         let first = self.columns.first().filter(|column| named(column) || table == "excluded");
         let found: Vec<_> = self.columns.iter().filter(named).collect();
@@ -109,7 +112,7 @@ impl Scope {
                 if self
                     .columns
                     .iter()
-                    .any(|c| c.table.as_deref() == Some(*table) && c.schema.as_deref() == Some(*schema)) =>
+                    .any(|c| c.table.as_deref() == Some(*table) && is_of(c.schema.as_deref(), schema)) =>
             {
                 SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column {schema}.{table}.{column} does not exist"))
             }
@@ -130,7 +133,7 @@ impl ScopeColumn {
             [name] => self.name == *name,
             [table, name] => self.name == *name && self.table.as_deref() == Some(*table),
             [schema, table, name] => {
-                self.name == *name && self.table.as_deref() == Some(*table) && self.schema.as_deref() == Some(*schema)
+                self.name == *name && self.table.as_deref() == Some(*table) && is_of(self.schema.as_deref(), schema)
             }
             _ => false,
         }

@@ -345,6 +345,7 @@ impl Definition<'_> {
             }
             None => return Err(undefined(&name, "relation")),
         };
+        self.check_stays(found, to)?;
         self.move_to(found, to)?;
         Ok(tag)
     }

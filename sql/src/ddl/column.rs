@@ -163,9 +163,9 @@ impl Definition<'_> {
     }
 
     /// The name that `SEQUENCE NAME` gives, which is one in the table's schema.
-    fn given_sequence_name(&self, table: &Table, given: &ObjectName) -> SqlResult<String> {
+    fn given_sequence_name(&mut self, table: &Table, given: &ObjectName) -> SqlResult<String> {
         let name = self.name(given)?;
-        if name.schema.is_some() && self.names().target(&name)? != table.schema {
+        if name.schema.is_some() && self.target(&name, false)? != table.schema {
             let message = "sequence must be in same schema as table it is linked to";
             return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message));
         }

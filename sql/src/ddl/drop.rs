@@ -219,7 +219,9 @@ impl Definition<'_> {
     /// Whether a default takes its values from a sequence.
     fn takes_from(&self, text: &str, sequence: ObjectId) -> SqlResult<bool> {
         let Some(argument) = sequence_argument(&parse_expression(text)?) else { return Ok(false) };
-        let found = self.names().find(&split_name(&argument)?);
+        // It is kept with its schema, which may be another session's.
+        let Name { schema: Some(schema), name, .. } = split_name(&argument)? else { return Ok(false) };
+        let found = self.catalog().schema(&schema).and_then(|schema| self.catalog().relation(schema.id, &name));
         Ok(found.is_some_and(|found| found.id() == sequence))
     }
 
@@ -279,21 +281,12 @@ impl Definition<'_> {
     fn drop_schemas(&mut self, if_exists: bool, names: &[ObjectName], cascade: bool) -> SqlResult<&'static str> {
         for name in names {
             let name = plain_name(name)?;
-            let Some(schema) = self.catalog().schema(&name.value) else {
-                if if_exists {
-                    self.notice(format!("schema \"{}\" does not exist, skipping", name.value));
-                    continue;
-                }
-                self.names().schema(&name.value, position_of(name))?;
+            if if_exists && self.catalog().schema(&name.value).is_none() {
+                self.notice(format!("schema \"{}\" does not exist, skipping", name.value));
                 continue;
-            };
-            let id = schema.id;
-            let inside: Vec<(ObjectId, &'static str, String)> = self
-                .catalog()
-                .object_names(id)
-                .filter(|(_, relation)| !matches!(relation, Relation::Index(..)))
-                .map(|(name, relation)| (relation.id(), relation.kind(), name.to_owned()))
-                .collect();
+            }
+            let id = self.names().schema(&name.value, position_of(name))?.id;
+            let inside = self.inside(id);
             if !inside.is_empty() && !cascade {
                 let message = format!("cannot drop schema {} because other objects depend on it", name.value);
                 let details: Vec<String> = inside
@@ -310,8 +303,15 @@ impl Definition<'_> {
         Ok("DROP SCHEMA")
     }
 
-    /// Drops all of a schema: views first, then tables with their sequences, then what is left.
-    fn drop_inside(&mut self, inside: &[(ObjectId, &'static str, String)]) -> SqlResult<()> {
+    /// What is in a schema: numbers, kinds and names.
+    pub(super) fn inside(&self, schema: ObjectId) -> Vec<(ObjectId, &'static str, String)> {
+        let all = self.catalog().object_names(schema);
+        let all = all.filter(|(_, relation)| !matches!(relation, Relation::Index(..)));
+        all.map(|(name, relation)| (relation.id(), relation.kind(), name.to_owned())).collect()
+    }
+
+    /// Drops what is in a schema: views first, then tables with their sequences, then what is left.
+    pub(super) fn drop_inside(&mut self, inside: &[(ObjectId, &'static str, String)]) -> SqlResult<()> {
         let all: Vec<ObjectId> = inside.iter().map(|(id, ..)| *id).collect();
         for wanted in ["view", "table", "sequence"] {
             for (id, _, name) in inside.iter().filter(|(_, kind, _)| *kind == wanted) {

@@ -34,6 +34,7 @@ impl Definition<'_> {
         // A table may refer to itself while it is being created.
         let own = name.name == table.name && self.names().find(&name).is_none_or(|found| found.id() == table.id);
         let parent = if own { Arc::new(table.clone()) } else { Arc::clone(self.names().table(&name)?) };
+        self.check_same_persistence(table, &parent)?;
         if parent.rekeying().is_some() && parent.primary_columns().next().is_some() {
             // The key that it is losing could not be relied on.
             check_not_rekeyed(&parent)?;

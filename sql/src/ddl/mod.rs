@@ -24,6 +24,7 @@ mod retype;
 mod schema;
 mod sequence;
 mod table;
+mod temporary;
 mod truncate;
 mod view;
 
@@ -34,6 +35,7 @@ use std::sync::Arc;
 pub(crate) use database::{administer, database_statement};
 pub(crate) use expression::{bind_stored, sequence_in};
 pub(crate) use retype::follow_types;
+pub(crate) use temporary::{cleared, without};
 
 use annulus_relation::catalog::{Catalog, ColumnId, Edit, ObjectId, Sequence, Table, take_generations};
 use annulus_relation::error::SqlState;
@@ -47,6 +49,7 @@ use sqlparser::ast;
 use crate::bind::{ParamTypes, quote_name};
 use crate::names::{Name, Names, name_of};
 use crate::parse::{IdentityOptions, Like, Parsed, Statement};
+use crate::server::deadline::Deadline;
 use crate::server::shared::Shared;
 use crate::session::answer::{News, Tag};
 use crate::session::jobs::within;
@@ -74,8 +77,8 @@ pub(crate) struct Definition<'a> {
     pub likes: &'a [Like],
     /// The columns of the statement's query.
     pub planned: Vec<(String, SqlType)>,
-    /// A table to be filled with the rows of the statement's query.
-    pub filled: Option<ObjectId>,
+    /// A table to be filled, and the query that gives its rows.
+    pub filled: Option<(ObjectId, String)>,
     /// The columns that the rows which are there are to be given values of.
     pub computed: BTreeMap<ObjectId, Vec<ColumnId>>,
 }
@@ -108,7 +111,27 @@ impl Job {
     }
 }
 
-impl Definition<'_> {
+impl<'a> Definition<'a> {
+    /// A change of a catalog that changes nothing yet.
+    fn new(catalog: &Catalog, shared: &'a Shared, env: &'a Env, text: &'a str) -> Self {
+        Self {
+            edit: Edit::new(catalog),
+            path: shared.path(),
+            env,
+            shared,
+            text,
+            notices: Vec::new(),
+            truncated: Vec::new(),
+            restarted: Vec::new(),
+            jobs: Vec::new(),
+            identities: [].iter(),
+            likes: &[],
+            planned: Vec::new(),
+            filled: None,
+            computed: BTreeMap::new(),
+        }
+    }
+
     pub fn names(&self) -> Names<'_> {
         Names { catalog: self.edit.catalog(), path: &self.path, database: &self.shared.database }
     }
@@ -161,24 +184,14 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
     work.active.check_writable(what)?;
     let env = Arc::clone(&work.active.env);
     let mut definition = Definition {
-        edit: Edit::new(&work.active.catalog),
-        path: work.shared.path(),
-        env: &env,
-        shared: work.shared,
-        text: &parsed.whole,
-        notices: Vec::new(),
-        truncated: Vec::new(),
-        restarted: Vec::new(),
-        jobs: Vec::new(),
         identities: parsed.identities.iter(),
         likes: &parsed.likes,
         planned: planned(work, parsed)?,
-        filled: None,
-        computed: BTreeMap::new(),
+        ..Definition::new(&work.active.catalog, work.shared, &env, &parsed.whole)
     };
     let tag = definition.apply(&parsed.statement)?;
     let Definition { mut edit, notices, truncated, restarted, jobs, filled, computed, .. } = definition;
-    begin_generations(work, &mut edit, &truncated).await?;
+    begin_generations(&work.server.db, &mut edit, &truncated, &work.deadline).await?;
     check_not_pending(work.active, &edit, what)?;
     work.news.extend(notices.into_iter().map(News::Notice));
     let home = *edit.catalog().home();
@@ -202,7 +215,7 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
     }
     match filled {
         Some(_) if parsed.table_as.empty => Ok(Produced::tag(Tag::word("CREATE TABLE AS"))),
-        Some(table) => fill(work, parsed, table).await,
+        Some((table, query)) => fill(work, table, &query).await,
         None => Ok(Produced::tag(Tag::word(tag))),
     }
 }
@@ -222,12 +235,17 @@ fn only_add<D: Database>(active: &Active<D>, jobs: &[Job]) -> bool {
 }
 
 /// Gives tables new generations of data.
-async fn begin_generations<D: Database>(work: &Work<'_, D>, edit: &mut Edit, tables: &[ObjectId]) -> Outcome<()> {
+pub(crate) async fn begin_generations<D: Database>(
+    db: &D,
+    edit: &mut Edit,
+    tables: &[ObjectId],
+    deadline: &Deadline,
+) -> Outcome<()> {
     if tables.is_empty() {
         return Ok(());
     }
     let home = *edit.catalog().home();
-    let first = take_generations(&work.server.db, &home, tables.len(), work.deadline.left()).await?;
+    let first = take_generations(db, &home, tables.len(), deadline.left()).await?;
     tables.iter().zip(first..).for_each(|(table, generation)| edit.begin_generation(*table, generation));
     Ok(())
 }
@@ -291,14 +309,12 @@ fn planned<D: Database>(work: &Work<'_, D>, parsed: &Parsed) -> SqlResult<Vec<(S
 }
 
 /// Inserts the rows of a definition's query into the table that was made for them.
-async fn fill<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed, table: ObjectId) -> Outcome<Produced> {
+async fn fill<D: Database>(work: &mut Work<'_, D>, table: ObjectId, query: &str) -> Outcome<Produced> {
     let names = work.active.catalog.table_by_id(table).and_then(|table| {
         let schema = work.active.catalog.schema_by_id(table.schema)?;
         Some(format!("{}.{}", quote_name(&schema.name), quote_name(&table.name)))
     });
-    let (Some(name), Some(query)) = (names, view::query_of(&parsed.statement)) else {
-        return Ok(Produced::tag(Tag::word("SELECT 0")));
-    };
+    let Some(name) = names else { return Ok(Produced::tag(Tag::word("SELECT 0"))) };
     let mut statements = crate::parse::parse(&format!("INSERT INTO {name} {query}"))?;
     let insert = statements.pop().ok_or_else(|| SqlError::unsupported("this query"))?;
     let produced = crate::statement::nested(work, Rc::new(insert)).await?;
@@ -333,8 +349,8 @@ impl Definition<'_> {
     fn apply(&mut self, statement: &Statement) -> SqlResult<&'static str> {
         match statement {
             Statement::Comment { kind, name, table, text } => self.comment(kind, name, table.as_ref(), text.as_deref()),
-            Statement::CreateSequence { name, if_not_exists, options } => {
-                self.create_sequence(name, *if_not_exists, options)
+            Statement::CreateSequence { name, temporary, if_not_exists, options } => {
+                self.create_sequence(name, *temporary, *if_not_exists, options)
             }
             Statement::AlterSequence { name, if_exists, change } => self.alter_sequence(name, *if_exists, change),
             Statement::RenameView { name, if_exists, to } => self.rename_view(name, *if_exists, to),

@@ -1,6 +1,6 @@
 //! `CREATE SCHEMA`, `ALTER SCHEMA`.
 
-use annulus_relation::catalog::Schema;
+use annulus_relation::catalog::{Schema, is_temporary};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{AlterSchema, AlterSchemaOperation, Ident, ObjectName, ObjectNamePart, SchemaName};
@@ -46,6 +46,10 @@ impl Definition<'_> {
     pub(super) fn alter_schema(&mut self, alter: &AlterSchema) -> SqlResult<&'static str> {
         let name = plain_name(&alter.name)?;
         let mut schema = Schema::clone(self.names().schema(&name.value, position_of(name))?);
+        if is_temporary(&schema.name) {
+            let message = format!("permission denied for schema {}", schema.name);
+            return Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message));
+        }
         for operation in &alter.operations {
             match operation {
                 AlterSchemaOperation::Rename { name } => {

@@ -16,11 +16,12 @@ impl Definition<'_> {
     pub(super) fn create_sequence(
         &mut self,
         name: &ObjectName,
+        temporary: bool,
         if_not_exists: bool,
         options: &[SequenceOption],
     ) -> SqlResult<&'static str> {
         let name = self.name(name)?;
-        let schema = self.names().target(&name)?;
+        let schema = self.target(&name, temporary)?;
         if if_not_exists && self.catalog().relation(schema, &name.name).is_some() {
             self.notice(format!("relation \"{}\" already exists, skipping", name.name));
             return Ok("CREATE SEQUENCE");

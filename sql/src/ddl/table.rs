@@ -24,7 +24,7 @@ impl Definition<'_> {
     pub(super) fn create_table(&mut self, create: &CreateTable) -> SqlResult<&'static str> {
         refuse(create)?;
         let name = self.name(&create.name)?;
-        let schema = self.names().target(&name)?;
+        let schema = self.table_schema(create, &name)?;
         if create.if_not_exists && self.catalog().relation(schema, &name.name).is_some() {
             self.notice(format!("relation \"{}\" already exists, skipping", name.name));
             return Ok("CREATE TABLE");
@@ -52,8 +52,19 @@ impl Definition<'_> {
         pending.extend(constraints.map(|constraint| Pending { constraint, column: None }));
         self.add_pending(&mut table, pending)?;
         self.add_defaults(&mut table, &create.columns)?;
+        self.shared.temporary.declare(table.id, create.on_commit);
         self.edit.put_table(table)?;
         Ok("CREATE TABLE")
+    }
+
+    /// The schema in which a table is created.
+    pub(super) fn table_schema(&mut self, create: &CreateTable, name: &Name) -> SqlResult<ObjectId> {
+        let schema = self.target(name, create.temporary)?;
+        if create.on_commit.is_some() && !self.catalog().is_temporary(schema) {
+            let message = "ON COMMIT can only be used on temporary tables";
+            return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
+        }
+        Ok(schema)
     }
 
     /// `42P07` if a relation has the name.
@@ -167,13 +178,11 @@ pub(super) fn has_primary_key(table: &Table) -> bool {
 fn refuse(create: &CreateTable) -> SqlResult<()> {
     use sqlparser::ast::CreateTableOptions;
     let refused = [
-        (create.temporary, "a temporary table"),
         (create.external, "an external table"),
         (create.inherits.is_some(), "INHERITS"),
         (create.partition_by.is_some() || create.partition_of.is_some(), "a partitioned table"),
         (create.or_replace, "CREATE OR REPLACE TABLE"),
         (create.clone.is_some(), "CLONE"),
-        (create.on_commit.is_some(), "ON COMMIT"),
     ];
     if let Some((_, what)) = refused.into_iter().find(|(is_refused, _)| *is_refused) {
         return Err(SqlError::unsupported(what));

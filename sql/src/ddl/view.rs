@@ -10,7 +10,7 @@ use sqlparser::ast::{self, CreateTable, CreateView, Ident, ObjectName, ObjectNam
 use super::Definition;
 use super::table::add_column;
 use crate::bind::quote_name;
-use crate::names::is_not;
+use crate::names::{Name, is_not};
 use crate::parse::Statement;
 
 /// The query whose columns a definition needs to know, if it has one.
@@ -25,18 +25,15 @@ pub(super) fn query_of(statement: &Statement) -> Option<&ast::Query> {
 
 impl Definition<'_> {
     pub(super) fn create_view(&mut self, create: &CreateView) -> SqlResult<&'static str> {
-        let refused = [
-            (create.materialized, "a materialized view"),
-            (create.temporary, "a temporary view"),
-            (create.to.is_some(), "TO"),
-        ];
+        let refused = [(create.materialized, "a materialized view"), (create.to.is_some(), "TO")];
         if let Some((_, what)) = refused.into_iter().find(|(is_refused, _)| *is_refused) {
             return Err(SqlError::unsupported(what));
         }
         let name = self.name(&create.name)?;
-        let schema = self.names().target(&name)?;
         let columns = self.view_columns(create)?;
         let (query, reads) = self.qualified(&create.query)?;
+        let temporary = create.temporary || self.becomes_temporary(&name.name, &reads);
+        let schema = self.target(&name, temporary)?;
         let (id, comment) = match self.catalog().relation(schema, &name.name) {
             Some(Relation::View(before)) if create.or_replace => {
                 let kept = before.columns.len() <= columns.len()
@@ -116,26 +113,37 @@ impl Definition<'_> {
     }
 
     fn schema_name_of(&self, relation: Relation<'_>) -> Option<String> {
-        let schema = match relation {
-            Relation::Table(table) | Relation::Index(table, _) => table.schema,
-            Relation::View(view) => view.schema,
-            Relation::Sequence(sequence) => sequence.schema,
-        };
-        self.catalog().schema_by_id(schema).map(|schema| schema.name.clone())
+        self.catalog().schema_by_id(relation.schema()).map(|schema| schema.name.clone())
+    }
+
+    /// Whether a view is temporary because it reads what is; the client is told.
+    fn becomes_temporary(&mut self, view: &str, reads: &[ObjectId]) -> bool {
+        let becomes = reads.iter().any(|id| self.is_temporary(*id));
+        if becomes {
+            self.notice(format!("view \"{view}\" will be a temporary view"));
+        }
+        becomes
+    }
+
+    /// The text of the query that fills a new table; where that hides another one, the query names what it means now.
+    fn source(&self, create: &CreateTable, name: &Name) -> SqlResult<String> {
+        let Some(query) = &create.query else { return Ok(String::new()) };
+        match self.names().find(&Name { schema: None, ..name.clone() }) {
+            Some(_) => self.qualified(query).map(|(text, _)| text),
+            None => Ok(query.to_string()),
+        }
     }
 
     /// `CREATE TABLE AS`: the table; its rows are inserted later.
     pub(super) fn create_table_as(&mut self, create: &CreateTable) -> SqlResult<&'static str> {
-        if create.temporary {
-            return Err(SqlError::unsupported("a temporary table"));
-        }
         let name = self.name(&create.name)?;
-        let schema = self.names().target(&name)?;
+        let schema = self.table_schema(create, &name)?;
         if create.if_not_exists && self.catalog().relation(schema, &name.name).is_some() {
             self.notice(format!("relation \"{}\" already exists, skipping", name.name));
             return Ok("CREATE TABLE AS");
         }
         self.check_free(schema, &name)?;
+        let query = self.source(create, &name)?;
         let mut table = self.bare_table(schema, &name.name)?;
         let mut named = create.columns.iter().map(|column| column.name.value.clone());
         for (column, ty) in &self.planned {
@@ -147,7 +155,8 @@ impl Definition<'_> {
             let message = "too many column names were specified";
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
         }
-        self.filled = Some(table.id);
+        self.filled = Some((table.id, query));
+        self.shared.temporary.declare(table.id, create.on_commit);
         self.edit.put_table(table)?;
         Ok("SELECT")
     }

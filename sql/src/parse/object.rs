@@ -20,7 +20,9 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
     } else if cursor.take_all(&["comment", "on"]) {
         comment(cursor)?
     } else if cursor.take_all(&["create", "sequence"]) {
-        create_sequence(cursor)?
+        create_sequence(cursor, false)?
+    } else if takes_temporary_sequence(cursor) {
+        create_sequence(cursor, true)?
     } else if cursor.take_all(&["alter", "sequence"]) {
         alter_sequence(cursor)?
     } else if cursor.take_all(&["alter", "view"]) {
@@ -143,11 +145,18 @@ fn comment(cursor: &mut Cursor<'_>) -> SqlResult<Statement> {
     Ok(Statement::Comment { kind, name, table, text })
 }
 
-fn create_sequence(cursor: &mut Cursor<'_>) -> SqlResult<Statement> {
+/// `CREATE [LOCAL | GLOBAL] {TEMPORARY | TEMP} SEQUENCE`
+fn takes_temporary_sequence(cursor: &mut Cursor<'_>) -> bool {
+    let scopes = [&["create"][..], &["create", "local"], &["create", "global"]];
+    let words = [["temporary", "sequence"], ["temp", "sequence"]];
+    scopes.into_iter().any(|scope| words.iter().any(|words| cursor.take_all(&[scope, words].concat())))
+}
+
+fn create_sequence(cursor: &mut Cursor<'_>, temporary: bool) -> SqlResult<Statement> {
     let if_not_exists = cursor.if_not_exists();
     let name = cursor.name()?;
     let options = sequence_options(cursor)?;
-    Ok(Statement::CreateSequence { name, if_not_exists, options })
+    Ok(Statement::CreateSequence { name, temporary, if_not_exists, options })
 }
 
 fn sequence_options(cursor: &mut Cursor<'_>) -> SqlResult<Vec<SequenceOption>> {

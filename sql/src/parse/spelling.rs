@@ -14,7 +14,7 @@ use crate::names::known_collation;
 /// # Errors
 /// `0A000` for a collation that is not there, `42704` for a tablespace.
 pub(super) fn spell(tokens: Vec<TokenWithSpan>) -> SqlResult<Vec<TokenWithSpan>> {
-    let tokens = select_all(assign_columns(spell_order(spell_merge(without_unlogged(tokens)))));
+    let tokens = select_all(assign_columns(spell_order(spell_merge(without_noise(tokens)))));
     let tokens = without_tablespace(without_collation_of_type(tokens)?)?;
     Ok(name_records(one_table_per_lock(locks_last(simplify_locks(first_operand_bare(tokens))))))
 }
@@ -101,10 +101,14 @@ fn select_all(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     tokens
 }
 
-/// `CREATE UNLOGGED TABLE`: as every table, it loses nothing.
-fn without_unlogged(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    if are_words(&tokens, &["create", "unlogged", "table"]) {
-        tokens.remove(1);
+/// `CREATE UNLOGGED TABLE`: as every table, it loses nothing. `CREATE {LOCAL | GLOBAL} TEMPORARY`: all are a session's own.
+fn without_noise(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let at = if are_words(&tokens, &["create", "or", "replace"]) { 3 } else { 1 };
+    let noise =
+        [["unlogged", "table"], ["local", "temp"], ["global", "temp"], ["local", "temporary"], ["global", "temporary"]];
+    let is_noise = |tokens: &[TokenWithSpan]| noise.iter().any(|words| are_words(tokens, words));
+    if is_word(tokens.first(), "create") && tokens.get(at..).is_some_and(is_noise) {
+        tokens.remove(at);
     }
     tokens
 }

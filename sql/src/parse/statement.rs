@@ -140,6 +140,8 @@ pub enum Statement {
     CreateSequence {
         /// Its name.
         name: ObjectName,
+        /// `TEMPORARY`
+        temporary: bool,
         /// `IF NOT EXISTS`
         if_not_exists: bool,
         /// Its options.

@@ -1,5 +1,5 @@
-//! What nobody waits for: jobs whose coordinator has died, loads whose transaction has not committed, and data that nothing
-//! refers to any more.
+//! What nobody waits for: jobs whose coordinator has died, loads whose transaction has not committed, temporary relations
+//! whose session has ended, and data that nothing refers to any more.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -42,7 +42,7 @@ impl<D: Database> Server<D> {
         }
     }
 
-    async fn round(self: &Rc<Self>, seen: &mut HashMap<Found, (u64, u32)>) -> Outcome<()> {
+    pub(super) async fn round(self: &Rc<Self>, seen: &mut HashMap<Found, (u64, u32)>) -> Outcome<()> {
         let deadline = Deadline::new(None);
         self.abandoned.stop_all(&self.db, deadline.left()).await;
         let databases = self.databases(deadline.left()).await?;
@@ -59,6 +59,10 @@ impl<D: Database> Server<D> {
                     found.remove(&key);
                     self.resume(&catalogs, &catalog, &info.name, &job).await;
                 }
+            }
+            if let Some(shared) = self.nobody(&catalog, &info.name) {
+                // What does not succeed now will in a later round.
+                let _ = self.tend_temporary(&catalogs, &shared).await;
             }
             for _ in 0..SWEEPS {
                 let deadline = Deadline::new(None);
@@ -78,11 +82,16 @@ impl<D: Database> Server<D> {
     }
 
     async fn resume(self: &Rc<Self>, catalogs: &Rc<Catalogs>, catalog: &Arc<Catalog>, database: &str, job: &Job) {
-        let Ok(settings) = Settings::new("annulus", &[]) else { return };
-        let shared = Arc::new(Shared::new(0, database.to_owned(), settings, Arc::clone(catalog), self));
+        let Some(shared) = self.nobody(catalog, database) else { return };
         let jobs = Jobs { server: self, catalogs, shared: &shared };
         // Whoever declared it is gone: there is nobody to tell that the rows do not fit.
         let _ = jobs.run(job).await;
+    }
+
+    /// What functions see of a session that no client has.
+    fn nobody(&self, catalog: &Arc<Catalog>, database: &str) -> Option<Arc<Shared>> {
+        let settings = Settings::new("annulus", &[]).ok()?;
+        Some(Arc::new(Shared::new(0, database.to_owned(), settings, Arc::clone(catalog), self)))
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) mod sequences;
 pub(crate) mod shared;
 pub(crate) mod statements;
 pub(crate) mod statistics;
+pub(crate) mod temporary;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -43,6 +44,7 @@ use sequences::Sequences;
 use shared::Shared;
 use statements::Statements;
 use statistics::Sampled;
+use temporary::Living;
 
 /// Which part of the queries' memory is for kept columns.
 const KEPT: usize = 4;
@@ -165,6 +167,8 @@ pub struct Server<D: Database> {
     pub(crate) locked: Arc<Locked>,
     pub(crate) copies: Arc<Copies>,
     pub(crate) abandoned: Rc<Abandoned>,
+    /// The schemas that its sessions have.
+    pub(crate) temporary: Arc<Living>,
     /// Columns of tables that queries have read.
     pub(crate) columns: Arc<ColumnCache>,
     catalogs: RefCell<BTreeMap<u32, Rc<Catalogs>>>,
@@ -189,6 +193,7 @@ impl<D: Database> Server<D> {
             locked: Arc::default(),
             copies: Arc::default(),
             abandoned: Rc::default(),
+            temporary: Arc::default(),
             columns: Arc::new(ColumnCache::new(kept as u64)),
             catalogs: RefCell::default(),
         }))

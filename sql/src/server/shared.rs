@@ -20,6 +20,7 @@ use super::locks::Locked;
 use super::sequences::Sequences;
 use super::statements::Statements;
 use super::statistics::Sampled;
+use super::temporary::Temporary;
 use super::{Activity, Server};
 use crate::session::Settings;
 
@@ -63,6 +64,8 @@ pub(crate) struct Shared {
     /// The session's cursors and prepared statements, and sequences, as told when the statement began.
     pub own: Mutex<Own>,
     pub node: u32,
+    /// What it has of its own.
+    pub temporary: Temporary,
     statement_start: AtomicI64,
     need: Mutex<Option<Need>>,
     /// What was needed and is done: the answers, until the statement ends.
@@ -124,6 +127,7 @@ impl Shared {
             databases: Mutex::new(Vec::new()),
             own: Mutex::default(),
             node: server.config.node,
+            temporary: Temporary::new(&server.temporary),
             statement_start: AtomicI64::new(now()),
             need: Mutex::new(None),
             met: Mutex::new(Vec::new()),
@@ -136,8 +140,14 @@ impl Shared {
         lock(&self.settings)
     }
 
-    /// The names of the schemas in which names are looked up. Nothing stays locked.
+    /// The names of the schemas in which names are looked up, also unasked. Nothing stays locked.
     pub fn path(&self) -> Arc<[String]> {
+        let named = self.named_path();
+        self.temporary.path(named)
+    }
+
+    /// The names in the search path as it was set.
+    pub fn named_path(&self) -> Arc<[String]> {
         self.settings().search_path()
     }
 

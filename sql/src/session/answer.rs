@@ -59,7 +59,20 @@ pub struct Column {
     pub attribute: i16,
 }
 
+/// Whether who knows the columns of one result can be given another: they have the same names and types.
+pub(crate) fn are_alike(one: Option<&Rc<[Column]>>, other: Option<&Rc<[Column]>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.iter().map(Column::known).eq(other.iter().map(Column::known)),
+        (one, other) => one.is_none() && other.is_none(),
+    }
+}
+
 impl Column {
+    /// What a client that reads its values relies on.
+    fn known(&self) -> (&str, &SqlType) {
+        (&self.name, &self.ty)
+    }
+
     /// A column that comes from no table.
     #[must_use]
     pub fn new(name: impl Into<String>, ty: SqlType) -> Self {

@@ -27,7 +27,7 @@ impl<D: Database> Session<D> {
             Statement::Set { local, name, value } => self.set(*local, name, value)?,
             Statement::Reset(name) => self.reset(name.as_deref())?,
             Statement::Show(name) => return self.show(name.as_deref()).map(Some),
-            Statement::Discard(what) => self.discard(*what)?,
+            Statement::Discard(what) => self.discard(*what).await?,
             Statement::Prepare { name, types, body } => self.prepare_statement(name, &parsed.text, types, body).await?,
             Statement::Deallocate(name) => {
                 self.deallocate(name.as_deref())?;
@@ -138,10 +138,13 @@ impl<D: Database> Session<D> {
         Ok(Produced::rows(rows, Tag::word("SHOW")))
     }
 
-    fn discard(&mut self, what: Discard) -> SqlResult<Tag> {
+    async fn discard(&mut self, what: Discard) -> SqlResult<Tag> {
         if what == Discard::All && self.active.as_ref().is_some_and(|active| active.block) {
             let message = "DISCARD ALL cannot run inside a transaction block";
             return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
+        }
+        if matches!(what, Discard::All | Discard::Temporary) {
+            self.drop_temporary().await?;
         }
         if matches!(what, Discard::All | Discard::Sequences) {
             self.shared.forget_values();

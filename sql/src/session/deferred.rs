@@ -12,7 +12,7 @@ use sqlparser::ast::ObjectName;
 use super::Session;
 use super::active::Active;
 use super::answer::Tag;
-use crate::names::{Name, name_of};
+use crate::names::{Name, meant, name_of};
 use crate::server::deadline::Deadline;
 use crate::server::failure::to_sql;
 
@@ -81,7 +81,7 @@ pub(crate) async fn check<D: Database>(active: &mut Active<D>, deadline: &Deadli
 /// The tables that have a deferrable foreign key of a name: those of the first schema that has constraints of it.
 fn deferrable(catalog: &Catalog, path: &[String], name: &Name) -> SqlResult<Vec<ObjectId>> {
     let schemas: Vec<&Schema> = match &name.schema {
-        Some(schema) => catalog.schema(schema).map(AsRef::as_ref).into_iter().collect(),
+        Some(schema) => catalog.schema(meant(path, schema)).map(AsRef::as_ref).into_iter().collect(),
         None => path.iter().filter_map(|schema| catalog.schema(schema)).map(AsRef::as_ref).collect(),
     };
     for schema in schemas {

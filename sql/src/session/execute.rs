@@ -10,7 +10,7 @@ use annulus_relation::transaction::{Grip, Mode, Transaction};
 use annulus_relation::{Row, SqlError, SqlResult};
 use annulus_txn::interface::{Database, TxnError};
 
-use super::answer::{Column, Run, Step, Tag};
+use super::answer::{Column, Run, Step, Tag, are_alike};
 use super::jobs::Jobs;
 use super::portal::{Produced, Rows, State};
 use super::{Active, Portal, Session};
@@ -32,7 +32,7 @@ pub(super) const STRETCH: u32 = 4_000;
 
 /// Whoever knows which columns a statement has that stands for another one is not given others.
 fn check_columns(portal: &Portal, columns: Option<&Rc<[Column]>>) -> SqlResult<()> {
-    if portal.described.get() && portal.analyzed.columns.as_ref() != columns {
+    if portal.described.get() && !are_alike(portal.analyzed.columns.as_ref(), columns) {
         return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "cached plan must not change result type"));
     }
     Ok(())

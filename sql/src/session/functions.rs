@@ -7,7 +7,7 @@ use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 
 use super::settings::check_token;
 use crate::bind::{Constant, SystemFunctions, quote_name};
-use crate::names::{Name, path_ids, split_name};
+use crate::names::{Name, meant, path_ids, searched, split_name};
 use crate::server::shared::{Need, Shared, lock, now};
 use crate::system::SystemCatalog;
 
@@ -21,13 +21,14 @@ impl SystemFunctions for Shared {
     }
 
     fn search_path(&self, implicit: bool) -> Vec<String> {
-        let (catalog, path) = (self.catalog(), self.path());
-        let exists = |name: &&String| catalog.schema(name).is_some() || name.as_str() == "pg_catalog";
-        let named: Vec<String> = path.iter().filter(exists).cloned().collect();
-        if implicit && !named.iter().any(|name| name == "pg_catalog") {
-            return std::iter::once("pg_catalog".to_owned()).chain(named).collect();
+        let catalog = self.catalog();
+        let exists = |name: &&str| catalog.schema(name).is_some() || *name == "pg_catalog";
+        let path = self.path();
+        if implicit {
+            return searched(&path).filter(exists).map(str::to_owned).collect();
         }
-        named
+        let named = self.named_path();
+        named.iter().map(|name| meant(&path, name)).filter(exists).map(str::to_owned).collect()
     }
 
     fn backend_pid(&self) -> i32 {
@@ -157,12 +158,10 @@ fn no_sequence(catalog: &Catalog, id: ObjectId) -> SqlError {
 
 impl Shared {
     fn find<'c>(&self, catalog: &'c Catalog, name: &Name) -> Option<Relation<'c>> {
+        let path = self.path();
         match &name.schema {
-            Some(schema) => catalog.relation(catalog.schema(schema)?.id, &name.name),
-            None => {
-                let path = self.path();
-                catalog.resolve(&path_ids(catalog, &path), &name.name)
-            }
+            Some(schema) => catalog.relation(catalog.schema(meant(&path, schema))?.id, &name.name),
+            None => catalog.resolve(&path_ids(catalog, &path), &name.name),
         }
     }
 

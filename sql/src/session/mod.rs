@@ -21,6 +21,7 @@ mod passes;
 mod portal;
 mod prepared;
 mod settings;
+mod temporary;
 #[cfg(test)]
 mod tests;
 mod transaction;

@@ -10,7 +10,7 @@ use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::Database;
 use sqlparser::ast::DataType;
 
-use super::answer::{Description, Tag};
+use super::answer::{Description, Tag, are_alike};
 use super::{Portal, Script, Session};
 use crate::bind::sql_type;
 use crate::parse::{Parsed, Statement, parse, shape};
@@ -134,6 +134,8 @@ impl<D: Database> Session<D> {
         }
         // The time that is read at is no expression of the plan: literals there must stay.
         let has_shape = analyzed.plan.has_shape() && parsed.as_of.is_none();
+        // A session that has relations of its own finds others' plans no more than they its.
+        let has_shape = has_shape && self.shared.temporary.name().is_none();
         if let Some(key) = key.filter(|_| has_shape && self.active.is_none()) {
             self.remember_shape(&parsed, &key, &analyzed);
         }
@@ -268,7 +270,8 @@ impl<D: Database> Session<D> {
         }
         self.check_failed(&prepared.parsed)?;
         let found = self.analyze(&prepared.parsed, &prepared.declared).await?;
-        if found.columns != prepared.description.columns || found.parameters != prepared.description.parameters {
+        let is_same = are_alike(found.columns.as_ref(), prepared.description.columns.as_ref());
+        if !is_same || found.parameters != prepared.description.parameters {
             let message = "cached plan must not change result type";
             return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).hint("Prepare the statement again."));
         }
@@ -322,7 +325,7 @@ impl<D: Database> Session<D> {
         }
         let declared: Vec<Option<SqlType>> = portal.analyzed.parameters.iter().cloned().map(Some).collect();
         let found = self.analyze_with(&portal.analyzed.parsed, &declared, catalog)?;
-        if found.columns != portal.analyzed.columns && portal.described.get() {
+        if portal.described.get() && !are_alike(found.columns.as_ref(), portal.analyzed.columns.as_ref()) {
             let message = "cached plan must not change result type";
             return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
         }

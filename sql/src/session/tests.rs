@@ -1,5 +1,6 @@
 mod described;
 mod sequences;
+mod temporary;
 
 use annulus_relation::catalog::Databases;
 

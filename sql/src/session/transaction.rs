@@ -186,11 +186,7 @@ impl<D: Database> Session<D> {
 
     /// As [`Session::commit`]. A conflict over a unique key that somebody else has is the violation of its constraint.
     pub(super) async fn try_commit(&mut self, mut active: Active<D>, deadline: &Deadline) -> Outcome<()> {
-        let prepared = match self.check_all_deferred(&mut active, deadline).await {
-            Ok(()) => self.record_token(&mut active, deadline).await,
-            Err(failure) => Err(failure),
-        };
-        let token = match prepared {
+        let token = match self.prepare_commit(&mut active, deadline).await {
             Ok(token) => token,
             Err(failure) => {
                 self.undo(active);
@@ -217,6 +213,13 @@ impl<D: Database> Session<D> {
                 token.map_or(Ok(()), |token| Ok(self.shared.settings().used_token(&token)?))
             }
         }
+    }
+
+    /// What has to be done, or to be so, before the commit; the token that is part of it.
+    async fn prepare_commit(&self, active: &mut Active<D>, deadline: &Deadline) -> Outcome<Option<String>> {
+        self.check_all_deferred(active, deadline).await?;
+        self.end_temporary(active, deadline).await?;
+        self.record_token(active, deadline).await
     }
 
     /// Makes the session's token part of a transaction that writes: it commits only if none of that token has.
@@ -268,6 +271,9 @@ impl<D: Database> Session<D> {
                     *lock(&self.shared.last_transaction) = Some(txn);
                 }
                 self.shared.settings().end_transaction();
+                if defines {
+                    self.shared.temporary.keep(&within);
+                }
                 Ok(())
             }
             Err(error) => {

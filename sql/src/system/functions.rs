@@ -1,6 +1,6 @@
 //! Functions that ask the catalog, and names of objects.
 
-use annulus_relation::catalog::{Index, Table};
+use annulus_relation::catalog::{Index, Table, is_temporary};
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
 use sqlparser::ast::ObjectNamePart;
 use sqlparser::parser::Parser;
@@ -14,6 +14,7 @@ use super::views::schema_name;
 use super::{PG_CATALOG, definitions, live, types};
 use crate::bind::quote_name;
 use crate::ddl::sequence_in;
+use crate::names::{OWN, meant, searched};
 use crate::parse::dialect::Postgres;
 use crate::query::{Relation, Scope};
 
@@ -45,6 +46,8 @@ impl SystemCatalog<'_> {
                 Some(Value::Int4(column)) => self.comment(oid, *column),
                 _ => None,
             })),
+            "pg_my_temp_schema" => Some(Ok(Value::Oid(self.own_schema().unwrap_or(0)))),
+            "pg_is_other_temp_schema" => Some(Ok(oid.map_or(Value::Null, |oid| Value::Bool(self.is_other(oid))))),
             "shobj_description" => of(None),
             "pg_get_expr" => of(self.shown_expression(args)),
             "pg_get_indexdef" => of(oid.and_then(|oid| self.index_definition(oid, args))),
@@ -86,7 +89,7 @@ impl SystemCatalog<'_> {
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         Ok(match (kind, parts.as_slice()) {
             (SqlType::Regclass, [name]) => self.path().iter().find_map(|schema| self.class(schema, name)),
-            (SqlType::Regclass, [schema, name]) => self.class(schema, name),
+            (SqlType::Regclass, [schema, name]) => self.class(meant(&self.0.search_path, schema), name),
             (SqlType::Regnamespace, [name]) => self.namespace(name),
             (SqlType::Regproc, [.., "array_in"]) => Some(ARRAY_IN),
             _ => None,
@@ -119,9 +122,17 @@ impl SystemCatalog<'_> {
 
     /// The schemas in which names are looked up.
     fn path(&self) -> Vec<String> {
-        let path = &self.0.search_path;
-        let implied = (!path.iter().any(|schema| schema == "pg_catalog")).then(|| "pg_catalog".to_owned());
-        implied.into_iter().chain(path.iter().cloned()).collect()
+        searched(&self.0.search_path).map(str::to_owned).collect()
+    }
+
+    /// The schema of the session's temporary relations, if there is one.
+    fn own_schema(&self) -> Option<u32> {
+        self.namespace(meant(&self.0.search_path, OWN))
+    }
+
+    /// Whether a schema is another session's.
+    pub(super) fn is_other(&self, schema: u32) -> bool {
+        is_temporary(&schema_name(self.0, schema)) && self.own_schema() != Some(schema)
     }
 
     fn namespace(&self, name: &str) -> Option<u32> {

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use annulus_relation::catalog::{
-    Action, ColumnId, ConstraintKind, Default as ColumnDefault, Deferral, Identity, Index, Sequence, Table,
+    Action, ColumnId, ConstraintKind, Default as ColumnDefault, Deferral, Identity, Index, Sequence, Table, View,
+    is_temporary,
 };
 use annulus_relation::value::Env;
 use annulus_relation::{SqlType, Value};
 
 use super::constraints::{column_keys, referred};
 use super::functions::SystemCatalog;
-use super::relations::{all_sequences, all_views, number, seen, tables, text};
+use super::relations::{self, number, seen, text};
 use super::tables::Fields;
 use super::types::type_name;
 use super::views::schema_name;
@@ -33,6 +34,24 @@ pub(super) fn maker(name: &str) -> Option<fn(&Scope) -> Vec<Fields>> {
         "sequences" => sequences,
         _ => return None,
     })
+}
+
+/// All but what is of other sessions.
+fn own<T>(scope: &Scope, mut all: Vec<Arc<T>>, schema: impl Fn(&T) -> u32) -> Vec<Arc<T>> {
+    all.retain(|relation| !SystemCatalog(scope).is_other(schema(relation)));
+    all
+}
+
+fn tables(scope: &Scope) -> Vec<Arc<Table>> {
+    own(scope, relations::tables(scope), |table| table.schema)
+}
+
+fn all_views(scope: &Scope) -> Vec<Arc<View>> {
+    own(scope, relations::all_views(scope), |view| view.schema)
+}
+
+fn all_sequences(scope: &Scope) -> Vec<Arc<Sequence>> {
+    own(scope, relations::all_sequences(scope), |sequence| sequence.schema)
 }
 
 fn database(scope: &Scope) -> Value {
@@ -63,6 +82,10 @@ fn table_rows(scope: &Scope) -> Vec<Fields> {
             ("is_insertable_into", Value::Bool(writable)),
             ("is_typed", Value::Bool(false)),
         ]
+    };
+    let row = |schema: u32, name: &str, kind: &str, writable: bool| {
+        let is_temporary = is_temporary(&schema_name(scope, schema));
+        row(schema, name, if is_temporary { "LOCAL TEMPORARY" } else { kind }, writable)
     };
     let mut rows: Vec<Fields> =
         tables(scope).iter().map(|table| row(table.schema, &table.name, "BASE TABLE", true)).collect();
@@ -369,7 +392,7 @@ fn checks(scope: &Scope) -> Vec<Fields> {
 }
 
 fn views(scope: &Scope) -> Vec<Fields> {
-    let row = |view: &Arc<annulus_relation::catalog::View>| {
+    let row = |view: &Arc<View>| {
         vec![
             ("table_catalog", database(scope)),
             ("table_schema", text(schema_name(scope, view.schema))),

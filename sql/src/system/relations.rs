@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use annulus_relation::catalog::{
-    ColumnId, Default as ColumnDefault, Identity, Index, KeyPart, PUBLIC, Sequence, Table, View,
+    ColumnId, Default as ColumnDefault, Identity, Index, KeyPart, PUBLIC, Sequence, Table, View, is_temporary,
 };
 use annulus_relation::{SqlType, Value};
 
@@ -64,14 +64,17 @@ fn namespaces(scope: &Scope) -> Vec<Fields> {
     system.into_iter().chain(own).map(row).collect()
 }
 
+/// A schema, and what is said of the persistence of what is in it.
+type Place = (u32, &'static str);
+
 /// What all rows of `pg_class` have.
-fn class(oid: u32, name: &str, schema: u32, kind: &'static str, columns: usize) -> Fields {
+fn class((schema, persistence): Place, oid: u32, name: &str, kind: &'static str, columns: usize) -> Fields {
     vec![
         ("oid", Value::Oid(oid)),
         ("relname", text(name)),
         ("relnamespace", Value::Oid(schema)),
         ("relowner", Value::Oid(OWNER)),
-        ("relpersistence", text("p")),
+        ("relpersistence", text(persistence)),
         ("relkind", text(kind)),
         ("relnatts", number(columns)),
         ("relreplident", text(if kind == "r" { "d" } else { "n" })),
@@ -83,25 +86,31 @@ fn classes(scope: &Scope) -> Vec<Fields> {
     let mut rows = Vec::new();
     for shape in shapes() {
         let schema = if shape.schema == "pg_catalog" { PG_CATALOG } else { INFORMATION_SCHEMA };
-        rows.push(class(shape.oid, shape.name, schema, shape.kind, shape.columns.len()));
+        rows.push(class((schema, "p"), shape.oid, shape.name, shape.kind, shape.columns.len()));
     }
+    let schemas = scope.catalog.schemas();
+    let temporary: Vec<u32> =
+        schemas.iter().filter(|schema| is_temporary(&schema.name)).map(|schema| schema.id).collect();
+    let place = |schema: u32| (schema, if temporary.contains(&schema) { "t" } else { "p" });
     for relation in scope.catalog.relations() {
         match relation {
-            Relation::Table(table) => table_classes(scope, &table, &mut rows),
+            Relation::Table(table) => table_classes(scope, place(table.schema), &table, &mut rows),
             Relation::View(view) => {
-                let mut row = class(view.id, &view.name, view.schema, "v", view.columns.len());
+                let mut row = class(place(view.schema), view.id, &view.name, "v", view.columns.len());
                 row.push(("relhasrules", Value::Bool(true)));
                 rows.push(row);
             }
-            Relation::Sequence(sequence) => rows.push(class(sequence.id, &sequence.name, sequence.schema, "S", 3)),
+            Relation::Sequence(sequence) => {
+                rows.push(class(place(sequence.schema), sequence.id, &sequence.name, "S", 3));
+            }
         }
     }
     rows
 }
 
-fn table_classes(scope: &Scope, table: &Table, rows: &mut Vec<Fields>) {
+fn table_classes(scope: &Scope, place: Place, table: &Table, rows: &mut Vec<Fields>) {
     let known = scope.statistics.rows(table.id).map_or(-1, |rows| i64::try_from(rows).unwrap_or(i64::MAX));
-    let mut row = class(table.id, &table.name, table.schema, "r", usize::from(table.next_column) - 1);
+    let mut row = class(place, table.id, &table.name, "r", usize::from(table.next_column) - 1);
     row.extend([
         ("relam", Value::Oid(2)),
         ("relfilenode", Value::Oid(table.id)),
@@ -112,7 +121,7 @@ fn table_classes(scope: &Scope, table: &Table, rows: &mut Vec<Fields>) {
     ]);
     rows.push(row);
     for index in seen(table) {
-        let mut row = class(index.id, &index.name, table.schema, "i", index.keys.len() + index.include.len());
+        let mut row = class(place, index.id, &index.name, "i", index.keys.len() + index.include.len());
         row.extend([
             ("relam", Value::Oid(403)),
             ("relfilenode", Value::Oid(index.id)),

@@ -93,6 +93,11 @@ impl Fake {
         self.state.borrow_mut().replication_factor = factor;
     }
 
+    /// Time passes.
+    pub fn pass(&self, time: Micros) {
+        self.state.borrow_mut().pass(time);
+    }
+
     /// The next such call meets the fault; several faults of one kind of call meet the calls in their order.
     pub fn inject(&self, call: Call, fault: Fault) {
         self.script.borrow_mut().faults.push_back((call, fault));

@@ -6,6 +6,7 @@ use crate::interface::{Commit, Committed, Fate, Place, RangeCheck, Seen, SeenRan
 use crate::standing::Standing;
 use annulus_base::id::TxnRef;
 use annulus_base::limits::{MAX_TXN_BYTES, MAX_TXN_KEYS, MAX_VALUE_LEN};
+use annulus_base::time::Micros;
 use annulus_base::{Epoch, Incarnation, Key, KeyRange, NodeId, PartitionId, Timestamp, TxnId};
 use annulus_replica::message::{Holder, Mark};
 use annulus_replica::store::Stamp;
@@ -45,6 +46,10 @@ impl State {
     pub(super) fn tick(&mut self) -> Timestamp {
         self.clock = self.clock.next();
         self.clock
+    }
+
+    pub(super) fn pass(&mut self, time: Micros) {
+        self.clock = self.clock.plus(time);
     }
 
     pub(super) fn new_id(&mut self, start: Timestamp) -> TxnId {

@@ -8,6 +8,7 @@ use sqlparser::ast;
 
 use super::subquery::Domain;
 use super::{Col, Rel, Seen, folded};
+use crate::names::is_of;
 
 /// Outer columns that a query was found to use: what each is called in the plan around it, and its type.
 pub(super) type Wanted = Rc<RefCell<Vec<(String, SqlType)>>>;
@@ -61,7 +62,7 @@ pub(super) fn find(columns: &[Col], parts: &[&str]) -> SqlResult<Option<usize>> 
             column.seen != Seen::Never
                 && column.name == *name
                 && column.table.as_deref() == Some(*table)
-                && column.schema.as_deref() == Some(*schema)
+                && is_of(column.schema.as_deref(), schema)
         }
         _ => false,
     };

@@ -17,6 +17,7 @@ use super::expressions::bound;
 use super::names::Mode;
 use super::{Col, Rel, Seen, Translator, built, parts};
 use crate::bind::ParamTypes;
+use crate::names::{check_access, meant, searched};
 use crate::parse::dialect::Postgres;
 use crate::query::exec::{RowSource, RowsTable, TableScan};
 use crate::query::scope::Relation;
@@ -51,8 +52,7 @@ impl Translator<'_> {
 
     fn unqualified(&mut self, table: &str) -> SqlResult<Option<Rel>> {
         let scope = self.scope;
-        let implied = (!scope.search_path.iter().any(|schema| schema == "pg_catalog")).then_some("pg_catalog");
-        for schema in implied.into_iter().chain(scope.search_path.iter().map(String::as_str)) {
+        for schema in searched(&scope.search_path) {
             if let Some(rel) = self.qualified(schema, table)? {
                 return Ok(Some(rel));
             }
@@ -64,7 +64,11 @@ impl Translator<'_> {
         if let Some(found) = system::table(schema, table) {
             return self.system_table(schema, table, found).map(Some);
         }
-        match self.scope.catalog.relation(schema, table) {
+        let path = &self.scope.search_path;
+        let schema = meant(path, schema);
+        let found = self.scope.catalog.relation(schema, table);
+        found.as_ref().map_or(Ok(()), |_| check_access(path, schema))?;
+        match found {
             Some(Relation::Table(found)) => self.table(schema, found).map(Some),
             Some(Relation::View(view)) => self.view(schema, &view).map(Some),
             Some(Relation::Sequence(sequence)) => self.sequence(schema, &sequence).map(Some),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use annulus_relation::catalog::is_temporary;
 use annulus_relation::error::SqlState;
 use annulus_relation::value::datetime::{MICROS_PER_SECOND, parse_interval};
 use annulus_relation::value::{DateOrder, DateStyle, IntervalStyle, TimeZone};
@@ -143,6 +144,8 @@ pub(super) fn schemas(values: &[String], user: &str) -> Arc<[String]> {
         let parts = value.split(',').map(|part| part.trim().trim_matches('"').to_owned());
         parts.filter(|name| !name.is_empty()).collect::<Vec<_>>()
     });
+    // Where a session's own schema stands, no name says but `pg_temp`; others' are not for it.
+    let names = names.filter(|name| !is_temporary(name));
     names.map(|name| if name == "$user" { user.to_owned() } else { name }).collect()
 }
 

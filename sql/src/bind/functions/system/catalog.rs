@@ -56,7 +56,7 @@ pub(in super::super) const TABLE: &[Entry] = &[
     entry("pg_tablespace_size(name) int8", asked).volatile(),
     entry("pg_tablespace_location(oid) text", |_, _| string("")).stable(),
     entry("pg_relation_is_publishable(regclass) bool", |_, _| Ok(Value::Bool(false))).stable(),
-    entry("pg_is_other_temp_schema(oid) bool", |_, _| Ok(Value::Bool(false))).stable(),
+    entry("pg_is_other_temp_schema(oid) bool", asked).stable(),
     entry("pg_encoding_to_char(int4) name", |_, a| string(if int4(a, 0)? == UTF8 { "UTF8" } else { "" })).stable(),
     entry("pg_char_to_encoding(name) int4", |_, a| {
         Ok(Value::Int4(if text(a, 0)?.eq_ignore_ascii_case("utf8") { UTF8 } else { -1 }))

@@ -42,7 +42,7 @@ pub(in super::super) const TABLE: &[Entry] = &[
     entry("getdatabaseencoding() name", |_, _| string("UTF8")).stable(),
     entry("pg_client_encoding() name", |_, _| string("UTF8")).stable(),
     entry("pg_is_in_recovery() bool", |_, _| Ok(Value::Bool(false))).stable(),
-    entry("pg_my_temp_schema() oid", |_, _| Ok(Value::Oid(0))).stable(),
+    entry("pg_my_temp_schema() oid", asked).stable(),
     entry("pg_sleep(float8) void", asked).volatile(),
     entry("pg_notify(text,text) void", asked).volatile(),
     entry("pg_cancel_backend(int4) bool", asked).volatile(),
