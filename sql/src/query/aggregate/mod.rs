@@ -6,6 +6,7 @@
 
 mod collect;
 mod fold;
+mod moving;
 mod numbers;
 mod statistics;
 mod sums;
@@ -198,11 +199,15 @@ pub(super) fn build(call: Call, signature: Signature, env: &Arc<Env>) -> SqlResu
         (Kind::Count, Some(_)) => (counting::count_udaf(), vec![call.args[0].0.clone()], false),
         (Kind::Min, Some(arg)) if native(arg) => (min_max::min_udaf(), vec![call.args[0].0.clone()], false),
         (Kind::Max, Some(arg)) if native(arg) => (min_max::max_udaf(), vec![call.args[0].0.clone()], false),
-        (Kind::And, _) => (bool_and_or::bool_and_udaf(), vec![call.args[0].0.clone()], false),
-        (Kind::Or, _) => (bool_and_or::bool_or_udaf(), vec![call.args[0].0.clone()], false),
+        (Kind::And, _) if !call.sliding => (bool_and_or::bool_and_udaf(), vec![call.args[0].0.clone()], false),
+        (Kind::Or, _) if !call.sliding => (bool_and_or::bool_or_udaf(), vec![call.args[0].0.clone()], false),
         (Kind::Min | Kind::Max, Some(arg)) if !call.sliding => {
             let extreme = sums::Extreme { greatest: kind == Kind::Max };
             (fold(&call, arg, &ty, extreme), vec![call.args[0].0.clone()], false)
+        }
+        (Kind::Sum | Kind::Avg, Some(arg @ SqlType::Numeric(_))) if call.sliding && !call.distinct => {
+            let sum = moving::MovingSum { average: kind == Kind::Avg };
+            (fold(&call, arg, &ty, sum), vec![call.args[0].0.clone()], false)
         }
         (Kind::Sum | Kind::Avg, Some(arg)) if simple || (!call.distinct && !numbers::is_float(arg)) => {
             let sum = sums::Sum { of: arg.clone(), average: kind == Kind::Avg };
@@ -230,8 +235,10 @@ fn collected(call: Call, kind: Kind, ty: SqlType, empty: Option<Value>, env: &Ar
         Kind::Sum => Finish::Sum,
         Kind::Avg => Finish::Avg,
         Kind::Statistics(function) => Finish::Statistics(function),
-        Kind::Min | Kind::Max => Finish::Extreme { greatest: kind == Kind::Max },
-        Kind::Count | Kind::And | Kind::Or => Finish::First,
+        // One of them true is true, which is greater than false.
+        Kind::Min | Kind::And => Finish::Extreme { greatest: false },
+        Kind::Max | Kind::Or => Finish::Extreme { greatest: true },
+        Kind::Count => Finish::First,
     };
     let args = call.args.len();
     let order = call.order.iter().map(|(_, _, descending, nulls_first)| (*descending, *nulls_first)).collect();

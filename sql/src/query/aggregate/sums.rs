@@ -302,7 +302,7 @@ impl Fold for Sum {
     }
 }
 
-fn average(sum: Numeric, count: i64) -> SqlResult<Value> {
+pub(super) fn average(sum: Numeric, count: i64) -> SqlResult<Value> {
     sum.div(&Numeric::finite(BigInt::from(count), 0)?).map(Value::Numeric)
 }
 

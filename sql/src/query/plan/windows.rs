@@ -328,7 +328,8 @@ impl Translator<'_> {
         };
         let value = self.constant(offset, &wanted, "a window frame")?;
         let scalar = match (value, ty) {
-            (None, _) => return Ok(ScalarValue::try_from(&data_type(ty)).unwrap_or(ScalarValue::Null)),
+            // It is not known yet: anything but NULL, which would be no limit.
+            (None, ty) => return Ok(ScalarValue::new_zero(&data_type(ty)).unwrap_or(ScalarValue::Null)),
             (Some(Value::Interval(interval)), ty) if interval.months == 0 => {
                 let micros = i64::from(interval.days) * 86_400_000_000 + interval.micros;
                 match ty {
