@@ -18,6 +18,11 @@ pub(super) fn find_words(tokens: &[TokenWithSpan], words: &[&str]) -> Option<usi
     (0..tokens.len()).find(|at| are_words(&tokens[*at..], words))
 }
 
+/// Whether a token is one of some words, which are given in lower case.
+pub(super) fn is_any(token: Option<&TokenWithSpan>, words: &[&str]) -> bool {
+    words.iter().any(|word| is_word(token, word))
+}
+
 /// Whether these words come first.
 pub(super) fn are_words(tokens: &[TokenWithSpan], words: &[&str]) -> bool {
     words.iter().enumerate().all(|(ahead, word)| is_word(tokens.get(ahead), word))

@@ -8,6 +8,7 @@
 //! - What sqlparser knows is its tree; statements about sessions, databases and bulk data are [`Statement`]'s own.
 
 mod assigned;
+mod bracketed;
 mod clauses;
 mod command;
 mod copy;

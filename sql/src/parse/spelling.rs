@@ -6,7 +6,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
 
 use super::assigned::assign_columns;
-use super::clauses::{are_words, end_of, find_words, is_word};
+use super::bracketed::bracket;
+use super::clauses::{are_words, end_of, find_words, is_any, is_word};
 use crate::names::known_collation;
 
 /// A statement's tokens in sqlparser's words.
@@ -16,7 +17,8 @@ use crate::names::known_collation;
 pub(super) fn spell(tokens: Vec<TokenWithSpan>) -> SqlResult<Vec<TokenWithSpan>> {
     let tokens = select_all(assign_columns(spell_order(spell_merge(without_noise(tokens)))));
     let tokens = without_tablespace(without_collation_of_type(tokens)?)?;
-    Ok(name_records(one_table_per_lock(locks_last(simplify_locks(first_operand_bare(tokens))))))
+    let tokens = one_table_per_lock(locks_last(simplify_locks(first_operand_bare(tokens))));
+    Ok(name_records(bracket(tokens)))
 }
 
 /// The column whose assignment stands for `DO NOTHING` in `MERGE`. No client writes such a name.
@@ -191,10 +193,6 @@ fn first_operand_bare(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 }
 
 const SET_OPERATIONS: [&str; 3] = ["union", "intersect", "except"];
-
-fn is_any(token: Option<&TokenWithSpan>, words: &[&str]) -> bool {
-    words.iter().any(|word| is_word(token, word))
-}
 
 /// Whether a `SELECT` has no clause that would become that of what it is an operand of.
 fn is_mere_select(tokens: &[TokenWithSpan]) -> bool {
