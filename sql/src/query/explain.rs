@@ -8,6 +8,7 @@ use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan, StatisticsArgs
 
 use crate::parse::Explain;
 
+use super::exec::SharedExec;
 use super::explained::{Explained, Number, Part};
 
 struct Shown<'a>(&'a dyn ExecutionPlan, DisplayFormatType);
@@ -37,6 +38,7 @@ fn part(plan: &dyn ExecutionPlan, how: Explain) -> Part {
         part.facts.push(("Plan Rows".to_owned(), Number::Count(*rows as u64)));
     }
     part.parts = plan.children().into_iter().map(|child| self::part(child.as_ref(), how)).collect();
+    part.parts.extend(plan.downcast_ref::<SharedExec>().map(|shared| self::part(shared.computed_by(), how)));
     part
 }
 

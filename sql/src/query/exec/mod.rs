@@ -5,7 +5,9 @@ mod filter;
 mod provider;
 mod rows;
 mod scan;
+mod shared;
 
 pub(super) use provider::{TableScan, UNKNOWN_ROWS};
 pub(super) use rows::{RowSource, Rows, RowsTable};
 pub(super) use scan::ScanExec;
+pub(super) use shared::{Shared, SharedExec, SharedTable};

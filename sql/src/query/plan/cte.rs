@@ -1,19 +1,21 @@
 //! `WITH`: common table expressions, also recursive ones.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::catalog::cte_worktable::CteWorkTable;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, TableReference};
 use datafusion::datasource::provider_as_source;
-use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier};
 
-use super::names::Mode;
+use super::names::{Level, Mode};
 use super::{Col, Rel, Seen, Translator, built, folded};
 use crate::query::arrow::data_type;
-use crate::query::exec::RowSource;
+use crate::query::exec::{RowSource, Shared, SharedTable};
 use crate::query::given::Given;
 
 /// A common table expression. It is translated wherever it is used.
@@ -24,6 +26,8 @@ pub(super) struct Cte {
     body: Body,
     /// How many others it sees.
     sees: usize,
+    /// How many queries are around the one that it is of, if it refers to them.
+    correlated: Option<usize>,
 }
 
 #[derive(Clone)]
@@ -37,18 +41,26 @@ enum Body {
     Work(String, Vec<Col>),
     /// Rows that the statement is given.
     Given(Given),
+    /// A query that is carried out once for all that use it, and its relation.
+    Shared(Arc<Shared>, Box<Rel>),
 }
 
 impl Cte {
     /// Rows that the statement is given, as if they were a common table expression.
     pub fn given(given: &Given) -> Self {
-        Self { name: given.name.clone(), columns: Vec::new(), body: Body::Given(given.clone()), sees: 0 }
+        Self {
+            name: given.name.clone(),
+            columns: Vec::new(),
+            body: Body::Given(given.clone()),
+            sees: 0,
+            correlated: None,
+        }
     }
 }
 
 impl Translator<'_> {
-    /// Makes the tables of `WITH` known.
-    pub(super) fn define(&mut self, with: &ast::With) -> SqlResult<()> {
+    /// Makes the tables of `WITH` known, which some query begins with.
+    pub(super) fn define(&mut self, with: &ast::With, user: &ast::Query) -> SqlResult<()> {
         let first = self.ctes.len();
         for cte in &with.cte_tables {
             let name = folded(&cte.alias.name);
@@ -71,14 +83,58 @@ impl Translator<'_> {
             let recursive = with.recursive && refers_to(&cte.query, &name);
             let body = if recursive { Body::Recursive(query) } else { Body::Query(query) };
             let columns = cte.alias.columns.iter().map(|column| folded(&column.name)).collect();
-            self.ctes.push(Cte { name, columns, body, sees: self.ctes.len() });
-        }
-        // Also those that nobody uses must be right.
-        for place in first..self.ctes.len() {
-            let cte = self.ctes[place].clone();
-            self.cte_rel(&cte)?;
+            self.ctes.push(Cte { name, columns, body, sees: self.ctes.len(), correlated: None });
+            // Also those that nobody uses must be right.
+            self.settle(cte.materialized, user)?;
         }
         Ok(())
+    }
+
+    /// Finds out about the last common table expression what it refers to, and whether it has to be carried out once for
+    /// all: a use of it could give other rows than another one does.
+    fn settle(&mut self, materialized: Option<ast::CteAsMaterialized>, user: &ast::Query) -> SqlResult<()> {
+        let Some(place) = self.ctes.len().checked_sub(1) else { return Ok(()) };
+        let cte = self.ctes[place].clone();
+        let params = self.params.clone();
+        let rel = match self.cte_rel(&cte) {
+            Ok(rel) => rel,
+            // Where it is used the query around will be at hand; if that does not help, it fails again.
+            Err(_) if matches!(cte.body, Body::Query(_)) && !self.levels.is_empty() => {
+                self.params = params;
+                self.ctes.truncate(place + 1);
+                self.ctes[place].correlated = Some(self.levels.len());
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let wanted = materialized == Some(ast::CteAsMaterialized::Materialized) || is_volatile(&rel.plan);
+        if wanted && matches!(cte.body, Body::Query(_)) && uses(user, &cte.name) > 1 {
+            let all = rel.builder().project(rel.columns.iter().map(Col::expr)).and_then(LogicalPlanBuilder::build);
+            let shared = Arc::new(Shared::new(&cte.name, built(all)?));
+            self.ctes[place].body = Body::Shared(shared, Box::new(rel));
+        }
+        Ok(())
+    }
+
+    /// The common table expression of a name, if it refers to the query around the one that it is of.
+    pub(super) fn correlated_cte(&self, name: &ast::ObjectName) -> Option<Cte> {
+        let [part] = name.0.as_slice() else { return None };
+        let name = folded(part.as_ident()?);
+        self.ctes.iter().rev().find(|cte| cte.name == name).filter(|cte| cte.correlated.is_some()).cloned()
+    }
+
+    /// Its relation, where it is used: of the queries around it sees those that are around the query that it is of.
+    pub(super) fn correlated_rel(&mut self, cte: &Cte) -> SqlResult<Rel> {
+        let (Body::Query(query), Some(level)) = (&cte.body, cte.correlated) else { return self.cte_rel(cte) };
+        let seen: Vec<Vec<Seen>> = self.levels.iter_mut().skip(level).map(hide).collect();
+        let hidden = self.ctes.split_off(cte.sees);
+        let result = self.deeper(|translator| translator.query(query));
+        self.ctes.truncate(cte.sees);
+        self.ctes.extend(hidden);
+        for (level, seen) in self.levels.iter_mut().skip(level).zip(seen) {
+            level.columns.iter_mut().zip(seen).for_each(|(column, seen)| column.seen = seen);
+        }
+        named(result?, cte)
     }
 
     /// The common table expression of a name.
@@ -93,6 +149,7 @@ impl Translator<'_> {
             Body::Recursive(query) => self.seeing(cte.sees, |translator| translator.recursive(cte, query))?,
             Body::Work(table, columns) => self.work(table, columns)?,
             Body::Given(given) => self.given(given)?,
+            Body::Shared(shared, rel) => self.shared_rel(shared, rel)?,
         };
         named(rel, cte)
     }
@@ -107,6 +164,27 @@ impl Translator<'_> {
         self.ctes.truncate(ctes);
         self.ctes.extend(hidden);
         result
+    }
+
+    /// One use of a shared relation.
+    fn shared_rel(&mut self, shared: &Arc<Shared>, rel: &Rel) -> SqlResult<Rel> {
+        let fields: Vec<String> = rel.columns.iter().map(|column| self.fresh(&column.name)).collect();
+        let reference = TableReference::bare(self.fresh("shared"));
+        let source = provider_as_source(Arc::new(SharedTable::new(shared, &fields)));
+        let plan =
+            built(LogicalPlanBuilder::scan(reference.clone(), source, None).and_then(LogicalPlanBuilder::build))?;
+        let moved = |field: &Column| {
+            let place = rel.columns.iter().position(|column| column.field == *field);
+            place.map_or_else(|| field.clone(), |place| Column::new(Some(reference.clone()), &fields[place]))
+        };
+        let columns = rel.columns.iter().map(|column| Col {
+            field: moved(&column.field),
+            fields: column.fields.iter().map(|(name, field)| (name.clone(), moved(field))).collect(),
+            source: None,
+            primary: 0,
+            ..column.clone()
+        });
+        Ok(Rel { order: rel.order.clone(), single: rel.single, ..Rel::new(plan, columns.collect()) })
     }
 
     fn given(&mut self, given: &Given) -> SqlResult<Rel> {
@@ -135,7 +213,7 @@ impl Translator<'_> {
             return Err(SqlError::new(SqlState::INVALID_RECURSION, message));
         };
         if let Some(with) = &query.with {
-            self.define(with)?;
+            self.define(with, query)?;
         }
         let start = self.body(left, &[])?;
         let types: Vec<SqlType> = start.visible().map(|column| text_if_open(&column.ty)).collect();
@@ -144,7 +222,13 @@ impl Translator<'_> {
         let start = named(start, cte)?;
         let columns: Vec<Col> = start.columns.clone();
         let body = Body::Work(table.clone(), columns);
-        self.ctes.push(Cte { name: cte.name.clone(), columns: cte.columns.clone(), body, sees: self.ctes.len() });
+        self.ctes.push(Cte {
+            name: cte.name.clone(),
+            columns: cte.columns.clone(),
+            body,
+            sees: self.ctes.len(),
+            correlated: None,
+        });
         let step = self.body(right, &types);
         self.ctes.pop();
         let step = step?;
@@ -212,6 +296,11 @@ impl Translator<'_> {
     }
 }
 
+/// Makes the columns of a query around invisible; gives how they were seen.
+fn hide(level: &mut Level) -> Vec<Seen> {
+    level.columns.iter_mut().map(|column| std::mem::replace(&mut column.seen, Seen::Never)).collect()
+}
+
 fn text_if_open(ty: &SqlType) -> SqlType {
     if *ty == SqlType::Unknown { SqlType::Text } else { ty.clone() }
 }
@@ -244,11 +333,30 @@ fn named(mut rel: Rel, cte: &Cte) -> SqlResult<Rel> {
 
 /// Whether a query names a table without a schema.
 fn refers_to(query: &ast::Query, name: &str) -> bool {
-    use sqlparser::ast::visit_relations;
-    use std::ops::ControlFlow;
-    visit_relations(query, |relation| match relation.0.as_slice() {
-        [part] if part.as_ident().is_some_and(|ident| folded(ident) == name) => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    })
-    .is_break()
+    uses(query, name) > 0
+}
+
+/// How often a query names a table without a schema.
+fn uses(query: &ast::Query, name: &str) -> usize {
+    let mut count = 0;
+    let _ = ast::visit_relations(query, |relation| {
+        if matches!(relation.0.as_slice(), [part] if part.as_ident().is_some_and(|ident| folded(ident) == name)) {
+            count += 1;
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    count
+}
+
+/// Whether a plan may give other rows when it is carried out again.
+fn is_volatile(plan: &LogicalPlan) -> bool {
+    let in_expressions = |node: &LogicalPlan| {
+        let mut found = false;
+        let visited = node.apply_expressions(|expr| {
+            found |= expr.is_volatile();
+            Ok(TreeNodeRecursion::Continue)
+        });
+        found || visited.is_err()
+    };
+    plan.exists(|node| Ok(in_expressions(node))).unwrap_or(true)
 }

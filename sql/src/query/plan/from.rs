@@ -2,7 +2,7 @@
 
 use annulus_relation::{SqlError, SqlResult, SqlState};
 use datafusion::common::JoinType;
-use sqlparser::ast::{JoinConstraint, TableFactor, TableWithJoins};
+use sqlparser::ast::{JoinConstraint, TableAlias, TableFactor, TableWithJoins};
 
 use super::join::{Kind, kind};
 use super::names::Mode;
@@ -57,11 +57,18 @@ impl Translator<'_> {
         match factor {
             TableFactor::Table {
                 name, alias, args: None, with_ordinality: false, sample: None, version: None, ..
-            } => {
-                let table = self.relation(name)?;
-                let table = self.aliased(table, alias.as_ref())?;
-                self.combine(left, table, kind)
-            }
+            } => match self.correlated_cte(name) {
+                Some(cte) => {
+                    let seen = self.outside(&left)?;
+                    let sub = self.over(&seen, User::From, &mut |translator| translator.correlated_rel(&cte))?;
+                    self.with_subquery(left, sub, alias.as_ref(), kind)
+                }
+                None => {
+                    let table = self.relation(name)?;
+                    let table = self.aliased(table, alias.as_ref())?;
+                    self.combine(left, table, kind)
+                }
+            },
             TableFactor::Table { name, alias, args: Some(args), with_ordinality, .. } => {
                 self.function(left, name, &args.args, *with_ordinality, alias.as_ref(), kind)
             }
@@ -75,12 +82,7 @@ impl Translator<'_> {
                 // Only LATERAL sees what stands before it; the query around is seen in any case.
                 let seen = if *lateral { left.clone() } else { self.outside(&left)? };
                 let sub = self.over(&seen, User::From, &mut |translator| translator.query(subquery))?;
-                let own: Vec<_> = sub.outer.clone();
-                let sub = self.aliased(sub, alias.as_ref())?;
-                match own.is_empty() {
-                    true => self.combine(left, sub, kind),
-                    false => self.lateral(left, sub, kind),
-                }
+                self.with_subquery(left, sub, alias.as_ref(), kind)
             }
             TableFactor::NestedJoin { table_with_joins, alias } => {
                 let nested = self.joins(Rel::unit()?, table_with_joins)?;
@@ -88,6 +90,15 @@ impl Translator<'_> {
                 self.combine(left, nested, kind)
             }
             other => Err(SqlError::unsupported(format!("\"{other}\" in FROM"))),
+        }
+    }
+
+    /// A relation joined with a subquery, which may refer to what is around or, if it is lateral, to the relation.
+    fn with_subquery(&mut self, left: Rel, sub: Rel, alias: Option<&TableAlias>, kind: &Kind<'_>) -> SqlResult<Rel> {
+        let sub = self.aliased(sub, alias)?;
+        match sub.outer.is_empty() {
+            true => self.combine(left, sub, kind),
+            false => self.lateral(left, sub, kind),
         }
     }
 

@@ -59,7 +59,7 @@ impl Translator<'_> {
         }
         let ctes = self.ctes.len();
         if let Some(with) = &query.with {
-            self.define(with)?;
+            self.define(with, query)?;
         }
         let result = self.deeper(|translator| translator.body_of(query, wanted));
         self.ctes.truncate(ctes);
