@@ -1,14 +1,16 @@
 //! Joins of two relations.
 
-use annulus_relation::{SqlError, SqlResult, SqlState};
+use annulus_relation::value::CastContext;
+use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
 use datafusion::common::JoinType;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit, when};
 use sqlparser::ast::{self, BinaryOperator, JoinConstraint, JoinOperator};
 
-use super::expressions::{Site, Wish, bound, conjuncts};
+use super::expressions::{Parts, Site, Wish, bound, conjuncts};
 use super::rows::{Presence, may_be_missing};
 use super::subquery::has_subquery;
 use super::{Col, Rel, Seen, Translator, built, folded};
+use crate::bind;
 
 /// How two relations are joined.
 pub(super) struct Kind<'e> {
@@ -34,6 +36,19 @@ impl Translator<'_> {
     pub(super) fn join(&mut self, left: Rel, right: Rel, kind: &Kind<'_>) -> SqlResult<Rel> {
         let left = if matches!(kind.join, JoinType::Right | JoinType::Full) { self.witnessed(left)? } else { left };
         let right = if matches!(kind.join, JoinType::Left | JoinType::Full) { self.witnessed(right)? } else { right };
+        let (mut left, mut right) = (left, right);
+        let (later, early) = match kind.constraint {
+            Some(JoinConstraint::On(condition)) => {
+                let mut all = Vec::new();
+                conjuncts(condition, &mut all);
+                all.into_iter().partition(|part| has_subquery(part))
+            }
+            _ => (Vec::new(), Vec::new()),
+        };
+        let parts = match kind.join {
+            JoinType::Inner => Parts::new(),
+            _ => self.attach_to_sides(&mut left, &mut right, &later)?,
+        };
         let offset = left.columns.len();
         let mut outer = left.outer.clone();
         outer.extend(
@@ -48,29 +63,19 @@ impl Translator<'_> {
         let shared = self.shared(&left, &right, kind)?;
         let mut conditions = Vec::new();
         for (own, other) in &shared {
+            bind::common_type([&left.columns[*own].ty, &right.columns[*other].ty], "JOIN/USING")?;
             let equal =
                 self.compare(&combined, &BinaryOperator::Eq, bound(&combined, *own), bound(&combined, offset + other))?;
             conditions.push(self.lower(&combined, &equal)?);
         }
-        let mut later = Vec::new();
-        if let Some(JoinConstraint::On(condition)) = kind.constraint {
-            let mut parts = Vec::new();
-            conjuncts(condition, &mut parts);
-            for part in parts {
-                if has_subquery(part) {
-                    later.push(part);
-                    continue;
-                }
-                let bound = self.bind(Site::new(&combined, "JOIN/ON"), part, Wish::Condition)?;
-                conditions.push(self.lower(&combined, &bound)?);
-            }
-        }
-        if !later.is_empty() && kind.join != JoinType::Inner {
-            return Err(SqlError::unsupported("a subquery in the condition of an outer join"));
+        let at_once = if kind.join == JoinType::Inner { &[][..] } else { &later[..] };
+        for part in early.iter().chain(at_once) {
+            let bound = self.bind(Site::new(&combined, "JOIN/ON").with(&parts), part, Wish::Condition)?;
+            conditions.push(self.lower(&combined, &bound)?);
         }
         let mut rel = self.joined(combined, left, right, kind.join, conditions)?;
         self.merge(&mut rel, offset, &shared, kind.join)?;
-        for condition in later {
+        for condition in later.iter().filter(|_| kind.join == JoinType::Inner) {
             self.filter(&mut rel, condition, "JOIN/ON")?;
         }
         Ok(rel)
@@ -139,16 +144,16 @@ impl Translator<'_> {
         }
         let mut merged = Vec::new();
         for (own, other) in shared {
-            let (left, right) = (&rel.columns[*own], &rel.columns[offset + other]);
+            let (own, other) = (*own, offset + other);
+            let ty = bind::common_type([&rel.columns[own].ty, &rel.columns[other].ty], "JOIN/USING")?;
+            let (left, right) = (self.as_type(rel, own, &ty)?, self.as_type(rel, other, &ty)?);
             let (from, expr) = match join {
-                JoinType::Right => (right, right.expr()),
-                JoinType::Full => {
-                    let whole = when(left.expr().is_not_null(), left.expr()).otherwise(right.expr());
-                    (left, built(whole)?)
-                }
-                _ => (left, left.expr()),
+                JoinType::Right => (other, right),
+                JoinType::Full => (own, built(when(left.clone().is_not_null(), left).otherwise(right))?),
+                _ => (own, left),
             };
-            merged.push((from.name.clone(), from.ty.clone(), from.nullable || join == JoinType::Full, expr));
+            let from = &rel.columns[from];
+            merged.push((from.name.clone(), ty, from.nullable || join == JoinType::Full, expr));
         }
         let mut exprs: Vec<Expr> = rel.columns.iter().map(Col::expr).collect();
         let mut columns = Vec::new();
@@ -166,6 +171,12 @@ impl Translator<'_> {
         rel.columns = columns;
         rel.plan = built(rel.builder().project(exprs).and_then(LogicalPlanBuilder::build))?;
         Ok(())
+    }
+
+    /// A column as a value of a type.
+    fn as_type(&mut self, rel: &Rel, number: usize, ty: &SqlType) -> SqlResult<Expr> {
+        let value = self.coerce(bound(rel, number), ty, CastContext::Implicit)?;
+        self.lower(rel, &value)
     }
 
     /// The relation under an alias: its columns are named by the alias only, and may get other names.

@@ -20,6 +20,7 @@ mod grouping;
 mod join;
 mod names;
 mod outer_aggregates;
+mod outer_join;
 mod query;
 mod relations;
 mod rows;

@@ -7,7 +7,7 @@ use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArguments};
 
 use super::names::{as_name, find};
 use super::rows::members;
-use super::subquery::find_parts;
+use super::subquery::{find_parts, is_subquery, query_of};
 use super::{Col, Rel, Translator, folded, parts};
 
 /// Whether a name means a column of these, or the row of a relation of theirs.
@@ -34,10 +34,22 @@ fn names_in(call: &ast::Expr) -> SqlResult<Vec<Vec<String>>> {
 
 impl Translator<'_> {
     /// Refuses an aggregate over columns of a query around only: it is to be computed there.
-    pub(super) fn check_level(&self, rel: &Rel, call: &ast::Expr) -> SqlResult<()> {
+    pub(super) fn check_level(&mut self, rel: &Rel, call: &ast::Expr) -> SqlResult<()> {
         let names = names_in(call)?;
-        if names.is_empty() || names.iter().any(|name| is_of(&rel.columns, name)) {
+        if names.iter().any(|name| is_of(&rel.columns, name)) {
             return Ok(());
+        }
+        let mut inner = Vec::new();
+        for part in find_parts(call, &is_subquery) {
+            inner.extend(query_of(&part).map(|query| self.wants(rel, query)).transpose()?.unwrap_or_default());
+        }
+        if (names.is_empty() && inner.is_empty())
+            || rel.columns.iter().any(|own| inner.contains(&own.field.flat_name()))
+        {
+            return Ok(());
+        }
+        if names.is_empty() {
+            return Err(self.of_query_around(call));
         }
         let owner = self.levels.iter().rev().find(|level| names.iter().any(|name| is_of(&level.columns, name)));
         let error = match owner {
@@ -46,9 +58,14 @@ impl Translator<'_> {
                 let message = "aggregate functions are not allowed in FROM clause of their own query level";
                 SqlError::new(SqlState::GROUPING_ERROR, message)
             }
-            Some(_) => SqlError::unsupported("an aggregate of columns of the query around only")
-                .hint("Compute it there, and refer to its result."),
+            Some(_) => return Err(self.of_query_around(call)),
         };
         Err(error.at(self.position(call)))
+    }
+
+    fn of_query_around(&self, call: &ast::Expr) -> SqlError {
+        SqlError::unsupported("an aggregate of columns of the query around only")
+            .hint("Compute it there, and refer to its result.")
+            .at(self.position(call))
     }
 }

@@ -143,7 +143,27 @@ pub(super) fn find_parts(expr: &ast::Expr, wanted: &dyn Fn(&ast::Expr) -> bool) 
 
 /// Whether an expression has a subquery in it.
 pub(super) fn has_subquery(expr: &ast::Expr) -> bool {
-    !find_parts(expr, &|part| form(part).is_some()).is_empty()
+    !find_parts(expr, &is_subquery).is_empty()
+}
+
+/// Whether an expression is a subquery, with what it is compared with.
+pub(super) fn is_subquery(expr: &ast::Expr) -> bool {
+    form(expr).is_some()
+}
+
+/// The query of an expression that is a subquery.
+pub(super) fn query_of(expr: &ast::Expr) -> Option<&ast::Query> {
+    form(expr).map(|form| match form {
+        Form::Value(query) | Form::Array(query) | Form::Exists(query, _) | Form::Any(_, _, query, _) => query,
+    })
+}
+
+/// What the rows of a subquery are compared with.
+pub(super) fn compared_with(expr: &ast::Expr) -> Option<&ast::Expr> {
+    match form(expr)? {
+        Form::Any(left, ..) => Some(left),
+        Form::Value(_) | Form::Array(_) | Form::Exists(..) => None,
+    }
 }
 
 impl Translator<'_> {
@@ -232,6 +252,16 @@ impl Translator<'_> {
         self.params = params;
         let domain = self.domain(rel, wanted, user)?;
         self.below(rel, Mode::Given(Some(Rc::new(domain))), user, translate)
+    }
+
+    /// What a subquery over a relation uses of it and of what is around it: what these columns are called there.
+    pub(super) fn wants(&mut self, rel: &Rel, query: &ast::Query) -> SqlResult<Vec<String>> {
+        let wanted = Wanted::default();
+        let params = self.params.clone();
+        let mode = Mode::Learn(Rc::clone(&wanted));
+        self.below(rel, mode, User::Value, &mut |translator| translator.query(query))?;
+        self.params = params;
+        Ok(wanted.take().into_iter().map(|(name, _)| name).collect())
     }
 
     fn below(
