@@ -295,8 +295,9 @@ impl Translator<'_> {
         let by = group_by(select)?;
         let mut before = None;
         if !by.is_empty() || select.having.is_some() || exprs.iter().any(|expr| has_aggregate(expr)) {
+            let meaning = |item: &Item| item.column.as_ref().map_or_else(|| item.expr.clone(), as_whole_reference);
             let named: Vec<(String, ast::Expr)> =
-                output.items[..output.shown].iter().map(|item| (item.name.clone(), item.expr.clone())).collect();
+                output.items[..output.shown].iter().map(|item| (item.name.clone(), meaning(item))).collect();
             let mut used = exprs.clone();
             let stars: Vec<ast::Expr> =
                 output.items.iter().filter_map(|item| item.column.as_ref().map(as_reference)).collect();
@@ -420,7 +421,8 @@ impl Translator<'_> {
             other.field == column.field
                 || (other.source.is_some() && other.source == column.source && other.name == column.name)
         };
-        rel.columns.iter().position(same).map(|number| bound(rel, number)).ok_or_else(|| {
+        let found = rel.columns.iter().position(same).or_else(|| only_named(rel, column));
+        found.map(|number| bound(rel, number)).ok_or_else(|| {
             let table = column.table.as_ref().map(|table| format!("{table}.")).unwrap_or_default();
             let message = format!(
                 "column \"{table}{}\" must appear in the GROUP BY clause or be used in an aggregate function",
@@ -515,7 +517,21 @@ fn is_column(rel: &Rel, column: &Col, expr: &ast::Expr) -> bool {
     }
 }
 
+/// The number of the only column that is called as one is: where it was grouped by, it may be another one in the plan.
+fn only_named(rel: &Rel, column: &Col) -> Option<usize> {
+    let is_named =
+        |other: &Col| (&other.table, &other.schema, &other.name) == (&column.table, &column.schema, &column.name);
+    let mut found = (0..rel.columns.len()).filter(|number| is_named(&rel.columns[*number]));
+    found.next().filter(|_| found.next().is_none())
+}
+
 /// A reference to a column, as far as its last part.
 fn as_reference(column: &Col) -> ast::Expr {
     ast::Expr::Identifier(ast::Ident::with_quote('"', &column.name))
+}
+
+/// A reference to a column with all that is known of where it is.
+fn as_whole_reference(column: &Col) -> ast::Expr {
+    let parts = column.schema.iter().chain(&column.table).chain([&column.name]);
+    ast::Expr::CompoundIdentifier(parts.map(|part| ast::Ident::with_quote('"', part)).collect())
 }
