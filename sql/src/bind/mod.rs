@@ -41,6 +41,7 @@ pub use context::{Constant, EvalContext, NoSession, SystemFunctions};
 pub use datatype::sql_type;
 pub use eval::cast;
 pub use expr::{Call, Expr, Literal, Test};
+pub(crate) use functions::all_matches;
 pub(crate) use functions::path::query as query_path;
 pub(crate) use named::{names_path_arguments, path_arguments};
 pub use need::{Need, needs_query};

@@ -15,6 +15,7 @@ mod variadic;
 
 pub(super) use json::path;
 pub(super) use text::quote::{identifier as quote_identifier, literal as quote_string};
+pub(crate) use text::regex::all_matches;
 pub(super) use variadic::PREFIX as VARIADIC;
 
 use super::registry::Entry;

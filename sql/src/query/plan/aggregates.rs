@@ -1,6 +1,7 @@
 //! Aggregate functions in expressions, and `GROUP BY`.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use annulus_relation::value::CastContext;
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
@@ -283,9 +284,11 @@ impl Translator<'_> {
     /// are used.
     fn dependent(&self, rel: &Rel, exprs: &[&ast::Expr], numbers: &mut Vec<usize>) {
         let whole = |source: usize| {
-            let mut keys = numbers.iter().map(|number| &rel.columns[*number]).filter(|c| c.source == Some(source));
+            let keys = numbers.iter().map(|number| &rel.columns[*number]).filter(|c| c.source == Some(source));
             let size = rel.columns.iter().filter(|c| c.source == Some(source)).map(|c| c.primary).max().unwrap_or(0);
-            size > 0 && keys.by_ref().filter(|column| column.primary > 0).count() == size
+            // A column and what USING made of it are the same one.
+            let keys: BTreeSet<&String> = keys.filter(|column| column.primary > 0).map(|column| &column.name).collect();
+            size > 0 && keys.len() == size
         };
         let mut sources: Vec<usize> = numbers.iter().filter_map(|number| rel.columns[*number].source).collect();
         sources.sort_unstable();

@@ -153,14 +153,17 @@ impl Translator<'_> {
                 _ => (own, left),
             };
             let from = &rel.columns[from];
-            merged.push((from.name.clone(), ty, from.nullable || join == JoinType::Full, expr));
+            let is_whole = join != JoinType::Full && from.ty == ty;
+            // It depends on its table's primary key, or is it, as the column that it is.
+            let known = if is_whole { (from.source, from.primary) } else { (None, 0) };
+            merged.push((from.name.clone(), ty, from.nullable || join == JoinType::Full, expr, known));
         }
         let mut exprs: Vec<Expr> = rel.columns.iter().map(Col::expr).collect();
         let mut columns = Vec::new();
-        for (name, ty, nullable, expr) in merged {
+        for (name, ty, nullable, expr, (source, primary)) in merged {
             let (expr, column) = self.computed(&name, ty, nullable, expr);
             exprs.push(expr);
-            columns.push(column);
+            columns.push(Col { source, primary, ..column });
         }
         for (own, other) in shared {
             rel.columns[*own].seen = Seen::Qualified;

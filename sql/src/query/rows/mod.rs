@@ -24,6 +24,7 @@ const KNOWN: &[&str] = &[
     "generate_series",
     "generate_subscripts",
     "unnest",
+    "regexp_matches",
     "regexp_split_to_table",
     "string_to_table",
     "json_array_elements",
@@ -103,6 +104,9 @@ pub(super) fn find(name: &str, types: &[SqlType]) -> Option<RowsFunction> {
             [array] => function(types.to_vec(), &[("x", array.element()?.clone()), ("n", SqlType::Int4)]),
             _ => None,
         },
+        "regexp_matches" if matches!(types.len(), 2 | 3) => {
+            function(types.iter().map(|_| SqlType::Text).collect(), &[(name, SqlType::Text.array())])
+        }
         "regexp_split_to_table" | "string_to_table" => {
             function(types.iter().map(|_| SqlType::Text).collect(), &[(name, SqlType::Text)])
         }

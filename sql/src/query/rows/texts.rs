@@ -12,6 +12,7 @@ use crate::query::exec::Rows;
 /// The rows of a function over texts or JSON.
 pub(super) fn rows(name: &str, args: &[Value], columns: &[(String, SqlType)], env: &Env) -> SqlResult<Rows> {
     match name {
+        "regexp_matches" => Ok(Box::new(bind::all_matches(args)?.into_iter().map(|found| Ok(vec![found])))),
         "regexp_split_to_table" => array(call("regexp_split_to_array", args, env)?),
         "jsonb_path_query" | "jsonb_path_query_tz" => {
             let found = bind::query_path(args, name.ends_with("_tz"), env)?;

@@ -73,6 +73,18 @@ struct Found {
     groups: Vec<Option<Range<usize>>>,
 }
 
+impl Found {
+    /// The groups of a match in a text, or all of it if there are none, as an array.
+    fn parts(self, text: &str) -> Value {
+        let part = |range: Option<Range<usize>>| range.map_or(Value::Null, |range| Value::text(&text[range]));
+        let parts: Vec<Value> = match self.groups.is_empty() {
+            true => vec![part(Some(self.whole))],
+            false => self.groups.into_iter().map(part).collect(),
+        };
+        Value::Array(parts.into())
+    }
+}
+
 fn compile(pattern: &str, options: Options) -> SqlResult<Pattern> {
     let translated = translate(pattern, options)?;
     let options = translated.options;
@@ -183,14 +195,16 @@ fn first_match(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
     let hint = "Use the regexp_matches function instead.";
     let options = flags_of("regexp_match", args, 2, Some(hint))?;
     let base = text(args, 0)?;
-    let Some(found) = pattern(text(args, 1)?, options)?.find(base, 0) else { return Ok(Value::Null) };
-    let part = |range: Option<Range<usize>>| range.map_or(Value::Null, |range| Value::text(&base[range]));
-    let parts: Vec<Value> = if found.groups.is_empty() {
-        vec![part(Some(found.whole))]
-    } else {
-        found.groups.into_iter().map(part).collect()
-    };
-    Ok(Value::Array(parts.into()))
+    Ok(pattern(text(args, 1)?, options)?.find(base, 0).map_or(Value::Null, |found| found.parts(base)))
+}
+
+/// `regexp_matches`: the first match, or all of them, each with its groups.
+pub(crate) fn all_matches(args: &[Value]) -> SqlResult<Vec<Value>> {
+    let options = flags(args, 2)?;
+    let base = text(args, 0)?;
+    let pattern = pattern(text(args, 1)?, options)?;
+    let most = if options.global { usize::MAX } else { 1 };
+    Ok(pattern.find_all(base, 0).take(most).map(|found| found.parts(base)).collect())
 }
 
 /// `substring(text from pattern)`: the first group, or all if there is none.
