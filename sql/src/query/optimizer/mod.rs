@@ -2,6 +2,7 @@
 
 mod apart;
 mod few;
+mod in_order;
 mod join_order;
 
 use std::sync::Arc;
@@ -37,5 +38,6 @@ pub(super) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Syn
     let before = rules.iter().position(|rule| rule.name() == "PushdownSort").unwrap_or(rules.len());
     rules.insert(before, Arc::new(few::FewRows));
     rules.push(Arc::new(apart::SortsApart));
+    rules.push(Arc::new(in_order::VolatileInOrder));
     rules
 }

@@ -18,6 +18,7 @@ mod from;
 mod functions;
 mod grouping;
 mod join;
+mod late;
 mod names;
 mod outer_aggregates;
 mod outer_join;

@@ -9,6 +9,7 @@ use sqlparser::ast::{self, Distinct, GroupByExpr, SelectItem, SelectItemQualifie
 
 use super::aggregates::{has_aggregate, is_aggregate};
 use super::expressions::{Parts, Site, Wish, as_ordinal, bound, conjuncts, without_parens};
+use super::late::Late;
 use super::names::{Mode, as_name};
 use super::query::out_of_list;
 use super::sort::{Limits, SortKey};
@@ -333,6 +334,12 @@ impl Translator<'_> {
         let mut exprs: Vec<Expr> = Vec::new();
         let mut result = Rel::new(rel.plan.clone(), Vec::new());
         let mut empty = Vec::new();
+        let may_wait = |place: usize| {
+            let arranged = !output.order.is_empty() || limits != Limits::default();
+            let sorted_by = output.order.iter().any(|key| key.number == place);
+            arranged && !sorted_by && place < output.shown && select.distinct.is_none() && rel.outer.is_empty()
+        };
+        let mut late = Late::new();
         for (place, item) in output.items.iter().enumerate() {
             let site = Site { rel: &rel, parts: &parts, before: before.as_ref(), clause: "SELECT" };
             let mut value = match &item.column {
@@ -348,8 +355,13 @@ impl Translator<'_> {
             }
             let nullable = value.as_column().is_none_or(|number| rel.columns[number].nullable);
             let nullable = nullable && value.as_const().is_none_or(annulus_relation::Value::is_null);
-            let lowered = self.lower(&rel, &value)?;
+            let waits = may_wait(place) && value.volatility() == bind::Volatility::Volatile;
+            let now = if waits { bind::Expr::null(value.ty().clone()) } else { value.clone() };
+            let lowered = self.lower(&rel, &now)?;
             let (expr, mut column) = self.computed(&item.name, value.ty().clone(), nullable, lowered);
+            if waits {
+                late.push((place, value.clone()));
+            }
             if let Some(number) = value.as_column() {
                 column.fields.clone_from(&rel.columns[number].fields);
             }
@@ -369,10 +381,12 @@ impl Translator<'_> {
             result.outer.push((name.clone(), result.columns.len()));
             result.columns.push(column.hidden());
         }
+        let late = self.needed_late(&rel, late, &mut result, &mut exprs)?;
         (result.equated, result.single) = (rel.equated, rel.single);
         result.empty = (!empty.is_empty()).then_some(empty);
         result.plan = built(rel.builder().project(exprs).and_then(LogicalPlanBuilder::build))?;
-        self.arrange(result, output, select, limits)
+        let arranged = self.arrange(result, output, select, limits)?;
+        self.compute_late(arranged, late)
     }
 
     /// Keeps the fields of those output columns that stand for whole rows.
