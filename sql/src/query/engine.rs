@@ -275,6 +275,8 @@ fn session_state(threads: usize, env: Arc<RuntimeEnv>) -> SessionState {
     let mut options = ConfigOptions::new();
     // Scans look their keys up by what joins find on their other side.
     options.optimizer.hash_join_inlist_pushdown_max_distinct_values = 1000;
+    // `(a < b) IS FALSE` is never NULL, but what the optimizer makes of it may be for all it knows: that is no error.
+    options.execution.skip_physical_aggregate_schema_check = true;
     let config = SessionConfig::from(options).with_batch_size(BATCH).with_target_partitions(threads);
     SessionStateBuilder::new()
         .with_config(config)

@@ -3,7 +3,7 @@
 use annulus_relation::value::CastContext;
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
 use datafusion::common::JoinType;
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, Operator, binary_expr};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, Operator, binary_expr, lit};
 use sqlparser::ast::{SetExpr, SetOperator, SetQuantifier};
 
 use super::expressions::bound;
@@ -128,7 +128,11 @@ impl Translator<'_> {
             let (left, right) = (key(left.expr(), &left.ty)?, key(right.expr(), &right.ty)?);
             Ok(binary_expr(left, Operator::IsNotDistinctFrom, right))
         });
-        let conditions = conditions.collect::<SqlResult<Vec<Expr>>>()?;
+        let mut conditions = conditions.collect::<SqlResult<Vec<Expr>>>()?;
+        if conditions.is_empty() {
+            // Rows without columns are all the same.
+            conditions.push(lit(true));
+        }
         one.plan = built(one.builder().join_on(two.plan, join, conditions).and_then(LogicalPlanBuilder::build))?;
         one.columns.truncate(one.columns.len() - usize::from(all));
         Ok(one)
