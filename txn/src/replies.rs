@@ -32,3 +32,14 @@ pub(crate) fn failure(request: &Request, error: TxnError) -> Reply {
         Request::Outcome(_) => Reply::Outcome(Err(error)),
     }
 }
+
+/// The reply to a request that asks for nothing: nobody could be asked, so nobody would answer.
+pub(crate) fn of_nothing(request: &Request) -> Option<Reply> {
+    match request {
+        Request::Read(keys, _) if keys.is_empty() => Some(Reply::Read(Ok(Vec::new()))),
+        Request::Scan(ranges, _) if ranges.is_empty() => Some(Reply::Scan(Ok(Vec::new()))),
+        Request::Standing(ranges, _) if ranges.is_empty() => Some(Reply::Standing(Ok(Vec::new()))),
+        Request::Unsettled(ranges, ..) if ranges.is_empty() => Some(Reply::Unsettled(Ok(Some(Vec::new())))),
+        _ => None,
+    }
+}

@@ -13,7 +13,7 @@
 //! a: n1 scan [partition]      ... for all keys of a partition
 //! a: n1 scan at 5ms           ... for all keys of partition 0 at n1's clock plus 5 ms (or minus)
 //! a: n1 at 5ms x y            ... for the versions at n1's clock plus 5 ms (or minus)
-//! a: n1 unsettled 5ms [holding]  ... for the keys of partition 0 that are not settled then
+//! a: n1 unsettled 5ms [holding]  ... for the keys of partition 0 that are not settled then; with nowhere: of no partition
 //! a: n1 set x=1 y=            ... to write x and delete y, without reading
 //! a: n1 set x=1 seen x y      ... having read x and y (or `scanned`, or at a snapshot, `unchanged` since)
 //! a: n1 lock x y [nowait]     ... for soft locks

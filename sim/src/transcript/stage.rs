@@ -400,9 +400,10 @@ impl Stage {
                 call = Some(Call::Read(keys.clone(), at));
                 Request::Read(keys.clone(), at)
             }
-            Ask::Unsettled { time, hold } => {
+            Ask::Unsettled { time, hold, all } => {
                 let at = Timestamp::from_micros(wall.saturating_add_signed(time));
-                Request::Unsettled(vec![(PartitionId::new(NAMESPACE, 0), everything())], at, hold)
+                let asked = all.then(|| (PartitionId::new(NAMESPACE, 0), everything()));
+                Request::Unsettled(asked.into_iter().collect(), at, hold)
             }
             Ask::Scan(slot) => {
                 call = Some(Call::Scan(When::Latest));

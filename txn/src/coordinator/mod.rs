@@ -16,7 +16,7 @@ use crate::interface::{Commit, TxnError, When};
 use crate::lock::{self, LockOp};
 use crate::member::{ClientId, Reply, Request};
 use crate::read::{self, ReadOp, Told};
-use crate::replies::{count, failure};
+use crate::replies::{count, failure, of_nothing};
 use crate::sets::{Position, Shape, by_partition, changed, of_ranges, positions, seen_of, validation};
 
 /// What an operation is doing.
@@ -116,6 +116,10 @@ impl Coordinator {
     pub(crate) fn request(&mut self, client: ClientId, request: Request, patience: Micros, common: &mut Common) {
         if let Err(error) = admit(&request, common) {
             common.replies.push((client, failure(&request, error)));
+            return;
+        }
+        if let Some(reply) = of_nothing(&request) {
+            common.replies.push((client, reply));
             return;
         }
         if self.operations.len() >= common.settings.max_requests {
