@@ -437,4 +437,16 @@ pub struct View {
     pub reads: Vec<ObjectId>,
     /// What `COMMENT` said.
     pub comment: Option<String>,
+    /// Up to which column it knows each of what it reads: those that came later are not there for its query. Stored behind
+    /// the others; there is none for what older versions of the program have written.
+    #[wincode(skip(default_val = Vec::new()))]
+    pub knows: Vec<ColumnId>,
+}
+
+impl View {
+    /// The last column that it knows of what it reads; `None`: all.
+    pub fn knows(&self, relation: ObjectId) -> Option<ColumnId> {
+        let place = self.reads.iter().position(|read| *read == relation)?;
+        self.knows.get(place).copied()
+    }
 }

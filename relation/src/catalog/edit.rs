@@ -321,7 +321,7 @@ impl Edit {
         let place = home.record(kind, id);
         match kind {
             Kind::Schema => put(transaction, place, catalog.schemas.get(&id), record::encode),
-            Kind::View => put(transaction, place, catalog.views.get(&id), record::encode),
+            Kind::View => put(transaction, place, catalog.views.get(&id), record::encode_view),
             Kind::Sequence => {
                 put(transaction, place, catalog.sequences.get(&id), record::encode);
                 if !catalog.sequences.contains_key(&id) {

@@ -1,19 +1,22 @@
 //! The catalog's records as bytes: a version, a checksum, and the descriptor in bincode's format.
 //!
-//! A table with remarks about its constraints has a version of its own, in which they follow the descriptor.
+//! A table with remarks about its constraints has a version of its own, in which they follow the descriptor; so has a view
+//! that knows what it reads up to some columns.
 
 use annulus_base::Key;
 use bytes::Bytes;
 use wincode::config::DefaultConfig;
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::Table;
+use super::{Table, View};
 use crate::error::{SqlError, SqlResult, SqlState};
 
-/// The version of the format that is written of all but tables with remarks.
+/// The version of the format that is written of all but the following.
 const VERSION: u8 = 1;
 /// That of a table with remarks.
 const REMARKED: u8 = 2;
+/// That of a view that knows columns.
+const KNOWING: u8 = 3;
 const HEADER: usize = 5;
 
 /// The bytes of a record.
@@ -30,6 +33,14 @@ pub(super) fn encode_table(table: &Table) -> Bytes {
         return encode(table);
     }
     sealed(REMARKED, &[serialized(table), serialized(&table.remarks)].concat())
+}
+
+/// The bytes of a view's record.
+pub(super) fn encode_view(view: &View) -> Bytes {
+    if view.knows.is_empty() {
+        return encode(view);
+    }
+    sealed(KNOWING, &[serialized(view), serialized(&view.knows)].concat())
 }
 
 fn serialized<T>(record: &T) -> Vec<u8>
@@ -71,6 +82,21 @@ pub(super) fn decode_table(key: &Key, bytes: &[u8]) -> SqlResult<Table> {
         (REMARKED, content) => {
             let (table, remarks) = deserialized(key, content)?;
             Ok(Table { remarks, ..table })
+        }
+        _ => Err(unknown(key)),
+    }
+}
+
+/// The view of some bytes.
+///
+/// # Errors
+/// `XX001` if they are damaged.
+pub(super) fn decode_view(key: &Key, bytes: &[u8]) -> SqlResult<View> {
+    match opened(key, bytes)? {
+        (VERSION, content) => deserialized(key, content),
+        (KNOWING, content) => {
+            let (view, knows) = deserialized(key, content)?;
+            Ok(View { knows, ..view })
         }
         _ => Err(unknown(key)),
     }

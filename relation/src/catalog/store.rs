@@ -83,7 +83,7 @@ fn assemble(home: Home, records: &[(Key, Seen)]) -> SqlResult<Catalog> {
                 _ = catalog.sequences.insert(id, entry(key, seen, record::decode)?)
             }
             Some((kind, id)) if kind == Kind::View as u32 => {
-                _ = catalog.views.insert(id, entry(key, seen, record::decode)?)
+                _ = catalog.views.insert(id, entry(key, seen, record::decode_view)?)
             }
             _ => {
                 return Err(SqlError::new(

@@ -1,5 +1,7 @@
 //! `ALTER TABLE`, and what renames and moves relations.
 
+use std::sync::Arc;
+
 use annulus_relation::catalog::{
     Column, ColumnId, Default, KeyPart, NotNull, ObjectId, Relation, Sequence, Table, View,
 };
@@ -154,7 +156,7 @@ impl Definition<'_> {
             return Err(SqlError::unsupported("dropping a column of the primary key")
                 .hint("Drop the primary key by a statement of its own, before."));
         }
-        self.views_forbid(&table, &format!("column {} of table {}", name.value, table.name))?;
+        self.views_forbid(&table, Some(column), &format!("column {} of table {}", name.value, table.name))?;
         let mut gone = Vec::new();
         for index in table.indexes.iter().skip(1) {
             let in_key = |part: &KeyPart| match part {
@@ -207,9 +209,11 @@ impl Definition<'_> {
         self.drop_owned(id, column)
     }
 
-    /// `2BP01` if a view reads the table: its query may name anything of it.
-    pub(super) fn views_forbid(&self, table: &Table, what: &str) -> SqlResult<()> {
-        let Some(view) = self.catalog().views().find(|view| view.reads.contains(&table.id)) else { return Ok(()) };
+    /// `2BP01` if a view reads the table: its query may name anything of it, but no column that came later.
+    pub(super) fn views_forbid(&self, table: &Table, column: Option<ColumnId>, what: &str) -> SqlResult<()> {
+        let later = |view: &View| matches!((column, view.knows(table.id)), (Some(column), Some(last)) if column > last);
+        let reads = |view: &&Arc<View>| view.reads.contains(&table.id) && !later(view);
+        let Some(view) = self.catalog().views().find(reads) else { return Ok(()) };
         let message = format!("cannot change {what} because other objects depend on it");
         Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
             .detail(format!("view {} depends on table {}", view.name, table.name))
@@ -223,7 +227,7 @@ impl Definition<'_> {
             let message = format!("column \"{}\" of relation \"{}\" already exists", to.value, before.name);
             return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(position_of(to)));
         }
-        self.views_forbid(&before, &format!("column {} of table {}", from.value, before.name))?;
+        self.views_forbid(&before, Some(column), &format!("column {} of table {}", from.value, before.name))?;
         let mut after = before.clone();
         let renamed = after.columns.iter_mut().find(|other| other.id == column);
         renamed.into_iter().for_each(|other| other.name.clone_from(&to.value));
@@ -291,7 +295,7 @@ impl Definition<'_> {
         let catalog = self.catalog();
         if let Some(table) = catalog.table_by_id(id) {
             let mut table = Table::clone(table);
-            self.views_forbid(&table, &format!("the name of table {}", table.name))?;
+            self.views_forbid(&table, None, &format!("the name of table {}", table.name))?;
             to.clone_into(&mut table.name);
             self.edit.put_table(table)?;
         } else if let Some(view) = catalog.view_by_id(id) {
@@ -357,7 +361,7 @@ impl Definition<'_> {
             let table = Table { schema, ..Table::clone(table) };
             let owned = catalog.sequences().filter(|sequence| sequence.owner.is_some_and(|(owner, _)| owner == id));
             let owned: Vec<ObjectId> = owned.map(|sequence| sequence.id).collect();
-            self.views_forbid(&table, &format!("the schema of table {}", table.name))?;
+            self.views_forbid(&table, None, &format!("the schema of table {}", table.name))?;
             self.edit.put_table(table)?;
             return owned.into_iter().try_for_each(|sequence| self.move_to(sequence, schema));
         }

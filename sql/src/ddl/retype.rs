@@ -35,7 +35,8 @@ impl Definition<'_> {
             return Ok(());
         }
         check_not_generated(&before, column)?;
-        self.views_forbid(&before, &format!("the type of column {} of table {}", column.name, before.name))?;
+        let what = format!("the type of column {} of table {}", column.name, before.name);
+        self.views_forbid(&before, Some(column.id), &what)?;
         let identity = retyped_identity(self.catalog(), column, &ty)?;
         let stays = using.is_none() && is_same_when_stored(&column.ty, &ty);
         if stays && (keeps_keys(&column.ty, &ty) || !is_in_keys(&before, column.id)?) {

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use annulus_relation::catalog::{ObjectId, Relation, View};
+use annulus_relation::catalog::{ColumnId, ObjectId, Relation, View};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType};
 use sqlparser::ast::{self, CreateTable, CreateView, Ident, ObjectName, ObjectNamePart};
@@ -55,7 +55,8 @@ impl Definition<'_> {
             }
             None => (self.edit.new_id()?, None),
         };
-        self.edit.put_view(View { id, schema, name: name.name, columns, query, reads, comment })?;
+        let knows = reads.iter().map(|read| self.last_column(*read)).collect();
+        self.edit.put_view(View { id, schema, name: name.name, columns, query, reads, comment, knows })?;
         Ok("CREATE VIEW")
     }
 
@@ -110,6 +111,13 @@ impl Definition<'_> {
             ControlFlow::Break(error) => Err(error),
             ControlFlow::Continue(()) => Ok((query.to_string(), reads)),
         }
+    }
+
+    /// The last column of a relation.
+    fn last_column(&self, id: ObjectId) -> ColumnId {
+        let catalog = self.catalog();
+        let of_view = || catalog.view_by_id(id).and_then(|view| ColumnId::try_from(view.columns.len()).ok());
+        catalog.table_by_id(id).map(|table| table.next_column - 1).or_else(of_view).unwrap_or(ColumnId::MAX)
     }
 
     fn schema_name_of(&self, relation: Relation<'_>) -> Option<String> {

@@ -446,3 +446,31 @@ fn remarks_about_constraints_are_kept_as_long_as_their_constraints() {
     change(&fake, |edit| edit.put_table(Table { remarks: remark("gone"), ..table(id, "t") })).unwrap();
     assert_eq!(of(&fake).remarks, Remarks::new());
 }
+
+#[test]
+fn a_view_keeps_what_it_knows_of_the_columns_that_it_reads() {
+    let fake = Fake::new();
+    let table = create(&fake, "t");
+    for knows in [vec![3], Vec::new()] {
+        let before = read(&fake);
+        let view = |id| View {
+            id,
+            schema: PUBLIC,
+            name: "v".to_owned(),
+            columns: vec![("c".to_owned(), SqlType::Int4)],
+            query: "SELECT c FROM public.t".to_owned(),
+            reads: vec![table],
+            comment: None,
+            knows: knows.clone(),
+        };
+        let id = before.views().next().map(|view| view.id);
+        change(&fake, |edit| {
+            let id = id.map_or_else(|| edit.new_id(), Ok)?;
+            edit.put_view(view(id))
+        })
+        .unwrap();
+        let kept =
+            read(&fake).views().next().map(|view| (view.knows.clone(), view.knows(table), view.knows(table + 1)));
+        assert_eq!(kept, Some((knows.clone(), knows.first().copied(), None)));
+    }
+}

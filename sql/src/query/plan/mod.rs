@@ -40,7 +40,7 @@ use std::sync::Arc;
 pub(super) use grouping::Aggregated;
 pub(crate) use titles::title;
 
-use annulus_relation::catalog::ObjectId;
+use annulus_relation::catalog::{ObjectId, View};
 use annulus_relation::{SqlResult, SqlType};
 use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -196,6 +196,8 @@ struct Translator<'q> {
     depth: usize,
     /// How many parts were translated.
     work: usize,
+    /// The view whose query is being translated.
+    view: Option<Arc<View>>,
     /// The system's tables that were met.
     system: BTreeSet<&'static str>,
     sequences: BTreeSet<ObjectId>,
@@ -229,6 +231,7 @@ pub(super) fn translate(
         open: false,
         depth: 0,
         work: 0,
+        view: None,
         system: BTreeSet::new(),
         sequences: BTreeSet::new(),
     };

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use annulus_relation::catalog::{self, ColumnId, ConstraintKind, Index, IndexKey, KeyPart, Sequence, Table, View};
+use annulus_relation::catalog::{
+    self, ColumnId, ConstraintKind, Index, IndexKey, KeyPart, ObjectId, Sequence, Table, View,
+};
 use annulus_relation::ops::ROW_ID;
 use annulus_relation::value::CastContext;
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
@@ -91,6 +93,9 @@ impl Translator<'_> {
         for (column, described) in rel.columns.iter_mut().zip(&table.columns) {
             column.source = Some(self.names);
             column.primary = if keys.contains(&described.id) { keys.len() } else { 0 };
+            if self.knows(table.id).is_some_and(|last| described.id > last) {
+                column.seen = Seen::Never;
+            }
         }
         if !keyed && let Some(id) = rel.columns.last_mut() {
             id.seen = Seen::Named;
@@ -178,14 +183,17 @@ impl Translator<'_> {
         self.rows(schema, &sequence.name, columns, rows)
     }
 
-    fn view(&mut self, schema: &str, view: &View) -> SqlResult<Rel> {
+    fn view(&mut self, schema: &str, view: &Arc<View>) -> SqlResult<Rel> {
         let damaged = |error: &dyn std::fmt::Display| {
             let message = format!("the query of view \"{}\" cannot be read: {error}", view.name);
             SqlError::new(SqlState::INVALID_OBJECT_DEFINITION, message)
         };
         let statements = Parser::parse_sql(&Postgres, &view.query).map_err(|error| damaged(&error))?;
         let [Statement::Query(query)] = statements.as_slice() else { return Err(damaged(&"it is no query")) };
-        let mut rel = self.by_itself(|translator| translator.whole_query(query, &[]))?;
+        let around = self.view.replace(Arc::clone(view));
+        let rel = self.by_itself(|translator| translator.whole_query(query, &[]));
+        self.view = around;
+        let mut rel = rel?;
         let visible: Vec<usize> = (0..rel.columns.len()).filter(|n| rel.columns[*n].seen == Seen::Always).collect();
         if visible.len() != view.columns.len() {
             return Err(damaged(&"it has other columns"));
@@ -196,16 +204,22 @@ impl Translator<'_> {
             exprs.push((self.lower(&rel, &converted)?, ty.clone(), true));
         }
         let numbers = self.extend(&mut rel, exprs)?;
-        let columns = numbers.iter().zip(&view.columns).map(|(number, (name, _))| Col {
+        let last = self.knows(view.id).map_or(numbers.len(), usize::from);
+        let columns = numbers.iter().zip(&view.columns).enumerate().map(|(place, (number, (name, _)))| Col {
             table: Some(view.name.clone()),
             schema: Some(schema.to_owned()),
             name: name.clone(),
-            seen: Seen::Always,
+            seen: if place < last { Seen::Always } else { Seen::Never },
             presence: Default::default(),
             alone: false,
             ..rel.columns[*number].clone()
         });
         Ok(Rel::new(rel.plan.clone(), columns.collect()))
+    }
+
+    /// The last column of a relation that the view knows whose query is translated; `None`: all.
+    fn knows(&self, relation: ObjectId) -> Option<ColumnId> {
+        self.view.as_ref().and_then(|view| view.knows(relation))
     }
 
     /// Translates something that sees nothing of what is around it: no outer columns, no common table expressions.

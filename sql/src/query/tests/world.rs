@@ -137,8 +137,8 @@ impl World {
                 let columns = engine.plan(&*view.query, &scope, &ParamTypes::new()).unwrap().columns;
                 let (id, name) = (self.id(), view.name.to_string());
                 let query = view.query.to_string();
-                let view =
-                    View { id, schema: 2200, name: name.clone(), columns, query, reads: Vec::new(), comment: None };
+                let (reads, knows) = (Vec::new(), Vec::new());
+                let view = View { id, schema: 2200, name: name.clone(), columns, query, reads, comment: None, knows };
                 self.relations.insert(name, Relation::View(Arc::new(view)));
             }
             other => panic!("{other}"),
