@@ -4,7 +4,7 @@ use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use bytes::Bytes;
 
-use crate::parse::{CopyOptions, Format};
+use crate::parse::{CopyOptions, Format, Header};
 
 /// The longest line, in bytes.
 const MAX_LINE: usize = 64 << 20;
@@ -14,8 +14,10 @@ pub(crate) struct Lines {
     options: CopyOptions,
     /// Data that was not looked at yet.
     pending: Vec<u8>,
-    /// Whether the first line has yet to be passed over.
-    header: bool,
+    /// The columns' names.
+    names: Vec<String>,
+    /// The first line, if it has yet to come.
+    header: Header,
     /// How many lines there were.
     line: u64,
     ended: bool,
@@ -44,9 +46,9 @@ pub(crate) struct Record {
 }
 
 impl Lines {
-    pub fn new(options: &CopyOptions) -> Self {
+    pub fn new(options: &CopyOptions, names: Vec<String>) -> Self {
         let header = options.header;
-        Self { options: options.clone(), pending: Vec::new(), header, line: 0, ended: false }
+        Self { options: options.clone(), pending: Vec::new(), names, header, line: 0, ended: false }
     }
 
     /// Takes data in, and gives the records that are complete, up to one that is wrong.
@@ -110,16 +112,43 @@ impl Lines {
     fn record(&mut self, record: &[u8]) -> Result<Option<Record>, (u64, SqlError)> {
         self.line += 1 + record.iter().filter(|byte| **byte == b'\n').count() as u64;
         let record = record.strip_suffix(b"\r").unwrap_or(record);
-        if std::mem::take(&mut self.header) || self.ended {
+        let header = std::mem::take(&mut self.header);
+        if header == Header::Names || self.ended {
             return Ok(None);
         }
-        if record == b"\\." {
+        if record == b"\\." && header == Header::None {
             self.ended = true;
             return Ok(None);
         }
-        let fields = if self.options.format == Format::Csv { self.csv(record) } else { self.text(record) };
         let line = self.line;
-        fields.map(Fields::Text).map(|fields| Some(Record { line, fields })).map_err(|error| (line, error))
+        let fields = self.fields(record).map_err(|error| (line, error))?;
+        if header == Header::Match {
+            self.check_header(&fields).map_err(|error| (line, error))?;
+            return Ok(None);
+        }
+        Ok(Some(Record { line, fields: Fields::Text(fields) }))
+    }
+
+    fn fields(&self, record: &[u8]) -> SqlResult<Vec<Option<String>>> {
+        if self.options.format == Format::Csv { self.csv(record) } else { self.text(record) }
+    }
+
+    /// `22P04` if a header has other names than the columns.
+    fn check_header(&self, fields: &[Option<String>]) -> SqlResult<()> {
+        let (got, expected) = (fields.len(), self.names.len());
+        if got != expected {
+            return Err(bad(&format!("wrong number of fields in header line: got {got}, expected {expected}")));
+        }
+        let mut pairs = fields.iter().zip(&self.names).enumerate();
+        let Some((place, (field, name))) = pairs.find(|(_, (field, name))| field.as_ref() != Some(*name)) else {
+            return Ok(());
+        };
+        let got = match field {
+            Some(field) => format!("\"{field}\""),
+            None => format!("null value (\"{}\")", self.options.null),
+        };
+        let number = place + 1;
+        Err(bad(&format!("column name mismatch in header line field {number}: got {got}, expected \"{name}\"")))
     }
 
     fn text(&self, record: &[u8]) -> SqlResult<Vec<Option<String>>> {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::binary;
 use crate::bind::{EvalContext, print_value};
-use crate::parse::{CopyOptions, Format};
+use crate::parse::{CopyOptions, Format, Header};
 use crate::session::answer::{Column, CopyLayout};
 
 /// Prints rows as lines.
@@ -37,7 +37,7 @@ impl Encoder {
 
     /// The line with the columns' names, if there is to be one.
     pub fn header(&self) -> Option<Bytes> {
-        (self.options.header && self.options.format != Format::Binary).then(|| {
+        (self.options.header != Header::None && self.options.format != Format::Binary).then(|| {
             let mut line = Vec::new();
             for (index, column) in self.columns.iter().enumerate() {
                 self.field(&mut line, index, Some(&column.name));

@@ -40,6 +40,10 @@ const MOST_AHEAD: u64 = 1_000;
 pub(crate) struct CopyFrom {
     target: Target,
     columns: Vec<usize>,
+    /// Those of the columns, by place, in which the text of NULL is a value where it is not quoted.
+    never_null: Vec<usize>,
+    /// Those in which it is NULL even where it is quoted.
+    quoted_null: Vec<usize>,
     defaults: Defaults,
     filter: Option<Expr>,
     statement: CopyStatement,
@@ -57,6 +61,26 @@ fn check_copied(column: &Column) -> SqlResult<()> {
     }
 }
 
+/// Which of the copied columns, by place, an option of csv names.
+fn forced(option: &str, names: &[String], columns: &[usize], target: &Target) -> SqlResult<Vec<usize>> {
+    let place = |name: &String| {
+        let position = position_in(target, name)?;
+        columns.iter().position(|copied| *copied == position).ok_or_else(|| {
+            let message = format!("{option} column \"{name}\" not referenced by COPY");
+            SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message)
+        })
+    };
+    names.iter().map(place).collect()
+}
+
+/// Which column of a table has a name.
+fn position_in(target: &Target, name: &str) -> SqlResult<usize> {
+    target.table.columns.iter().position(|column| column.name == name).ok_or_else(|| {
+        let message = format!("column \"{name}\" of relation \"{}\" does not exist", target.table.name);
+        SqlError::new(SqlState::UNDEFINED_COLUMN, message)
+    })
+}
+
 /// How data is cut into records.
 enum Decoder {
     Lines(Lines),
@@ -64,10 +88,10 @@ enum Decoder {
 }
 
 impl Decoder {
-    fn new(options: &CopyOptions, width: usize) -> Self {
+    fn new(options: &CopyOptions, names: Vec<String>) -> Self {
         match options.format {
-            Format::Binary => Self::Tuples(Tuples::new(width)),
-            Format::Text | Format::Csv => Self::Lines(Lines::new(options)),
+            Format::Binary => Self::Tuples(Tuples::new(names.len())),
+            Format::Text | Format::Csv => Self::Lines(Lines::new(options, names)),
         }
     }
 
@@ -102,10 +126,7 @@ impl CopyFrom {
         let target = Target::new(setting, name, None)?;
         let mut columns = Vec::new();
         for name in names {
-            let found = target.table.columns.iter().position(|column| column.name == *name).ok_or_else(|| {
-                let message = format!("column \"{name}\" of relation \"{}\" does not exist", target.table.name);
-                SqlError::new(SqlState::UNDEFINED_COLUMN, message)
-            })?;
+            let found = position_in(&target, name)?;
             check_copied(&target.table.columns[found])?;
             columns.push(found);
         }
@@ -113,11 +134,15 @@ impl CopyFrom {
             let all = target.table.columns.iter().enumerate();
             columns = all.filter(|(_, column)| check_copied(column).is_ok()).map(|(position, _)| position).collect();
         }
+        let options = &statement.options;
+        let never_null = forced("FORCE_NOT_NULL", &options.force_not_null, &columns, &target)?;
+        let quoted_null = forced("FORCE_NULL", &options.force_null, &columns, &target)?;
         let mut params = ParamTypes::new();
         let mut binder = Binder::new(&target.scope, &mut params, &setting.env).text(&parsed.whole).clause("WHERE");
         let filter = statement.filter.as_ref().map(|filter| binder.bind_condition(filter)).transpose()?;
         let defaults = Defaults::of(&target, setting)?;
-        Ok(Self { target, columns, defaults, filter, statement: statement.clone() })
+        let statement = statement.clone();
+        Ok(Self { target, columns, never_null, quoted_null, defaults, filter, statement })
     }
 
     /// What the data looks like.
@@ -129,7 +154,8 @@ impl CopyFrom {
     /// Ready to take data in.
     pub fn begin<D: Database>(self: &Rc<Self>, work: &mut Work<'_, D>) -> SqlResult<CopyIn> {
         work.active.check_writable("COPY FROM")?;
-        let decoder = Decoder::new(&self.statement.options, self.columns.len());
+        let names = self.columns.iter().map(|position| self.target.table.columns[*position].name.clone()).collect();
+        let decoder = Decoder::new(&self.statement.options, names);
         let sink = Sink::new(self.target.table.id, work.active);
         let copying = work.copying("COPY FROM", self.target.table.id);
         Ok(CopyIn { plan: Rc::clone(self), decoder, sink, copying })
@@ -171,6 +197,15 @@ impl CopyFrom {
         columns.zip(fields).map(value).collect()
     }
 
+    /// The text of a field, as `FORCE_NOT_NULL` and `FORCE_NULL` have it.
+    fn field<'f>(&'f self, place: usize, text: Option<&'f str>) -> Option<&'f str> {
+        let null = self.statement.options.null.as_str();
+        match text {
+            None => self.never_null.contains(&place).then_some(null),
+            Some(text) => (text != null || !self.quoted_null.contains(&place)).then_some(text),
+        }
+    }
+
     fn of_text(&self, line: u64, fields: &[Option<String>], env: &Env) -> SqlResult<Row> {
         let columns = self.columns.iter().map(|position| &self.target.table.columns[*position]);
         let bad = |message: String| SqlError::new(SqlState::BAD_COPY_FILE_FORMAT, message);
@@ -182,7 +217,7 @@ impl CopyFrom {
             let Some(field) = fields.get(index) else {
                 return Err(bad(format!("missing data for column \"{}\"", column.name)));
             };
-            values.push(match field {
+            values.push(match self.field(index, field.as_deref()) {
                 None => Value::Null,
                 Some(text) => {
                     parse(text, &column.ty, env).map_err(|error| self.in_column(error, line, column, text))?
@@ -271,11 +306,7 @@ pub(crate) fn source(statement: &CopyStatement, setting: &Setting<'_>) -> SqlRes
         CopyTarget::Table(name, names) => {
             let target = Target::new(setting, name, None)?;
             for name in names {
-                let found = target.table.columns.iter().find(|column| column.name == *name);
-                check_copied(found.ok_or_else(|| {
-                    let message = format!("column \"{name}\" of relation \"{}\" does not exist", target.table.name);
-                    SqlError::new(SqlState::UNDEFINED_COLUMN, message)
-                })?)?;
+                check_copied(&target.table.columns[position_in(&target, name)?])?;
             }
             let all = target.table.columns.iter().filter(|column| check_copied(column).is_ok());
             let all = all.map(|column| &column.name);

@@ -1,4 +1,5 @@
 mod binary;
+mod columns;
 mod loads;
 
 use super::decode::{Fields, Lines, Record};
@@ -20,7 +21,7 @@ fn options(text: &str) -> CopyOptions {
 /// All records of some data, whatever pieces it comes in.
 fn records(text: &str, data: &str) -> Vec<Vec<Option<String>>> {
     let whole = |piece: usize| {
-        let mut decoder = Lines::new(&options(text));
+        let mut decoder = Lines::new(&options(text), ["a", "b"].map(str::to_owned).to_vec());
         let mut found = Vec::new();
         for piece in data.as_bytes().chunks(piece) {
             found.extend(decoder.feed(piece));
@@ -57,7 +58,7 @@ fn csv_has_quotes_headers_and_lines_within_fields() {
     let expected =
         [fields(&[Some("1"), Some("x, \"y\"\nz")]), fields(&[None, Some("")]), fields(&[Some("3"), Some("last")])];
     assert_eq!(found, expected);
-    let mut decoder = Lines::new(&options("csv"));
+    let mut decoder = Lines::new(&options("csv"), Vec::new());
     assert!(decoder.feed(b"1,\"open").is_empty());
     assert!(matches!(decoder.finish(), Some(Err((1, _)))));
 }

@@ -6,7 +6,7 @@ use sqlparser::tokenizer::Token;
 
 use super::command::rest;
 use super::cursor::Cursor;
-use super::{CopyOptions, CopyStatement, CopyTarget, Format, parse_one};
+use super::{CopyOptions, CopyStatement, CopyTarget, Format, Header, parse_one};
 
 /// `COPY target {FROM STDIN | TO STDOUT} [[WITH] options] [WHERE filter]`
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> SqlResult<CopyStatement> {
@@ -29,6 +29,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> SqlResult<CopyStatement> {
             .at(cursor.position()));
     }
     let options = options(cursor)?;
+    check_direction(&options, from)?;
     let filter = if from && cursor.take("where") { Some(cursor.expression()?) } else { None };
     Ok(CopyStatement { target, from, options, filter })
 }
@@ -62,11 +63,16 @@ fn table(cursor: &mut Cursor<'_>) -> SqlResult<CopyTarget> {
 
 fn names(cursor: &mut Cursor<'_>) -> SqlResult<Vec<String>> {
     cursor.expect_token(&Token::LParen)?;
+    let names = list(cursor)?;
+    cursor.expect_token(&Token::RParen)?;
+    Ok(names)
+}
+
+fn list(cursor: &mut Cursor<'_>) -> SqlResult<Vec<String>> {
     let mut names = vec![cursor.identifier()?];
     while cursor.take_token(&Token::Comma) {
         names.push(cursor.identifier()?);
     }
-    cursor.expect_token(&Token::RParen)?;
     Ok(names)
 }
 
@@ -76,7 +82,7 @@ struct Given {
     format: Option<Format>,
     delimiter: Option<u8>,
     null: Option<String>,
-    header: bool,
+    header: Header,
     quote: Option<u8>,
     escape: Option<u8>,
     force_quote: Vec<String>,
@@ -122,12 +128,12 @@ fn new_option(cursor: &mut Cursor<'_>, given: &mut Given) -> SqlResult<()> {
         }
         "delimiter" => given.delimiter = Some(byte(cursor, "delimiter")?),
         "null" => given.null = Some(cursor.string()?),
-        "header" => given.header = flag(cursor)?,
+        "header" => given.header = header(cursor)?,
         "quote" => given.quote = Some(byte(cursor, "quote")?),
         "escape" => given.escape = Some(byte(cursor, "escape")?),
         "force_quote" => given.force_quote = columns(cursor)?,
-        "force_not_null" => given.force_not_null = columns(cursor)?,
-        "force_null" => given.force_null = columns(cursor)?,
+        "force_not_null" => given.force_not_null = names(cursor)?,
+        "force_null" => given.force_null = names(cursor)?,
         "encoding" => encoding(&word(cursor)?)?,
         "freeze" => {
             flag(cursor)?;
@@ -145,7 +151,7 @@ fn old_option(cursor: &mut Cursor<'_>, given: &mut Given) -> SqlResult<()> {
     if cursor.take("csv") {
         given.format = Some(Format::Csv);
     } else if cursor.take("header") {
-        given.header = true;
+        given.header = Header::Names;
     } else if cursor.take("delimiter") || cursor.take("delimiters") {
         cursor.take("as");
         given.delimiter = Some(byte(cursor, "delimiter")?);
@@ -162,8 +168,26 @@ fn old_option(cursor: &mut Cursor<'_>, given: &mut Given) -> SqlResult<()> {
         encoding(&cursor.string()?)?;
     } else if cursor.take("binary") {
         given.format = Some(Format::Binary);
+    } else if cursor.take("force") {
+        old_force(cursor, given)?;
+    } else if cursor.take("freeze") {
     } else {
         return Err(cursor.error());
+    }
+    Ok(())
+}
+
+/// `FORCE {QUOTE {columns | *} | NOT NULL columns | NULL columns}`
+fn old_force(cursor: &mut Cursor<'_>, given: &mut Given) -> SqlResult<()> {
+    if cursor.take("quote") {
+        let all = cursor.take_token(&Token::Mul);
+        given.force_quote = if all { vec!["*".to_owned()] } else { list(cursor)? };
+    } else if cursor.take("not") {
+        cursor.expect("null")?;
+        given.force_not_null = list(cursor)?;
+    } else {
+        cursor.expect("null")?;
+        given.force_null = list(cursor)?;
     }
     Ok(())
 }
@@ -176,16 +200,32 @@ fn word(cursor: &mut Cursor<'_>) -> SqlResult<String> {
 }
 
 fn flag(cursor: &mut Cursor<'_>) -> SqlResult<bool> {
-    if matches!(cursor.peek(), Some(Token::Comma | Token::RParen)) {
-        return Ok(true);
+    let wrong = SqlError::new(SqlState::SYNTAX_ERROR, "freeze requires a Boolean value").at(cursor.position());
+    truth(cursor)?.map_err(|_| wrong)
+}
+
+fn header(cursor: &mut Cursor<'_>) -> SqlResult<Header> {
+    let message = "header requires a Boolean value or \"match\"";
+    let wrong = SqlError::new(SqlState::SYNTAX_ERROR, message).at(cursor.position());
+    match truth(cursor)? {
+        Ok(true) => Ok(Header::Names),
+        Ok(false) => Ok(Header::None),
+        Err(other) if other == "match" => Ok(Header::Match),
+        Err(_) => Err(wrong),
     }
-    let position = cursor.position();
-    match super::command::scalar(cursor)?.to_ascii_lowercase().as_str() {
+}
+
+/// Whether an option is to be on, which it is if nothing is said; else what is said.
+fn truth(cursor: &mut Cursor<'_>) -> SqlResult<Result<bool, String>> {
+    if matches!(cursor.peek(), Some(Token::Comma | Token::RParen)) {
+        return Ok(Ok(true));
+    }
+    let said = super::command::scalar(cursor)?.to_ascii_lowercase();
+    Ok(match said.as_str() {
         "true" | "on" | "1" => Ok(true),
         "false" | "off" | "0" => Ok(false),
-        "match" => Err(SqlError::unsupported("HEADER MATCH").at(position)),
-        _ => Err(SqlError::new(SqlState::SYNTAX_ERROR, "header requires a Boolean value or \"match\"").at(position)),
-    }
+        _ => Err(said),
+    })
 }
 
 fn byte(cursor: &mut Cursor<'_>, what: &str) -> SqlResult<u8> {
@@ -228,7 +268,7 @@ fn finish(given: Given) -> SqlResult<CopyOptions> {
     {
         return Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("cannot specify {what} in BINARY mode")));
     }
-    if format == Format::Binary && given.header {
+    if format == Format::Binary && given.header != Header::None {
         return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "cannot specify HEADER in BINARY mode"));
     }
     let is_csv = format == Format::Csv;
@@ -250,6 +290,20 @@ fn finish(given: Given) -> SqlResult<CopyOptions> {
     };
     check(&options)?;
     Ok(options)
+}
+
+/// `0A000` for options that are for the other direction.
+fn check_direction(options: &CopyOptions, from: bool) -> SqlResult<()> {
+    let refused = |message: &str| Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+    match (from, options) {
+        (true, options) if !options.force_quote.is_empty() => refused("COPY force quote only available using COPY TO"),
+        (false, options) if !options.force_not_null.is_empty() => {
+            refused("COPY force not null only available using COPY FROM")
+        }
+        (false, options) if !options.force_null.is_empty() => refused("COPY force null only available using COPY FROM"),
+        (false, CopyOptions { header: Header::Match, .. }) => refused("cannot use \"match\" with HEADER in COPY TO"),
+        _ => Ok(()),
+    }
 }
 
 fn check(options: &CopyOptions) -> SqlResult<()> {

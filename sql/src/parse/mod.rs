@@ -46,8 +46,8 @@ use source::Source;
 pub(crate) use spelling::DO_NOTHING;
 pub use statement::{
     AlterIdentity, AlterSequence, CopyOptions, CopyStatement, CopyTarget, DatabaseOption, Discard, Explain,
-    ExplainFormat, Format, IdentityChange, IdentityOptions, Isolation, Modes, Overriding, SequenceOption, SetValue,
-    Statement,
+    ExplainFormat, Format, Header, IdentityChange, IdentityOptions, Isolation, Modes, Overriding, SequenceOption,
+    SetValue, Statement,
 };
 
 /// The longest text of one message, in bytes.

@@ -393,7 +393,7 @@ pub struct CopyOptions {
     /// What NULL looks like.
     pub null: String,
     /// A first line with names.
-    pub header: bool,
+    pub header: Header,
     /// The quote of csv.
     pub quote: u8,
     /// What escapes a quote within quotes.
@@ -404,6 +404,18 @@ pub struct CopyOptions {
     pub force_not_null: Vec<String>,
     /// Columns in which a quoted NULL text is NULL.
     pub force_null: Vec<String>,
+}
+
+/// The first line of `COPY` data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Header {
+    /// It is a row.
+    #[default]
+    None,
+    /// It has the columns' names, which are not looked at.
+    Names,
+    /// It has to have the columns' names.
+    Match,
 }
 
 /// What `EXPLAIN` was asked for.

@@ -191,7 +191,9 @@ fn copy_and_its_options() {
     let simple = copy("copy public.t (a, b) from stdin");
     assert!(simple.from && simple.options.format == Format::Text && simple.options.delimiter == b'\t');
     let csv = copy("copy t to stdout with (format csv, header, delimiter ';', null 'NULL', force_quote *)");
-    assert!(!csv.from && csv.options.header && csv.options.delimiter == b';' && csv.options.null == "NULL");
+    assert!(
+        !csv.from && csv.options.header == Header::Names && csv.options.delimiter == b';' && csv.options.null == "NULL"
+    );
     assert!(matches!(copy("copy (select (1)) to stdout csv header").target, CopyTarget::Query(_)));
     assert_eq!(copy("copy t from stdin binary").options.format, Format::Binary);
     for text in ["copy t from '/etc/passwd'", "copy t from program 'rm'"] {
