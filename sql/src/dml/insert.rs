@@ -217,7 +217,7 @@ pub(crate) fn check_given(table: &Table, position: usize, overriding: Option<Ove
 }
 
 /// Whether a given value of this column gives way to the sequence's.
-fn is_overridden(table: &Table, position: usize, overriding: Option<Overriding>) -> bool {
+pub(crate) fn is_overridden(table: &Table, position: usize, overriding: Option<Overriding>) -> bool {
     let identity =
         table.columns.get(position).is_some_and(|column| matches!(column.default, Some(Default::Identity(..))));
     identity && overriding == Some(Overriding::User)

@@ -10,7 +10,7 @@ use annulus_relation::{Failure, Outcome, Row, SqlError, SqlResult, SqlType, Valu
 use annulus_txn::interface::Database;
 use sqlparser::ast::{self, SetExpr};
 
-use super::insert::{Defaults, Rest, Rows, check_given, columns_of, is_default, target_of};
+use super::insert::{Defaults, Rest, Rows, check_given, columns_of, is_default, is_overridden, target_of};
 use super::projection::Projection;
 use super::query::{Query, check_assignable, next};
 use super::sink::{Giver, Sink, Taken, many};
@@ -32,7 +32,10 @@ pub(crate) enum Inserted {
 /// `INSERT ... SELECT`
 pub(crate) struct InsertQuery {
     target: Target,
+    /// The columns given, by position, without those whose values give way to a sequence's.
     columns: Vec<usize>,
+    /// Which of the query's columns give way.
+    overridden: Vec<usize>,
     types: Vec<(String, SqlType)>,
     query: Query,
     defaults: Defaults,
@@ -70,7 +73,19 @@ impl InsertQuery {
         check_assignable(&query.columns, &types)?;
         let rest = Rest::new(insert, &target, parsed, setting, params)?;
         let defaults = Defaults::of(&target, setting)?;
-        Ok(Self { target, columns, types, query, defaults, rest })
+        let gives_way = |place: &usize| is_overridden(&target.table, columns[*place], parsed.overriding);
+        let overridden: Vec<usize> = (0..columns.len()).filter(gives_way).collect();
+        let kept = columns.iter().enumerate().filter(|(place, _)| !overridden.contains(place));
+        let columns = kept.map(|(_, position)| *position).collect();
+        Ok(Self { target, columns, overridden, types, query, defaults, rest })
+    }
+
+    /// The values of a row that are for [`InsertQuery::columns`].
+    fn given(&self, mut row: Row) -> Row {
+        for place in self.overridden.iter().rev() {
+            row.remove(*place);
+        }
+        row
     }
 
     pub const fn returning(&self) -> Option<&Projection> {
@@ -147,7 +162,8 @@ impl InsertQuery {
         let evaluator = ground.evaluator();
         for row in rows {
             let bytes = row_size(&row);
-            let row = self.defaults.completed((row, &self.columns), ahead, work, &evaluator).await?;
+            let given = self.given(row);
+            let row = self.defaults.completed((given, &self.columns), ahead, work, &evaluator).await?;
             sink.take(work, self, Taken { line: 0, row, bytes }).await?;
         }
         Ok(())
@@ -162,7 +178,8 @@ impl InsertQuery {
         writing: &mut Writing<'_>,
     ) -> Outcome<Changed> {
         self.defaults.reserve(work, &self.columns, found.len() as u64).await?;
-        let rows = found.into_iter().map(|found| self.defaults.complete(found, &self.columns, writing.evaluator));
+        let complete = |row: Row| self.defaults.complete(self.given(row), &self.columns, writing.evaluator);
+        let rows = found.into_iter().map(complete);
         let rows: Vec<Row> = rows.collect::<SqlResult<_>>()?;
         let wanted = self.rest.returning.is_some();
         let insert = Rows { target: &self.target, conflict: self.rest.conflict.as_ref(), wanted };

@@ -8,7 +8,7 @@ use annulus_txn::interface::{Database, Place};
 use sqlparser::ast::{self, MergeAction, MergeClauseKind};
 
 use super::beside::Beside;
-use super::insert::{Cell, Defaults, check_given, columns_of, is_default, row_id};
+use super::insert::{Cell, Defaults, check_given, columns_of, is_default, is_overridden, row_id};
 use super::joined::without_position;
 use super::query::{Query, check_assignable};
 use super::stored::Evaluator;
@@ -229,14 +229,11 @@ fn cells(
     let positions = columns_of(&insert.columns, &target.table, row.content.len())?;
     let cell = |(expr, position): (&ast::Expr, &usize)| {
         let column = &target.table.columns[*position];
-        let cell = match is_default(expr) {
-            true => Cell::Default,
-            false => {
-                check_given(&target.table, *position, parsed.overriding)?;
-                Cell::Expr(binder.bind_assigned(expr, &column.name, &column.ty)?)
-            }
-        };
-        Ok((*position, cell))
+        if is_default(expr) || is_overridden(&target.table, *position, parsed.overriding) {
+            return Ok((*position, Cell::Default));
+        }
+        check_given(&target.table, *position, parsed.overriding)?;
+        Ok((*position, Cell::Expr(binder.bind_assigned(expr, &column.name, &column.ty)?)))
     };
     row.content.iter().zip(&positions).map(cell).collect()
 }
