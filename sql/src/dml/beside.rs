@@ -5,6 +5,7 @@
 use annulus_relation::{SqlError, SqlResult, SqlType};
 use sqlparser::ast::{JoinConstraint, JoinOperator, TableFactor, TableWithJoins};
 
+use super::asked::Named;
 use super::query::Query;
 use super::target::Target;
 use crate::bind::{ParamTypes, Scope, quote_name};
@@ -14,7 +15,7 @@ use crate::statement::Setting;
 /// The tables, and what columns they have.
 #[derive(Default)]
 pub(super) struct Beside {
-    tables: Vec<(String, Vec<(String, SqlType)>)>,
+    tables: Vec<Named>,
 }
 
 impl Beside {
@@ -29,6 +30,11 @@ impl Beside {
             tables.push((name, query.columns.into_iter().map(|column| (column.name, column.ty)).collect()));
         }
         Ok(Self { tables })
+    }
+
+    /// The tables by their names, with their columns.
+    pub fn tables(&self) -> &[Named] {
+        &self.tables
     }
 
     /// What a query's list has to have for the columns.

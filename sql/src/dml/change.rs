@@ -107,7 +107,7 @@ impl Change {
     /// Whether statements that differ in literals only may share its plan.
     pub fn has_shape(&self) -> bool {
         match self {
-            Self::Insert(_) => true,
+            Self::Insert(insert) => !insert.asks(),
             Self::Update(update) => update.source.is_point(),
             Self::Delete(delete) => delete.source.is_point(),
             Self::InsertQuery(_) | Self::Joined(_) | Self::Merge(_) => false,

@@ -1,22 +1,25 @@
 //! `ON CONFLICT`.
 
+use std::collections::BTreeMap;
+
 use annulus_relation::catalog::{Column, Default, KeyPart};
 use annulus_relation::codec::is_exact;
 use annulus_relation::error::SqlState;
-use annulus_relation::ops::{Writer, conflicting};
+use annulus_relation::ops::{Conflicting, Writer, conflicting};
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, Value};
 use annulus_txn::interface::Database;
-use sqlparser::ast::{self, ConflictTarget, OnConflictAction};
+use sqlparser::ast::{self, OnConflictAction};
 
+use super::arbiter::arbiters;
+use super::asked::{Asked, Named, asks};
+use super::assigned::Assigned;
 use super::insert::row_id;
 use super::stored::Evaluator;
 use super::target::Target;
-use super::update::Assignments;
+use super::update::{Assignments, pairs};
 use super::{Writing, around};
 use crate::bind::{Binder, Expr, ParamTypes};
-use crate::conditions::{Facts, Indexed, normal};
-use crate::names::position_of;
-use crate::parse::{Arbiter, Parsed};
+use crate::parse::Parsed;
 use crate::statement::{Setting, Work};
 
 /// What happens to a row whose unique key exists already.
@@ -29,9 +32,10 @@ pub(crate) struct OnConflict {
     overwrites: bool,
 }
 
-struct DoUpdate {
-    assignments: Assignments,
-    filter: Option<Expr>,
+enum DoUpdate {
+    Plain(Assignments, Option<Expr>),
+    /// With subqueries.
+    Asked(Assigned, Asked),
 }
 
 impl OnConflict {
@@ -42,10 +46,7 @@ impl OnConflict {
         setting: &Setting<'_>,
         params: &mut ParamTypes,
     ) -> SqlResult<Self> {
-        let indexes = match &parsed.arbiter {
-            Some(arbiter) => inferred(arbiter, target, parsed, setting, params)?,
-            None => indexes(on.conflict_target.as_ref(), target)?,
-        };
+        let indexes = arbiters(on, target, parsed, setting, params)?;
         let update = match &on.action {
             OnConflictAction::DoNothing => None,
             OnConflictAction::DoUpdate(update) => {
@@ -55,14 +56,7 @@ impl OnConflict {
                         SqlError::new(SqlState::SYNTAX_ERROR, message).hint("For example, ON CONFLICT (column_name).")
                     );
                 }
-                // The row that is there, and the one that was to be inserted.
-                let mut scope = target.scope.clone();
-                let columns = target.table.columns.iter().map(|column| (column.name.as_str(), &column.ty));
-                scope.add_table(None, Some("excluded"), columns);
-                let assignments = Assignments::new(&update.assignments, target, &scope, parsed, setting, params)?;
-                let mut binder = Binder::new(&scope, params, &setting.env).text(&parsed.whole).clause("WHERE");
-                let filter = update.selection.as_ref().map(|filter| binder.bind_condition(filter)).transpose()?;
-                Some(DoUpdate { assignments, filter })
+                Some(DoUpdate::new(update, target, parsed, setting, params)?)
             }
         };
         let overwrites = indexes == [0] && update.as_ref().is_some_and(|update| update.overwrites(target));
@@ -91,8 +85,9 @@ impl OnConflict {
         let transaction = &mut work.active.transaction;
         let found =
             conflicting(transaction, around(&catalog, evaluator), &target.physical, &self.indexes, &rows, left).await?;
+        let answers = self.asked(&rows, &found, work, params).await?;
         let mut stored = Vec::new();
-        for (row, conflict) in rows.into_iter().zip(found) {
+        for (number, (row, conflict)) in rows.into_iter().zip(found).enumerate() {
             if writer.has_proposed(table, &self.indexes, &row)? {
                 if self.update.is_some() {
                     return Err(second_time().into());
@@ -105,18 +100,45 @@ impl OnConflict {
                     stored.push(writer.insert(table, row, id)?);
                 }
                 (Some(_), None) => {}
-                (Some(conflict), Some(update)) => {
+                (Some(conflict), Some(DoUpdate::Plain(assignments, filter))) => {
                     let context = evaluator.context();
                     let both: Row = conflict.row.values.iter().cloned().chain(row).collect();
-                    if !update.filter.as_ref().map_or(Ok(true), |filter| filter.is_true(&both, params, &context))? {
+                    if !filter.as_ref().map_or(Ok(true), |filter| filter.is_true(&both, params, &context))? {
                         continue;
                     }
-                    let new = update.assignments.apply(&conflict.row.values, &both, params, evaluator)?;
+                    let new = assignments.apply(&conflict.row.values, &both, params, evaluator)?;
+                    stored.extend(writer.update(table, conflict.row, new)?);
+                }
+                (Some(conflict), Some(DoUpdate::Asked(assigned, _))) => {
+                    let Some(values) = answers.get(&number) else { continue };
+                    let new = assigned.apply(&conflict.row.values, values.clone(), evaluator)?;
                     stored.extend(writer.update(table, conflict.row, new)?);
                 }
             }
         }
         Ok(stored)
+    }
+
+    /// What a query says of the rows that conflict, by their numbers.
+    async fn asked<D: Database>(
+        &self,
+        rows: &[Row],
+        found: &[Option<Conflicting>],
+        work: &mut Work<'_, D>,
+        params: &[Value],
+    ) -> Outcome<BTreeMap<usize, Row>> {
+        let Some(DoUpdate::Asked(_, asked)) = &self.update else { return Ok(BTreeMap::new()) };
+        let both = |(row, conflict): (&Row, &Option<Conflicting>)| -> Option<Row> {
+            conflict.as_ref().map(|conflict| conflict.row.values.iter().chain(row).cloned().collect())
+        };
+        let all: Vec<Option<Row>> = rows.iter().zip(found).map(both).collect();
+        let numbered = all.iter().enumerate().filter_map(|(number, row)| Some((number, row.as_deref()?)));
+        asked.ask(work, params, &numbered.collect::<Vec<_>>()).await
+    }
+
+    /// Whether a query is asked, with the statement's text.
+    pub const fn is_asked(&self) -> bool {
+        matches!(self.update, Some(DoUpdate::Asked(..)))
     }
 
     fn overwrite(
@@ -137,17 +159,46 @@ impl OnConflict {
 }
 
 impl DoUpdate {
+    fn new(
+        update: &ast::DoUpdate,
+        target: &Target,
+        parsed: &Parsed,
+        setting: &Setting<'_>,
+        params: &mut ParamTypes,
+    ) -> SqlResult<Self> {
+        let columns = || target.table.columns.iter().map(|column| (column.name.as_str(), &column.ty));
+        let (list, filter) = (&update.assignments, update.selection.as_ref());
+        let values = pairs(list)?;
+        if asks(values.iter().map(|(_, value)| &**value).chain(filter)) {
+            let named = |name: &str| -> Named {
+                (name.to_owned(), columns().map(|(column, ty)| (column.to_owned(), ty.clone())).collect())
+            };
+            let (assigned, values) = Assigned::new(list, target, setting)?;
+            let wanted = (values.as_slice(), assigned.columns(target));
+            let asked = Asked::new(&[named(&target.name), named("excluded")], wanted, filter, setting, params)?;
+            return Ok(Self::Asked(assigned, asked));
+        }
+        // The row that is there, and the one that was to be inserted.
+        let mut scope = target.scope.clone();
+        scope.add_table(None, Some("excluded"), columns());
+        let assignments = Assignments::new(list, target, &scope, parsed, setting, params)?;
+        let mut binder = Binder::new(&scope, params, &setting.env).text(&parsed.whole).clause("WHERE");
+        let filter = filter.map(|filter| binder.bind_condition(filter)).transpose()?;
+        Ok(Self::Plain(assignments, filter))
+    }
+
     /// Whether every column gets what was to be inserted, and there is nothing but the row to change.
     fn overwrites(&self, target: &Target) -> bool {
         let table = &target.table;
         let is_key = |id: u16| table.indexes[0].keys.iter().any(|key| key.part == KeyPart::Column(id));
-        let excluded = |position: usize| self.assignments.column(position) == Some(table.columns.len() + position);
+        let Self::Plain(assignments, None) = self else { return false };
+        let excluded = |position: usize| assignments.column(position) == Some(table.columns.len() + position);
         let follows = |(position, column): (usize, &Column)| {
             // Keys may be equal and yet look different: then the one that is there stays.
-            let same_key = is_key(column.id) && is_exact(&column.ty) && !self.assignments.contains(position);
+            let same_key = is_key(column.id) && is_exact(&column.ty) && !assignments.contains(position);
             same_key || matches!(column.default, Some(Default::Generated(_))) || excluded(position)
         };
-        self.filter.is_none() && target.physical.is_rows_only() && table.columns.iter().enumerate().all(follows)
+        target.physical.is_rows_only() && table.columns.iter().enumerate().all(follows)
     }
 }
 
@@ -155,80 +206,4 @@ fn second_time() -> SqlError {
     let message = "ON CONFLICT DO UPDATE command cannot affect row a second time";
     SqlError::new(SqlState::CARDINALITY_VIOLATION, message)
         .hint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values.")
-}
-
-/// The unique indexes that a target means; all of them if there is none.
-fn indexes(conflict: Option<&ConflictTarget>, target: &Target) -> SqlResult<Vec<usize>> {
-    let table = &target.table;
-    let unique = || table.indexes.iter().enumerate().filter(|(_, index)| index.unique && !index.keys.is_empty());
-    match conflict {
-        None => Ok(unique().map(|(position, _)| position).collect()),
-        Some(ConflictTarget::OnConstraint(name)) => {
-            let wanted = name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.as_str());
-            let found = unique().find(|(_, index)| index.constraint.is_some() && Some(index.name.as_str()) == wanted);
-            found.map(|(position, _)| vec![position]).ok_or_else(|| {
-                let message = format!("constraint \"{name}\" for table \"{}\" does not exist", table.name);
-                SqlError::new(SqlState::UNDEFINED_OBJECT, message)
-            })
-        }
-        Some(ConflictTarget::Columns(names)) => {
-            let mut wanted = Vec::new();
-            for name in names {
-                let column = table.columns.iter().find(|column| column.name == name.value).ok_or_else(|| {
-                    let message = format!("column \"{}\" does not exist", name.value);
-                    SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(position_of(name))
-                })?;
-                wanted.push(column.id);
-            }
-            wanted.sort_unstable();
-            wanted.dedup();
-            let keys = |index: &annulus_relation::catalog::Index| {
-                let mut ids: Vec<u16> = index
-                    .keys
-                    .iter()
-                    .filter_map(|key| match key.part {
-                        KeyPart::Column(id) => Some(id),
-                        KeyPart::Expression(..) => None,
-                    })
-                    .collect();
-                let plain = ids.len() == index.keys.len() && index.predicate.is_none();
-                ids.sort_unstable();
-                plain.then_some(ids)
-            };
-            let found: Vec<usize> = unique()
-                .filter(|(_, index)| keys(index).as_ref() == Some(&wanted))
-                .map(|(position, _)| position)
-                .collect();
-            if found.is_empty() { Err(no_match()) } else { Ok(found) }
-        }
-    }
-}
-
-/// The unique indexes that have these keys, in any order. A partial one counts if its predicate follows from the one given.
-fn inferred(
-    arbiter: &Arbiter,
-    target: &Target,
-    parsed: &Parsed,
-    setting: &Setting<'_>,
-    params: &mut ParamTypes,
-) -> SqlResult<Vec<usize>> {
-    let mut binder = Binder::new(&target.scope, params, &setting.env).text(&parsed.whole).clause("ON CONFLICT");
-    let keys = arbiter.keys.iter().map(|key| Ok(normal(&binder.bind(key)?))).collect::<SqlResult<Vec<_>>>()?;
-    let predicate = arbiter.predicate.as_ref().map(|predicate| binder.bind_condition(predicate)).transpose()?;
-    let facts = predicate.as_ref().map(Facts::of).unwrap_or_default();
-    let mut found = Vec::new();
-    for (position, index) in target.table.indexes.iter().enumerate().filter(|(_, index)| index.unique) {
-        let indexed = Indexed::new(&target.table, index)?;
-        let same =
-            indexed.keys.iter().all(|key| keys.contains(key)) && keys.iter().all(|key| indexed.keys.contains(key));
-        if same && !indexed.keys.is_empty() && indexed.holds_all(&facts) {
-            found.push(position);
-        }
-    }
-    if found.is_empty() { Err(no_match()) } else { Ok(found) }
-}
-
-fn no_match() -> SqlError {
-    let message = "there is no unique or exclusion constraint matching the ON CONFLICT specification";
-    SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message)
 }

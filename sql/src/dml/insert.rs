@@ -268,6 +268,11 @@ impl Insert {
         &self.target.table.name
     }
 
+    /// Whether a query that has the statement's literals in it says what becomes of rows.
+    pub fn asks(&self) -> bool {
+        self.conflict.as_ref().is_some_and(OnConflict::is_asked)
+    }
+
     /// Whether keys that exist already are looked for.
     pub const fn looks_for_conflicts(&self) -> bool {
         self.conflict.is_some()

@@ -12,12 +12,12 @@ use annulus_relation::{Outcome, SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::{Database, Place};
 use sqlparser::ast;
 
+use super::assigned::Assigned;
 use super::beside::Beside;
-use super::insert::{Defaults, is_default};
 use super::projection::Projection;
 use super::query::{Query, check_assignable};
 use super::target::{Target, only_table};
-use super::update::{column_of, pairs, returning};
+use super::update::returning;
 use super::{Changed, Writing};
 use crate::bind::{ParamTypes, quote_name};
 use crate::parse::{Parsed, parse_query};
@@ -29,15 +29,9 @@ pub(crate) struct Joined {
     target: Target,
     query: Query,
     types: Vec<(String, SqlType)>,
-    /// The columns that get new values, by position, and those that get their defaults; `None`: rows are deleted.
-    change: Option<Change>,
+    /// The new values; `None`: rows are deleted.
+    change: Option<Assigned>,
     pub returning: Option<Projection>,
-}
-
-struct Change {
-    assigned: Vec<usize>,
-    defaulted: Vec<usize>,
-    defaults: Defaults,
 }
 
 impl Joined {
@@ -54,21 +48,9 @@ impl Joined {
         let from = update.from.as_ref().map_or(&[][..], |from| match from {
             ast::UpdateTableFromKind::BeforeSet(from) | ast::UpdateTableFromKind::AfterSet(from) => from,
         });
-        let (mut assigned, mut defaulted, mut values) = (Vec::new(), Vec::new(), Vec::new());
-        for (name, value) in pairs(&update.assignments)? {
-            let position = column_of(name, &target)?;
-            if is_default(&value) {
-                defaulted.push(position);
-            } else {
-                super::update::check_assigned(&target.table.columns[position])?;
-                assigned.push(position);
-                values.push(value.to_string());
-            }
-        }
-        let defaults = Defaults::of(&target, setting)?;
-        let change = Some(Change { assigned, defaulted, defaults });
+        let (change, values) = Assigned::new(&update.assignments, &target, setting)?;
         let found = Found { table: &update.table, beside: from, values, filter: update.selection.as_ref() };
-        Self::new(target, &found, change, update.returning.as_deref(), parsed, setting, params)
+        Self::new(target, &found, Some(change), update.returning.as_deref(), parsed, setting, params)
     }
 
     pub fn delete(
@@ -100,7 +82,7 @@ impl Joined {
     fn new(
         target: Target,
         found: &Found<'_>,
-        change: Option<Change>,
+        change: Option<Assigned>,
         items: Option<&[ast::SelectItem]>,
         parsed: &Parsed,
         setting: &Setting<'_>,
@@ -114,7 +96,7 @@ impl Joined {
         if target.physical.has_row_id() {
             types.push((ROW_ID_COLUMN.to_owned(), SqlType::Uuid));
         }
-        types.extend(change.iter().flat_map(|change| &change.assigned).map(|position| column(*position)));
+        types.extend(change.iter().flat_map(|change| change.columns(&target)));
         let beside = match items {
             None => Beside::default(),
             Some(_) => Beside::new(found.beside, &found.from(), setting, params).map_err(without_position)?,
@@ -143,7 +125,7 @@ impl Joined {
         for mut row in found {
             let mut values = row.split_off(width);
             let place = self.place(&row, &mut values)?;
-            let beside = values.split_off(self.change.as_ref().map_or(0, |change| change.assigned.len()));
+            let beside = values.split_off(self.change.as_ref().map_or(0, Assigned::width));
             let old = Tuple { place, values: row };
             let stored = match &self.change {
                 None => {
@@ -151,13 +133,7 @@ impl Joined {
                     writer.delete(table, old)?.then_some(row)
                 }
                 Some(change) => {
-                    let mut new = old.values.clone();
-                    for (position, value) in change.assigned.iter().zip(values) {
-                        new[*position] = value;
-                    }
-                    for position in &change.defaulted {
-                        new[*position] = change.defaults.value(*position, evaluator)?;
-                    }
+                    let new = change.apply(&old.values, values, evaluator)?;
                     writer.update(table, old, new)?
                 }
             };

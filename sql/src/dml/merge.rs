@@ -2,21 +2,21 @@
 //! says what becomes of them.
 
 use annulus_relation::error::SqlState;
-use annulus_relation::ops::Tuple;
+use annulus_relation::ops::{Tuple, Writer};
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::{Database, Place};
-use sqlparser::ast::{self, MergeAction, MergeClauseKind};
+use sqlparser::ast;
 
 use super::beside::Beside;
-use super::insert::{Cell, Defaults, check_given, columns_of, is_default, is_overridden, row_id};
+use super::clause::{Action, Clause, Found};
+use super::insert::{Cell, Defaults, row_id};
 use super::joined::without_position;
 use super::query::{Query, check_assignable};
 use super::stored::Evaluator;
 use super::target::{Target, only_table};
-use super::update::Assignments;
 use super::{Changed, Writing};
-use crate::bind::{Binder, Expr, ParamTypes, Scope, quote_name};
-use crate::parse::{DO_NOTHING, Parsed, parse_query};
+use crate::bind::{Expr, ParamTypes, quote_name};
+use crate::parse::{Parsed, parse_query};
 use crate::query::ROW_ID_COLUMN;
 use crate::statement::{Setting, Work};
 
@@ -27,20 +27,6 @@ pub(crate) struct Merge {
     types: Vec<(String, SqlType)>,
     clauses: Vec<Clause>,
     defaults: Defaults,
-}
-
-/// `WHEN [NOT] MATCHED [AND condition] THEN action`
-struct Clause {
-    matched: bool,
-    condition: Option<Expr>,
-    action: Action,
-}
-
-enum Action {
-    Insert(Vec<(usize, Cell)>),
-    Update(Assignments),
-    Delete,
-    Nothing,
 }
 
 impl Merge {
@@ -74,11 +60,7 @@ impl Merge {
         let query = Query::new(&query, &text.into(), &targets, setting, params).map_err(without_position)?;
         check_assignable(&query.columns, &types)?;
         check_reachable(&merge.clauses)?;
-        let (both, alone) = (beside.scope(&target), beside.scope_alone(&target));
-        let clause = |clause: &ast::MergeClause| {
-            let scope = if clause.clause_kind == MergeClauseKind::Matched { &both } else { &alone };
-            Clause::new(clause, &target, scope, parsed, setting, params)
-        };
+        let clause = |clause: &ast::MergeClause| Clause::new(clause, &target, &beside, parsed, setting, params);
         let clauses = merge.clauses.iter().map(clause).collect::<SqlResult<_>>()?;
         let defaults = Defaults::of(&target, setting)?;
         Ok(Self { target, query, types, clauses, defaults })
@@ -98,62 +80,73 @@ impl Merge {
     ) -> Outcome<Changed> {
         let found = self.query.assigned(work, params, &self.types).await?;
         self.defaults.reserve(work, &[], found.len() as u64).await?;
-        let (width, table) = (self.target.table.columns.len(), self.target.table.id);
         let Writing { writer, evaluator } = writing;
-        let context = evaluator.context();
+        let mut found = found.into_iter().map(|row| self.found(row)).collect::<SqlResult<Vec<Found>>>()?;
+        for (number, clause) in self.clauses.iter().enumerate() {
+            clause.decide(number, &mut found, self.target.table.columns.len(), work, params, evaluator).await?;
+        }
         let mut changed = Changed::default();
-        for mut row in found {
-            let id = self.target.physical.has_row_id().then(|| row.remove(width));
-            let keys = id.map_or_else(|| self.target.primary_key(&row), |id| vec![id]);
-            let place = self.target.place(&keys)?;
-            let applies = |clause: &&Clause| -> SqlResult<bool> {
-                match &clause.condition {
-                    _ if clause.matched != place.is_some() => Ok(false),
-                    Some(condition) => condition.is_true(&row, params, &context),
-                    None => Ok(true),
-                }
-            };
-            let mut clause = None;
-            for candidate in &self.clauses {
-                if applies(&candidate)? {
-                    clause = Some(candidate);
-                    break;
-                }
+        for Found { row, place, decided } in found {
+            let Some((clause, values)) = decided else { continue };
+            let action = self.clauses.get(clause).map_or(&Action::Nothing, |clause| &clause.action);
+            if matches!(action, Action::Nothing) {
+                continue;
             }
-            let old = |place: Option<Place>| {
-                let place = place.ok_or_else(|| SqlError::new(SqlState::INTERNAL_ERROR, "a match without a row"))?;
-                Ok::<_, SqlError>(Tuple { place, values: row[..width].to_vec() })
-            };
-            match clause.map(|clause| &clause.action) {
-                None | Some(Action::Nothing) => continue,
-                Some(Action::Insert(cells)) => {
-                    let new = self.inserted(cells, &row, params, evaluator)?;
+            match place {
+                None => {
+                    let new = self.inserted(action, values, &row, params, evaluator)?;
                     let id = row_id(work, &self.target);
-                    writer.insert(table, new, id)?;
+                    writer.insert(self.target.table.id, new, id)?;
                 }
-                Some(Action::Update(assignments)) => {
-                    let old = old(place)?;
-                    let new = assignments.apply(&old.values, &row, params, evaluator)?;
-                    writer.update(table, old, new)?.ok_or_else(second_time)?;
-                }
-                Some(Action::Delete) => {
-                    if !writer.delete(table, old(place)?)? {
-                        return Err(second_time().into());
-                    }
-                }
+                Some(place) => self.change(action, values, (&row, place), params, writer, evaluator)?,
             }
             changed.count += 1;
         }
         Ok(changed)
     }
 
+    /// A row of the query.
+    fn found(&self, mut row: Row) -> SqlResult<Found> {
+        let width = self.target.table.columns.len();
+        let id = self.target.physical.has_row_id().then(|| row.remove(width));
+        let keys = id.map_or_else(|| self.target.primary_key(&row), |id| vec![id]);
+        Ok(Found { place: self.target.place(&keys)?, row, decided: None })
+    }
+
+    /// Changes or deletes the row at a place.
+    fn change(
+        &self,
+        action: &Action,
+        values: Row,
+        (row, place): (&[Value], Place),
+        params: &[Value],
+        writer: &mut Writer<'_, Evaluator<'_>>,
+        evaluator: &Evaluator<'_>,
+    ) -> SqlResult<()> {
+        let table = &self.target.table;
+        let old = Tuple { place, values: row[..table.columns.len()].to_vec() };
+        let new = match action {
+            Action::Update(assignments) => assignments.apply(&old.values, row, params, evaluator)?,
+            Action::Assign(assigned) => assigned.apply(&old.values, values, evaluator)?,
+            _ => return if writer.delete(table.id, old)? { Ok(()) } else { Err(second_time()) },
+        };
+        writer.update(table.id, old, new)?.map(|_| ()).ok_or_else(second_time)
+    }
+
+    /// The new row that an action inserts.
     fn inserted(
         &self,
-        cells: &[(usize, Cell)],
+        action: &Action,
+        values: Row,
         row: &[Value],
         params: &[Value],
         evaluator: &Evaluator<'_>,
     ) -> SqlResult<Row> {
+        let cells = match action {
+            Action::Fill(positions) => return self.defaults.complete(values, positions, evaluator),
+            Action::Insert(cells) => cells.as_slice(),
+            _ => return Err(SqlError::new(SqlState::INTERNAL_ERROR, "a match without a row")),
+        };
         let given = cells.iter().filter_map(|(position, cell)| match cell {
             Cell::Expr(expr) => Some((*position, expr)),
             Cell::Default => None,
@@ -162,40 +155,6 @@ impl Merge {
         let values = exprs.into_iter().map(|expr| expr.eval(row, params, &evaluator.context()));
         let values = values.collect::<SqlResult<Row>>()?;
         self.defaults.complete(values, &positions, evaluator)
-    }
-}
-
-impl Clause {
-    fn new(
-        clause: &ast::MergeClause,
-        target: &Target,
-        scope: &Scope,
-        parsed: &Parsed,
-        setting: &Setting<'_>,
-        params: &mut ParamTypes,
-    ) -> SqlResult<Self> {
-        let matched = match clause.clause_kind {
-            MergeClauseKind::Matched => true,
-            MergeClauseKind::NotMatched => false,
-            MergeClauseKind::NotMatchedByTarget | MergeClauseKind::NotMatchedBySource => {
-                return Err(SqlError::unsupported("NOT MATCHED BY in MERGE"));
-            }
-        };
-        let mut binder = Binder::new(scope, params, &setting.env).text(&parsed.whole).clause("MERGE WHEN");
-        let condition = clause.predicate.as_ref().map(|condition| binder.bind_condition(condition)).transpose()?;
-        let action = match &clause.action {
-            MergeAction::Delete { .. } => Action::Delete,
-            MergeAction::Update(update) if is_nothing(update.assignments.first().map(|first| &first.target)) => {
-                Action::Nothing
-            }
-            MergeAction::Update(update) => {
-                let list = &update.assignments;
-                Action::Update(Assignments::new(list, target, scope, parsed, setting, params)?)
-            }
-            MergeAction::Insert(insert) if insert.columns.first().is_some_and(is_marker) => Action::Nothing,
-            MergeAction::Insert(insert) => Action::Insert(cells(insert, target, parsed, &mut binder)?),
-        };
-        Ok(Self { matched, condition, action })
     }
 }
 
@@ -211,40 +170,6 @@ fn check_reachable(clauses: &[ast::MergeClause]) -> SqlResult<()> {
             Err(SqlError::new(SqlState::SYNTAX_ERROR, message))
         }
     }
-}
-
-/// The values that a new row is given.
-fn cells(
-    insert: &ast::MergeInsertExpr,
-    target: &Target,
-    parsed: &Parsed,
-    binder: &mut Binder<'_>,
-) -> SqlResult<Vec<(usize, Cell)>> {
-    let ast::MergeInsertKind::Values(values) = &insert.kind else {
-        return Err(SqlError::unsupported("INSERT ROW in MERGE"));
-    };
-    let [row] = values.rows.as_slice() else {
-        return Err(SqlError::new(SqlState::SYNTAX_ERROR, "MERGE inserts one row for each row of its source"));
-    };
-    let positions = columns_of(&insert.columns, &target.table, row.content.len())?;
-    let cell = |(expr, position): (&ast::Expr, &usize)| {
-        let column = &target.table.columns[*position];
-        if is_default(expr) || is_overridden(&target.table, *position, parsed.overriding) {
-            return Ok((*position, Cell::Default));
-        }
-        check_given(&target.table, *position, parsed.overriding)?;
-        Ok((*position, Cell::Expr(binder.bind_assigned(expr, &column.name, &column.ty)?)))
-    };
-    row.content.iter().zip(&positions).map(cell).collect()
-}
-
-fn is_nothing(target: Option<&ast::AssignmentTarget>) -> bool {
-    matches!(target, Some(ast::AssignmentTarget::ColumnName(name)) if is_marker(name))
-}
-
-/// Whether a name stands for `DO NOTHING`, which sqlparser does not know.
-fn is_marker(name: &ast::ObjectName) -> bool {
-    name.0.last().and_then(|part| part.as_ident()).is_some_and(|ident| ident.value == DO_NOTHING)
 }
 
 fn second_time() -> SqlError {

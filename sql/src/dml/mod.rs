@@ -4,8 +4,12 @@
 //! - A plan depends on the catalog, the parameters' types and the search path only: it can be run again and again.
 //! - All writes of a statement go through one [`annulus_relation::ops::Writer`], which keeps every constraint.
 
+mod arbiter;
+mod asked;
+mod assigned;
 mod beside;
 mod change;
+mod clause;
 mod conflict;
 mod delete;
 mod insert;

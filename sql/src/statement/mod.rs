@@ -59,6 +59,14 @@ impl<'a> Setting<'a> {
         Self { shared: self.shared, path: Arc::clone(&self.path), env: self.env.clone(), around, given, ..*self }
     }
 
+    /// The same, with other relations given.
+    pub fn given<'b>(&self, given: &'b [Given]) -> Setting<'b>
+    where
+        'a: 'b,
+    {
+        Setting { shared: self.shared, path: Arc::clone(&self.path), env: self.env.clone(), given, ..*self }
+    }
+
     /// The common table expressions around its statement, as they stand before a query's text.
     pub fn with_text(&self) -> String {
         self.around.map(|with| format!("{with} ")).unwrap_or_default()

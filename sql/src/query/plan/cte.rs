@@ -13,7 +13,7 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier};
 
 use super::names::{Level, Mode};
-use super::{Col, Rel, Seen, Translator, built, folded};
+use super::{Col, ROW_ID_COLUMN, Rel, Seen, Translator, built, folded};
 use crate::query::arrow::data_type;
 use crate::query::exec::{RowSource, Shared, SharedTable};
 use crate::query::given::Given;
@@ -151,7 +151,13 @@ impl Translator<'_> {
             Body::Given(given) => self.given(given)?,
             Body::Shared(shared, rel) => self.shared_rel(shared, rel)?,
         };
-        named(rel, cte)
+        let mut rel = named(rel, cte)?;
+        if matches!(cte.body, Body::Given(_)) {
+            // Numbers of rows that were found are there for those who know their name.
+            let numbers = rel.columns.iter_mut().filter(|column| column.name == ROW_ID_COLUMN);
+            numbers.for_each(|column| column.seen = Seen::Named);
+        }
+        Ok(rel)
     }
 
     /// Translates something that sees some of the common table expressions only, and nothing of the query around.
