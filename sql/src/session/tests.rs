@@ -691,3 +691,18 @@ fn a_token_makes_a_transaction_happen_once() {
         assert!(client.told("set annulus.token = '1-2-3-4-5-6-7'").await.starts_with("ERROR 22023"));
     });
 }
+
+#[test]
+fn only_a_block_is_followed_by_another_one() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int)").await;
+        for word in ["commit", "rollback"] {
+            let told = client.told(&format!("insert into t values (1); {word} and chain")).await;
+            assert!(told.contains("ERROR 25P01"), "{told}");
+        }
+        assert_eq!(client.ok("select count(*) from t").await, "0\nSELECT 1");
+        client.ok("begin; insert into t values (1); commit and chain; insert into t values (2); rollback").await;
+        assert_eq!(client.ok("select id from t").await, "1\nSELECT 1");
+    });
+}

@@ -113,7 +113,7 @@ impl<D: Database> Session<D> {
             self.active.take().into_iter().for_each(|active| self.undo(active));
             return Err(error);
         }
-        let Some(active) = self.active.take() else {
+        let Some(active) = self.active.take_if(|active| active.block || !chain) else {
             return self.outside(chain, "COMMIT");
         };
         if !active.block {
@@ -130,7 +130,7 @@ impl<D: Database> Session<D> {
     }
 
     pub(super) async fn rollback_block(&mut self, chain: bool) -> SqlResult<Tag> {
-        let Some(active) = self.active.take() else {
+        let Some(active) = self.active.take_if(|active| active.block || !chain) else {
             return self.outside(chain, "ROLLBACK");
         };
         if !active.block {
