@@ -311,6 +311,21 @@ impl Definition<'_> {
         Ok("ALTER TABLE")
     }
 
+    /// What is said of how a table is stored: the table and its columns have to be there.
+    pub(super) fn alter_storage(
+        &mut self,
+        name: &ObjectName,
+        if_exists: bool,
+        columns: &[String],
+    ) -> SqlResult<&'static str> {
+        if let Some(table) = self.altered(name, if_exists)? {
+            for column in columns {
+                find_column(&table, &Ident::new(column))?;
+            }
+        }
+        Ok("ALTER TABLE")
+    }
+
     pub(super) fn rename_view(&mut self, name: &ObjectName, if_exists: bool, to: &str) -> SqlResult<&'static str> {
         let name = self.name(name)?;
         match self.names().find(&name) {

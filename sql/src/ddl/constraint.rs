@@ -38,6 +38,10 @@ impl Definition<'_> {
                 }
                 self.add_unique(table, unique.name.as_ref(), &unique.columns, fresh)
             }
+            TableConstraint::UniqueUsingIndex(unique) => {
+                self.note_deferrable(unique.characteristics.as_ref());
+                self.add_unique_index(table, unique)
+            }
             TableConstraint::Check(check) => self.add_check(table, check, column, fresh),
             TableConstraint::ForeignKey(key) => self.add_foreign_key(table, key, fresh),
             other => Err(SqlError::unsupported(format!("the constraint {other}"))),

@@ -1,15 +1,15 @@
 //! `CREATE INDEX`, `ALTER INDEX`.
 
-use annulus_relation::catalog::{ConstraintKind, Index, IndexKey, KeyPart, Relation, Table};
+use annulus_relation::catalog::{ConstraintKind, Index, IndexKey, KeyPart, ObjectId, Relation, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
-use sqlparser::ast::{AlterIndexOperation, CreateIndex, Expr, Ident, IndexColumn, IndexType, ObjectName};
+use sqlparser::ast::{ConstraintUsingIndex, CreateIndex, Expr, Ident, IndexColumn, IndexType, ObjectName};
 
 use super::constraint::{check_keyable, check_not_rekeyed, filling, find_column, plain_column};
 use super::expression::Use;
 use super::schema::plain_name;
 use super::{Definition, Job};
-use crate::names::{is_not, name_of};
+use crate::names::{is_not, name_of, position_of, undefined};
 
 /// Most keys of an index, as in PostgreSQL.
 const MOST_KEYS: usize = 32;
@@ -81,38 +81,85 @@ impl Definition<'_> {
         Ok(IndexKey { part, descending, nulls_first })
     }
 
+    /// `ALTER INDEX`; `to`: its new name, if it gets one.
     pub(super) fn alter_index(
         &mut self,
         name: &ObjectName,
-        operation: &AlterIndexOperation,
+        if_exists: bool,
+        to: Option<&str>,
     ) -> SqlResult<&'static str> {
-        let AlterIndexOperation::RenameIndex { index_name } = operation;
-        let to = plain_name(index_name)?.value.clone();
         let name = name_of(name, &self.shared.database)?;
-        match self.names().get(&name)? {
-            Relation::Index(table, index) => {
+        match self.names().find(&name) {
+            Some(Relation::Index(table, index)) => {
                 check_not_rekeyed(table)?;
-                let (mut table, id) = (Table::clone(table), index.id);
-                let constraint = index.constraint.is_some().then(|| index.name.clone());
-                let renamed = table.indexes.iter_mut().find(|index| index.id == id);
-                renamed.into_iter().for_each(|index| index.name.clone_from(&to));
-                constraint.iter().for_each(|from| table.move_remark(from, &to));
-                self.edit.put_table(table)?;
-                Ok("ALTER INDEX")
+                if let Some(to) = to {
+                    let (mut table, id) = (Table::clone(table), index.id);
+                    rename(&mut table, id, to);
+                    self.edit.put_table(table)?;
+                }
             }
-            other => Err(is_not(&name, other, "an index")),
+            Some(other) => return Err(is_not(&name, other, "an index")),
+            None if if_exists => self.notice(format!("relation \"{}\" does not exist, skipping", name.name)),
+            None => return Err(undefined(&name, "relation")),
         }
+        Ok("ALTER INDEX")
     }
+
+    /// `ADD CONSTRAINT ... UNIQUE USING INDEX`
+    pub(super) fn add_unique_index(&mut self, table: &mut Table, constraint: &ConstraintUsingIndex) -> SqlResult<()> {
+        let (from, to) = (&constraint.index_name, constraint.name.as_ref().unwrap_or(&constraint.index_name));
+        let Some(index) = table.indexes.iter_mut().find(|index| index.name == from.value) else {
+            let message = format!("index \"{}\" does not exist", from.value);
+            return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message).at(position_of(from)));
+        };
+        if index.constraint.is_some() {
+            let message = format!("index \"{}\" is already associated with a constraint", index.name);
+            return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).at(position_of(from)));
+        }
+        let is_expression = |key: &IndexKey| matches!(key.part, KeyPart::Expression(..));
+        let wrong = [
+            (!index.unique, format!("\"{}\" is not a unique index", index.name)),
+            (index.keys.iter().any(is_expression), format!("index \"{}\" contains expressions", index.name)),
+            (index.predicate.is_some(), format!("\"{}\" is a partial index", index.name)),
+            (
+                index.keys.iter().any(|key| key.descending || key.nulls_first),
+                format!("index \"{}\" does not have default sorting behavior", index.name),
+            ),
+        ];
+        if let Some((_, message)) = wrong.into_iter().find(|(is_wrong, _)| *is_wrong) {
+            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message)
+                .detail("Cannot create a primary key or unique constraint using such an index.")
+                .at(position_of(from)));
+        }
+        let id = index.id;
+        index.constraint = Some(ConstraintKind::Unique);
+        if from.value != to.value {
+            let (from, to) = (&from.value, &to.value);
+            let renames = "ALTER TABLE / ADD CONSTRAINT USING INDEX will rename index";
+            self.notice(format!("{renames} \"{from}\" to \"{to}\""));
+            rename(table, id, to);
+        }
+        Ok(())
+    }
+}
+
+/// Gives an index of a table another name.
+fn rename(table: &mut Table, id: ObjectId, to: &str) {
+    let Some(index) = table.indexes.iter_mut().find(|index| index.id == id) else { return };
+    let constraint = index.constraint.is_some().then(|| index.name.clone());
+    to.clone_into(&mut index.name);
+    constraint.iter().for_each(|from| table.move_remark(from, to));
 }
 
 /// The operator classes of the only order that there is.
 fn operator_class_is_known(class: &ObjectName) -> SqlResult<()> {
     let name = class.to_string();
-    let known = ["text_ops", "varchar_ops", "text_pattern_ops", "varchar_pattern_ops", "bpchar_pattern_ops"];
-    if known.contains(&name.as_str()) || name.ends_with("int4_ops") || name.ends_with("int8_ops") {
-        return Ok(());
+    let of_type = name.rsplit('.').next().and_then(|name| name.strip_suffix("_ops")).unwrap_or_default();
+    match of_type.strip_suffix("_pattern").unwrap_or(of_type) {
+        "bool" | "bpchar" | "bytea" | "date" | "float4" | "float8" | "int2" | "int4" | "int8" | "interval"
+        | "numeric" | "text" | "time" | "timestamp" | "timestamptz" | "uuid" | "varchar" => Ok(()),
+        _ => Err(SqlError::unsupported(format!("the operator class {name}"))),
     }
-    Err(SqlError::unsupported(format!("the operator class {name}")))
 }
 
 fn joined(columns: &[IndexColumn]) -> String {

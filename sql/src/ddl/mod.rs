@@ -159,9 +159,11 @@ pub(crate) fn definition_name(statement: &Statement) -> Option<&'static str> {
         Statement::CreateSequence { .. } => "CREATE SEQUENCE",
         Statement::AlterSequence { .. } => "ALTER SEQUENCE",
         Statement::RenameView { .. } => "ALTER VIEW",
-        Statement::SetSchema { .. } | Statement::AlterIdentity { .. } | Statement::AlterConstraint { .. } => {
-            "ALTER TABLE"
-        }
+        Statement::AlterIndex { .. } => "ALTER INDEX",
+        Statement::SetSchema { .. }
+        | Statement::AlterIdentity { .. }
+        | Statement::AlterStorage { .. }
+        | Statement::AlterConstraint { .. } => "ALTER TABLE",
         Statement::Sql(statement) => match &**statement {
             S::CreateTable(create) if create.query.is_none() => "CREATE TABLE",
             S::CreateTable(_) => "CREATE TABLE AS",
@@ -170,7 +172,6 @@ pub(crate) fn definition_name(statement: &Statement) -> Option<&'static str> {
             S::CreateIndex(_) => "CREATE INDEX",
             S::AlterTable(_) => "ALTER TABLE",
             S::AlterSchema(_) => "ALTER SCHEMA",
-            S::AlterIndex { .. } => "ALTER INDEX",
             S::Drop { .. } => "DROP",
             S::Truncate(_) => "TRUNCATE TABLE",
             _ => return None,
@@ -354,6 +355,8 @@ impl Definition<'_> {
             }
             Statement::AlterSequence { name, if_exists, change } => self.alter_sequence(name, *if_exists, change),
             Statement::RenameView { name, if_exists, to } => self.rename_view(name, *if_exists, to),
+            Statement::AlterIndex { name, if_exists, to } => self.alter_index(name, *if_exists, to.as_deref()),
+            Statement::AlterStorage { table, if_exists, columns } => self.alter_storage(table, *if_exists, columns),
             Statement::AlterIdentity { table, if_exists, column, alter } => {
                 self.alter_identity(table, *if_exists, column, alter)
             }
@@ -376,7 +379,6 @@ impl Definition<'_> {
             S::CreateIndex(create) => self.create_index(create),
             S::AlterTable(alter) => self.alter_table(alter),
             S::AlterSchema(alter) => self.alter_schema(alter),
-            S::AlterIndex { name, operation } => self.alter_index(name, operation),
             S::Drop { object_type, if_exists, names, cascade, .. } => {
                 self.drop(*object_type, *if_exists, names, *cascade)
             }

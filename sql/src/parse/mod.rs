@@ -21,6 +21,7 @@ mod shape;
 mod source;
 mod spelling;
 mod statement;
+mod storage;
 
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,7 @@ pub use statement::{
     ExplainFormat, Format, Header, IdentityChange, IdentityOptions, Isolation, Modes, Overriding, SequenceOption,
     SetValue, Statement,
 };
+use storage::take_storage;
 
 /// The longest text of one message, in bytes.
 pub const MAX_TEXT: usize = 64 << 20;
@@ -170,6 +172,7 @@ fn parse_one(source: &Source<'_>, tokens: &[TokenWithSpan]) -> SqlResult<Parsed>
     }
     refuse_current_of(tokens)?;
     let (kept, as_of) = take_as_of(source, tokens)?;
+    let kept = take_storage(kept);
     let (kept, overriding) = take_overriding(kept);
     let (kept, identities) = take_identities(source, kept)?;
     let (kept, arbiter) = take_arbiter(source, kept)?;

@@ -7,6 +7,7 @@ use sqlparser::tokenizer::Token;
 
 use super::command::{scalar, skip_all};
 use super::cursor::Cursor;
+use super::storage;
 use super::{AlterIdentity, AlterSequence, DatabaseOption, IdentityChange, SequenceOption, Statement};
 
 /// The statement, if it is one of those that are parsed here.
@@ -27,6 +28,8 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
         alter_sequence(cursor)?
     } else if cursor.take_all(&["alter", "view"]) {
         alter_view(cursor)?
+    } else if cursor.take_all(&["alter", "index"]) {
+        storage::alter_index(cursor)?
     } else if cursor.looks(&["alter", "table"]) {
         return alter_table(cursor);
     } else if let Some(what) = refused(cursor) {
@@ -243,13 +246,20 @@ fn alter_view(cursor: &mut Cursor<'_>) -> SqlResult<Statement> {
     Ok(Statement::Refused("this form of ALTER VIEW"))
 }
 
-/// `ALTER TABLE ... SET SCHEMA`, and what is said of constraints and identities; everything else of it is sqlparser's.
+/// `ALTER TABLE ... SET SCHEMA`, and what is said of constraints, identities and storage; everything else of it is
+/// sqlparser's.
 fn alter_table(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
     let mut ahead = Cursor::new(cursor.source, cursor.rest());
     ahead.take_all(&["alter", "table"]);
     let if_exists = ahead.if_exists();
     ahead.take("only");
     let Ok(name) = ahead.name() else { return Ok(None) };
+    let mut stored = Cursor::new(cursor.source, ahead.rest());
+    if let Some(columns) = storage::actions(&mut stored)? {
+        stored.end()?;
+        skip_all(cursor);
+        return Ok(Some(Statement::AlterStorage { table: name, if_exists, columns }));
+    }
     let statement = if ahead.take_all(&["set", "schema"]) {
         set_schema(&mut ahead, "table", name, if_exists)?
     } else if ahead.take_all(&["alter", "constraint"]) {

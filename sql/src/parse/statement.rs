@@ -187,6 +187,24 @@ pub enum Statement {
         /// What to change.
         alter: AlterIdentity,
     },
+    /// `ALTER TABLE` of how it is stored and planned, which changes nothing.
+    AlterStorage {
+        /// The table.
+        table: ObjectName,
+        /// `IF EXISTS`
+        if_exists: bool,
+        /// The columns that are named.
+        columns: Vec<String>,
+    },
+    /// `ALTER INDEX`
+    AlterIndex {
+        /// The index.
+        name: ObjectName,
+        /// `IF EXISTS`
+        if_exists: bool,
+        /// `RENAME TO`; `None`: nothing is changed.
+        to: Option<String>,
+    },
     /// `ALTER TABLE ... ALTER CONSTRAINT`
     AlterConstraint {
         /// The table.
