@@ -157,6 +157,21 @@ impl Definition<'_> {
                 .hint("Drop the primary key by a statement of its own, before."));
         }
         self.views_forbid(&table, Some(column), &format!("column {} of table {}", name.value, table.name))?;
+        for other in computed_from(&table, column)? {
+            if !cascade {
+                let message = format!(
+                    "cannot drop column {} of table {} because other objects depend on it",
+                    name.value, table.name
+                );
+                let detail = format!("column {other} of table {} depends on column {}", table.name, name.value);
+                return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+                    .detail(detail)
+                    .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+            }
+            self.notice(format!("drop cascades to column {other} of table {}", table.name));
+            self.drop_column(id, &Ident::with_quote('"', other), true, true)?;
+            table = self.current(id)?;
+        }
         let mut gone = Vec::new();
         for index in table.indexes.iter().skip(1) {
             let in_key = |part: &KeyPart| match part {
@@ -181,20 +196,6 @@ impl Definition<'_> {
         for check in &table.checks {
             if !columns_of(&check.expression, &table)?.contains(&column) {
                 checks.push(check.clone());
-            }
-        }
-        for other in table.columns.iter().filter(|other| other.id != column) {
-            if let Some(Default::Generated(text)) = &other.default
-                && columns_of(text, &table)?.contains(&column)
-            {
-                let message = format!(
-                    "cannot drop column {} of table {} because other objects depend on it",
-                    name.value, table.name
-                );
-                return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message).detail(format!(
-                    "column {} of table {} depends on column {}",
-                    other.name, table.name, name.value
-                )));
             }
         }
         table.checks = checks;
@@ -405,6 +406,19 @@ fn in_order(operations: &[AlterTableOperation]) -> Vec<&AlterTableOperation> {
     let mut all: Vec<&O> = operations.iter().collect();
     all.sort_by_key(pass);
     all
+}
+
+/// The columns whose values are computed from one.
+fn computed_from(table: &Table, column: ColumnId) -> SqlResult<Vec<String>> {
+    let mut found = Vec::new();
+    for other in table.columns.iter().filter(|other| other.id != column) {
+        if let Some(Default::Generated(text)) = &other.default
+            && columns_of(text, table)?.contains(&column)
+        {
+            found.push(other.name.clone());
+        }
+    }
+    Ok(found)
 }
 
 /// Whether a column is in the primary key, be it one that the table is being given.

@@ -4,11 +4,13 @@ use annulus_relation::catalog::{Column, Default, Identity, Sequence, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType};
 use sqlparser::ast::{
-    ColumnDef, ColumnOption, DataType, GeneratedAs, GeneratedExpressionMode, Ident, ObjectName, TableConstraint,
+    ColumnDef, ColumnOption, ColumnOptionDef, DataType, GeneratedAs, GeneratedExpressionMode, Ident, ObjectName,
+    TableConstraint,
 };
 
 use super::Definition;
 use super::expression::{Use, columns_of, is_serial, nextval};
+use super::foreign::check_actions;
 use super::naming::free_relation_name;
 use crate::bind::sql_type;
 use crate::names::{known_collation, position_of};
@@ -29,6 +31,7 @@ impl Declared {
             None => sql_type(&definition.data_type).map_err(|error| error.at(position_of(&definition.name)))?,
         };
         storable(&definition.name, &ty)?;
+        check_nullability(definition, serial.is_some())?;
         let mut this = Self { ty, not_null: serial.is_some(), constraints: Vec::new() };
         for option in &definition.options {
             let name = option.name.clone();
@@ -71,6 +74,23 @@ impl Declared {
     }
 }
 
+/// `42601` for a column that is declared `NULL` and cannot be.
+fn check_nullability(definition: &ColumnDef, is_serial: bool) -> SqlResult<()> {
+    let is_null = |option: &ColumnOptionDef| matches!(option.option, ColumnOption::Null);
+    let forbids = |option: &ColumnOptionDef| {
+        matches!(
+            option.option,
+            ColumnOption::NotNull | ColumnOption::PrimaryKey(_) | ColumnOption::Generated { generation_expr: None, .. }
+        )
+    };
+    let options = &definition.options;
+    if !options.iter().any(is_null) || !(is_serial || options.iter().any(forbids)) {
+        return Ok(());
+    }
+    let message = format!("conflicting NULL/NOT NULL declarations for column \"{}\"", definition.name.value);
+    Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position_of(&definition.name)))
+}
+
 /// `serial` and its sizes.
 fn serial(ty: &DataType) -> Option<SqlType> {
     match ty {
@@ -96,7 +116,7 @@ impl Definition<'_> {
             let declared = table.columns.iter_mut().find(|column| column.name == definition.name.value);
             declared.into_iter().for_each(|column| column.default = Some(default.clone()));
         }
-        Ok(())
+        table.foreign_keys.iter().try_for_each(|key| check_actions(table, key))
     }
 
     fn declared_default(&mut self, table: &Table, definition: &ColumnDef) -> SqlResult<Option<Default>> {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use annulus_relation::catalog::{Action, Column, ConstraintKind, Deferral, ForeignKey, KeyPart, Standing, Table};
+use annulus_relation::catalog::{
+    Action, Column, ConstraintKind, Default, Deferral, ForeignKey, KeyPart, Standing, Table,
+};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType};
 use sqlparser::ast::{
@@ -52,15 +54,17 @@ impl Definition<'_> {
         if !fresh {
             self.note_validation(table.id, None, Some(&constraint));
         }
-        table.foreign_keys.push(ForeignKey {
+        let declared = ForeignKey {
             name: constraint,
             columns: columns.iter().map(|column| column.id).collect(),
             parent: parent.id,
             parent_columns: parent_columns.iter().map(|column| column.id).collect(),
             on_delete: action(key.on_delete),
             on_update: action(key.on_update),
-            standing: Standing::new(fresh).with_deferral(declared(key.characteristics.as_ref())?),
-        });
+            standing: Standing::new(fresh).with_deferral(said(key.characteristics.as_ref())?),
+        };
+        check_actions(table, &declared)?;
+        table.foreign_keys.push(declared);
         if own {
             refer(table, parent.id);
             return Ok(());
@@ -77,7 +81,7 @@ fn refer(parent: &mut Table, child: u32) {
     }
 }
 
-fn declared(characteristics: Option<&ConstraintCharacteristics>) -> SqlResult<Deferral> {
+fn said(characteristics: Option<&ConstraintCharacteristics>) -> SqlResult<Deferral> {
     let Some(given) = characteristics else { return Ok(Deferral::Never) };
     deferral(given.deferrable, given.initially.map(|initially| initially == DeferrableInitial::Deferred))
 }
@@ -103,6 +107,22 @@ const fn action(action: Option<ReferentialAction>) -> Action {
         Some(ReferentialAction::SetNull) => Action::SetNull,
         Some(ReferentialAction::SetDefault) => Action::SetDefault,
     }
+}
+
+/// `42601` for actions of a key that would give a value to a column which computes its own.
+pub(super) fn check_actions(table: &Table, key: &ForeignKey) -> SqlResult<()> {
+    let computes = |column: &Column| matches!(column.default, Some(Default::Generated(_)));
+    if !table.columns.iter().any(|column| key.columns.contains(&column.id) && computes(column)) {
+        return Ok(());
+    }
+    let sets = |action: Action| matches!(action, Action::SetNull | Action::SetDefault);
+    let clause = match (sets(key.on_delete), sets(key.on_update) || key.on_update == Action::Cascade) {
+        (false, false) => return Ok(()),
+        (_, true) => "ON UPDATE",
+        _ => "ON DELETE",
+    };
+    let message = format!("invalid {clause} action for foreign key constraint containing generated column");
+    Err(SqlError::new(SqlState::SYNTAX_ERROR, message))
 }
 
 /// The columns referred to: those named, or those of the primary key.

@@ -1,6 +1,6 @@
 //! `CREATE SEQUENCE`, `ALTER SEQUENCE`.
 
-use annulus_relation::catalog::{Default, Relation, Sequence, Table};
+use annulus_relation::catalog::{Column, Default, Relation, Sequence, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType};
 use sqlparser::ast::{ObjectName, ObjectNamePart};
@@ -90,9 +90,20 @@ impl Definition<'_> {
     fn own(&mut self, sequence: &mut Sequence, options: &[SequenceOption]) -> SqlResult<()> {
         for option in options {
             let SequenceOption::OwnedBy(owner) = option else { continue };
+            self.check_no_identity(sequence)?;
             sequence.owner = owner.as_ref().map(|owner| self.owner(owner)).transpose()?;
         }
         Ok(())
+    }
+
+    /// `0A000` for the sequence of an identity column, which it belongs to for ever.
+    fn check_no_identity(&self, sequence: &Sequence) -> SqlResult<()> {
+        let owner = sequence.owner.and_then(|(table, _)| self.catalog().table_by_id(table));
+        let is_own = |column: &Column| matches!(column.default, Some(Default::Identity(_, id)) if id == sequence.id);
+        let Some(table) = owner.filter(|table| table.columns.iter().any(is_own)) else { return Ok(()) };
+        let detail = format!("Sequence \"{}\" is linked to table \"{}\".", sequence.name, table.name);
+        let message = "cannot change ownership of identity sequence";
+        Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).detail(detail))
     }
 
     fn owner(&self, owner: &ObjectName) -> SqlResult<(u32, u16)> {

@@ -52,9 +52,7 @@ impl SystemCatalog<'_> {
             "pg_get_expr" => of(self.shown_expression(args)),
             "pg_get_indexdef" => of(oid.and_then(|oid| self.index_definition(oid, args))),
             "pg_get_constraintdef" => of(oid.and_then(|oid| self.constraint_definition(oid, args))),
-            "pg_get_viewdef" => of(oid.and_then(|oid| {
-                all_views(self.0).iter().find(|view| view.id == oid).map(|view| definitions::view(view))
-            })),
+            "pg_get_viewdef" => Some(self.view_definition(args)),
             "pg_get_ruledef"
             | "pg_get_triggerdef"
             | "pg_get_functiondef"
@@ -263,13 +261,29 @@ impl SystemCatalog<'_> {
         Value::Array(public.into_iter().chain([text(format!("{owner}={own}/{owner}"))]).collect())
     }
 
+    /// The query of a view, by its number or name.
+    fn view_definition(&self, args: &[Value]) -> SqlResult<Value> {
+        let oid = match args.first() {
+            Some(Value::Oid(oid)) => Some(*oid),
+            Some(Value::Text(name)) => Some(self.class_of(name)?),
+            _ => None,
+        };
+        let view = all_views(self.0).into_iter().find(|view| Some(view.id) == oid);
+        Ok(view.map_or(Value::Null, |view| Value::text(definitions::view(&view))))
+    }
+
+    /// The number of a relation.
+    fn class_of(&self, name: &str) -> SqlResult<u32> {
+        self.object(&SqlType::Regclass, name)?.ok_or_else(|| {
+            let message = format!("relation \"{name}\" does not exist");
+            SqlError::new(SqlState::UNDEFINED_TABLE, message)
+        })
+    }
+
     /// The sequence that a column's values come from.
     fn serial_sequence(&self, args: &[Value]) -> SqlResult<Value> {
         let [Value::Text(table), Value::Text(column)] = args else { return Ok(Value::Null) };
-        let Some(oid) = self.object(&SqlType::Regclass, table)? else {
-            let message = format!("relation \"{table}\" does not exist");
-            return Err(SqlError::new(SqlState::UNDEFINED_TABLE, message));
-        };
+        let oid = self.class_of(table)?;
         let all = tables(self.0);
         let id = all
             .iter()

@@ -29,6 +29,8 @@ pub(in super::super) const TABLE: &[Entry] = &[
     entry("pg_get_indexdef(oid,int4,bool) text", asked).stable(),
     entry("pg_get_constraintdef(oid) text", asked).stable(),
     entry("pg_get_constraintdef(oid,bool) text", asked).stable(),
+    entry("pg_get_viewdef(text) text", asked).stable(),
+    entry("pg_get_viewdef(text,bool) text", asked).stable(),
     entry("pg_get_viewdef(oid) text", asked).stable(),
     entry("pg_get_viewdef(oid,bool) text", asked).stable(),
     entry("pg_get_viewdef(oid,int4) text", asked).stable(),
