@@ -160,6 +160,20 @@ pub struct Index {
     pub comment: Option<String>,
 }
 
+impl Index {
+    /// The columns that its keys are, in the order of their numbers; `None` if one is an expression.
+    #[must_use]
+    pub fn key_columns(&self) -> Option<Vec<ColumnId>> {
+        let column = |key: &IndexKey| match key.part {
+            KeyPart::Column(id) => Some(id),
+            KeyPart::Expression(..) => None,
+        };
+        let mut columns: Vec<ColumnId> = self.keys.iter().map(column).collect::<Option<_>>()?;
+        columns.sort_unstable();
+        Some(columns)
+    }
+}
+
 /// A part of an index's key.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub struct IndexKey {

@@ -179,8 +179,8 @@ impl Catalog {
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.stamp == other.stamp
-            && stamps(&self.tables) == stamps(&other.tables)
-            && stamps(&self.schemas) == stamps(&other.schemas)
+            && stamps(&self.tables).eq(stamps(&other.tables))
+            && stamps(&self.schemas).eq(stamps(&other.schemas))
     }
 
     /// A schema by name.
@@ -336,6 +336,6 @@ impl Catalog {
 }
 
 /// Which versions records have.
-fn stamps<T>(entries: &BTreeMap<ObjectId, Entry<T>>) -> Vec<(ObjectId, Version)> {
-    entries.iter().map(|(id, entry)| (*id, entry.stamp)).collect()
+fn stamps<T>(entries: &BTreeMap<ObjectId, Entry<T>>) -> impl Iterator<Item = (ObjectId, Version)> {
+    entries.iter().map(|(id, entry)| (*id, entry.stamp))
 }

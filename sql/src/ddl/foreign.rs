@@ -144,16 +144,7 @@ fn referred(parent: &Table, key: &ForeignKeyConstraint) -> SqlResult<Vec<Column>
     let mut wanted: Vec<u16> = named.iter().map(|column| column.id).collect();
     wanted.sort_unstable();
     let is_key = |index: &annulus_relation::catalog::Index| {
-        let mut ids: Vec<u16> = index
-            .keys
-            .iter()
-            .filter_map(|key| match key.part {
-                KeyPart::Column(id) => Some(id),
-                KeyPart::Expression(..) => None,
-            })
-            .collect();
-        ids.sort_unstable();
-        index.unique && index.predicate.is_none() && ids.len() == index.keys.len() && ids == wanted
+        index.unique && index.predicate.is_none() && index.key_columns().as_ref() == Some(&wanted)
     };
     if !parent.indexes.iter().any(is_key) {
         let message =

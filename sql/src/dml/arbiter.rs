@@ -1,6 +1,6 @@
 //! Which unique keys `ON CONFLICT` is about.
 
-use annulus_relation::catalog::KeyPart;
+use annulus_relation::catalog::Index;
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{self, ConflictTarget};
@@ -51,23 +51,9 @@ fn indexes(conflict: Option<&ConflictTarget>, target: &Target) -> SqlResult<Vec<
             }
             wanted.sort_unstable();
             wanted.dedup();
-            let keys = |index: &annulus_relation::catalog::Index| {
-                let mut ids: Vec<u16> = index
-                    .keys
-                    .iter()
-                    .filter_map(|key| match key.part {
-                        KeyPart::Column(id) => Some(id),
-                        KeyPart::Expression(..) => None,
-                    })
-                    .collect();
-                let plain = ids.len() == index.keys.len() && index.predicate.is_none();
-                ids.sort_unstable();
-                plain.then_some(ids)
-            };
-            let found: Vec<usize> = unique()
-                .filter(|(_, index)| keys(index).as_ref() == Some(&wanted))
-                .map(|(position, _)| position)
-                .collect();
+            let is_meant = |index: &Index| index.predicate.is_none() && index.key_columns().as_ref() == Some(&wanted);
+            let found: Vec<usize> =
+                unique().filter(|(_, index)| is_meant(index)).map(|(position, _)| position).collect();
             if found.is_empty() { Err(no_match()) } else { Ok(found) }
         }
     }

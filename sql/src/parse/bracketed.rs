@@ -2,7 +2,7 @@
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::clauses::{are_words, is_any, is_word};
+use super::clauses::{are_words, end_of, is_any, is_word};
 
 /// A statement's tokens with more parentheses.
 pub(super) fn bracket(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
@@ -24,19 +24,6 @@ fn put(mut tokens: Vec<TokenWithSpan>, mut new: Vec<New>) -> Vec<TokenWithSpan> 
     tokens
 }
 
-/// The place of the parenthesis that closes the one at a place.
-fn closing(tokens: &[TokenWithSpan], open: usize) -> Option<usize> {
-    let mut depth = 0_usize;
-    (open..tokens.len()).find(|at| {
-        match tokens[*at].token {
-            Token::LParen => depth += 1,
-            Token::RParen => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        depth == 0
-    })
-}
-
 /// `= ANY (VALUES ...)` is `= ANY (SELECT * FROM (VALUES ...))`.
 fn values_compared_with(tokens: &[TokenWithSpan]) -> Vec<New> {
     let is_compared = |at: usize| {
@@ -45,12 +32,9 @@ fn values_compared_with(tokens: &[TokenWithSpan]) -> Vec<New> {
     };
     let mut new = Vec::new();
     for at in (0..tokens.len()).filter(|at| is_compared(*at)) {
-        if let Some(end) = closing(tokens, at + 1) {
-            let words =
-                ["select", "*", "from"].map(|word| if word == "*" { Token::Mul } else { Token::make_keyword(word) });
-            new.push((at + 2, words.into_iter().chain([Token::LParen]).collect()));
-            new.push((end, vec![Token::RParen]));
-        }
+        let select = [Token::make_keyword("select"), Token::Mul, Token::make_keyword("from"), Token::LParen];
+        new.push((at + 2, select.to_vec()));
+        new.push((end_of(tokens, at + 2, |_| false), vec![Token::RParen]));
     }
     new
 }
@@ -80,7 +64,20 @@ struct Pending {
 
 /// `a JOIN b JOIN c ON ... ON ...` is `a JOIN (b JOIN c ON ...) ON ...`.
 fn nested_joins(tokens: &[TokenWithSpan]) -> Vec<New> {
-    let ends = ["where", "group", "having", "window", "order", "limit", "offset", "fetch", "for", "union", "except"];
+    let ends = [
+        "where",
+        "group",
+        "having",
+        "window",
+        "order",
+        "limit",
+        "offset",
+        "fetch",
+        "for",
+        "union",
+        "intersect",
+        "except",
+    ];
     let mut new = Vec::new();
     // For each open parenthesis.
     let mut open: Vec<Vec<Pending>> = vec![Vec::new()];

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod filter;
+mod leaf;
 mod provider;
 mod rows;
 mod scan;

@@ -98,8 +98,8 @@ impl Translator<'_> {
         let params = self.params.clone();
         let rel = match self.cte_rel(&cte) {
             Ok(rel) => rel,
-            // Where it is used the query around will be at hand; if that does not help, it fails again.
-            Err(_) if matches!(cte.body, Body::Query(_)) && !self.levels.is_empty() => {
+            // Where it is used the query around will be at hand, whose names these may be; if not, it fails again.
+            Err(error) if is_of_names(&error) && matches!(cte.body, Body::Query(_)) && !self.levels.is_empty() => {
                 self.params = params;
                 self.ctes.truncate(place + 1);
                 self.ctes[place].correlated = Some(self.levels.len());
@@ -300,6 +300,11 @@ impl Translator<'_> {
         rel.plan = built(rel.builder().project(exprs).and_then(LogicalPlanBuilder::build))?;
         Ok(rel)
     }
+}
+
+/// Whether a name was not found.
+fn is_of_names(error: &SqlError) -> bool {
+    matches!(error.state(), SqlState::UNDEFINED_COLUMN | SqlState::UNDEFINED_TABLE)
 }
 
 /// Makes the columns of a query around invisible; gives how they were seen.
