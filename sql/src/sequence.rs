@@ -1,16 +1,18 @@
 //! Sequences: their descriptors from options, their state, and the ranges that nodes take of it.
 
-use annulus_relation::catalog::{Home, ObjectId, Sequence};
+use annulus_relation::catalog::{Catalog, Home, ObjectId, Sequence};
 use annulus_relation::error::SqlState;
-use annulus_relation::failure::Outcome;
-use annulus_relation::transaction::Transaction;
+use annulus_relation::failure::{Failure, Outcome};
+use annulus_relation::transaction::{Mode, Transaction};
 use annulus_relation::{SqlError, SqlResult, SqlType};
 use annulus_txn::interface::Database;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::parse::SequenceOption;
 use crate::server::deadline::Deadline;
+use crate::server::failure::{is_retryable, of_catalog};
 use crate::server::sequences::Range;
+use crate::server::shared::Shared;
 
 /// How many values a node takes at a time of a sequence that does not say.
 const DEFAULT_CACHE: i64 = 32;
@@ -219,11 +221,13 @@ pub(crate) async fn last<D: Database>(
 /// more, and there are.
 pub(crate) async fn allot<D: Database>(
     transaction: &mut Transaction<D>,
-    home: &Home,
-    sequence: &Sequence,
+    catalog: &Catalog,
+    sequence: ObjectId,
     count: u64,
     deadline: &Deadline,
 ) -> Outcome<Range> {
+    let missing = || SqlError::new(SqlState::UNDEFINED_TABLE, format!("sequence {sequence} does not exist"));
+    let (home, sequence) = (catalog.home(), catalog.sequence_by_id(sequence).ok_or_else(missing)?);
     let place = home.sequence_state(sequence.id);
     let stored = transaction.get(std::slice::from_ref(&place), deadline.left()).await?.pop().flatten();
     let state = stored.as_deref().and_then(State::decode).unwrap_or(State { next: sequence.start, ended: false });
@@ -239,6 +243,30 @@ pub(crate) async fn allot<D: Database>(
     let last = first.saturating_add(sequence.increment.saturating_mul(steps));
     transaction.put(place, after(sequence, last).encode());
     Ok(Range { next: first, increment: sequence.increment, left })
+}
+
+/// Takes values for this node, at least so many, in a transaction of their own, which nothing undoes.
+pub(crate) async fn take<D: Database>(
+    db: &D,
+    shared: &Shared,
+    sequence: ObjectId,
+    count: u64,
+    deadline: &Deadline,
+) -> Outcome<()> {
+    let (catalog, start) = (shared.catalog(), db.begin());
+    loop {
+        let mut transaction = Transaction::new(db.clone(), Mode::Statement, start);
+        catalog.expect_sequence(&mut transaction, sequence);
+        let range = allot(&mut transaction, &catalog, sequence, count, deadline).await?;
+        match transaction.commit(deadline.left()).await.map_err(Failure::from) {
+            Ok(_) => {
+                shared.sequences.give(&catalog, sequence, range);
+                return Ok(());
+            }
+            Err(failure) if is_retryable(&failure) && !of_catalog(&failure) => deadline.check()?,
+            Err(failure) => return Err(failure),
+        }
+    }
 }
 
 /// The first value that a state gives.

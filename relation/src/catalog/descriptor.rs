@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::{Rekeying, Retyping};
+use super::{Extension, Rekeying, Retyping};
 use crate::value::SqlType;
 
 /// The number of an object (schema, table, index, sequence, view) within its database. Never reused.
@@ -219,13 +219,15 @@ pub enum IndexState {
     Rekeyed(Rekeying),
     /// Complete. It is the primary index of a table of which columns are given other types.
     Retyped(Retyping),
+    /// Complete. It is the primary index of a table that is given columns whose values differ from row to row.
+    Extended(Extension),
 }
 
 impl IndexState {
     /// Whether the index holds all that it is about.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        matches!(self, Self::Ready | Self::Rekeyed(_) | Self::Retyped(_))
+        !matches!(self, Self::Filling { .. })
     }
 }
 
@@ -270,7 +272,7 @@ impl Table {
     /// Whether it has a foreign key to a table.
     #[must_use]
     pub fn refers_to(&self, table: ObjectId) -> bool {
-        self.foreign_keys.iter().any(|key| key.parent == table)
+        self.all_foreign_keys().any(|key| key.parent == table)
     }
 
     /// A constraint has another name: what was said about it is said about that.

@@ -153,7 +153,7 @@ impl Catalog {
             for (name, index) in table.index_names() {
                 add(table.schema, name, Named::Index(table.id, index));
             }
-            self.index_tables.extend(table.indexes.iter().map(|index| (index.id, table.id)));
+            self.index_tables.extend(table.all_indexes().map(|index| (index.id, table.id)));
         }
         self.sequences
             .values()
@@ -270,7 +270,7 @@ impl Catalog {
     #[must_use]
     pub fn index_by_id(&self, id: ObjectId) -> Option<(&Arc<Table>, &Index)> {
         let table = self.table_by_id(*self.index_tables.get(&id)?)?;
-        table.indexes.iter().find(|index| index.id == id).map(|index| (table, index))
+        table.all_indexes().find(|index| index.id == id).map(|index| (table, index))
     }
 
     /// All schemas.

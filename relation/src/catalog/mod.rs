@@ -11,6 +11,7 @@
 mod databases;
 mod descriptor;
 mod edit;
+mod extending;
 mod garbage;
 mod home;
 mod loaded;
@@ -30,6 +31,7 @@ pub use descriptor::{
     IndexState, KeyPart, NotNull, ObjectId, Remarks, Schema, Sequence, Standing, Table, View,
 };
 pub use edit::Edit;
+pub use extending::{Extension, Then};
 pub use garbage::{Swept, sweep};
 pub use home::Home;
 pub use loaded::{Catalog, FIRST_OBJECT, PUBLIC, Relation, Version};

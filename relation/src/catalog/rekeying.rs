@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::{ColumnId, ConstraintKind, IndexKey, IndexState, KeyPart, NotNull, ObjectId, Retyping, Table};
+use super::{
+    ColumnId, ConstraintKind, Extension, IndexKey, IndexState, KeyPart, NotNull, ObjectId, Retyping, Table, Then,
+};
 
 /// How a table's successor differs from it, and how far the successor is.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
@@ -61,14 +63,15 @@ impl Table {
     pub fn rekeying(&self) -> Option<&Rekeying> {
         match &self.indexes.first()?.state {
             IndexState::Rekeyed(rekeying) => Some(rekeying),
-            IndexState::Filling { .. } | IndexState::Ready | IndexState::Retyped(_) => None,
+            _ => None,
         }
     }
 
-    /// The table as it will be when it has the primary key, or none, or its columns the types, that it is being given.
+    /// The table as it will be when it has the primary key, or none, or its columns the types, or the columns, that it is
+    /// being given.
     #[must_use]
     pub fn successor(&self) -> Option<Self> {
-        self.rekeyed().or_else(|| self.retyped())
+        self.rekeyed().or_else(|| self.retyped()).or_else(|| self.extended())
     }
 
     fn rekeyed(&self) -> Option<Self> {
@@ -85,16 +88,23 @@ impl Table {
         Some(after)
     }
 
-    /// The names of its indexes, with their numbers. The primary index of a table without a primary key has none; that of
-    /// a key to come is taken, too.
+    /// The names of its indexes, with their numbers. The primary index of a table without a primary key has none; those to
+    /// come are taken, too.
     pub(super) fn index_names(&self) -> impl Iterator<Item = (&str, ObjectId)> {
         self.indexes.iter().flat_map(|index| {
             let own = Some(index.name.as_str()).filter(|_| !index.keys.is_empty());
-            let coming = match &index.state {
-                IndexState::Rekeyed(rekeying) if !rekeying.keys.is_empty() => Some(rekeying.name.as_str()),
-                _ => None,
+            let (extension, rekeying) = match &index.state {
+                IndexState::Rekeyed(rekeying) => (None, Some(rekeying)),
+                IndexState::Extended(extension) => match &extension.then {
+                    Some(Then::Rekeyed(rekeying)) => (Some(extension), Some(rekeying)),
+                    _ => (Some(extension), None),
+                },
+                _ => (None, None),
             };
-            own.into_iter().chain(coming).map(|name| (name, index.id))
+            let primary = rekeying.filter(|rekeying| !rekeying.keys.is_empty()).map(|rekeying| rekeying.name.as_str());
+            let others = extension.into_iter().flat_map(|extension| &extension.indexes);
+            let others = others.map(|coming| (coming.name.as_str(), coming.id));
+            own.into_iter().chain(primary).map(|name| (name, index.id)).chain(others)
         })
     }
 
@@ -103,7 +113,8 @@ impl Table {
     pub fn succession(&self) -> Option<Succession<'_>> {
         let (generation, done, rows) = match &self.indexes.first()?.state {
             IndexState::Rekeyed(Rekeying { generation, done, rows, .. })
-            | IndexState::Retyped(Retyping { generation, done, rows, .. }) => (generation, done, rows),
+            | IndexState::Retyped(Retyping { generation, done, rows, .. })
+            | IndexState::Extended(Extension { generation, done, rows, .. }) => (generation, done, rows),
             IndexState::Filling { .. } | IndexState::Ready => return None,
         };
         Some(Succession { generation: *generation, done, rows: *rows })
@@ -112,7 +123,9 @@ impl Table {
     /// Notes how far its successor is.
     pub fn note_succession(&mut self, reached: Vec<(u16, Vec<u8>)>, looked_at: u64) {
         if let Some(
-            IndexState::Rekeyed(Rekeying { done, rows, .. }) | IndexState::Retyped(Retyping { done, rows, .. }),
+            IndexState::Rekeyed(Rekeying { done, rows, .. })
+            | IndexState::Retyped(Retyping { done, rows, .. })
+            | IndexState::Extended(Extension { done, rows, .. }),
         ) = self.indexes.first_mut().map(|primary| &mut primary.state)
         {
             (*done, *rows) = (reached, looked_at);
@@ -122,7 +135,9 @@ impl Table {
     /// Gives its successor another generation of data, in which there is nothing.
     pub fn move_succession(&mut self, to: u32) {
         if let Some(
-            IndexState::Rekeyed(Rekeying { generation, .. }) | IndexState::Retyped(Retyping { generation, .. }),
+            IndexState::Rekeyed(Rekeying { generation, .. })
+            | IndexState::Retyped(Retyping { generation, .. })
+            | IndexState::Extended(Extension { generation, .. }),
         ) = self.indexes.first_mut().map(|primary| &mut primary.state)
         {
             *generation = to;

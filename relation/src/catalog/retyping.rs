@@ -43,7 +43,7 @@ impl Table {
     pub fn retyping(&self) -> Option<&Retyping> {
         match &self.indexes.first()?.state {
             IndexState::Retyped(retyping) => Some(retyping),
-            IndexState::Filling { .. } | IndexState::Ready | IndexState::Rekeyed(_) => None,
+            _ => None,
         }
     }
 

@@ -23,6 +23,7 @@ impl Table {
         if before.succession().is_none() && declared.succession().is_some() {
             self.give_succession_up();
         }
+        let declared = &declared.with_extension();
         let is_added = |index: &Index| {
             let has = |table: &Self| table.indexes.iter().any(|other| other.id == index.id);
             has(declared) && !has(before)
@@ -50,8 +51,15 @@ impl Table {
         }
     }
 
+    /// The table as it is once it has the columns that it is being given.
+    fn with_extension(&self) -> Self {
+        let after = self.extension().and_then(|_| self.succeeded());
+        after.unwrap_or_else(|| self.clone())
+    }
+
     /// Takes back the columns that were added, unless somebody else has added to the table since: that may use them.
     pub fn take_columns_back(&mut self, before: &Self, declared: &Self) {
+        let declared = &declared.with_extension();
         let is_in = |table: &Self, id: ColumnId| table.columns.iter().any(|column| column.id == id);
         let added = |id: ColumnId| is_in(declared, id) && !is_in(before, id);
         let nothing_else = self.columns.iter().all(|column| is_in(before, column.id) || added(column.id))

@@ -32,7 +32,7 @@ pub use rekey::{Copies, rekey};
 pub use scan::{Bounds, Cursor, read_rows};
 pub use write::{Checks, Claims, Writer, check_changed};
 
-use crate::catalog::{Catalog, Table};
+use crate::catalog::{Catalog, Column, Table};
 use crate::error::SqlResult;
 use crate::value::{SqlType, Value};
 
@@ -43,6 +43,21 @@ pub trait Expressions {
     /// # Errors
     /// What the evaluation fails with.
     fn eval(&self, table: &Table, expression: &str, ty: &SqlType, row: &[Value]) -> SqlResult<Value>;
+
+    /// What a row of a table has in a column that it is given nothing for; NULL if that is computed from the row.
+    ///
+    /// # Errors
+    /// What the evaluation fails with.
+    fn default(&self, table: &Table, column: &Column) -> SqlResult<Value>;
+
+    /// So many rows of a table are about to be given what they have in the columns that it is being given.
+    ///
+    /// # Errors
+    /// If that cannot be evaluated for so many.
+    fn expect(&self, table: &Table, rows: usize) -> SqlResult<()> {
+        let _ = (table, rows);
+        Ok(())
+    }
 }
 
 /// What operations need to know of the statement that they are part of.

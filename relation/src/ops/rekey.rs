@@ -1,5 +1,5 @@
-//! Giving a table with rows a primary key, or taking it away, or giving columns of it other types: a pass over its rows
-//! which makes the copies that writers have not made, in steps, each a transaction of its own, that can be resumed and
+//! Giving a table with rows a primary key, or taking it away, or giving columns of it other types, or giving it columns: a
+//! pass over its rows which makes the copies that writers have not made, in steps, each a transaction of its own, that can be resumed and
 //! repeated.
 //!
 //! A row has its copy since a step, or a writer, has made it; from then on writers keep it up. So when the pass is over
@@ -50,28 +50,37 @@ pub async fn rekey<D: Database, E: Expressions>(
     let missing = || SqlError::new(SqlState::INTERNAL_ERROR, "a table that has no successor");
     let successor = physical.successor.as_deref().ok_or_else(missing)?;
     let (tuples, mut next) = rows(transaction, around, physical, from, limit, patience).await?;
-    let copy = |tuple: &Tuple| successor.copy(around, &tuple.place, &tuple.values, Of::Stored);
-    let copies: Vec<Copied> = tuples.iter().map(copy).collect::<SqlResult<_>>()?;
+    let copy = |tuple: &Tuple| successor.copy(around, &tuple.place, &tuple.values, Of::Stored(None));
+    let place = |tuple: &Tuple| match successor.place(&tuple.place, &tuple.values, around.expressions)? {
+        Some(place) => Ok(place),
+        // That says why there is none.
+        None => copy(tuple).map(|copied| copied.place),
+    };
     let found = match known {
-        Copies::Missing => vec![None; copies.len()],
+        Copies::Missing => vec![None; tuples.len()],
         Copies::Perhaps => {
-            let places: Vec<Place> = copies.iter().map(|copy| copy.place.clone()).collect();
-            scan::get(transaction, around.catalog, physical, &places, patience).await?
+            let places: Vec<Place> = tuples.iter().map(place).collect::<SqlResult<_>>()?;
+            let found = scan::get(transaction, around.catalog, physical, &places, patience).await?;
+            places.into_iter().zip(found).map(|(place, found)| Some((place, found?))).collect()
         }
     };
+    around.expressions.expect(physical.table(), found.iter().filter(|found| found.is_none()).count())?;
+    let copied = |(tuple, found): (&Tuple, &Option<_>)| found.is_none().then(|| copy(tuple)).transpose();
+    let copies: Vec<Option<Copied>> = tuples.iter().zip(&found).map(copied).collect::<SqlResult<_>>()?;
     let mut writes: BTreeMap<Place, Bytes> = BTreeMap::new();
     let (mut bytes, mut looked_at) = (0, 0);
-    for ((Copied { place: copy, record, row }, tuple), found) in copies.into_iter().zip(&tuples).zip(found) {
+    for ((tuple, found), copied) in tuples.iter().zip(found).zip(copies) {
         if bytes > MOST_BYTES {
             next = Some(Position { slot: from.slot, key: tuple.place.key.as_bytes().to_vec() });
             break;
         }
         looked_at += 1;
         match found {
-            Some(found) if successor.is_of(&copy, &found, &tuple.place)? => continue,
+            Some((place, found)) if successor.is_of(&place, &found, &tuple.place)? => continue,
             Some(_) => return Err(duplicate(around, successor, tuple).into()),
             None => {}
         }
+        let Some(Copied { place: copy, record, row }) = copied else { continue };
         for entry in successor.entries(&copy, &row, around.expressions)? {
             bytes += entry.value.len();
             writes.insert(entry.place, entry.value);

@@ -1,12 +1,13 @@
-//! The copy of a table that is given a primary key, or loses it, or of which columns are given other types: where its
-//! rows go, and what is in them.
+//! The copy of a table that is given a primary key, or loses it, or of which columns are given other types, or that is
+//! given columns: where its rows go, and what is in them.
 //!
 //! Under a new primary key a row of the copy says which row it is of, by its identity, as one more column: number 0,
 //! which no table has. So a row that was entered is told from another one with the same key, and once the copy is the
 //! table, the column is passed over as that of a dropped one is. A row's identity is its hidden id, or a hash of its
-//! key. Without a primary key the identity is where the copy is, so that says which row it is of. Under other types rows
-//! keep their keys, and keep them apart: where a copy is says which row it is of, too.
+//! key. Without a primary key the identity is where the copy is, so that says which row it is of. Under other types, and
+//! with more columns, rows keep their keys, and keep them apart: where a copy is says which row it is of, too.
 
+mod addition;
 mod conversion;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use annulus_txn::interface::Place;
 use bytes::Bytes;
 
+use self::addition::Addition;
 use self::conversion::Conversion;
 use super::physical::{Entry, Physical, ROW_ID, RowId, Tuple, row_fields, row_id};
 use super::{Expressions, Surroundings, errors};
@@ -47,6 +49,8 @@ enum Difference {
     Identity,
     /// Some of their values become those of other types.
     Types(Conversion),
+    /// They have more values.
+    Columns(Addition),
 }
 
 /// A row's copy.
@@ -58,21 +62,34 @@ pub(super) struct Copied {
     pub row: Row,
 }
 
+/// Where a copy is, and what is there.
+type Copy<'a> = (&'a Place, &'a Bytes);
+
 /// Whose copy is made: that decides what is told if there can be none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Of {
-    /// A row that is being written.
-    New,
-    /// One that was there before.
-    Stored,
+pub(super) enum Of<'a> {
+    /// A new row.
+    Inserted,
+    /// A row that is being changed; with the copy that it had before.
+    Changed(Option<Copy<'a>>),
+    /// One that is there; with its copy, if it has one.
+    Stored(Option<Copy<'a>>),
 }
 
-impl Of {
+impl<'a> Of<'a> {
     /// Whether a column may not be NULL.
     const fn refuses_null(self, column: &Column) -> bool {
         match self {
-            Self::New => column.not_null.is_declared(),
-            Self::Stored => column.not_null.is_certain(),
+            Self::Inserted | Self::Changed(_) => column.not_null.is_declared(),
+            Self::Stored(_) => column.not_null.is_certain(),
+        }
+    }
+
+    /// The copy that the row has.
+    const fn copied(self) -> Option<Copy<'a>> {
+        match self {
+            Self::Inserted => None,
+            Self::Changed(copy) | Self::Stored(copy) => copy,
         }
     }
 }
@@ -82,15 +99,16 @@ impl Successor {
     pub(super) fn of(home: Home, table: &Arc<Table>) -> SqlResult<Option<Self>> {
         let Some(after) = table.successor().map(Arc::new) else { return Ok(None) };
         let physical = Physical::new(home, &after)?;
-        let difference = match (table.rekeying(), table.retyping()) {
-            (Some(rekeying), _) if rekeying.keys.is_empty() => Difference::Identity,
-            (Some(rekeying), _) => Difference::Key {
+        let difference = match (table.rekeying(), table.retyping(), table.extension()) {
+            (Some(rekeying), ..) if rekeying.keys.is_empty() => Difference::Identity,
+            (Some(rekeying), ..) => Difference::Key {
                 key: Rekeying::columns(rekeying).filter_map(|id| physical.position(id)).collect(),
                 whole: Layout::of(&after)?.with(ROW_ID),
                 id: Layout::new(table.id, vec![(ROW_ID, Value::Null)]),
             },
-            (None, Some(retyping)) => Difference::Types(Conversion::new(table, retyping)),
-            (None, None) => return Ok(None),
+            (None, Some(retyping), _) => Difference::Types(Conversion::new(table, retyping)),
+            (None, None, Some(extension)) => Difference::Columns(Addition::new(extension)),
+            (None, None, None) => return Ok(None),
         };
         let is_keyed = table.primary_columns().next().is_some();
         Ok(Some(Self { physical, is_keyed, difference }))
@@ -115,6 +133,7 @@ impl Successor {
                 let Ok(row) = conversion.of_some(row, &|id| key.contains(&id), expressions) else { return Ok(None) };
                 self.moved(origin, &row).map(Some)
             }
+            Difference::Columns(_) => self.moved(origin, row).map(Some),
         }
     }
 
@@ -124,7 +143,7 @@ impl Successor {
         Some(&self.physical.table.columns[*null].name)
     }
 
-    /// Where a row stands with the same key, or hidden id, of other types.
+    /// Where a row stands with the same key, or hidden id.
     fn moved(&self, origin: &Place, row: &[Value]) -> SqlResult<Place> {
         match row_id(&origin.key).filter(|_| self.physical.has_row_id()) {
             Some(id) => self.physical.hidden_place(id),
@@ -142,15 +161,15 @@ impl Successor {
         around: Surroundings<'_, E>,
         origin: &Place,
         row: &[Value],
-        of: Of,
+        of: Of<'_>,
     ) -> SqlResult<Copied> {
         let table = &self.physical.table;
         match &self.difference {
             Difference::Key { key, whole, .. } => {
                 if let Some(column) = self.null_in(key, row) {
                     return Err(match of {
-                        Of::New => errors::not_null_violation(around.catalog, table, column, row),
-                        Of::Stored => errors::contains_nulls(around.catalog, table, column),
+                        Of::Stored(_) => errors::contains_nulls(around.catalog, table, column),
+                        Of::Inserted | Of::Changed(_) => errors::not_null_violation(around.catalog, table, column, row),
                     });
                 }
                 let place = self.physical.row_place(&self.physical.primary_values(row))?;
@@ -167,6 +186,11 @@ impl Successor {
                 conversion.check(around, table, &row, of)?;
                 Ok(Copied { place: self.moved(origin, &row)?, record: self.physical.encode(&row), row })
             }
+            Difference::Columns(addition) => {
+                let row = addition.whole(&self.physical, row, of, around.expressions)?;
+                addition.check(around, table, &row, of)?;
+                Ok(Copied { place: self.moved(origin, &row)?, record: self.physical.encode(&row), row })
+            }
         }
     }
 
@@ -176,7 +200,7 @@ impl Successor {
             Difference::Key { id, .. } => {
                 Ok(id.decode(&copy.key, record)?.first() == Some(&Value::Uuid(self.identity(origin).0)))
             }
-            Difference::Identity | Difference::Types(_) => Ok(true),
+            Difference::Identity | Difference::Types(_) | Difference::Columns(_) => Ok(true),
         }
     }
 
@@ -185,11 +209,17 @@ impl Successor {
         matches!(self.difference, Difference::Key { .. })
     }
 
-    /// A row's values in its copy.
-    pub(super) fn row<E: Expressions>(&self, row: &[Value], expressions: &E) -> SqlResult<Row> {
+    /// A row's values in its copy, which it has.
+    pub(super) fn row<E: Expressions>(
+        &self,
+        row: &[Value],
+        (copy, record): Copy<'_>,
+        expressions: &E,
+    ) -> SqlResult<Row> {
         match &self.difference {
             Difference::Key { .. } | Difference::Identity => Ok(row.to_vec()),
             Difference::Types(conversion) => conversion.of_all(row, expressions),
+            Difference::Columns(_) => Ok(self.physical.decode(copy.clone(), record)?.values),
         }
     }
 
@@ -218,16 +248,25 @@ impl Successor {
 
 impl Physical {
     /// What is kept of a row in the copy of a table that has a successor, once the row has been entered there: its
-    /// copy, and the index entries of that. Nothing if it can have no copy.
+    /// copy, and the index entries of that. Nothing if it can have no copy. `stored` tells what is at a place: what a row
+    /// was given with columns is known from there only.
     ///
     /// # Errors
     /// As [`Physical::entries`].
-    pub fn copies<E: Expressions>(&self, around: Surroundings<'_, E>, row: &Tuple) -> SqlResult<Vec<(Place, Bytes)>> {
+    pub fn copies<E: Expressions>(
+        &self,
+        around: Surroundings<'_, E>,
+        row: &Tuple,
+        stored: impl Fn(&Place) -> Option<Bytes>,
+    ) -> SqlResult<Vec<(Place, Bytes)>> {
         let Some(successor) = &self.successor else { return Ok(Vec::new()) };
-        if successor.place(&row.place, &row.values, around.expressions)?.is_none() {
+        let Some(place) = successor.place(&row.place, &row.values, around.expressions)? else { return Ok(Vec::new()) };
+        let found = stored(&place);
+        if found.is_none() && matches!(successor.difference, Difference::Columns(_)) {
             return Ok(Vec::new());
         }
-        let Copied { place, record, row } = successor.copy(around, &row.place, &row.values, Of::Stored)?;
+        let of = Of::Stored(found.as_ref().map(|record| (&place, record)));
+        let Copied { place, record, row } = successor.copy(around, &row.place, &row.values, of)?;
         let entries = successor.entries(&place, &row, around.expressions)?;
         let entries = entries.into_iter().map(|entry| (entry.place, entry.value));
         Ok(std::iter::once((place, record)).chain(entries).collect())

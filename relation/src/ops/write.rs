@@ -227,6 +227,15 @@ impl<'a, E: Expressions> Writer<'a, E> {
         Ok(pending.note(violations)?)
     }
 
+    /// The tables being given columns that the statement writes to so far, each with how many rows.
+    pub fn extending(&self) -> impl Iterator<Item = (&Arc<Table>, usize)> {
+        let tables = self.tables.values().map(|physical| &physical.table);
+        tables.filter(|table| table.extension().is_some()).map(|table| {
+            let changes = self.changed.values().chain(&self.inserted);
+            (table, changes.filter(|change| change.table == table.id).count())
+        })
+    }
+
     /// The row after a change, at its new place. The hidden id stays.
     pub(super) fn moved(&self, physical: &Physical, old: &Tuple, row: Row) -> SqlResult<Tuple> {
         let row = self.completed(physical, row)?;

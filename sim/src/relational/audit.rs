@@ -2,7 +2,8 @@
 //!
 //! - What is stored of a table is its rows and just their index entries, where they belong (of an index that is still
 //!   being filled, some may be missing). So no unique key is there twice.
-//! - While a table is given a primary key, or a column another type, what is stored of its successor is whole copies of rows as they are.
+//! - While a table is given a primary key, or a column, or a column another type, what is stored of its successor is whole
+//!   copies of rows as they are. What rows are given with a column they all have.
 //! - A child's parent exists.
 //! - Of a pair of parents one is on duty; a parent has no more than so many enrolled children: what the sessions'
 //!   statements check before they write.
@@ -10,16 +11,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use annulus_base::{Key, KeyRange, Timestamp};
-use annulus_relation::SqlResult;
 use annulus_relation::catalog::{Catalog, IndexState, Table, load};
 use annulus_relation::failure::Outcome;
 use annulus_relation::ops::{Physical, Tuple};
 use annulus_relation::transaction::{Mode, Span};
+use annulus_relation::{SqlResult, Value};
 use annulus_txn::interface::{Place, When};
 use bytes::Bytes;
 
 use super::statements::{ENROLLED, MOST_ENROLLED};
-use super::tables::{DUTY, KIND, NoExpressions, PARENT, Session, all, around, int};
+use super::tables::{COLUMNS, DUTY, KIND, NoExpressions, PARENT, Session, all, around, int};
 
 /// Keys read at once.
 const KEYS: u32 = 50;
@@ -58,6 +59,9 @@ fn judge(catalog: &Catalog, stored: &Stored) -> SqlResult<Result<(), String>> {
         if let Err(wrong) = copies(catalog, table, rows, stored)? {
             return Ok(Err(wrong));
         }
+    }
+    if let Some((table, row)) = tables.iter().find_map(|(table, rows)| Some((table, without(rows)?))) {
+        return Ok(Err(format!("a column that was added to {} has no value in {row:?}", table.table().name)));
     }
     Ok(references(&parent_rows, &child_rows).and_then(|()| duty(&parent_rows)).and_then(|()| enrolled(&child_rows)))
 }
@@ -107,7 +111,7 @@ fn copies(catalog: &Catalog, table: &Physical, rows: &[Tuple], stored: &Stored) 
     let of_successor = |(place, _): &(&Place, &Bytes)| index_of(&successor, &place.key).is_some();
     let mut left: BTreeMap<&Place, &Bytes> = stored.iter().filter(of_successor).collect();
     for tuple in rows {
-        let all = table.copies(around(catalog), tuple)?;
+        let all = table.copies(around(catalog), tuple, |place| stored.get(place).cloned())?;
         if all.first().is_none_or(|(copy, record)| left.get(copy) != Some(&record)) {
             continue;
         }
@@ -118,6 +122,12 @@ fn copies(catalog: &Catalog, table: &Physical, rows: &[Tuple], stored: &Stored) 
         }
     }
     Ok(left.keys().next().map_or(Ok(()), |place| Err(format!("{} is of no row's copy", place.key))))
+}
+
+/// A row that has no value in one of the columns that were added.
+fn without(rows: &[Tuple]) -> Option<&[Value]> {
+    let mut rows = rows.iter().map(|tuple| tuple.values.as_slice());
+    rows.find(|row| row.iter().skip(COLUMNS).any(Value::is_null))
 }
 
 fn references(parents: &[Tuple], children: &[Tuple]) -> Result<(), String> {

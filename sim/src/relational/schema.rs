@@ -2,7 +2,7 @@
 
 use annulus_base::rng::Rng;
 use annulus_relation::catalog::{
-    Catalog, Edit, Index, IndexKey, IndexState, KeyPart, PUBLIC, Rekeying, Retyped, Retyping, Table,
+    Catalog, Default, Edit, Extension, Index, IndexKey, IndexState, KeyPart, PUBLIC, Rekeying, Retyped, Retyping, Table,
 };
 use annulus_relation::codec::encode_value;
 use annulus_relation::error::SqlState;
@@ -28,6 +28,8 @@ const STEP: u32 = 3;
 pub enum Change {
     /// One more column of a table, which rows that are there already have a value in.
     AddColumn(&'static str),
+    /// One more column of a table, which rows are given a value in one by one; or going on with that.
+    OwnColumn(&'static str),
     /// `CREATE INDEX` on a table, or going on with one that was begun; or dropping it if it is there.
     Index(&'static str),
     /// Another type for a column of a table, or going on with that.
@@ -41,8 +43,9 @@ pub enum Change {
 impl Change {
     pub(super) fn random(rng: &mut Rng) -> Self {
         let table = rng.pick(&CHANGING).copied().unwrap_or(CHILDREN);
-        match rng.below(8) {
+        match rng.below(9) {
             0 | 1 => Self::AddColumn(table),
+            7 => Self::OwnColumn(table),
             2 | 3 => Self::Index(table),
             4 => Self::Type(table, rng.below(3) as usize),
             5 | 6 => Self::Key,
@@ -54,7 +57,7 @@ impl Change {
         let catalog = session.fresh_catalog().await?;
         match self {
             // What becomes of a table's rows does not change while it gets a successor.
-            Self::AddColumn(name) | Self::Index(name) | Self::Type(name, _)
+            Self::AddColumn(name) | Self::OwnColumn(name) | Self::Index(name) | Self::Type(name, _)
                 if catalog.table(PUBLIC, name).is_some_and(|table| table.succession().is_some()) =>
             {
                 make_copies(session, name).await
@@ -66,6 +69,10 @@ impl Change {
             Self::AddColumn(name) => {
                 let Some(table) = catalog.table(PUBLIC, name) else { return Ok(()) };
                 if table.columns.len() >= MOST_COLUMNS { Ok(()) } else { add_column(session, &catalog, table).await }
+            }
+            Self::OwnColumn(name) => {
+                let Some(table) = catalog.table(PUBLIC, name) else { return Ok(()) };
+                if table.columns.len() >= MOST_COLUMNS { Ok(()) } else { extend(session, &catalog, table).await }
             }
             Self::Index(name) => {
                 let Some(table) = catalog.table(PUBLIC, name) else { return Ok(()) };
@@ -94,6 +101,34 @@ async fn add_column(session: &Session, catalog: &Catalog, table: &Table) -> Outc
     .await
 }
 
+/// As [`add_column`], but the rows are copied with what they have in the column.
+async fn extend(session: &Session, catalog: &Catalog, table: &Table) -> Outcome<()> {
+    if table.indexes.iter().any(|index| !index.state.is_complete()) {
+        return Ok(());
+    }
+    let begin = |edit: &mut Edit, table: &mut Table| {
+        let id = table.next_column;
+        table.next_column += 1;
+        let mut column = tables::column(id, &format!("extra{id}"), None);
+        column.default = Some(Default::Expression(String::new()));
+        let (columns, generation) = (vec![column], edit.new_generation()?);
+        let (indexes, checks, foreign_keys, done) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        table.indexes[0].state = IndexState::Extended(Extension {
+            columns,
+            indexes,
+            checks,
+            foreign_keys,
+            then: None,
+            generation,
+            done,
+            rows: 0,
+        });
+        Ok(())
+    };
+    alter(session, catalog, table, begin).await?;
+    make_copies(session, &table.name).await
+}
+
 async fn index(session: &Session, catalog: &Catalog, table: &Table) -> Outcome<()> {
     match table.indexes.iter().find(|index| is_extra(index)).map(|index| &index.state) {
         Some(IndexState::Ready) => {
@@ -115,7 +150,7 @@ async fn index(session: &Session, catalog: &Catalog, table: &Table) -> Outcome<(
         }
         Some(IndexState::Filling { .. }) => fill_index(session, &table.name).await,
         // Only primary indexes are that.
-        Some(IndexState::Rekeyed(_) | IndexState::Retyped(_)) => Ok(()),
+        Some(IndexState::Rekeyed(_) | IndexState::Retyped(_) | IndexState::Extended(_)) => Ok(()),
     }
 }
 
@@ -239,7 +274,7 @@ async fn make_copies(session: &Session, name: &str) -> Outcome<()> {
             }
         }
     }
-    let after = table.table().successor().unwrap_or_else(|| Table::clone(table.table()));
+    let after = table.table().succeeded().unwrap_or_else(|| Table::clone(table.table()));
     edit.put_table(after)?;
     finish(session, edit).await
 }

@@ -45,13 +45,19 @@ pub(super) const VALUE: usize = 1;
 pub(super) const NUMBER: usize = 0;
 /// Whose note it is.
 pub(super) const OWNER: usize = 1;
+/// How many columns each table has at first.
+pub(super) const COLUMNS: usize = 3;
 
-/// The schema stores no expressions.
+/// The schema stores no expressions; a column that is given nothing has its number.
 pub(super) struct NoExpressions;
 
 impl Expressions for NoExpressions {
     fn eval(&self, _: &Table, expression: &str, _: &SqlType, _: &[Value]) -> SqlResult<Value> {
         Err(SqlError::unsupported(expression))
+    }
+
+    fn default(&self, _: &Table, column: &Column) -> SqlResult<Value> {
+        Ok(Value::Int4(column.id.into()))
     }
 }
 
@@ -155,7 +161,7 @@ pub(super) fn create_notes(edit: &mut Edit) -> SqlResult<()> {
     edit.put_table(notes)
 }
 
-fn table(edit: &mut Edit, name: &str, columns: [&str; 3]) -> SqlResult<Table> {
+fn table(edit: &mut Edit, name: &str, columns: [&str; COLUMNS]) -> SqlResult<Table> {
     let columns: Vec<Column> = columns.iter().zip(1..).map(|(name, id)| column(id, name, None)).collect();
     let mut table = Table {
         id: edit.new_id()?,
@@ -231,7 +237,7 @@ pub(super) fn typed(table: &Table, position: usize, number: i32) -> Value {
 }
 
 /// A row of these values; columns that were added later get 0.
-pub(super) fn row(values: [i32; 3], physical: &Physical) -> Vec<Value> {
+pub(super) fn row(values: [i32; COLUMNS], physical: &Physical) -> Vec<Value> {
     let table = physical.table();
     let mut row: Vec<Value> = values.into_iter().zip(0..).map(|(value, at)| typed(table, at, value)).collect();
     row.resize(physical.table().columns.len(), Value::Int4(0));

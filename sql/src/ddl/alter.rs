@@ -115,13 +115,13 @@ impl Definition<'_> {
                 let expression = crate::parse::parse_expression(text)?;
                 let bound = Binder::new(&scope, &mut params, self.env).bind_assigned(&expression, name, &column.ty)?;
                 if bound.volatility() == Volatility::Volatile {
-                    self.computed.entry(table.id).or_default().push(column.id);
+                    self.computed.insert(table.id);
                     return Ok(());
                 }
                 Some(bound.eval(&[], &[], &EvalContext::new(self.env, self.shared))?)
             }
             Some(Default::Identity(..) | Default::Generated(_)) => {
-                self.computed.entry(table.id).or_default().push(column.id);
+                self.computed.insert(table.id);
                 return Ok(());
             }
         };

@@ -6,7 +6,7 @@ use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{ObjectName, ObjectNamePart};
 
 use super::Definition;
-use super::constraint::find_column;
+use super::constraint::{check_not_rekeyed, find_column};
 use super::schema::plain_name;
 use crate::names::{is_not, position_of};
 
@@ -55,6 +55,9 @@ impl Definition<'_> {
                 self.edit.put_sequence(sequence)
             }
             Relation::Index(table, index) => {
+                if !table.indexes.contains(index) {
+                    check_not_rekeyed(table)?;
+                }
                 let (mut table, id) = (Table::clone(table), index.id);
                 let found = table.indexes.iter_mut().find(|index| index.id == id);
                 found.into_iter().for_each(|index| index.comment.clone_from(&text));

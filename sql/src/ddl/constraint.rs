@@ -116,7 +116,7 @@ impl Definition<'_> {
     fn rekey(&mut self, table: &mut Table, name: String, keys: Vec<IndexKey>) -> SqlResult<()> {
         match &mut table.indexes[0].state {
             IndexState::Rekeyed(rekeying) => (rekeying.name, rekeying.keys) = (name, keys),
-            IndexState::Retyped(_) => {
+            IndexState::Retyped(_) | IndexState::Extended(_) => {
                 return Err(SqlError::unsupported("changing a type and the primary key in one statement"));
             }
             state => {
@@ -190,13 +190,14 @@ pub(super) const fn filling() -> IndexState {
     IndexState::Filling { done: Vec::new(), rows: 0 }
 }
 
-/// `55006` if the primary key of a table, or the types of its columns, are being changed: what becomes of its rows cannot change
+/// `55006` if the primary key of a table, or its columns, are being changed: what becomes of its rows cannot change
 /// meanwhile.
 pub(super) fn check_not_rekeyed(table: &Table) -> SqlResult<()> {
     if table.succession().is_none() {
         return Ok(());
     }
     let what = match table.rekeying() {
+        None if table.extension().is_some() => "being given columns",
         None => "being given its columns' new types",
         Some(rekeying) if rekeying.keys.is_empty() => "losing its primary key",
         Some(_) => "being given a primary key",

@@ -79,7 +79,7 @@ impl Definition<'_> {
         let views = catalog.views().filter(|view| view.reads.contains(&id) && !dropped.contains(&view.id));
         let mut found: Vec<Dependent> = views.map(|view| Dependent::View(view.id)).collect();
         for table in catalog.tables().filter(|table| table.id != id && !dropped.contains(&table.id)) {
-            let keys = table.foreign_keys.iter().filter(|key| key.parent == id);
+            let keys = table.all_foreign_keys().filter(|key| key.parent == id);
             found.extend(keys.map(|key| Dependent::ForeignKey(table.id, key.name.clone())));
         }
         found
@@ -132,8 +132,8 @@ impl Definition<'_> {
         let Some(found) = self.catalog().table_by_id(table) else { return Ok(()) };
         let mut table = Table::clone(found);
         let parents: Vec<ObjectId> =
-            table.foreign_keys.iter().filter(|key| key.name == name).map(|key| key.parent).collect();
-        table.foreign_keys.retain(|key: &ForeignKey| key.name != name);
+            table.all_foreign_keys().filter(|key| key.name == name).map(|key| key.parent).collect();
+        table.retain_foreign_keys(|key| key.name != name);
         for parent in parents {
             self.edit.unrefer(parent, &table)?;
         }
@@ -158,8 +158,8 @@ impl Definition<'_> {
         self.settle(&format!("table {name}"), dependents, cascade, dropped)?;
         let Some(table) = self.catalog().table_by_id(id).cloned() else { return Ok(()) };
         let mut orphan = Table::clone(&table);
-        orphan.foreign_keys.clear();
-        for key in &table.foreign_keys {
+        orphan.retain_foreign_keys(|_| false);
+        for key in table.all_foreign_keys() {
             if !dropped.contains(&key.parent) {
                 self.edit.unrefer(key.parent, &orphan)?;
             }
@@ -200,7 +200,7 @@ impl Definition<'_> {
     ) -> SqlResult<()> {
         let mut users = Vec::new();
         for table in self.catalog().tables().filter(|table| !dropped.contains(&table.id)) {
-            for column in &table.columns {
+            for column in table.all_columns() {
                 let uses = match &column.default {
                     Some(Default::Identity(_, sequence)) => *sequence == id,
                     Some(Default::Expression(text)) => self.takes_from(text, id)?,
@@ -265,7 +265,7 @@ impl Definition<'_> {
         let mut dependents = Vec::new();
         if index.unique {
             for child in self.catalog().tables() {
-                let keys = child.foreign_keys.iter().filter(|key| relies(key));
+                let keys = child.all_foreign_keys().filter(|key| relies(key));
                 dependents.extend(keys.map(|key| Dependent::ForeignKey(child.id, key.name.clone())));
             }
         }

@@ -10,11 +10,11 @@ mod alter;
 mod alter_constraint;
 mod column;
 mod comment;
-mod compute;
 mod constraint;
 mod database;
 mod drop;
 mod expression;
+mod extend;
 mod foreign;
 mod identity;
 mod index;
@@ -28,7 +28,7 @@ mod temporary;
 mod truncate;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -59,6 +59,8 @@ use crate::statement::Work;
 /// A change of the catalog under way.
 pub(crate) struct Definition<'a> {
     pub edit: Edit,
+    /// The catalog before it.
+    pub opened: Catalog,
     pub path: Arc<[String]>,
     pub env: &'a Env,
     pub shared: &'a Shared,
@@ -79,12 +81,12 @@ pub(crate) struct Definition<'a> {
     pub planned: Vec<(String, SqlType)>,
     /// A table to be filled, and the query that gives its rows.
     pub filled: Option<(ObjectId, String)>,
-    /// The columns that the rows which are there are to be given values of.
-    pub computed: BTreeMap<ObjectId, Vec<ColumnId>>,
+    /// The tables with columns that the rows which are there are to be given values of.
+    pub computed: BTreeSet<ObjectId>,
 }
 
 /// What has to be done with the rows of a table before a change of it is complete.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Job {
     /// An index is to be filled.
     Fill { table: ObjectId, index: ObjectId },
@@ -95,14 +97,6 @@ pub(crate) enum Job {
 }
 
 impl Job {
-    /// The index that it is about; 0 if none.
-    pub const fn index(&self) -> ObjectId {
-        match self {
-            Self::Fill { index, .. } => *index,
-            _ => 0,
-        }
-    }
-
     /// The table that it is about.
     pub const fn table(&self) -> ObjectId {
         match self {
@@ -116,6 +110,7 @@ impl<'a> Definition<'a> {
     fn new(catalog: &Catalog, shared: &'a Shared, env: &'a Env, text: &'a str) -> Self {
         Self {
             edit: Edit::new(catalog),
+            opened: catalog.clone(),
             path: shared.path(),
             env,
             shared,
@@ -128,7 +123,7 @@ impl<'a> Definition<'a> {
             likes: &[],
             planned: Vec::new(),
             filled: None,
-            computed: BTreeMap::new(),
+            computed: BTreeSet::new(),
         }
     }
 
@@ -191,7 +186,8 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
         ..Definition::new(&work.active.catalog, work.shared, &env, &parsed.whole)
     };
     let tag = definition.apply(&parsed.statement)?;
-    let Definition { mut edit, notices, truncated, restarted, jobs, filled, computed, .. } = definition;
+    definition.extend_tables()?;
+    let Definition { mut edit, notices, truncated, restarted, jobs, filled, .. } = definition;
     begin_generations(&work.server.db, &mut edit, &truncated, &work.deadline).await?;
     check_not_pending(work.active, &edit, what)?;
     work.news.extend(notices.into_iter().map(News::Notice));
@@ -202,9 +198,6 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
         crate::sequence::restart(&mut work.active.transaction, &home, sequence, None);
         work.shared.sequences.forget(&home, sequence.id);
         work.active.restarted.push(sequence.id);
-    }
-    for (table, columns) in computed {
-        compute::compute(work, table, &columns).await?;
     }
     // A statement of its own commits first, and does the rest while others write, if it can be taken back.
     if work.active.block || work.active.transaction.mode() == Mode::Block || !only_add(work.active, &jobs) {

@@ -154,7 +154,7 @@ impl Definition<'_> {
                 primary.state = IndexState::Retyped(Retyping { columns, keys, generation, done: Vec::new(), rows: 0 });
                 self.jobs.push(Job::Rekey { table: id });
             }
-            IndexState::Rekeyed(_) | IndexState::Filling { .. } => {
+            IndexState::Rekeyed(_) | IndexState::Extended(_) | IndexState::Filling { .. } => {
                 return Err(SqlError::unsupported("changing a type and the primary key in one statement"));
             }
         }

@@ -1,8 +1,9 @@
 //! `CREATE VIEW`, `CREATE TABLE AS`.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use annulus_relation::catalog::{ColumnId, ObjectId, Relation, View};
+use annulus_relation::catalog::{ColumnId, ObjectId, Relation, Table, View};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType};
 use sqlparser::ast::{self, CreateTable, CreateView, Ident, ObjectName, ObjectNamePart};
@@ -117,7 +118,8 @@ impl Definition<'_> {
     fn last_column(&self, id: ObjectId) -> ColumnId {
         let catalog = self.catalog();
         let of_view = || catalog.view_by_id(id).and_then(|view| ColumnId::try_from(view.columns.len()).ok());
-        catalog.table_by_id(id).map(|table| table.next_column - 1).or_else(of_view).unwrap_or(ColumnId::MAX)
+        let of_table = |table: &Arc<Table>| table.columns.iter().map(|column| column.id).max().unwrap_or_default();
+        catalog.table_by_id(id).map(of_table).or_else(of_view).unwrap_or(ColumnId::MAX)
     }
 
     fn schema_name_of(&self, relation: Relation<'_>) -> Option<String> {

@@ -1,6 +1,6 @@
 //! `INSERT`.
 
-use annulus_relation::catalog::{Column, Default, Identity, ObjectId, Relation, Table};
+use annulus_relation::catalog::{Catalog, Column, Default, Identity, ObjectId, Relation, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::ops::RowId;
 use annulus_relation::{Outcome, Row, SqlError, SqlResult, SqlType, Value};
@@ -58,7 +58,7 @@ impl Defaults {
                 None | Some(Default::Generated(_)) => Absent::Null,
                 Some(Default::Identity(_, sequence)) => Absent::Sequence(*sequence, column.ty.clone()),
                 Some(Default::Expression(text)) => {
-                    if let Some(sequence) = drawn_from(text, column, setting) {
+                    if let Some(sequence) = drawn_from(text, column, setting.catalog) {
                         return Ok(Absent::Sequence(sequence, column.ty.clone()));
                     }
                     let parsed = crate::parse::parse_expression(text)?;
@@ -135,18 +135,40 @@ impl Defaults {
     }
 }
 
+/// Takes as many values of sequences as rows need that are written to a table which is given columns.
+pub(super) async fn reserve_coming<D: Database>(work: &mut Work<'_, D>, table: &Table, rows: u64) -> Outcome<()> {
+    for column in table.extension().into_iter().flat_map(|extension| &extension.columns) {
+        let catalog = work.shared.catalog();
+        let Some(sequence) = sequence_of(column, &catalog) else { continue };
+        if !work.shared.sequences.has(&catalog, sequence, rows) {
+            work.allot(sequence, rows).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The sequence whose values a column has that is given none.
+pub(super) fn sequence_of(column: &Column, catalog: &Catalog) -> Option<ObjectId> {
+    match column.default.as_ref()? {
+        Default::Identity(_, sequence) => Some(*sequence),
+        Default::Expression(text) => drawn_from(text, column, catalog),
+        Default::Generated(_) => None,
+    }
+}
+
 /// The sequence that an integer column takes its values from.
-fn drawn_from(default: &str, column: &Column, setting: &Setting<'_>) -> Option<ObjectId> {
+fn drawn_from(default: &str, column: &Column, catalog: &Catalog) -> Option<ObjectId> {
     let is_integer = matches!(column.ty, SqlType::Int2 | SqlType::Int4 | SqlType::Int8);
     let name = if is_integer && default.starts_with("nextval(") { sequence_in(default)? } else { return None };
     let name = split_name(&name).ok()?;
-    match setting.catalog.relation(setting.catalog.schema(name.schema.as_deref()?)?.id, &name.name)? {
+    match catalog.relation(catalog.schema(name.schema.as_deref()?)?.id, &name.name)? {
         Relation::Sequence(sequence) => Some(sequence.id),
         _ => None,
     }
 }
 
-fn next_value(sequence: ObjectId, ty: &SqlType, shared: &Shared) -> SqlResult<Value> {
+/// The next value of a sequence, as one of a column's type.
+pub(super) fn next_value(sequence: ObjectId, ty: &SqlType, shared: &Shared) -> SqlResult<Value> {
     use crate::bind::SystemFunctions;
     let value = shared.nextval(sequence)?;
     let out_of_range = |_| SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("{} out of range", ty.name()));

@@ -25,6 +25,8 @@ mod stored;
 mod target;
 mod update;
 
+use std::sync::Arc;
+
 use annulus_relation::ops::{Checks, Surroundings, Tuple, Writer, check_changed};
 use annulus_relation::transaction::{Grip, Mode, Transaction};
 use annulus_relation::{Outcome, Value};
@@ -138,6 +140,10 @@ pub(crate) async fn finish<D: Database, E: annulus_relation::ops::Expressions>(
     work: &mut Work<'_, D>,
     writer: Writer<'_, E>,
 ) -> Outcome<()> {
+    let coming: Vec<_> = writer.extending().map(|(table, rows)| (Arc::clone(table), rows)).collect();
+    for (table, rows) in coming {
+        insert::reserve_coming(work, &table, rows as u64).await?;
+    }
     let left = work.deadline.left();
     let active = &mut *work.active;
     writer.finish(&mut active.transaction, &active.deferrals, &mut active.pending, left).await

@@ -4,14 +4,15 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use annulus_relation::catalog::{ColumnId, ObjectId, Table};
+use annulus_relation::catalog::{Column, ColumnId, Default, ObjectId, Table};
 use annulus_relation::ops::Expressions;
 use annulus_relation::value::Env;
 use annulus_relation::{SqlResult, SqlType, Value};
 
+use super::insert::{next_value, sequence_of};
 use crate::bind::{EvalContext, Expr};
 use crate::ddl::bind_stored;
-use crate::server::shared::Shared;
+use crate::server::shared::{Need, Shared};
 
 /// How many expressions are kept; when there are more, all are forgotten.
 const MOST: usize = 10_000;
@@ -72,5 +73,21 @@ impl<'a> Evaluator<'a> {
 impl Expressions for Evaluator<'_> {
     fn eval(&self, table: &Table, expression: &str, ty: &SqlType, row: &[Value]) -> SqlResult<Value> {
         self.stored.get(table, expression, ty)?.eval(row, &[], &self.context())
+    }
+
+    fn default(&self, table: &Table, column: &Column) -> SqlResult<Value> {
+        match &column.default {
+            None | Some(Default::Generated(_)) => Ok(Value::Null),
+            Some(Default::Identity(_, sequence)) => next_value(*sequence, &column.ty, self.shared),
+            Some(Default::Expression(text)) => self.eval(table, text, &column.ty, &[]),
+        }
+    }
+
+    fn expect(&self, table: &Table, rows: usize) -> SqlResult<()> {
+        let (catalog, rows) = (self.shared.catalog(), rows as u64);
+        let columns = table.extension().into_iter().flat_map(|extension| &extension.columns);
+        let sequences = columns.filter_map(|column| sequence_of(column, &catalog));
+        let mut lacking = sequences.filter(|sequence| !self.shared.sequences.has(&catalog, *sequence, rows));
+        lacking.next().map_or(Ok(()), |sequence| self.shared.require(Need::Values(sequence, rows)))
     }
 }

@@ -28,8 +28,8 @@ const SWEEPS: u32 = 20;
 /// After how many rounds without progress a job counts as abandoned.
 const PATIENT: u32 = 3;
 
-/// A job that was found in a catalog: its database, table, and index (0: constraints).
-type Found = (u32, u32, u32);
+/// A job that was found in the catalog of a database.
+type Found = (u32, Job);
 
 impl<D: Database> Server<D> {
     /// Goes on with abandoned jobs and deletes garbage, until it is dropped. One for each node.
@@ -51,12 +51,12 @@ impl<D: Database> Server<D> {
             let catalogs = self.catalogs(info)?;
             let catalog = catalogs.current(&self.db, deadline.left()).await?;
             for (job, progress) in open_jobs(&catalog) {
-                let key = (info.number, job.table(), job.index());
+                let key = (info.number, job.clone());
                 let rounds =
                     seen.get(&key).filter(|(before, _)| *before == progress).map_or(0, |(_, rounds)| rounds + 1);
-                found.insert(key, (progress, rounds));
-                if rounds >= PATIENT {
-                    found.remove(&key);
+                if rounds < PATIENT {
+                    found.insert(key, (progress, rounds));
+                } else {
                     self.resume(&catalogs, &catalog, &info.name, &job).await;
                 }
             }
@@ -138,6 +138,65 @@ mod tests {
 
     use super::PATIENT;
     use crate::testing::{Node, run};
+
+    #[test]
+    fn another_node_goes_on_with_columns_that_are_added() {
+        run(async |node| {
+            let elsewhere = node.other();
+            let mut client = node.client().await;
+            client.ok("create table t (v int); insert into t select i from generate_series(1, 5000) i").await;
+            let commits = || Fault::Precedes(Box::new(|_| {}));
+            // The declaration commits, values of the sequence are taken, and steps of the work.
+            (0..4).for_each(|_| node.db.inject(Call::Commit, commits()));
+            node.db.inject(Call::Commit, Fault::Fails(TxnError::Overloaded));
+            let add = "alter table t add id serial primary key, add u uuid default gen_random_uuid() not null, \
+                       add g int generated always as (v * 2) stored check (g > 0)";
+            assert!(client.told(add).await.starts_with("ERROR 53000"));
+            let mut other = elsewhere.client().await;
+            // Nobody sees them yet, or changes anything else of the table.
+            assert_eq!(other.ok("select * from t where v = 7").await, "7\nSELECT 1");
+            assert!(other.told("alter table t add x int").await.starts_with("ERROR 55006"));
+            assert!(other.told("truncate t").await.starts_with("ERROR 55006"));
+            assert!(other.told("create table t_id_seq (x int)").await.starts_with("ERROR 42P07"));
+            other.ok("insert into t select i from generate_series(5001, 5100) i").await;
+            other.ok("update t set v = v + 10000 where v % 10 = 0; delete from t where v % 10 = 1").await;
+            assert!(other.told("insert into t values (-1)").await.starts_with("ERROR 23514"));
+            let mut seen = HashMap::new();
+            for _ in 0..=3 * PATIENT {
+                elsewhere.server.round(&mut seen).await.unwrap();
+            }
+            let whole = "select count(*), count(distinct id), count(distinct u), sum(v), sum(g), min(id) > 0 from t";
+            assert_eq!(client.ok(whole).await, "4590|4590|4590|16809090|33618180|t\nSELECT 1");
+            let plan = other.ok("explain select * from t where id = 6").await;
+            assert!(plan.contains("Point Read using t_pkey"), "{plan}");
+            client.ok("insert into t (v) values (3)").await;
+            other.ok("insert into t (v) values (3)").await;
+            assert_eq!(client.ok("select count(*) from t where v = 3 and id > 0 and g = 6").await, "3\nSELECT 1");
+        });
+    }
+
+    #[test]
+    fn columns_that_rows_cannot_have_are_taken_back() {
+        run(async |node| {
+            let mut client = node.client().await;
+            client.ok("create table t (v int); insert into t select i from generate_series(1, 3000) i").await;
+            let whole = "alter table t add id serial, add w int generated always as (v % 1000) stored unique";
+            assert!(client.told(whole).await.starts_with("ERROR 23505"));
+            let part = "alter table t add id serial, add w int generated always as (nullif(v, 2999)) stored not null";
+            assert!(
+                client.told(part).await.starts_with("ERROR 23502: column \"w\" of relation \"t\" contains null values")
+            );
+            let check = "alter table t add id serial, add w int generated always as (v) stored check (w < 2999)";
+            assert!(client.told(check).await.starts_with("ERROR 23514"));
+            let divided = "alter table t add w int generated always as (1 / (v - 2000)) stored";
+            assert!(client.told(divided).await.starts_with("ERROR 22012"));
+            // Nothing is left of them.
+            assert_eq!(client.ok("select * from t where v = 3").await, "3\nSELECT 1");
+            assert_eq!(client.ok("select count(*) from pg_class where relname like 't\\_%'").await, "0\nSELECT 1");
+            client.ok("alter table t add id serial unique").await;
+            assert_eq!(client.ok("select count(distinct id) from t").await, "3000\nSELECT 1");
+        });
+    }
 
     #[test]
     fn another_node_goes_on_with_what_nobody_does() {

@@ -30,6 +30,14 @@ pub(crate) struct Range {
     pub left: u64,
 }
 
+impl Range {
+    /// Whether another range begins where this one ends.
+    fn is_before(&self, other: &Self) -> bool {
+        let end = i128::from(self.next) + i128::from(self.increment) * i128::from(self.left);
+        self.left > 0 && self.increment == other.increment && end == i128::from(other.next)
+    }
+}
+
 /// The ranges of a node.
 #[derive(Debug, Default)]
 pub(crate) struct Sequences {
@@ -73,10 +81,14 @@ impl Sequences {
         lock(&self.ranges).get(&id(catalog.home(), sequence)).is_some_and(is_enough)
     }
 
-    /// Values to give out from now on, in place of those that were left.
+    /// Values to give out from now on: behind those that are left, if they follow upon these, else in place of them.
     pub fn give(&self, catalog: &Catalog, sequence: ObjectId, range: Range) {
         let of = catalog.sequence_version(sequence);
-        lock(&self.ranges).insert(id(catalog.home(), sequence), (range, of));
+        let mut ranges = lock(&self.ranges);
+        match ranges.get_mut(&id(catalog.home(), sequence)) {
+            Some((known, version)) if *version == of && known.is_before(&range) => known.left += range.left,
+            _ => drop(ranges.insert(id(catalog.home(), sequence), (range, of))),
+        }
     }
 
     /// Whether there are ranges of sequences that the transaction has changed that sees this catalog.

@@ -30,8 +30,8 @@ const EPOCH: u64 = 946_684_800;
 /// What a function needs before it can answer.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Need {
-    /// Values of a sequence.
-    Values(ObjectId),
+    /// Values of a sequence, so many.
+    Values(ObjectId, u64),
     /// A sequence is to be set: its next value, or its last one if it is `called`.
     Set { sequence: ObjectId, value: i64, called: bool },
     /// What became of a transaction.

@@ -64,7 +64,7 @@ impl SystemFunctions for Shared {
                 self.note_value(sequence, value);
                 Ok(value)
             }
-            None => self.require(Need::Values(sequence)),
+            None => self.require(Need::Values(sequence, 1)),
         }
     }
 

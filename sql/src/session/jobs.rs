@@ -27,6 +27,7 @@ use crate::server::deadline::Deadline;
 use crate::server::failure::{is_retryable, of_catalog, to_sql};
 use crate::server::loads::Loading;
 use crate::server::shared::Shared;
+use crate::statement::Work;
 
 /// How many rows a step looks at.
 pub(super) const STEP: u32 = 2_000;
@@ -214,12 +215,12 @@ impl<D: Database> Jobs<'_, D> {
 
 /// Puts a table in the place of what it was, with fewer foreign keys and columns perhaps.
 fn replace(edit: &mut Edit, before: &Table, mut after: Table) -> SqlResult<()> {
-    let parents = before.foreign_keys.iter().map(|key| key.parent);
+    let parents = before.all_foreign_keys().map(|key| key.parent);
     let left: BTreeSet<ObjectId> = parents.filter(|parent| !after.refers_to(*parent)).collect();
     if left.contains(&after.id) {
         after.referenced_by.retain(|child| *child != after.id);
     }
-    let gone = |column: ColumnId| !after.columns.iter().any(|stays| stays.id == column);
+    let gone = |column: ColumnId| !after.all_columns().any(|stays| stays.id == column);
     let owned = edit
         .catalog()
         .sequences()
@@ -244,7 +245,7 @@ pub(super) async fn confirmed<D: Database, T>(
 }
 
 /// Does jobs within a transaction: for a block, which is to be undone as a whole.
-pub(crate) async fn within<D: Database>(work: &mut crate::statement::Work<'_, D>, job: &Job) -> Outcome<()> {
+pub(crate) async fn within<D: Database>(work: &mut Work<'_, D>, job: &Job) -> Outcome<()> {
     let catalogs = Rc::clone(work.catalogs);
     let (env, shared) = (Arc::clone(&work.active.env), Arc::clone(work.shared));
     let evaluator = Evaluator { stored: &catalogs.expressions, env: &env, shared: &shared };
@@ -257,13 +258,11 @@ pub(crate) async fn within<D: Database>(work: &mut crate::statement::Work<'_, D>
     let catalog = Arc::clone(&work.active.catalog);
     let Some(table) = catalog.table_by_id(job.table()) else { return Ok(()) };
     let around = Surroundings { catalog: &catalog, expressions: &evaluator };
-    let (transaction, deadline) = (&mut work.active.transaction, &work.deadline);
     let after = match job {
-        Job::Fill { index, .. } => {
-            Pass::Fill(*index).within(transaction, around, table, load.as_ref(), deadline).await?
-        }
-        Job::Rekey { .. } => Pass::Rekey.within(transaction, around, table, load.as_ref(), deadline).await?,
+        Job::Rekey { .. } => Pass::Rekey.within(work, around, table, load.as_ref()).await?,
+        Job::Fill { index, .. } => Pass::Fill(*index).within(work, around, table, load.as_ref()).await?,
         Job::Validate { columns, constraints, .. } => {
+            let (transaction, deadline) = (&mut work.active.transaction, &work.deadline);
             let physical = Physical::new(*catalog.home(), table)?;
             let declared: Vec<Declared> = constraints.iter().filter_map(|name| Declared::of(table, name)).collect();
             let nulls = columns.iter().filter_map(|column| not_null(table, *column));
@@ -290,7 +289,7 @@ pub(crate) async fn within<D: Database>(work: &mut crate::statement::Work<'_, D>
 
 /// A load into the generation of the successor of a table that was loaded: into a new one, whose number nobody is given
 /// again if this does not commit.
-async fn load_successor<D: Database>(work: &mut crate::statement::Work<'_, D>, table: &Table) -> Outcome<Load> {
+async fn load_successor<D: Database>(work: &mut Work<'_, D>, table: &Table) -> Outcome<Load> {
     let (db, home) = (&work.server.db, *work.active.catalog.home());
     let load = Load::begin(db, &home, table.id, work.deadline.left()).await?;
     let mut moved = table.clone();

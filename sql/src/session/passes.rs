@@ -1,5 +1,5 @@
 //! Passes over the rows of a table that make something of each, and note in the table's descriptor how far they are:
-//! filling an index, making the copies of a table that is given a primary key, or columns other types.
+//! filling an index, making the copies of a table that is given a primary key, columns, or columns other types.
 //!
 //! Each step is a transaction of its own, which can be repeated: whoever finds a pass that nobody goes on with can take
 //! it over.
@@ -18,7 +18,10 @@ use annulus_txn::interface::Database;
 use super::jobs::{Jobs, STEP, confirmed};
 use crate::ddl::follow_types;
 use crate::dml::Evaluator;
+use crate::sequence::take;
 use crate::server::deadline::Deadline;
+use crate::server::shared::{Need, now};
+use crate::statement::Work;
 
 /// How often it is written down how far a pass is: whoever uses the table has to read its descriptor again then. Often
 /// enough that nobody takes the pass to be abandoned.
@@ -26,6 +29,9 @@ const NOTED: Duration = Duration::from_secs(5);
 
 /// How few rows a step looks at where larger ones collide with writes.
 const SMALLEST_STEP: u32 = 32;
+
+/// For how many steps values of a sequence are taken at a time.
+const AHEAD: u64 = 8;
 
 /// What is made of the rows.
 #[derive(Clone, Copy, Debug)]
@@ -57,10 +63,17 @@ impl Pass {
         match self {
             Self::Fill(id) => match &table.indexes.iter().find(|index| index.id == id)?.state {
                 IndexState::Filling { done, rows } => Some(Reached::noted(done, *rows)),
-                IndexState::Ready | IndexState::Rekeyed(_) | IndexState::Retyped(_) => None,
+                _ => None,
             },
             Self::Rekey => table.succession().map(|successor| Reached::noted(successor.done, successor.rows)),
         }
+    }
+
+    /// Whether the copies of a table are made for something else than at first: what was begun has come to its end.
+    fn is_another(self, table: &Table, first: &mut Option<u32>) -> bool {
+        let now = table.succession().map(|succession| succession.generation).filter(|_| matches!(self, Self::Rekey));
+        let first = *first.get_or_insert(now.unwrap_or_default());
+        now.is_some_and(|now| now != first)
     }
 
     /// Notes how far it is; `next` is `None` when all is done.
@@ -81,7 +94,7 @@ impl Pass {
                 let state = done.map_or(IndexState::Ready, |done| IndexState::Filling { done, rows });
                 after.indexes.iter_mut().filter(|index| index.id == id).for_each(|index| index.state = state.clone());
             }
-            (Self::Rekey, None) => return table.successor().unwrap_or(after),
+            (Self::Rekey, None) => return table.succeeded().unwrap_or(after),
             (Self::Rekey, Some(done)) => after.note_succession(done, rows),
         }
         after
@@ -110,35 +123,48 @@ impl Pass {
     }
 
     /// All of it within one transaction, which has the catalog that it returns from then on; if its rows were loaded, and
-    /// what is made of them is to be loaded, in parts of that load.
+    /// what is made of them is to be loaded, in parts of that load. Values of sequences that rows are given are taken on
+    /// the way.
     pub(super) async fn within<D: Database, E: Expressions>(
         self,
-        transaction: &mut Transaction<D>,
+        work: &mut Work<'_, D>,
         around: Surroundings<'_, E>,
         table: &Arc<Table>,
         load: Option<&Load>,
-        deadline: &Deadline,
     ) -> Outcome<Catalog> {
         let physical = Physical::new(*around.catalog.home(), table)?;
         let (mut next, mut rows) = (Some(Position::default()), 0);
         while let Some(from) = &next {
-            let from = (from, Copies::Perhaps);
-            let (after, looked_at) = match load {
-                None => self.step(transaction, around, &physical, from, STEP, deadline).await?,
-                Some(load) => {
-                    deadline.check()?;
-                    let db = transaction.database().clone();
-                    let mut part = Transaction::new(db.clone(), Mode::Statement, db.begin());
-                    let stepped = self.step(&mut part, around, &physical, from, STEP, deadline).await?;
-                    commit_part(load, part, deadline.left()).await?;
-                    stepped
-                }
-            };
-            (next, rows) = (after, rows + looked_at);
+            match self.step_within(work, around, &physical, from, load).await {
+                Ok((after, looked_at)) => (next, rows) = (after, rows + looked_at),
+                // A step that fails has written nothing.
+                Err(failure) => match work.shared.take_need() {
+                    Some(Need::Values(sequence, values)) => work.allot(sequence, values).await?,
+                    _ => return Err(failure),
+                },
+            }
         }
         let mut edit = Edit::new(around.catalog);
         self.note(&mut edit, table, None, rows)?;
-        Ok(edit.finish(transaction)?)
+        Ok(edit.finish(&mut work.active.transaction)?)
+    }
+
+    async fn step_within<D: Database, E: Expressions>(
+        self,
+        work: &mut Work<'_, D>,
+        around: Surroundings<'_, E>,
+        physical: &Physical,
+        from: &Position,
+        load: Option<&Load>,
+    ) -> Outcome<(Option<Position>, u64)> {
+        let (transaction, deadline, from) = (&mut work.active.transaction, &work.deadline, (from, Copies::Perhaps));
+        deadline.check()?;
+        let Some(load) = load else { return self.step(transaction, around, physical, from, STEP, deadline).await };
+        let db = transaction.database().clone();
+        let mut part = Transaction::new(db.clone(), Mode::Statement, db.begin());
+        let stepped = self.step(&mut part, around, physical, from, STEP, deadline).await?;
+        commit_part(load, part, deadline.left()).await?;
+        Ok(stepped)
     }
 }
 
@@ -148,12 +174,17 @@ impl<D: Database> Jobs<'_, D> {
         let mut reached: Option<Reached> = None;
         let (mut last_noted, mut known) = (Instant::now(), Copies::Missing);
         let mut size = STEP;
+        let mut generation = None;
         loop {
             let deadline = Deadline::new(None);
             let catalog = self.catalogs.current(&self.server.db, deadline.left()).await?;
             // Somebody may have dropped it, or completed it.
             let Some(descriptor) = catalog.table_by_id(table) else { return Ok(()) };
             let Some(noted) = pass.reached(descriptor) else { return Ok(()) };
+            if pass.is_another(descriptor, &mut generation) {
+                return Ok(());
+            }
+            self.shared.use_catalog(&catalog);
             let note = last_noted.elapsed() >= NOTED;
             let from = reached.clone().unwrap_or(noted);
             match self.step_of(pass, &catalog, descriptor, (&from, known), (size, note), &deadline).await {
@@ -165,6 +196,12 @@ impl<D: Database> Jobs<'_, D> {
                     }
                     let Some(next) = next else { return Ok(()) };
                     reached = Some(next);
+                }
+                Err(failure) if let Some(need) = self.shared.take_need() => {
+                    let Need::Values(sequence, values) = need else { return Err(failure) };
+                    // Where there are more rows than a step looks at, one in a few asks.
+                    let ahead = if values < size.into() { 1 } else { AHEAD };
+                    take(&self.server.db, self.shared, sequence, values * ahead, &deadline).await?;
                 }
                 Err(failure) => {
                     // Others write here: from now on their copies are looked for.
@@ -187,7 +224,7 @@ impl<D: Database> Jobs<'_, D> {
         (size, note): (u32, bool),
         deadline: &Deadline,
     ) -> Outcome<Option<Reached>> {
-        let env = Env::default();
+        let env = Env { now: now(), ..Env::default() };
         let evaluator = Evaluator { stored: &self.catalogs.expressions, env: &env, shared: self.shared };
         let around = Surroundings { catalog, expressions: &evaluator };
         let physical = Physical::new(*catalog.home(), table)?;

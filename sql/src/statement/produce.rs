@@ -18,7 +18,6 @@ use super::{Analyzed, Plan, Work, analyze};
 use crate::copy::Encoder;
 use crate::ddl::{administer, define, definition_name};
 use crate::parse::Parsed;
-use crate::server::failure::is_retryable;
 use crate::server::loads::Loading;
 use crate::server::shared::Need;
 use crate::session::answer::Tag;
@@ -117,7 +116,7 @@ impl<D: Database> Work<'_, D> {
                 Err(error) => error,
             };
             match self.shared.take_need() {
-                Some(Need::Values(sequence)) => self.allot(sequence, rows).await?,
+                Some(Need::Values(sequence, _)) => self.allot(sequence, rows).await?,
                 Some(need) => self.meet(need, &mut BTreeMap::new()).await?,
                 None => return Err(error.into()),
             }
@@ -128,10 +127,10 @@ impl<D: Database> Work<'_, D> {
     async fn meet(&mut self, need: Need, values: &mut BTreeMap<u32, u64>) -> Outcome<()> {
         self.deadline.check()?;
         match need {
-            Need::Values(sequence) => {
+            Need::Values(sequence, least) => {
                 // What a try has taken is lost to the next one, which needs as many and more.
                 let more = |count: &mut u64| *count = (*count).max(FEW).saturating_mul(MORE);
-                let count = values.entry(sequence).and_modify(more).or_insert(1);
+                let count = values.entry(sequence).and_modify(more).or_insert(least);
                 return self.allot(sequence, *count).await;
             }
             Need::Set { sequence, value, called } => {
@@ -194,32 +193,14 @@ impl<D: Database> Work<'_, D> {
     /// unless the sequence may have been made by the one at hand.
     pub(crate) async fn allot(&mut self, sequence: u32, count: u64) -> Outcome<()> {
         let catalog = self.shared.catalog();
-        let home = *catalog.home();
-        let missing = || SqlError::new(SqlState::UNDEFINED_TABLE, format!("sequence {sequence} does not exist"));
-        let descriptor = catalog.sequence_by_id(sequence).ok_or_else(missing)?;
         if self.active.defines {
             let transaction = &mut self.active.transaction;
-            let range = crate::sequence::allot(transaction, &home, descriptor, count, &self.deadline).await?;
+            let range = crate::sequence::allot(transaction, &catalog, sequence, count, &self.deadline).await?;
             self.shared.sequences.give(&catalog, sequence, range);
             return Ok(());
         }
         self.active.check_writable("nextval()")?;
-        let start = self.server.db.begin();
-        loop {
-            let mut transaction = Transaction::new(self.server.db.clone(), Mode::Statement, start);
-            catalog.expect_sequence(&mut transaction, sequence);
-            let range = crate::sequence::allot(&mut transaction, &home, descriptor, count, &self.deadline).await?;
-            match transaction.commit(self.deadline.left()).await.map_err(Failure::from) {
-                Ok(_) => {
-                    self.shared.sequences.give(&catalog, sequence, range);
-                    return Ok(());
-                }
-                Err(failure) if is_retryable(&failure) && !crate::server::failure::of_catalog(&failure) => {
-                    self.deadline.check()?;
-                }
-                Err(failure) => return Err(failure),
-            }
-        }
+        crate::sequence::take(&self.server.db, self.shared, sequence, count, &self.deadline).await
     }
 
     /// `setval`

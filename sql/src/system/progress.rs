@@ -1,8 +1,8 @@
 //! How far long statements are. `pg_stat_progress_copy` shows the `COPY` statements of the node's sessions.
 //!
 //! `pg_stat_progress_create_index` shows the indexes that are being filled, and the copies of tables that are given
-//! a primary key or columns of other types. It is what stands in the catalog, where whoever does the work notes it every few seconds: so every node shows it,
-//! also while nobody goes on with it.
+//! a primary key, columns, or columns of other types. It is what stands in the catalog, where whoever does the work notes
+//! it every few seconds: so every node shows it, also while nobody goes on with it.
 
 use annulus_relation::Value;
 use annulus_relation::catalog::{IndexState, Table};

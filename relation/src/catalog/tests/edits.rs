@@ -335,6 +335,42 @@ fn what_types_columns_are_to_have_keeps_its_bytes() {
     assert_eq!(hex, golden);
 }
 
+#[test]
+fn what_columns_a_table_is_given_keeps_its_bytes() {
+    let mut t = table(16_384, "t");
+    let index = Index { id: 7, name: "i".to_owned(), ..t.indexes[0].clone() };
+    let column = Column { default: Some(Default::Generated("a".to_owned())), ..t.columns[0].clone() };
+    let keys = t.indexes[0].keys.clone();
+    let rekeying = Rekeying { name: "k".to_owned(), keys, generation: 6, done: Vec::new(), rows: 0 };
+    let extension = Extension {
+        columns: vec![column],
+        indexes: vec![index],
+        checks: Vec::new(),
+        foreign_keys: Vec::new(),
+        then: Some(Then::Rekeyed(rekeying)),
+        generation: 5,
+        done: vec![(1, vec![2])],
+        rows: 3,
+    };
+    let state = IndexState::Extended(extension);
+    let bytes = record::encode(&state);
+    let hex: String = bytes[5..].iter().map(|byte| format!("{byte:02x}")).collect();
+    let golden = concat!(
+        "040000000100000000000000010001000000000000006117000000ffffffff0101020000000100000000000000610000",
+        "010000000000000007000000010000000000000069010100000000000000000000000100000000000000000000000001",
+        "00000000010000000000000000000000000000000000000000010000000001000000000000006b010000000000000000",
+        "000000010000000600000000000000000000000000000000000000050000000100000000000000010001000000000000",
+        "00020300000000000000",
+    );
+    assert_eq!(hex, golden);
+    // Names to come are taken, and what is to come is made of it in the end.
+    t.indexes[0].state = state;
+    assert_eq!(t.index_names().map(|(name, _)| name).collect::<Vec<_>>(), ["t_pkey", "k", "i"]);
+    let after = t.succeeded().unwrap();
+    assert_eq!((after.generation, after.columns.len(), after.indexes[1].id), (5, t.columns.len() + 1, 7));
+    assert!(after.rekeying().is_some_and(|rekeying| rekeying.generation == 6));
+}
+
 /// The first two are what a bool was stored as.
 #[test]
 fn how_a_constraint_stands_is_a_byte() {

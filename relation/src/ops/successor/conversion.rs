@@ -69,7 +69,7 @@ impl Conversion {
         around: Surroundings<'_, E>,
         after: &Table,
         row: &[Value],
-        of: Of,
+        of: Of<'_>,
     ) -> SqlResult<()> {
         let null = self.columns.iter().find(|column| {
             after.columns.get(column.position).is_some_and(|column| of.refuses_null(column))
@@ -78,15 +78,16 @@ impl Conversion {
         if let Some(column) = null {
             let name = &after.columns[column.position].name;
             return Err(match of {
-                Of::New => errors::not_null_violation(around.catalog, after, name, row),
-                Of::Stored => errors::contains_nulls(around.catalog, after, name),
+                Of::Stored(_) => errors::contains_nulls(around.catalog, after, name),
+                Of::Inserted | Of::Changed(_) => errors::not_null_violation(around.catalog, after, name, row),
             });
         }
-        for check in after.checks.iter().filter(|check| of == Of::New || check.standing.is_validated()) {
+        let is_stored = matches!(of, Of::Stored(_));
+        for check in after.checks.iter().filter(|check| !is_stored || check.standing.is_validated()) {
             if around.expressions.eval(after, &check.expression, &SqlType::Bool, row)? == Value::Bool(false) {
                 return Err(match of {
-                    Of::New => errors::check_violation(around.catalog, after, check, row),
-                    Of::Stored => errors::check_violated_by_some(around.catalog, after, check),
+                    Of::Stored(_) => errors::check_violated_by_some(around.catalog, after, check),
+                    Of::Inserted | Of::Changed(_) => errors::check_violation(around.catalog, after, check, row),
                 });
             }
         }

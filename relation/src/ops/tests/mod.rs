@@ -2,6 +2,7 @@
 
 mod conflicts;
 mod deferred;
+mod extends;
 mod fills;
 mod foreign;
 mod interleaved;

@@ -107,7 +107,7 @@ fn check_copies(world: &World) -> usize {
     let mut stored = world.stored(world.table("t"), GENERATION);
     let mut copies = 0;
     for tuple in world.tuples("t") {
-        let all = physical.copies(world.around(), &tuple).unwrap();
+        let all = physical.copies(world.around(), &tuple, |place| stored.get(place).cloned()).unwrap();
         let is_made = |(copy, record): &&(Place, Bytes)| stored.get(copy) == Some(record);
         let Some((copy, record)) = all.first().filter(is_made) else { continue };
         assert_eq!(after.decode(copy.clone(), record).unwrap().values, tuple.values);

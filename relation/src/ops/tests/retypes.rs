@@ -35,7 +35,7 @@ fn check_copies(world: &World) -> usize {
     let mut stored = world.stored(world.table("t"), GENERATION);
     let mut copies = 0;
     for tuple in world.tuples("t") {
-        let all = physical.copies(world.around(), &tuple).unwrap();
+        let all = physical.copies(world.around(), &tuple, |place| stored.get(place).cloned()).unwrap();
         if all.first().is_none_or(|(copy, record)| stored.get(copy) != Some(record)) {
             continue;
         }

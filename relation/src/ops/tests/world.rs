@@ -49,6 +49,19 @@ impl Expressions for Simple {
             _ => panic!("{expression}"),
         })
     }
+
+    /// `next` is another number each time.
+    fn default(&self, table: &Table, column: &Column) -> SqlResult<Value> {
+        thread_local!(static NEXT: std::cell::Cell<i32> = const { std::cell::Cell::new(1_000_000) });
+        match &column.default {
+            Some(Default::Expression(text)) if text == "next" => {
+                NEXT.set(NEXT.get() + 1);
+                Ok(Value::Int4(NEXT.get()))
+            }
+            Some(Default::Expression(text)) => self.eval(table, text, &column.ty, &[]),
+            _ => Ok(Value::Null),
+        }
+    }
 }
 
 /// A table with integer columns of these names, the first of which is the primary key.

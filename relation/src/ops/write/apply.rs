@@ -152,7 +152,7 @@ fn footprint<E: Expressions>(writer: &Writer<'_, E>, held: &Held) -> SqlResult<F
         footprint.take(physical, change, writer)?;
         if let Some(successor) = &physical.successor {
             footprint.leave_copy(successor, change, held, writer)?;
-            footprint.take_copy(physical, successor, change, writer)?;
+            footprint.take_copy(physical, successor, change, held, writer)?;
         }
     }
     Ok(footprint)
@@ -190,7 +190,8 @@ impl Footprint {
         let Some(copy) = successor.place(&old.place, &old.values, expressions)? else { return Ok(()) };
         let Some(record) = held.get(&copy) else { return Ok(()) };
         if successor.is_of(&copy, record, &old.place)? {
-            let entries = successor.entries(&copy, &successor.row(&old.values, expressions)?, expressions)?;
+            let row = successor.row(&old.values, (&copy, record), expressions)?;
+            let entries = successor.entries(&copy, &row, expressions)?;
             self.left.extend(entries.into_iter().map(|entry| (entry.place, Some(entry.value))));
             self.left.insert(copy, None);
         }
@@ -224,11 +225,19 @@ impl Footprint {
         physical: &Physical,
         successor: &Successor,
         change: &Change,
+        held: &Held,
         writer: &Writer<'_, E>,
     ) -> SqlResult<()> {
         let (Some(new), table) = (&change.new, change.table) else { return Ok(()) };
-        let Copied { place: copy, record: value, row } =
-            successor.copy(writer.around, &new.place, &new.values, Of::New)?;
+        let before = match &change.old {
+            Some(old) => successor.place(&old.place, &old.values, writer.around.expressions)?,
+            None => None,
+        };
+        let of = match &change.old {
+            Some(_) => Of::Changed(before.as_ref().and_then(|copy| Some((copy, held.get(copy)?)))),
+            None => Of::Inserted,
+        };
+        let Copied { place: copy, record: value, row } = successor.copy(writer.around, &new.place, &new.values, of)?;
         let (keys, exclusive) = (successor.physical.primary_values(&row), successor.is_contested());
         for entry in successor.entries(&copy, &row, writer.around.expressions)? {
             // Whether it is nobody else's is known from the index that there is.

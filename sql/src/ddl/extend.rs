@@ -1,0 +1,86 @@
+//! Columns that are added to a table with rows, and whose values differ from row to row: identities, generated columns,
+//! volatile defaults.
+//!
+//! The table gets a successor that has them; what refers to them comes with them.
+
+use annulus_relation::catalog::{ColumnId, Edit, Extension, ForeignKey, Index, IndexState, KeyPart, Table, Then};
+use annulus_relation::error::SqlState;
+use annulus_relation::{SqlError, SqlResult};
+
+use super::expression::columns_of;
+use super::{Definition, Job};
+
+impl Definition<'_> {
+    /// Columns that were added, and what was said of them, are to be made before anybody sees them, if values of some are
+    /// computed.
+    pub(super) fn extend_tables(&mut self) -> SqlResult<()> {
+        for id in std::mem::take(&mut self.computed) {
+            let before = self.opened.table_by_id(id).cloned();
+            let before =
+                before.ok_or_else(|| SqlError::new(SqlState::INTERNAL_ERROR, "rows of a table that is new"))?;
+            let after = self.current(id)?;
+            check_not_filled(&before)?;
+            let extended = extended(&before, after, &mut self.edit)?;
+            self.edit.put_table(extended)?;
+            self.jobs.insert(0, Job::Rekey { table: id });
+        }
+        Ok(())
+    }
+}
+
+/// `55006` if an index of the table is being filled.
+fn check_not_filled(table: &Table) -> SqlResult<()> {
+    let Some(index) = table.indexes.iter().find(|index| !index.state.is_complete()) else { return Ok(()) };
+    let message = format!("index \"{}\" of table \"{}\" is being built", index.name, table.name);
+    Err(SqlError::new(SqlState::OBJECT_IN_USE, message).hint("Try it again when that is done."))
+}
+
+/// The table that a statement has made of `before`, with what it added kept back.
+fn extended(before: &Table, mut after: Table, edit: &mut Edit) -> SqlResult<Table> {
+    let whole = after.clone();
+    let is_new = |id: ColumnId| !before.columns.iter().any(|column| column.id == id);
+    let mentions = |text: &String| Ok::<_, SqlError>(columns_of(text, &whole)?.into_iter().any(is_new));
+    let (mut indexes, mut checks) = (Vec::new(), Vec::new());
+    for index in after.indexes.drain(1..).collect::<Vec<Index>>() {
+        let kept = if is_over(&index, &is_new, &mentions)? { &mut indexes } else { &mut after.indexes };
+        kept.push(index);
+    }
+    for check in std::mem::take(&mut after.checks) {
+        let kept = if mentions(&check.expression)? { &mut checks } else { &mut after.checks };
+        kept.push(check);
+    }
+    let is_over_new = |key: &ForeignKey| key.columns.iter().copied().any(is_new);
+    let (foreign_keys, stay) = after.foreign_keys.into_iter().partition(is_over_new);
+    after.foreign_keys = stay;
+    let (columns, stay) = after.columns.into_iter().partition(|column| is_new(column.id));
+    after.columns = stay;
+    let generation = edit.new_generation()?;
+    let primary = &mut after.indexes[0].state;
+    let then = match std::mem::replace(primary, IndexState::Ready) {
+        IndexState::Rekeyed(rekeying) => Some(Then::Rekeyed(rekeying)),
+        IndexState::Retyped(retyping) => Some(Then::Retyped(retyping)),
+        _ => None,
+    };
+    let (done, rows) = (Vec::new(), 0);
+    *primary = IndexState::Extended(Extension { columns, indexes, checks, foreign_keys, then, generation, done, rows });
+    Ok(after)
+}
+
+/// Whether an index is over new columns, or is new: it is filled when the rows have their columns.
+fn is_over(
+    index: &Index,
+    is_new: &dyn Fn(ColumnId) -> bool,
+    mentions: &dyn Fn(&String) -> SqlResult<bool>,
+) -> SqlResult<bool> {
+    let mut found = !index.state.is_complete() || index.include.iter().any(|id| is_new(*id));
+    for key in &index.keys {
+        found |= match &key.part {
+            KeyPart::Column(id) => is_new(*id),
+            KeyPart::Expression(text, _) => mentions(text)?,
+        };
+    }
+    if let Some(predicate) = &index.predicate {
+        found |= mentions(predicate)?;
+    }
+    Ok(found)
+}
