@@ -113,9 +113,11 @@ impl Translator<'_> {
 
     pub(super) fn combine(&mut self, left: Rel, right: Rel, kind: &Kind<'_>) -> SqlResult<Rel> {
         for column in right.columns.iter().filter(|column| column.seen != super::Seen::Never) {
-            let same = |other: &super::Col| {
-                other.seen != super::Seen::Never && other.table == column.table && other.schema == column.schema
-            };
+            // Only relations that go by their own names may share it, if they are in different schemas.
+            let apart =
+                |other: &super::Col| column.schema.is_some() && other.schema.is_some() && other.schema != column.schema;
+            let same =
+                |other: &super::Col| other.seen != super::Seen::Never && other.table == column.table && !apart(other);
             if column.table.is_some() && left.columns.iter().any(same) {
                 let name = column.table.as_deref().unwrap_or_default();
                 let message = format!("table name \"{name}\" specified more than once");
