@@ -156,7 +156,7 @@ impl Definition<'_> {
             return Err(SqlError::unsupported("dropping a column of the primary key")
                 .hint("Drop the primary key by a statement of its own, before."));
         }
-        self.views_forbid(&table, Some(column), &format!("column {} of table {}", name.value, table.name))?;
+        self.views_forbid(&table, column, &format!("column {} of table {}", name.value, table.name))?;
         for other in computed_from(&table, column)? {
             if !cascade {
                 let message = format!(
@@ -211,8 +211,8 @@ impl Definition<'_> {
     }
 
     /// `2BP01` if a view reads the table: its query may name anything of it, but no column that came later.
-    pub(super) fn views_forbid(&self, table: &Table, column: Option<ColumnId>, what: &str) -> SqlResult<()> {
-        let later = |view: &View| matches!((column, view.knows(table.id)), (Some(column), Some(last)) if column > last);
+    pub(super) fn views_forbid(&self, table: &Table, column: ColumnId, what: &str) -> SqlResult<()> {
+        let later = |view: &View| view.knows(table.id).is_some_and(|last| column > last);
         let reads = |view: &&Arc<View>| view.reads.contains(&table.id) && !later(view);
         let Some(view) = self.catalog().views().find(reads) else { return Ok(()) };
         let message = format!("cannot change {what} because other objects depend on it");
@@ -228,7 +228,8 @@ impl Definition<'_> {
             let message = format!("column \"{}\" of relation \"{}\" already exists", to.value, before.name);
             return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(position_of(to)));
         }
-        self.views_forbid(&before, Some(column), &format!("column {} of table {}", from.value, before.name))?;
+        let names = before.columns.iter().map(|column| (column.id, column.name.clone())).collect();
+        self.follow_columns(id, (before.schema, &before.name), names)?;
         let mut after = before.clone();
         let renamed = after.columns.iter_mut().find(|other| other.id == column);
         renamed.into_iter().for_each(|other| other.name.clone_from(&to.value));
@@ -295,14 +296,12 @@ impl Definition<'_> {
     fn rename(&mut self, id: ObjectId, to: &str) -> SqlResult<&'static str> {
         let catalog = self.catalog();
         if let Some(table) = catalog.table_by_id(id) {
-            let mut table = Table::clone(table);
-            self.views_forbid(&table, None, &format!("the name of table {}", table.name))?;
-            to.clone_into(&mut table.name);
-            self.edit.put_table(table)?;
+            let table = Table::clone(table);
+            self.follow_relation(id, (table.schema, &table.name), (table.schema, to))?;
+            self.edit.put_table(Table { name: to.to_owned(), ..table })?;
         } else if let Some(view) = catalog.view_by_id(id) {
-            let mut view = View::clone(view);
-            to.clone_into(&mut view.name);
-            self.edit.put_view(view)?;
+            let view = View::clone(view);
+            self.put_renamed_view(view, to)?;
         } else if let Some(sequence) = catalog.sequence_by_id(id) {
             let before = Sequence::clone(sequence);
             let after = Sequence { name: to.to_owned(), ..before.clone() };
@@ -331,9 +330,8 @@ impl Definition<'_> {
         let name = self.name(name)?;
         match self.names().find(&name) {
             Some(Relation::View(view)) => {
-                let mut view = View::clone(view);
-                to.clone_into(&mut view.name);
-                self.edit.put_view(view)?;
+                let view = View::clone(view);
+                self.put_renamed_view(view, to)?;
             }
             Some(other) => return Err(is_not(&name, other, "a view")),
             None if if_exists => self.notice(format!("relation \"{}\" does not exist, skipping", name.name)),
@@ -374,16 +372,17 @@ impl Definition<'_> {
     fn move_to(&mut self, id: ObjectId, schema: ObjectId) -> SqlResult<()> {
         let catalog = self.catalog();
         if let Some(table) = catalog.table_by_id(id) {
-            let table = Table { schema, ..Table::clone(table) };
+            let table = Table::clone(table);
             let owned = catalog.sequences().filter(|sequence| sequence.owner.is_some_and(|(owner, _)| owner == id));
             let owned: Vec<ObjectId> = owned.map(|sequence| sequence.id).collect();
-            self.views_forbid(&table, None, &format!("the schema of table {}", table.name))?;
-            self.edit.put_table(table)?;
+            self.follow_relation(id, (table.schema, &table.name), (schema, &table.name))?;
+            self.edit.put_table(Table { schema, ..table })?;
             return owned.into_iter().try_for_each(|sequence| self.move_to(sequence, schema));
         }
         if let Some(view) = catalog.view_by_id(id) {
-            let view = View { schema, ..View::clone(view) };
-            return self.edit.put_view(view);
+            let view = View::clone(view);
+            self.follow_relation(id, (view.schema, &view.name), (schema, &view.name))?;
+            return self.edit.put_view(View { schema, ..view });
         }
         let Some(sequence) = catalog.sequence_by_id(id) else { return Ok(()) };
         let before = Sequence::clone(sequence);

@@ -27,6 +27,7 @@ mod table;
 mod temporary;
 mod truncate;
 mod view;
+mod view_query;
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -83,6 +84,8 @@ pub(crate) struct Definition<'a> {
     pub filled: Option<(ObjectId, String)>,
     /// The tables with columns that the rows which are there are to be given values of.
     pub computed: BTreeSet<ObjectId>,
+    /// Views whose queries were written anew, since what they read is called otherwise.
+    pub followed: Vec<ObjectId>,
 }
 
 /// What has to be done with the rows of a table before a change of it is complete.
@@ -124,6 +127,7 @@ impl<'a> Definition<'a> {
             planned: Vec::new(),
             filled: None,
             computed: BTreeSet::new(),
+            followed: Vec::new(),
         }
     }
 
@@ -187,12 +191,13 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
     };
     let tag = definition.apply(&parsed.statement)?;
     definition.extend_tables()?;
-    let Definition { mut edit, notices, truncated, restarted, jobs, filled, .. } = definition;
+    let Definition { mut edit, notices, truncated, restarted, jobs, filled, followed, .. } = definition;
     begin_generations(&work.server.db, &mut edit, &truncated, &work.deadline).await?;
     check_not_pending(work.active, &edit, what)?;
     work.news.extend(notices.into_iter().map(News::Notice));
     let home = *edit.catalog().home();
     use_edit(work, edit)?;
+    view_query::check_followed(work, &followed)?;
     for sequence in &restarted {
         work.active.catalog.expect_sequence(&mut work.active.transaction, sequence.id);
         crate::sequence::restart(&mut work.active.transaction, &home, sequence, None);

@@ -36,7 +36,7 @@ impl Definition<'_> {
         }
         check_not_generated(&before, column)?;
         let what = format!("the type of column {} of table {}", column.name, before.name);
-        self.views_forbid(&before, Some(column.id), &what)?;
+        self.views_forbid(&before, column.id, &what)?;
         let identity = retyped_identity(self.catalog(), column, &ty)?;
         let stays = using.is_none() && is_same_when_stored(&column.ty, &ty);
         if stays && (keeps_keys(&column.ty, &ty) || !is_in_keys(&before, column.id)?) {

@@ -1,11 +1,12 @@
 //! `CREATE SCHEMA`, `ALTER SCHEMA`.
 
-use annulus_relation::catalog::{Schema, is_temporary};
+use annulus_relation::catalog::{ObjectId, Schema, is_temporary};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{AlterSchema, AlterSchemaOperation, Ident, ObjectName, ObjectNamePart, SchemaName};
 
 use super::Definition;
+use super::view_query::Renamed;
 use crate::names::position_of;
 
 /// The last part of a name that has only one.
@@ -55,6 +56,7 @@ impl Definition<'_> {
                 AlterSchemaOperation::Rename { name } => {
                     let name = plain_name(name)?;
                     check_reserved(name)?;
+                    self.schema_renamed(&schema, &name.value)?;
                     schema.name.clone_from(&name.value);
                 }
                 AlterSchemaOperation::OwnerTo { .. } => {}
@@ -63,5 +65,18 @@ impl Definition<'_> {
         }
         self.edit.put_schema(schema)?;
         Ok("ALTER SCHEMA")
+    }
+
+    /// Defaults and views name what they read with its schema.
+    fn schema_renamed(&mut self, schema: &Schema, to: &str) -> SqlResult<()> {
+        self.rename_in_defaults(&schema.name, None, to, None)?;
+        let catalog = self.catalog();
+        let tables = catalog.tables().map(|table| (table.schema, table.id));
+        let views = catalog.views().map(|view| (view.schema, view.id));
+        let sequences = catalog.sequences().map(|sequence| (sequence.schema, sequence.id));
+        let all = tables.chain(views).chain(sequences);
+        let all: Vec<ObjectId> = all.filter(|(own, _)| *own == schema.id).map(|(_, id)| id).collect();
+        let renamed = Renamed { schema: &schema.name, name: None, to_schema: to, to_name: None, columns: None };
+        self.follow_views(&renamed, |read| all.contains(&read))
     }
 }

@@ -118,10 +118,10 @@ impl Definition<'_> {
         Ok((table.id, find_column(table, column)?.id))
     }
 
-    /// Defaults name sequences: after one was renamed, they name it by its new name.
+    /// Defaults and views name sequences: after one was renamed, they name it by its new name.
     pub(super) fn sequence_renamed(&mut self, before: &Sequence, after: &Sequence) -> SqlResult<()> {
-        let schema = |id| self.catalog().schema_by_id(id).map(|schema| schema.name.clone()).unwrap_or_default();
-        let (from, to) = (schema(before.schema), schema(after.schema));
+        self.follow_relation(before.id, (before.schema, &before.name), (after.schema, &after.name))?;
+        let (from, to) = (self.schema_name(before.schema), self.schema_name(after.schema));
         self.rename_in_defaults(&from, Some(&before.name), &to, Some(&after.name))
     }
 

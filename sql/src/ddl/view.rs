@@ -1,16 +1,15 @@
 //! `CREATE VIEW`, `CREATE TABLE AS`.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use annulus_relation::catalog::{ColumnId, ObjectId, Relation, Table, View};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType};
-use sqlparser::ast::{self, CreateTable, CreateView, Ident, ObjectName, ObjectNamePart};
+use sqlparser::ast::{self, CreateTable, CreateView, ObjectNamePart};
 
 use super::Definition;
 use super::table::add_column;
-use crate::bind::quote_name;
+use super::view_query::{each_relation, ident};
 use crate::names::{Name, is_not};
 use crate::parse::Statement;
 
@@ -82,36 +81,19 @@ impl Definition<'_> {
     /// A query's text in which every relation has its schema, and what it reads.
     fn qualified(&self, query: &ast::Query) -> SqlResult<(String, Vec<ObjectId>)> {
         let mut query = query.clone();
-        let own = common_names(&query);
         let mut reads: Vec<ObjectId> = Vec::new();
-        let walked: ControlFlow<SqlError> = ast::visit_relations_mut(&mut query, |name: &mut ObjectName| {
-            let plain = name.0.len() == 1;
-            if plain && name.0[0].as_ident().is_some_and(|ident| own.contains(&ident.value)) {
-                return ControlFlow::Continue(());
-            }
-            let found = match self.name(name) {
-                Ok(found) => found,
-                Err(error) => return ControlFlow::Break(error),
-            };
+        each_relation(&mut query, |name, _| {
             // The system's tables are found by their names.
-            if let Some(relation) = self.names().find(&found) {
-                if !reads.contains(&relation.id()) {
-                    reads.push(relation.id());
-                }
-                if plain && let Some(schema) = self.schema_name_of(relation) {
-                    let ident = match quote_name(&schema) == schema {
-                        true => Ident::new(schema),
-                        false => Ident::with_quote('"', schema),
-                    };
-                    name.0.insert(0, ObjectNamePart::Identifier(ident));
-                }
+            let Some(relation) = self.names().find(&self.name(name)?) else { return Ok(()) };
+            if !reads.contains(&relation.id()) {
+                reads.push(relation.id());
             }
-            ControlFlow::Continue(())
-        });
-        match walked {
-            ControlFlow::Break(error) => Err(error),
-            ControlFlow::Continue(()) => Ok((query.to_string(), reads)),
-        }
+            let schema = ident(&self.schema_name(relation.schema()));
+            let own = name.0.pop();
+            name.0 = std::iter::once(ObjectNamePart::Identifier(schema)).chain(own).collect();
+            Ok(())
+        })?;
+        Ok((query.to_string(), reads))
     }
 
     /// The last column of a relation.
@@ -120,10 +102,6 @@ impl Definition<'_> {
         let of_view = || catalog.view_by_id(id).and_then(|view| ColumnId::try_from(view.columns.len()).ok());
         let of_table = |table: &Arc<Table>| table.columns.iter().map(|column| column.id).max().unwrap_or_default();
         catalog.table_by_id(id).map(of_table).or_else(of_view).unwrap_or(ColumnId::MAX)
-    }
-
-    fn schema_name_of(&self, relation: Relation<'_>) -> Option<String> {
-        self.catalog().schema_by_id(relation.schema()).map(|schema| schema.name.clone())
     }
 
     /// Whether a view is temporary because it reads what is; the client is told.
@@ -170,10 +148,4 @@ impl Definition<'_> {
         self.edit.put_table(table)?;
         Ok("SELECT")
     }
-}
-
-/// The names of common table expressions anywhere at a query's top.
-fn common_names(query: &ast::Query) -> Vec<String> {
-    let with = query.with.iter().flat_map(|with| &with.cte_tables);
-    with.flat_map(|cte| std::iter::once(cte.alias.name.value.clone()).chain(common_names(&cte.query))).collect()
 }
