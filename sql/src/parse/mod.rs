@@ -15,8 +15,10 @@ mod copy;
 mod cursor;
 pub(crate) mod dialect;
 mod fetch;
+mod into;
 mod like;
 mod object;
+mod sets;
 mod shape;
 mod source;
 mod spelling;
@@ -35,7 +37,9 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub(crate) use assigned::ASSIGNED_ELEMENT;
-use clauses::{refuse_current_of, take_arbiter, take_as_of, take_identities, take_overriding, take_table_as};
+use clauses::{
+    are_words, refuse_current_of, take_arbiter, take_as_of, take_identities, take_overriding, take_table_as,
+};
 use cursor::Cursor;
 use dialect::Postgres;
 pub use fetch::{Declare, FetchRows};
@@ -80,6 +84,8 @@ pub struct Parsed {
     pub table_as: TableAs,
     /// The `LIKE`s among the columns of `CREATE TABLE`.
     pub likes: Vec<Like>,
+    /// `DROP INDEX CONCURRENTLY`, which differs from `DROP INDEX` only in where it may stand.
+    pub drops_concurrently: bool,
 }
 
 /// The unique index that `ON CONFLICT (keys) [WHERE predicate]` means.
@@ -120,6 +126,7 @@ impl Parsed {
             arbiter: None,
             table_as: TableAs::default(),
             likes: Vec::new(),
+            drops_concurrently: false,
         }
     }
 }
@@ -172,6 +179,7 @@ fn parse_one(source: &Source<'_>, tokens: &[TokenWithSpan]) -> SqlResult<Parsed>
     }
     refuse_current_of(tokens)?;
     let (kept, as_of) = take_as_of(source, tokens)?;
+    let drops_concurrently = are_words(&kept, &["drop", "index", "concurrently"]);
     let kept = take_storage(kept);
     let (kept, overriding) = take_overriding(kept);
     let (kept, identities) = take_identities(source, kept)?;
@@ -179,7 +187,8 @@ fn parse_one(source: &Source<'_>, tokens: &[TokenWithSpan]) -> SqlResult<Parsed>
     let (kept, table_as) = take_table_as(spelling::spell(kept)?);
     let (kept, likes) = take_likes(source, kept)?;
     let statement = Statement::Sql(Box::new(parse_sql(source, tokens, kept)?));
-    Ok(Parsed { statement, text, whole, as_of, overriding, identities, arbiter, table_as, likes })
+    let around = Parsed::bare(statement, text, whole);
+    Ok(Parsed { as_of, overriding, identities, arbiter, table_as, likes, drops_concurrently, ..around })
 }
 
 /// A statement that sqlparser knows: its tokens as they were written, and those of them that it is shown.

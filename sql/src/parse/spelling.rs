@@ -8,6 +8,8 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
 use super::assigned::assign_columns;
 use super::bracketed::bracket;
 use super::clauses::{are_words, end_of, find_words, is_any, is_word};
+use super::into::{create_instead, without_nulls_distinct};
+use super::sets::flatten_sets;
 use crate::names::known_collation;
 
 /// A statement's tokens in sqlparser's words.
@@ -15,6 +17,8 @@ use crate::names::known_collation;
 /// # Errors
 /// `0A000` for a collation that is not there, `42704` for a tablespace.
 pub(super) fn spell(tokens: Vec<TokenWithSpan>) -> SqlResult<Vec<TokenWithSpan>> {
+    let tokens = without_nulls_distinct(create_instead(without_spaces(tokens)))?;
+    let tokens = flatten_sets(tokens);
     let tokens = select_all(assign_columns(spell_order(spell_merge(without_noise(tokens)))));
     let tokens = without_tablespace(without_collation_of_type(tokens)?)?;
     let tokens = one_table_per_lock(locks_last(simplify_locks(first_operand_bare(tokens))));
@@ -84,6 +88,10 @@ fn spell_order(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             tokens[at].token = Token::Whitespace(Whitespace::Space);
         }
     }
+    without_spaces(tokens)
+}
+
+fn without_spaces(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
     tokens
 }

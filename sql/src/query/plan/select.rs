@@ -482,7 +482,7 @@ fn refuse(select: &ast::Select) -> SqlResult<()> {
         return Err(SqlError::new(SqlState::SYNTAX_ERROR, "a clause that PostgreSQL does not know"));
     }
     match select.into {
-        Some(_) => Err(SqlError::unsupported("SELECT INTO here").hint("Use CREATE TABLE AS.")),
+        Some(_) => Err(SqlError::new(SqlState::SYNTAX_ERROR, "SELECT ... INTO is not allowed here")),
         None => Ok(()),
     }
 }

@@ -1,0 +1,62 @@
+//! `SELECT ... INTO name`, and what is said of NULLs in unique constraints.
+
+use annulus_relation::{SqlError, SqlResult};
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::clauses::{end_of, find_words, is_any, is_word};
+use super::spelling::name_behind;
+
+/// `SELECT list INTO [TEMPORARY | UNLOGGED] [TABLE] name ...` is `CREATE [TEMPORARY] TABLE name AS SELECT list ...`.
+pub(super) fn create_instead(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let Some(into) = find_into(&tokens) else { return tokens };
+    let kind = usize::from(is_any(tokens.get(into + 1), &["temporary", "temp", "unlogged"]));
+    let word = usize::from(is_word(tokens.get(into + 1 + kind), "table"));
+    let name = name_behind(&tokens, into + kind + word);
+    let span = tokens[into].span;
+    let keyword = |word: &str| TokenWithSpan { token: Token::make_keyword(word), span };
+    let mut spelled = vec![keyword("create")];
+    if is_any(tokens.get(into + 1), &["temporary", "temp"]) {
+        spelled.push(keyword("temporary"));
+    }
+    spelled.push(keyword("table"));
+    spelled.extend_from_slice(&tokens[name.clone()]);
+    spelled.push(keyword("as"));
+    spelled.extend_from_slice(&tokens[..into]);
+    spelled.extend_from_slice(&tokens[name.end..]);
+    spelled
+}
+
+/// Where the `INTO` of a statement's first `SELECT` stands.
+fn find_into(tokens: &[TokenWithSpan]) -> Option<usize> {
+    if !is_any(tokens.first(), &["select", "with"]) {
+        return None;
+    }
+    let verbs = ["select", "insert", "update", "delete", "merge", "values", "table"];
+    let verb = end_of(tokens, 0, |at| is_any(tokens.get(at), &verbs));
+    if !is_word(tokens.get(verb), "select") {
+        return None;
+    }
+    let ends = ["into", "from", "where", "group", "having", "window", "union", "intersect", "except", "order", "limit"];
+    // Behind AS, and behind a period, any word is a name.
+    let is_name = |at: usize| is_word(tokens.get(at - 1), "as") || tokens[at - 1].token == Token::Period;
+    let end = end_of(tokens, verb + 1, |at| is_any(tokens.get(at), &ends) && !is_name(at));
+    is_word(tokens.get(end), "into").then_some(end)
+}
+
+/// `UNIQUE NULLS DISTINCT` says what `UNIQUE` does.
+///
+/// # Errors
+/// `0A000` for `UNIQUE NULLS NOT DISTINCT`.
+pub(super) fn without_nulls_distinct(mut tokens: Vec<TokenWithSpan>) -> SqlResult<Vec<TokenWithSpan>> {
+    if !is_any(tokens.first(), &["create", "alter"]) {
+        return Ok(tokens);
+    }
+    if let Some(at) = find_words(&tokens, &["unique", "nulls", "not", "distinct"]) {
+        let position = u32::try_from(tokens[at + 1].span.start.column).ok();
+        return Err(SqlError::unsupported("NULLS NOT DISTINCT").at(position));
+    }
+    while let Some(at) = find_words(&tokens, &["unique", "nulls", "distinct"]) {
+        tokens.drain(at + 1..at + 3);
+    }
+    Ok(tokens)
+}
