@@ -17,7 +17,7 @@ use super::constraint::{check_not_rekeyed, check_rekeyed_alone, find_column};
 use super::expression::{columns_of, rewrite};
 use super::retype::coming_type;
 use super::schema::plain_name;
-use super::table::Pending;
+use super::table::{Pending, check_not_system};
 use crate::names::{Name, is_not, position_of, undefined};
 
 impl Definition<'_> {
@@ -224,6 +224,7 @@ impl Definition<'_> {
     fn rename_column(&mut self, id: ObjectId, from: &Ident, to: &Ident) -> SqlResult<()> {
         let before = self.current(id)?;
         let column = find_column(&before, from)?.id;
+        check_not_system(&to.value)?;
         if before.columns.iter().any(|other| other.name == to.value) {
             let message = format!("column \"{}\" of relation \"{}\" already exists", to.value, before.name);
             return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(position_of(to)));

@@ -8,8 +8,8 @@ use annulus_ring::Consistency;
 use annulus_txn::interface::{Database, When};
 
 use crate::parse::{DatabaseOption, Statement};
-use crate::session::Produced;
 use crate::session::answer::{News, Tag};
+use crate::session::{Produced, check_no_block};
 use crate::statement::Work;
 
 /// Slots of a database that is partitioned by key and does not say how many.
@@ -49,10 +49,7 @@ pub(crate) async fn administer<D: Database>(
     statement: &Statement,
     what: &'static str,
 ) -> Outcome<Produced> {
-    if work.active.block {
-        let message = format!("{what} cannot run inside a transaction block");
-        return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message).into());
-    }
+    check_no_block(work.active.block, what)?;
     work.active.check_writable(what)?;
     let databases = work.server.databases(work.deadline.left()).await?;
     let transaction = &mut work.active.transaction;

@@ -54,7 +54,7 @@ use crate::server::deadline::Deadline;
 use crate::server::shared::Shared;
 use crate::session::answer::{News, Tag};
 use crate::session::jobs::within;
-use crate::session::{Active, Produced};
+use crate::session::{Active, Produced, check_no_block};
 use crate::statement::Work;
 
 /// A change of the catalog under way.
@@ -179,9 +179,22 @@ pub(crate) fn definition_name(statement: &Statement) -> Option<&'static str> {
     })
 }
 
+/// What a statement that may not stand in a block is called.
+fn outside_of_blocks(parsed: &Parsed) -> Option<&'static str> {
+    let creates =
+        |statement: &ast::Statement| matches!(statement, ast::Statement::CreateIndex(create) if create.concurrently);
+    match &parsed.statement {
+        Statement::Sql(statement) if creates(statement) => Some("CREATE INDEX CONCURRENTLY"),
+        _ => parsed.drops_concurrently.then_some("DROP INDEX CONCURRENTLY"),
+    }
+}
+
 /// Runs a statement that changes the catalog.
 pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed, what: &str) -> Outcome<Produced> {
     work.active.check_writable(what)?;
+    if let Some(what) = outside_of_blocks(parsed) {
+        check_no_block(work.active.block, what)?;
+    }
     let env = Arc::clone(&work.active.env);
     let mut definition = Definition {
         identities: parsed.identities.iter(),

@@ -146,6 +146,15 @@ impl Definition<'_> {
     }
 }
 
+/// `42701` for the names of columns that every table has in PostgreSQL.
+pub(super) fn check_not_system(name: &str) -> SqlResult<()> {
+    if matches!(name, "tableoid" | "xmin" | "cmin" | "xmax" | "cmax" | "ctid") {
+        let message = format!("column name \"{name}\" conflicts with a system column name");
+        return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
+    }
+    Ok(())
+}
+
 /// A column at the end of a table.
 pub(crate) fn add_column(
     table: &mut Table,
@@ -153,6 +162,7 @@ pub(crate) fn add_column(
     ty: annulus_relation::SqlType,
     not_null: bool,
 ) -> SqlResult<()> {
+    check_not_system(name)?;
     if table.columns.iter().any(|column| column.name == name) {
         let message = format!("column \"{name}\" specified more than once");
         return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));

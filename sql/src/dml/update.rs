@@ -13,7 +13,7 @@ use super::projection::Projection;
 use super::stored::Evaluator;
 use super::target::{Access, Target, only_table};
 use super::{Changed, Source, Writing};
-use crate::bind::{Binder, Expr, ParamTypes, Scope, needs_query};
+use crate::bind::{Binder, Expr, Need, ParamTypes, Scope, needs_query};
 use crate::names::position_of;
 use crate::parse::Parsed;
 use crate::statement::{Setting, Work};
@@ -91,6 +91,10 @@ pub(crate) fn pairs(list: &[ast::Assignment]) -> SqlResult<Vec<(&ast::ObjectName
     for assignment in list {
         if matches!(assignment.value, ast::Expr::QualifiedWildcard(..) | ast::Expr::Wildcard(_)) {
             return Err(SqlError::unsupported("a row as a value"));
+        }
+        if needs_query(&assignment.value) == Some(Need::Rows) {
+            let message = "set-returning functions are not allowed in UPDATE";
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
         }
         match (&assignment.target, &assignment.value) {
             (AssignmentTarget::ColumnName(name), value) => found.push((name, Cow::Borrowed(value))),

@@ -37,11 +37,17 @@ impl<D: Database> Session<D> {
             Statement::Close(name) => self.close(name.as_deref())?,
             Statement::Lock(tables) => self.lock(tables)?,
             Statement::SetConstraints { names, deferred } => self.set_constraints(names, *deferred).await?,
-            Statement::Maintenance(tag) => Tag::word(tag),
+            Statement::Maintenance(tag) => self.maintain(tag)?,
             Statement::Refused(what) => return Err(SqlError::unsupported(what)),
             _ => return Ok(None),
         };
         Ok(Some(Produced::tag(tag)))
+    }
+
+    /// There is nothing to do.
+    fn maintain(&self, tag: &'static str) -> SqlResult<Tag> {
+        let block = self.active.as_ref().is_some_and(|active| active.block);
+        if tag == "VACUUM" { check_no_block(block, tag).map(|()| Tag::word(tag)) } else { Ok(Tag::word(tag)) }
     }
 
     /// `LOCK TABLE`: names are checked. Nobody is kept out, but whatever others do meanwhile, a transaction that commits
@@ -139,9 +145,8 @@ impl<D: Database> Session<D> {
     }
 
     async fn discard(&mut self, what: Discard) -> SqlResult<Tag> {
-        if what == Discard::All && self.active.as_ref().is_some_and(|active| active.block) {
-            let message = "DISCARD ALL cannot run inside a transaction block";
-            return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
+        if what == Discard::All {
+            check_no_block(self.active.as_ref().is_some_and(|active| active.block), "DISCARD ALL")?;
         }
         if matches!(what, Discard::All | Discard::Temporary) {
             self.drop_temporary().await?;
@@ -184,4 +189,13 @@ impl<D: Database> Session<D> {
             .map(|(expression, ty)| binder.bind_assigned(expression, "parameter", ty)?.eval(&[], &[], &context))
             .collect()
     }
+}
+
+/// `25001` for what cannot be taken back with a block.
+pub(crate) fn check_no_block(block: bool, what: &str) -> SqlResult<()> {
+    if block {
+        let message = format!("{what} cannot run inside a transaction block");
+        return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
+    }
+    Ok(())
 }

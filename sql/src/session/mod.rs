@@ -36,6 +36,7 @@ use annulus_txn::interface::Database;
 
 pub(crate) use active::Active;
 use answer::{Column, News, Shield, Status, Timeouts};
+pub(crate) use commands::check_no_block;
 pub(crate) use cursor::Cursors;
 pub(crate) use deferred::check;
 pub use portal::Portal;

@@ -202,32 +202,8 @@ impl Translator<'_> {
             exprs.iter().map(|expr| translator.group_key(rel, expr, items)).collect::<SqlResult<Vec<_>>>()
         };
         match without_parens(expr) {
-            ast::Expr::Rollup(groups) => {
-                let groups = groups.iter().map(|group| resolve_all(self, group)).collect::<SqlResult<Vec<_>>>()?;
-                let sets = (0..=groups.len()).rev().map(|count| grouping.places(&groups[..count].concat()));
-                let sets = sets.collect();
-                grouping.cross(sets);
-            }
-            ast::Expr::Cube(groups) => {
-                if groups.len() > 12 {
-                    return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, "CUBE is limited to 12 elements"));
-                }
-                let groups = groups.iter().map(|group| resolve_all(self, group)).collect::<SqlResult<Vec<_>>>()?;
-                let mut sets = Vec::new();
-                for mask in (0..1usize << groups.len()).rev() {
-                    let chosen = groups.iter().enumerate();
-                    let chosen = chosen.filter(|(place, _)| mask >> (groups.len() - 1 - place) & 1 == 1);
-                    let exprs: Vec<ast::Expr> = chosen.flat_map(|(_, group)| group.iter().cloned()).collect();
-                    sets.push(grouping.places(&exprs));
-                }
-                grouping.cross(sets);
-            }
-            ast::Expr::GroupingSets(groups) => {
-                let mut sets = Vec::new();
-                for group in groups {
-                    let group = resolve_all(self, group)?;
-                    sets.push(grouping.places(&group));
-                }
+            sets if is_sets(sets) => {
+                let sets = self.sets(rel, grouping, sets, items)?;
                 grouping.cross(sets);
             }
             ast::Expr::Tuple(exprs) if exprs.is_empty() => {
@@ -255,6 +231,52 @@ impl Translator<'_> {
             return Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, message));
         }
         Ok(())
+    }
+
+    /// The sets that `ROLLUP`, `CUBE` or `GROUPING SETS` stands for.
+    fn sets(
+        &self,
+        rel: &Rel,
+        grouping: &mut Grouping,
+        expr: &ast::Expr,
+        items: &[(String, ast::Expr)],
+    ) -> SqlResult<Vec<Vec<usize>>> {
+        let resolve = |groups: &[Vec<ast::Expr>]| {
+            let all = |group: &Vec<ast::Expr>| group.iter().map(|expr| self.group_key(rel, expr, items)).collect();
+            groups.iter().map(all).collect::<SqlResult<Vec<Vec<ast::Expr>>>>()
+        };
+        let mut sets = Vec::new();
+        match expr {
+            ast::Expr::Rollup(groups) => {
+                let groups = resolve(groups)?;
+                sets.extend((0..=groups.len()).rev().map(|count| grouping.places(&groups[..count].concat())));
+            }
+            ast::Expr::Cube(groups) => {
+                if groups.len() > 12 {
+                    return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, "CUBE is limited to 12 elements"));
+                }
+                let groups = resolve(groups)?;
+                for mask in (0..1usize << groups.len()).rev() {
+                    let chosen = groups.iter().enumerate();
+                    let chosen = chosen.filter(|(place, _)| mask >> (groups.len() - 1 - place) & 1 == 1);
+                    let exprs: Vec<ast::Expr> = chosen.flat_map(|(_, group)| group.iter().cloned()).collect();
+                    sets.push(grouping.places(&exprs));
+                }
+            }
+            ast::Expr::GroupingSets(groups) => {
+                for group in groups {
+                    match nested_sets(group)? {
+                        Some(nested) => sets.extend(self.sets(rel, grouping, &nested, items)?),
+                        None => {
+                            let group = resolve(std::slice::from_ref(group))?.concat();
+                            sets.push(grouping.places(&group));
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(sets)
     }
 
     /// What an item of `GROUP BY` means: an expression over the relation, or the number or name of an output column.
@@ -391,6 +413,10 @@ impl Translator<'_> {
         let FunctionArguments::List(list) = &function.args else {
             return Err(SqlError::unsupported(format!("the call {function}")));
         };
+        if name == "count" && list.args.is_empty() {
+            let message = "count(*) must be used to call a parameterless aggregate function";
+            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(self.position(function)));
+        }
         let mut bounds = Vec::new();
         for arg in arguments(function)? {
             let Some(arg) = arg else { continue };
@@ -430,6 +456,11 @@ impl Translator<'_> {
                 _ => bound,
             };
             let (expr, ty) = (self.lower(rel, &bound)?, bound.ty().clone());
+            if distinct && !is_argument(function, &item.expr)? && args.iter().all(|(arg, _)| *arg != expr) {
+                let message = "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list";
+                let error = SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message);
+                return Err(error.at(self.position(&item.expr)));
+            }
             let descending = item.options.asc == Some(false);
             order.push((expr, ty, descending, item.options.nulls_first.unwrap_or(descending)));
         }
@@ -541,6 +572,14 @@ pub(super) fn arguments(function: &ast::Function) -> SqlResult<Vec<Option<Cow<'_
     list.args.iter().map(argument).collect()
 }
 
+/// Whether an expression is written among the arguments of a call.
+fn is_argument(function: &ast::Function, expr: &ast::Expr) -> SqlResult<bool> {
+    let is = |arg: &Option<Cow<'_, ast::Expr>>| {
+        arg.as_deref().is_some_and(|arg| without_parens(arg) == without_parens(expr))
+    };
+    Ok(arguments(function)?.iter().any(is))
+}
+
 /// What a relation is sorted by, for an aggregate over it.
 fn sorted_by(rel: &Rel) -> Vec<(Expr, SqlType, bool, bool)> {
     let key = |key: &super::sort::SortKey| {
@@ -552,6 +591,21 @@ fn sorted_by(rel: &Rel) -> Vec<(Expr, SqlType, bool, bool)> {
 
 fn is_sets(expr: &ast::Expr) -> bool {
     matches!(without_parens(expr), ast::Expr::Rollup(_) | ast::Expr::Cube(_) | ast::Expr::GroupingSets(_))
+}
+
+/// `ROLLUP` or `CUBE` among `GROUPING SETS`, where the parser takes them for functions.
+fn nested_sets(group: &[ast::Expr]) -> SqlResult<Option<ast::Expr>> {
+    let [ast::Expr::Function(function)] = group else { return Ok(None) };
+    let name = function_name(function).unwrap_or_default();
+    if !matches!(name.as_str(), "rollup" | "cube") {
+        return Ok(None);
+    }
+    let parts = |arg: Cow<'_, ast::Expr>| match arg.into_owned() {
+        ast::Expr::Tuple(exprs) => exprs,
+        expr => vec![expr],
+    };
+    let groups = arguments(function)?.into_iter().flatten().map(parts).collect();
+    Ok(Some(if name == "cube" { ast::Expr::Cube(groups) } else { ast::Expr::Rollup(groups) }))
 }
 
 /// The order in which DataFusion numbers what is grouped by: that in which it appears in the sets, each of which has

@@ -53,6 +53,7 @@ impl Translator<'_> {
         parts: &mut Parts,
         before: Option<&Rel>,
     ) -> SqlResult<()> {
+        self.check_window_names(&select.named_window)?;
         let calls: Vec<ast::Expr> = exprs.iter().flat_map(|expr| find_parts(expr, &is_window)).collect();
         for call in calls {
             if parts.iter().any(|(known, _)| *known == call) {
@@ -63,6 +64,20 @@ impl Translator<'_> {
             let window = named_window(over, &select.named_window)?;
             let number = self.window(rel, function, &window, parts, before)?;
             parts.push((call.clone(), bound(rel, number)));
+        }
+        Ok(())
+    }
+
+    /// `42P20` for two windows of one name.
+    fn check_window_names(&self, named: &[ast::NamedWindowDefinition]) -> SqlResult<()> {
+        for (place, definition) in named.iter().enumerate() {
+            let name = folded(&definition.0);
+            if named[..place].iter().any(|before| folded(&before.0) == name) {
+                let message = format!("window \"{name}\" is already defined");
+                let start = definition.0.span.start;
+                let at = self.text.and_then(|text| bind::position(text, start));
+                return Err(SqlError::new(SqlState::WINDOWING_ERROR, message).at(at));
+            }
         }
         Ok(())
     }
@@ -252,6 +267,10 @@ impl Translator<'_> {
                 ),
             });
         };
+        if frame.units == ast::WindowFrameUnits::Groups && order.is_empty() {
+            let message = "GROUPS mode requires an ORDER BY clause";
+            return Err(SqlError::new(SqlState::WINDOWING_ERROR, message));
+        }
         let has_offset = |bound: &ast::WindowFrameBound| {
             use ast::WindowFrameBound as B;
             matches!(bound, B::Preceding(Some(_)) | B::Following(Some(_)))
