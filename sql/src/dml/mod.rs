@@ -25,8 +25,6 @@ mod stored;
 mod target;
 mod update;
 
-use std::sync::Arc;
-
 use annulus_relation::ops::{Checks, Surroundings, Tuple, Writer, check_changed};
 use annulus_relation::transaction::{Grip, Mode, Transaction};
 use annulus_relation::{Outcome, Value};
@@ -135,15 +133,23 @@ impl Source {
     }
 }
 
+/// Takes the values of sequences that rows are given by tables which are given columns.
+pub(crate) async fn reserve_coming<D: Database, E: annulus_relation::ops::Expressions>(
+    work: &mut Work<'_, D>,
+    writer: &Writer<'_, E>,
+) -> Outcome<()> {
+    for (table, rows) in writer.extending() {
+        insert::reserve_coming(work, table, rows as u64).await?;
+    }
+    Ok(())
+}
+
 /// Carries out what a writer has collected.
 pub(crate) async fn finish<D: Database, E: annulus_relation::ops::Expressions>(
     work: &mut Work<'_, D>,
     writer: Writer<'_, E>,
 ) -> Outcome<()> {
-    let coming: Vec<_> = writer.extending().map(|(table, rows)| (Arc::clone(table), rows)).collect();
-    for (table, rows) in coming {
-        insert::reserve_coming(work, &table, rows as u64).await?;
-    }
+    reserve_coming(work, &writer).await?;
     let left = work.deadline.left();
     let active = &mut *work.active;
     writer.finish(&mut active.transaction, &active.deferrals, &mut active.pending, left).await

@@ -160,13 +160,15 @@ mod tests {
             assert!(other.told("create table t_id_seq (x int)").await.starts_with("ERROR 42P07"));
             other.ok("insert into t select i from generate_series(5001, 5100) i").await;
             other.ok("update t set v = v + 10000 where v % 10 = 0; delete from t where v % 10 = 1").await;
+            let lines: String = (30_001..=30_100).map(|v| format!("{v}\n")).collect();
+            assert_eq!(other.copy("copy t from stdin", lines).await, "COPY 100");
             assert!(other.told("insert into t values (-1)").await.starts_with("ERROR 23514"));
             let mut seen = HashMap::new();
             for _ in 0..=3 * PATIENT {
                 elsewhere.server.round(&mut seen).await.unwrap();
             }
             let whole = "select count(*), count(distinct id), count(distinct u), sum(v), sum(g), min(id) > 0 from t";
-            assert_eq!(client.ok(whole).await, "4590|4590|4590|16809090|33618180|t\nSELECT 1");
+            assert_eq!(client.ok(whole).await, "4690|4690|4690|19814140|39628280|t\nSELECT 1");
             let plan = other.ok("explain select * from t where id = 6").await;
             assert!(plan.contains("Point Read using t_pkey"), "{plan}");
             client.ok("insert into t (v) values (3)").await;
