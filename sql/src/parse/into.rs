@@ -37,8 +37,8 @@ fn find_into(tokens: &[TokenWithSpan]) -> Option<usize> {
         return None;
     }
     let ends = ["into", "from", "where", "group", "having", "window", "union", "intersect", "except", "order", "limit"];
-    // Behind AS, and behind a period, any word is a name.
-    let is_name = |at: usize| is_word(tokens.get(at - 1), "as") || tokens[at - 1].token == Token::Period;
+    // Behind AS, and behind a period, any word is a name; WITHIN GROUP is a part of a call.
+    let is_name = |at: usize| is_any(tokens.get(at - 1), &["as", "within"]) || tokens[at - 1].token == Token::Period;
     let end = end_of(tokens, verb + 1, |at| is_any(tokens.get(at), &ends) && !is_name(at));
     is_word(tokens.get(end), "into").then_some(end)
 }

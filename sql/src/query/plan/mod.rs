@@ -17,6 +17,7 @@ mod expressions;
 mod from;
 mod functions;
 mod grouping;
+mod hypothetical;
 mod join;
 mod late;
 mod names;

@@ -49,6 +49,7 @@ impl Translator<'_> {
     ) -> SqlResult<Rel> {
         refuse(select)?;
         let mut rel = self.from(&select.from)?;
+        let select = &*self.without_hypotheticals(&rel, select)?;
         let mut conditions = Vec::new();
         if let Some(selection) = &select.selection {
             if has_aggregate(selection) {

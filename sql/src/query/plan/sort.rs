@@ -1,12 +1,16 @@
 //! `ORDER BY`, `LIMIT` and `DISTINCT ON`.
 
+use std::sync::Arc;
+
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
+use datafusion::functions_window::rank::rank_udwf;
 use datafusion::functions_window::row_number::row_number_udwf;
 use datafusion::logical_expr::expr::{Sort, WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::{
-    Expr, LogicalPlanBuilder, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, cast, lit,
+    Expr, LogicalPlanBuilder, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, WindowUDF,
+    cast, lit,
 };
 use sqlparser::ast::{self, LimitClause};
 
@@ -27,6 +31,8 @@ pub(super) struct SortKey {
 pub(super) struct Limits {
     pub skip: usize,
     pub take: Option<usize>,
+    /// `WITH TIES`: rows that are sorted like the last one are not left away.
+    pub ties: bool,
 }
 
 impl SortKey {
@@ -62,6 +68,9 @@ fn sortable(rel: &Rel, keys: &[SortKey]) -> SqlResult<Vec<Sort>> {
 impl Translator<'_> {
     /// The relation sorted, and only some of its rows; for each row of the surroundings, where it depends on them.
     pub(super) fn arranged(&mut self, mut rel: Rel, keys: Vec<SortKey>, limits: Limits) -> SqlResult<Rel> {
+        if limits.ties {
+            return self.arranged_with_ties(rel, keys, limits);
+        }
         let sorts = sortable(&rel, &keys)?;
         rel.order = keys;
         if limits != Limits::default() && !rel.outer.is_empty() {
@@ -77,6 +86,22 @@ impl Translator<'_> {
         }
         rel.plan = built(builder.build())?;
         Ok(rel)
+    }
+
+    /// Those rows that come behind the ones to skip, and that fewer than are taken come before.
+    fn arranged_with_ties(&mut self, mut rel: Rel, keys: Vec<SortKey>, limits: Limits) -> SqlResult<Rel> {
+        let sorts = sortable(&rel, &keys)?;
+        let partition: Vec<usize> = rel.outer.iter().map(|(_, number)| *number).collect();
+        let number = self.placed(row_number_udwf(), &mut rel, &partition, sorts.clone())?;
+        let rank = self.placed(rank_udwf(), &mut rel, &partition, sorts)?;
+        let skip = i64::try_from(limits.skip).unwrap_or(i64::MAX);
+        let mut condition = rel.columns[number].expr().gt(lit(skip));
+        if let Some(take) = limits.take {
+            let last = skip.saturating_add(i64::try_from(take).unwrap_or(i64::MAX));
+            condition = condition.and(rel.columns[rank].expr().lt_eq(lit(last))).and(lit(take > 0));
+        }
+        rel.plan = built(rel.builder().filter(condition).and_then(LogicalPlanBuilder::build))?;
+        self.arranged(rel, keys, Limits::default())
     }
 
     fn arranged_within(&mut self, mut rel: Rel, sorts: Vec<Sort>, limits: Limits) -> SqlResult<Rel> {
@@ -96,6 +121,17 @@ impl Translator<'_> {
 
     /// Numbers the rows of each partition, from 1; gives the column's number.
     pub(super) fn numbered(&mut self, rel: &mut Rel, partition: &[usize], order: Vec<Sort>) -> SqlResult<usize> {
+        self.placed(row_number_udwf(), rel, partition, order)
+    }
+
+    /// A function that says where in its partition a row stands; gives the column's number.
+    fn placed(
+        &mut self,
+        function: Arc<WindowUDF>,
+        rel: &mut Rel,
+        partition: &[usize],
+        order: Vec<Sort>,
+    ) -> SqlResult<usize> {
         let partition = partition.iter().map(|number| {
             let column = &rel.columns[*number];
             key(column.expr(), &column.ty)
@@ -112,7 +148,7 @@ impl Translator<'_> {
             null_treatment: None,
             distinct: false,
         };
-        let fun = WindowFunctionDefinition::WindowUDF(row_number_udwf());
+        let fun = WindowFunctionDefinition::WindowUDF(function);
         let field = self.fresh("row");
         let window = Expr::from(WindowFunction { fun, params }).alias(&field);
         rel.plan = built(rel.builder().window([window]).and_then(LogicalPlanBuilder::build))?;
@@ -149,8 +185,8 @@ impl Translator<'_> {
             None => None,
         };
         if let Some(fetch) = &query.fetch {
-            if fetch.with_ties || fetch.percent {
-                return Err(SqlError::unsupported("FETCH FIRST with TIES or PERCENT"));
+            if fetch.percent {
+                return Err(SqlError::unsupported("FETCH FIRST ... PERCENT"));
             }
             take = match &fetch.quantity {
                 Some(quantity) => self.count(quantity, "LIMIT")?,
@@ -161,7 +197,24 @@ impl Translator<'_> {
             Some(offset) => self.count(offset, "OFFSET")?.unwrap_or(0),
             None => 0,
         };
-        Ok(Limits { skip, take })
+        let ties = query.fetch.as_ref().is_some_and(|fetch| fetch.with_ties);
+        if ties && query.order_by.is_none() {
+            let message = "WITH TIES cannot be specified without ORDER BY clause";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
+        if ties && query.locks.iter().any(|lock| lock.nonblock == Some(ast::NonBlock::SkipLocked)) {
+            let message = "SKIP LOCKED and WITH TIES options cannot be used together";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
+        // A parameter that is NULL is no limit.
+        let is_null =
+            |quantity: &ast::Expr| matches!(quantity, ast::Expr::Value(value) if value.value == ast::Value::Null);
+        let quantity = query.fetch.as_ref().and_then(|fetch| fetch.quantity.as_ref());
+        if ties && quantity.is_some_and(is_null) {
+            let message = "row count cannot be null in FETCH FIRST ... WITH TIES clause";
+            return Err(SqlError::new(SqlState::INVALID_ROW_COUNT_IN_LIMIT, message));
+        }
+        Ok(Limits { skip, take, ties })
     }
 
     /// A number of rows; NULL is none at all. It is unknown while the query is only described.
