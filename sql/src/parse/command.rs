@@ -7,7 +7,9 @@ use annulus_relation::{SqlError, SqlResult};
 use sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
-use super::{Discard, Explain, ExplainFormat, Isolation, Modes, SetValue, Statement, copy, fetch, object, parse_one};
+use super::{
+    Discard, Explain, ExplainFormat, Isolation, Modes, SetValue, Statement, copy, fetch, into, object, parse_one,
+};
 
 /// The statement, if it is one of those that are parsed here.
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
@@ -71,7 +73,10 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
         "call" => refused(cursor, "CALL"),
         "grant" | "revoke" => refused(cursor, "GRANT and REVOKE"),
         "load" => refused(cursor, "LOAD"),
-        _ => return object::parse(cursor),
+        _ => match into::table_of_executed(cursor)? {
+            Some(statement) => statement,
+            None => return object::parse(cursor),
+        },
     };
     Ok(Some(statement))
 }

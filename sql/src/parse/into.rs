@@ -1,10 +1,12 @@
-//! `SELECT ... INTO name`, and what is said of NULLs in unique constraints.
+//! `SELECT ... INTO name`, `CREATE TABLE ... AS EXECUTE`, and what is said of NULLs in unique constraints.
 
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::clauses::{end_of, find_words, is_any, is_word};
+use super::cursor::Cursor;
 use super::spelling::name_behind;
+use super::{Statement, TableOfExecuted};
 
 /// `SELECT list INTO [TEMPORARY | UNLOGGED] [TABLE] name ...` is `CREATE [TEMPORARY] TABLE name AS SELECT list ...`.
 pub(super) fn create_instead(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
@@ -41,6 +43,24 @@ fn find_into(tokens: &[TokenWithSpan]) -> Option<usize> {
     let is_name = |at: usize| is_any(tokens.get(at - 1), &["as", "within"]) || tokens[at - 1].token == Token::Period;
     let end = end_of(tokens, verb + 1, |at| is_any(tokens.get(at), &ends) && !is_name(at));
     is_word(tokens.get(end), "into").then_some(end)
+}
+
+/// `CREATE TABLE name AS EXECUTE prepared (arguments) [WITH [NO] DATA]`, if that is the statement.
+pub(super) fn table_of_executed(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
+    let tokens = cursor.rest();
+    let table = |tokens: &[TokenWithSpan]| tokens.iter().take(4).any(|token| is_word(Some(token), "table"));
+    let at = end_of(tokens, 0, |at| is_word(tokens.get(at), "as"));
+    if !is_word(tokens.first(), "create") || !table(tokens) || !is_word(tokens.get(at + 1), "execute") {
+        return Ok(None);
+    }
+    let before = tokens[..=at].iter().map(|token| token.token.to_string()).collect::<Vec<_>>().join(" ");
+    cursor.skip_to(at + 2);
+    let name = cursor.identifier()?;
+    let arguments = if cursor.peek() == Some(&Token::LParen) { cursor.expressions()? } else { Vec::new() };
+    let empty = cursor.take_all(&["with", "no", "data"]);
+    let behind = if empty { "WITH NO DATA" } else { "" };
+    cursor.take_all(&["with", "data"]);
+    Ok(Some(Statement::TableOfExecuted(TableOfExecuted { before, name, arguments, behind })))
 }
 
 /// `UNIQUE NULLS DISTINCT` says what `UNIQUE` does.

@@ -52,7 +52,7 @@ pub(crate) use spelling::DO_NOTHING;
 pub use statement::{
     AlterIdentity, AlterSequence, CopyOptions, CopyStatement, CopyTarget, DatabaseOption, Discard, Explain,
     ExplainFormat, Format, Header, IdentityChange, IdentityOptions, Isolation, Modes, Overriding, SequenceOption,
-    SetValue, Statement,
+    SetValue, Statement, TableOfExecuted,
 };
 use storage::take_storage;
 

@@ -4,6 +4,19 @@ use sqlparser::ast::{self, DataType, Expr, ObjectName};
 
 use super::{Declare, FetchRows, Parsed};
 
+/// A table that is made from the rows of a prepared query.
+#[derive(Clone, Debug)]
+pub struct TableOfExecuted {
+    /// What stands before the query: `CREATE TABLE table AS`.
+    pub before: String,
+    /// The prepared statement.
+    pub name: String,
+    /// Its parameters.
+    pub arguments: Vec<Expr>,
+    /// What stands behind the query: perhaps `WITH NO DATA`.
+    pub behind: &'static str,
+}
+
 /// A statement.
 #[derive(Clone, Debug)]
 pub enum Statement {
@@ -58,6 +71,8 @@ pub enum Statement {
         /// Its parameters.
         arguments: Vec<Expr>,
     },
+    /// `CREATE TABLE ... AS EXECUTE name (arguments)`
+    TableOfExecuted(TableOfExecuted),
     /// `DEALLOCATE name`; `None`: all
     Deallocate(Option<String>),
     /// `DECLARE name CURSOR FOR query`

@@ -171,6 +171,10 @@ impl<D: Database> Session<D> {
                 *portal = executed;
                 return Box::pin(self.begin_portal(portal, last)).await;
             }
+            if let Statement::TableOfExecuted(table) = &parsed.statement {
+                *portal = self.table_of_executed(table, &parsed.whole).await?;
+                return Box::pin(self.begin_portal(portal, last)).await;
+            }
             if let Statement::Fetch { name, moves: false, .. } = &parsed.statement {
                 check_columns(portal, self.cursors.columns(name).as_ref())?;
             }

@@ -15,6 +15,7 @@ mod copy;
 mod cursor;
 mod deferred;
 mod execute;
+mod executed;
 mod functions;
 pub(crate) mod jobs;
 mod passes;
