@@ -7,13 +7,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use annulus_relation::SqlResult;
 use annulus_relation::catalog::{Catalog, Edit, IndexState, Load, ObjectId, Table};
+use annulus_relation::error::SqlState;
 use annulus_relation::failure::{Failure, Outcome};
 use annulus_relation::ops::{Copies, Expressions, Physical, Position, Surroundings, commit_part, fill, rekey};
 use annulus_relation::transaction::{Mode, Transaction};
 use annulus_relation::value::Env;
-use annulus_txn::interface::Database;
+use annulus_relation::{SqlError, SqlResult};
+use annulus_txn::interface::{Database, TxnError};
 
 use super::jobs::{Jobs, STEP, confirmed};
 use crate::ddl::follow_types;
@@ -136,7 +137,10 @@ impl Pass {
         let (mut next, mut rows) = (Some(Position::default()), 0);
         while let Some(from) = &next {
             match self.step_within(work, around, &physical, from, load).await {
-                Ok((after, looked_at)) => (next, rows) = (after, rows + looked_at),
+                Ok((after, looked_at)) => {
+                    work.active.transaction.check_size().map_err(too_much)?;
+                    (next, rows) = (after, rows + looked_at);
+                }
                 // A step that fails has written nothing.
                 Err(failure) => match work.shared.take_need() {
                     Some(Need::Values(sequence, values)) => work.allot(sequence, values).await?,
@@ -165,6 +169,18 @@ impl Pass {
         let stepped = self.step(&mut part, around, physical, from, STEP, deadline).await?;
         commit_part(load, part, deadline.left()).await?;
         Ok(stepped)
+    }
+}
+
+/// Tells whoever wants more within one transaction than it can write what is possible.
+fn too_much(error: TxnError) -> Failure {
+    match error {
+        TxnError::Limit(message) => SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+            .hint(
+                "A statement of its own, outside of a block, that does nothing but add to the table does it in steps.",
+            )
+            .into(),
+        other => other.into(),
     }
 }
 
