@@ -55,6 +55,12 @@ impl Edit {
         &self.catalog
     }
 
+    /// A table as it was before.
+    #[must_use]
+    pub fn table_before(&self, id: ObjectId) -> Option<&Arc<Table>> {
+        self.before.get(&id).map(|entry| &entry.value)
+    }
+
     /// Whether it has changed or dropped a table.
     #[must_use]
     pub fn touches_table(&self, id: ObjectId) -> bool {

@@ -7,7 +7,7 @@
 
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::{Check, Column, ForeignKey, Index, IndexState, Rekeying, Retyping, Table};
+use super::{Check, Column, ForeignKey, Index, IndexState, Rekeying, Retyping, Succession, Table};
 
 /// What a table gets, and how far its successor is.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
@@ -22,12 +22,8 @@ pub struct Extension {
     pub foreign_keys: Vec<ForeignKey>,
     /// What is to be made of the table then.
     pub then: Option<Then>,
-    /// The generation of the successor's data.
-    pub generation: u32,
-    /// Rows whose key is below have their copies (per partition slot: an encoded key).
-    pub done: Vec<(u16, Vec<u8>)>,
-    /// How many rows were looked at.
-    pub rows: u64,
+    /// How far the successor is.
+    pub succession: Succession,
 }
 
 /// What is to be made of a table once it has its columns.
@@ -54,7 +50,7 @@ impl Table {
     pub fn extension(&self) -> Option<&Extension> {
         match &self.indexes.first()?.state {
             IndexState::Extended(extension) => Some(extension),
-            IndexState::Filling { .. } | IndexState::Ready | IndexState::Rekeyed(_) | IndexState::Retyped(_) => None,
+            _ => None,
         }
     }
 
@@ -85,7 +81,7 @@ impl Table {
     pub(super) fn extended(&self) -> Option<Self> {
         let extension = self.extension()?;
         let mut after = self.clone();
-        after.generation = extension.generation;
+        after.generation = extension.succession.generation;
         // All rows are written anew.
         let written = |column: &Column| Column { missing: None, ..column.clone() };
         after.columns.extend(extension.columns.iter().map(written));

@@ -20,7 +20,14 @@ pub struct Rekeying {
     pub name: String,
     /// Its keys: columns. None if there is to be no primary key any more.
     pub keys: Vec<IndexKey>,
-    /// The generation of the successor's data.
+    /// How far the successor is.
+    pub succession: Succession,
+}
+
+/// How far the successor of a table is.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub struct Succession {
+    /// The generation of its data.
     pub generation: u32,
     /// Rows whose key is below have their copies (per partition slot: an encoded key).
     pub done: Vec<(u16, Vec<u8>)>,
@@ -28,15 +35,12 @@ pub struct Rekeying {
     pub rows: u64,
 }
 
-/// How far the successor of a table is.
-#[derive(Clone, Copy, Debug)]
-pub struct Succession<'a> {
-    /// The generation of its data.
-    pub generation: u32,
-    /// Rows whose key is below have their copies (per partition slot: an encoded key).
-    pub done: &'a [(u16, Vec<u8>)],
-    /// How many rows were looked at.
-    pub rows: u64,
+impl Succession {
+    /// That of a successor which has no copies yet.
+    #[must_use]
+    pub const fn new(generation: u32) -> Self {
+        Self { generation, done: Vec::new(), rows: 0 }
+    }
 }
 
 impl Rekeying {
@@ -77,7 +81,7 @@ impl Table {
     fn rekeyed(&self) -> Option<Self> {
         let rekeying = self.rekeying()?;
         let mut after = self.clone();
-        after.generation = rekeying.generation;
+        after.generation = rekeying.succession.generation;
         after.columns.iter_mut().filter(|column| rekeying.columns().any(|id| id == column.id)).for_each(|column| {
             column.not_null = NotNull::Yes;
         });
@@ -91,56 +95,37 @@ impl Table {
     /// The names of its indexes, with their numbers. The primary index of a table without a primary key has none; those to
     /// come are taken, too.
     pub(super) fn index_names(&self) -> impl Iterator<Item = (&str, ObjectId)> {
-        self.indexes.iter().flat_map(|index| {
-            let own = Some(index.name.as_str()).filter(|_| !index.keys.is_empty());
-            let (extension, rekeying) = match &index.state {
-                IndexState::Rekeyed(rekeying) => (None, Some(rekeying)),
-                IndexState::Extended(extension) => match &extension.then {
-                    Some(Then::Rekeyed(rekeying)) => (Some(extension), Some(rekeying)),
-                    _ => (Some(extension), None),
-                },
-                _ => (None, None),
-            };
-            let primary = rekeying.filter(|rekeying| !rekeying.keys.is_empty()).map(|rekeying| rekeying.name.as_str());
-            let others = extension.into_iter().flat_map(|extension| &extension.indexes);
-            let others = others.map(|coming| (coming.name.as_str(), coming.id));
-            own.into_iter().chain(primary).map(|name| (name, index.id)).chain(others)
-        })
+        let own = self.all_indexes().filter(|index| !index.keys.is_empty());
+        let primary = self.indexes.first().and_then(|primary| match &primary.state {
+            IndexState::Rekeyed(rekeying)
+            | IndexState::Extended(Extension { then: Some(Then::Rekeyed(rekeying)), .. }) => {
+                Some((rekeying, primary.id))
+            }
+            _ => None,
+        });
+        let primary = primary.filter(|(rekeying, _)| !rekeying.keys.is_empty());
+        let primary = primary.map(|(rekeying, id)| (rekeying.name.as_str(), id));
+        own.map(|index| (index.name.as_str(), index.id)).chain(primary)
     }
 
     /// How far its successor is, if it is to have one.
     #[must_use]
-    pub fn succession(&self) -> Option<Succession<'_>> {
-        let (generation, done, rows) = match &self.indexes.first()?.state {
-            IndexState::Rekeyed(Rekeying { generation, done, rows, .. })
-            | IndexState::Retyped(Retyping { generation, done, rows, .. })
-            | IndexState::Extended(Extension { generation, done, rows, .. }) => (generation, done, rows),
-            IndexState::Filling { .. } | IndexState::Ready => return None,
-        };
-        Some(Succession { generation: *generation, done, rows: *rows })
-    }
-
-    /// Notes how far its successor is.
-    pub fn note_succession(&mut self, reached: Vec<(u16, Vec<u8>)>, looked_at: u64) {
-        if let Some(
-            IndexState::Rekeyed(Rekeying { done, rows, .. })
-            | IndexState::Retyped(Retyping { done, rows, .. })
-            | IndexState::Extended(Extension { done, rows, .. }),
-        ) = self.indexes.first_mut().map(|primary| &mut primary.state)
-        {
-            (*done, *rows) = (reached, looked_at);
+    pub fn succession(&self) -> Option<&Succession> {
+        match &self.indexes.first()?.state {
+            IndexState::Rekeyed(Rekeying { succession, .. })
+            | IndexState::Retyped(Retyping { succession, .. })
+            | IndexState::Extended(Extension { succession, .. }) => Some(succession),
+            IndexState::Filling { .. } | IndexState::Ready => None,
         }
     }
 
-    /// Gives its successor another generation of data, in which there is nothing.
-    pub fn move_succession(&mut self, to: u32) {
-        if let Some(
-            IndexState::Rekeyed(Rekeying { generation, .. })
-            | IndexState::Retyped(Retyping { generation, .. })
-            | IndexState::Extended(Extension { generation, .. }),
-        ) = self.indexes.first_mut().map(|primary| &mut primary.state)
-        {
-            *generation = to;
+    /// The same, to be changed.
+    pub fn succession_mut(&mut self) -> Option<&mut Succession> {
+        match &mut self.indexes.first_mut()?.state {
+            IndexState::Rekeyed(Rekeying { succession, .. })
+            | IndexState::Retyped(Retyping { succession, .. })
+            | IndexState::Extended(Extension { succession, .. }) => Some(succession),
+            IndexState::Filling { .. } | IndexState::Ready => None,
         }
     }
 

@@ -6,7 +6,7 @@
 
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::{ColumnId, Default, IndexState, KeyPart, ObjectId, Table};
+use super::{ColumnId, Default, IndexState, KeyPart, ObjectId, Succession, Table};
 use crate::value::SqlType;
 
 /// How a table's successor differs from it, and how far the successor is.
@@ -16,12 +16,8 @@ pub struct Retyping {
     pub columns: Vec<Retyped>,
     /// Expressions in the keys of indexes that have other types with them: index, position, type.
     pub keys: Vec<(ObjectId, u16, SqlType)>,
-    /// The generation of the successor's data.
-    pub generation: u32,
-    /// Rows whose key is below have their copies (per partition slot: an encoded key).
-    pub done: Vec<(u16, Vec<u8>)>,
-    /// How many rows were looked at.
-    pub rows: u64,
+    /// How far the successor is.
+    pub succession: Succession,
 }
 
 /// A column that gets another type.
@@ -59,7 +55,7 @@ impl Table {
     pub(super) fn retyped(&self) -> Option<Self> {
         let retyping = self.retyping()?;
         let mut after = self.clone();
-        after.generation = retyping.generation;
+        after.generation = retyping.succession.generation;
         for Retyped { column, ty, default, .. } in &retyping.columns {
             let Some(changed) = after.columns.iter_mut().find(|found| found.id == *column) else { continue };
             changed.ty = ty.clone();

@@ -1,6 +1,6 @@
-//! Giving a table with rows a primary key, or taking it away, or giving columns of it other types, or giving it columns: a
-//! pass over its rows which makes the copies that writers have not made, in steps, each a transaction of its own, that can be resumed and
-//! repeated.
+//! Giving a table with rows a primary key, or taking it away, or giving columns of it other types, or giving it columns:
+//! a pass over its rows which makes the copies that writers have not made, in steps, each a transaction of its own, that
+//! can be resumed and repeated.
 //!
 //! A row has its copy since a step, or a writer, has made it; from then on writers keep it up. So when the pass is over
 //! every row has one, and no two rows have one key: whoever comes second finds the place taken by another row. (Other
@@ -31,6 +31,14 @@ pub enum Copies {
     Missing,
     /// Some may have been made: they are looked for.
     Perhaps,
+}
+
+/// What is at the place of a row's copy.
+enum Looked {
+    /// A copy.
+    There(Place, Bytes),
+    /// Nothing: this is to be there.
+    Missing(Copied),
 }
 
 /// Makes the copies of up to `limit` rows, as part of `transaction`. Returns where to go on (`None`: once this step has
@@ -65,22 +73,24 @@ pub async fn rekey<D: Database, E: Expressions>(
         }
     };
     around.expressions.expect(physical.table(), found.iter().filter(|found| found.is_none()).count())?;
-    let copied = |(tuple, found): (&Tuple, &Option<_>)| found.is_none().then(|| copy(tuple)).transpose();
-    let copies: Vec<Option<Copied>> = tuples.iter().zip(&found).map(copied).collect::<SqlResult<_>>()?;
+    let looked = |(tuple, found): (&Tuple, Option<_>)| match found {
+        Some((place, record)) => Ok(Looked::There(place, record)),
+        None => copy(tuple).map(Looked::Missing),
+    };
+    let copies: Vec<Looked> = tuples.iter().zip(found).map(looked).collect::<SqlResult<_>>()?;
     let mut writes: BTreeMap<Place, Bytes> = BTreeMap::new();
     let (mut bytes, mut looked_at) = (0, 0);
-    for ((tuple, found), copied) in tuples.iter().zip(found).zip(copies) {
+    for (tuple, looked) in tuples.iter().zip(copies) {
         if bytes > MOST_BYTES {
             next = Some(Position { slot: from.slot, key: tuple.place.key.as_bytes().to_vec() });
             break;
         }
         looked_at += 1;
-        match found {
-            Some((place, found)) if successor.is_of(&place, &found, &tuple.place)? => continue,
-            Some(_) => return Err(duplicate(around, successor, tuple).into()),
-            None => {}
-        }
-        let Some(Copied { place: copy, record, row }) = copied else { continue };
+        let Copied { place: copy, record, row } = match looked {
+            Looked::There(place, found) if successor.is_of(&place, &found, &tuple.place)? => continue,
+            Looked::There(..) => return Err(duplicate(around, successor, tuple).into()),
+            Looked::Missing(copied) => copied,
+        };
         for entry in successor.entries(&copy, &row, around.expressions)? {
             bytes += entry.value.len();
             writes.insert(entry.place, entry.value);

@@ -21,8 +21,8 @@ use super::physical::{Entry, Physical, ROW_ID, RowId, Tuple, row_fields, row_id}
 use super::{Expressions, Surroundings, errors};
 use crate::catalog::{Column, Home, Rekeying, Table};
 use crate::codec::Layout;
-use crate::error::SqlResult;
-use crate::value::{Row, Value};
+use crate::error::{SqlError, SqlResult};
+use crate::value::{Row, SqlType, Value};
 
 /// A table as it will be, prepared.
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ pub(super) struct Copied {
 }
 
 /// Where a copy is, and what is there.
-type Copy<'a> = (&'a Place, &'a Bytes);
+pub(super) type Copy<'a> = (&'a Place, &'a Bytes);
 
 /// Whose copy is made: that decides what is told if there can be none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,10 +167,7 @@ impl Successor {
         match &self.difference {
             Difference::Key { key, whole, .. } => {
                 if let Some(column) = self.null_in(key, row) {
-                    return Err(match of {
-                        Of::Stored(_) => errors::contains_nulls(around.catalog, table, column),
-                        Of::Inserted | Of::Changed(_) => errors::not_null_violation(around.catalog, table, column, row),
-                    });
+                    return Err(of_null(around, table, column, row, of));
                 }
                 let place = self.physical.row_place(&self.physical.primary_values(row))?;
                 let mut values: Row = row.to_vec();
@@ -183,12 +180,13 @@ impl Successor {
             }
             Difference::Types(conversion) => {
                 let row = conversion.of_all(row, around.expressions)?;
-                conversion.check(around, table, &row, of)?;
+                check(around, table, &row, of, conversion.changed())?;
                 Ok(Copied { place: self.moved(origin, &row)?, record: self.physical.encode(&row), row })
             }
             Difference::Columns(addition) => {
+                let before = row.len();
                 let row = addition.whole(&self.physical, row, of, around.expressions)?;
-                addition.check(around, table, &row, of)?;
+                check(around, table, &row, of, before..row.len())?;
                 Ok(Copied { place: self.moved(origin, &row)?, record: self.physical.encode(&row), row })
             }
         }
@@ -243,6 +241,40 @@ impl Successor {
         let indexes = 1..self.physical.indexes.len();
         let entries = indexes.map(|index| self.physical.entry(index, copy, row, expressions).transpose());
         entries.flatten().collect()
+    }
+}
+
+/// Refuses a row that its table does not allow, some of whose values, by position, were none of its before. Of rows that
+/// are there nothing is demanded that is still to be looked at.
+fn check<E: Expressions>(
+    around: Surroundings<'_, E>,
+    after: &Table,
+    row: &[Value],
+    of: Of<'_>,
+    mut changed: impl Iterator<Item = usize>,
+) -> SqlResult<()> {
+    let null =
+        changed.find(|at| after.columns.get(*at).is_some_and(|column| of.refuses_null(column)) && row[*at].is_null());
+    if let Some(at) = null {
+        return Err(of_null(around, after, &after.columns[at].name, row, of));
+    }
+    let is_stored = matches!(of, Of::Stored(_));
+    for check in after.checks.iter().filter(|check| !is_stored || check.standing.is_validated()) {
+        if around.expressions.eval(after, &check.expression, &SqlType::Bool, row)? == Value::Bool(false) {
+            return Err(match of {
+                Of::Stored(_) => errors::check_violated_by_some(around.catalog, after, check),
+                Of::Inserted | Of::Changed(_) => errors::check_violation(around.catalog, after, check, row),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// `23502`
+fn of_null<E>(around: Surroundings<'_, E>, table: &Table, column: &str, row: &[Value], of: Of<'_>) -> SqlError {
+    match of {
+        Of::Stored(_) => errors::contains_nulls(around.catalog, table, column),
+        Of::Inserted | Of::Changed(_) => errors::not_null_violation(around.catalog, table, column, row),
     }
 }
 

@@ -227,12 +227,16 @@ impl<'a, E: Expressions> Writer<'a, E> {
         Ok(pending.note(violations)?)
     }
 
-    /// The tables being given columns that the statement writes to so far, each with how many rows.
-    pub fn extending(&self) -> impl Iterator<Item = (&Arc<Table>, usize)> {
+    /// Whether rows can be given what they have in columns that their tables are being given: see
+    /// [`Expressions::expect`].
+    ///
+    /// # Errors
+    /// As that.
+    pub fn expect(&self) -> SqlResult<()> {
         let tables = self.tables.values().map(|physical| &physical.table);
-        tables.filter(|table| table.extension().is_some()).map(|table| {
+        tables.filter(|table| table.extension().is_some()).try_for_each(|table| {
             let changes = self.changed.values().chain(&self.inserted);
-            (table, changes.filter(|change| change.table == table.id).count())
+            self.around.expressions.expect(table, changes.filter(|change| change.table == table.id).count())
         })
     }
 

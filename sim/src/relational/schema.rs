@@ -2,7 +2,8 @@
 
 use annulus_base::rng::Rng;
 use annulus_relation::catalog::{
-    Catalog, Default, Edit, Extension, Index, IndexKey, IndexState, KeyPart, PUBLIC, Rekeying, Retyped, Retyping, Table,
+    Catalog, Default, Edit, Extension, Index, IndexKey, IndexState, KeyPart, PUBLIC, Rekeying, Retyped, Retyping,
+    Succession, Table,
 };
 use annulus_relation::codec::encode_value;
 use annulus_relation::error::SqlState;
@@ -111,17 +112,13 @@ async fn extend(session: &Session, catalog: &Catalog, table: &Table) -> Outcome<
         table.next_column += 1;
         let mut column = tables::column(id, &format!("extra{id}"), None);
         column.default = Some(Default::Expression(String::new()));
-        let (columns, generation) = (vec![column], edit.new_generation()?);
-        let (indexes, checks, foreign_keys, done) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         table.indexes[0].state = IndexState::Extended(Extension {
-            columns,
-            indexes,
-            checks,
-            foreign_keys,
+            columns: vec![column],
+            indexes: Vec::new(),
+            checks: Vec::new(),
+            foreign_keys: Vec::new(),
             then: None,
-            generation,
-            done,
-            rows: 0,
+            succession: Succession::new(edit.new_generation()?),
         });
         Ok(())
     };
@@ -207,9 +204,8 @@ async fn key(session: &Session, catalog: &Catalog) -> Outcome<()> {
                 true => ("notes_key".to_owned(), vec![key]),
                 false => (String::new(), Vec::new()),
             };
-            let generation = edit.new_generation()?;
-            table.indexes[0].state =
-                IndexState::Rekeyed(Rekeying { name, keys, generation, done: Vec::new(), rows: 0 });
+            let succession = Succession::new(edit.new_generation()?);
+            table.indexes[0].state = IndexState::Rekeyed(Rekeying { name, keys, succession });
             Ok(())
         };
         alter(session, catalog, notes, begin).await?;
@@ -226,8 +222,8 @@ async fn retype(session: &Session, catalog: &Catalog, table: &Table, column: usi
         let column = &table.columns[column];
         let ty = if column.ty == SqlType::Int4 { SqlType::Int8 } else { SqlType::Int4 };
         let retyped = Retyped { column: column.id, ty, using: None, default: None };
-        let (columns, generation) = (vec![retyped], edit.new_generation()?);
-        let retyping = Retyping { columns, keys: Vec::new(), generation, done: Vec::new(), rows: 0 };
+        let succession = Succession::new(edit.new_generation()?);
+        let retyping = Retyping { columns: vec![retyped], keys: Vec::new(), succession };
         table.indexes[0].state = IndexState::Retyped(retyping);
         Ok(())
     };

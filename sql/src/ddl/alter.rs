@@ -14,7 +14,7 @@ use sqlparser::ast::{
 
 use super::Definition;
 use super::constraint::{check_not_rekeyed, check_rekeyed_alone, find_column};
-use super::expression::{columns_of, rewrite};
+use super::expression::{columns_of, columns_of_index, rewrite};
 use super::retype::coming_type;
 use super::schema::plain_name;
 use super::table::{Pending, check_not_system};
@@ -174,18 +174,7 @@ impl Definition<'_> {
         }
         let mut gone = Vec::new();
         for index in table.indexes.iter().skip(1) {
-            let in_key = |part: &KeyPart| match part {
-                KeyPart::Column(id) => Ok(*id == column),
-                KeyPart::Expression(text, _) => columns_of(text, &table).map(|columns| columns.contains(&column)),
-            };
-            let mut uses = index.include.contains(&column);
-            for key in &index.keys {
-                uses |= in_key(&key.part)?;
-            }
-            if let Some(predicate) = &index.predicate {
-                uses |= columns_of(predicate, &table)?.contains(&column);
-            }
-            if uses {
+            if columns_of_index(index, &table)?.contains(&column) {
                 gone.push(index.id);
             }
         }

@@ -1,7 +1,7 @@
 //! Constraints: primary keys, unique, checks.
 
 use annulus_relation::catalog::{
-    Check, ConstraintKind, Index, IndexKey, IndexState, KeyPart, NotNull, Rekeying, Standing, Table,
+    Check, ConstraintKind, Index, IndexKey, IndexState, KeyPart, NotNull, Rekeying, Standing, Succession, Table,
 };
 use annulus_relation::codec::is_keyable;
 use annulus_relation::error::SqlState;
@@ -120,8 +120,8 @@ impl Definition<'_> {
                 return Err(SqlError::unsupported("changing a type and the primary key in one statement"));
             }
             state => {
-                let generation = self.edit.new_generation()?;
-                *state = IndexState::Rekeyed(Rekeying { name, keys, generation, done: Vec::new(), rows: 0 });
+                let succession = Succession::new(self.edit.new_generation()?);
+                *state = IndexState::Rekeyed(Rekeying { name, keys, succession });
                 self.jobs.push(super::Job::Rekey { table: table.id });
             }
         }
@@ -208,13 +208,20 @@ pub(super) fn check_not_rekeyed(table: &Table) -> SqlResult<()> {
 
 /// `55006` if the primary key of a table, or the types of its columns, are to be changed while an index of it is being filled.
 pub(super) fn check_rekeyed_alone(table: &Table) -> SqlResult<()> {
-    let filled = table.indexes.iter().find(|index| !index.state.is_complete());
-    let (Some(index), Some(_)) = (filled, table.succession()) else { return Ok(()) };
-    let message = format!("index \"{}\" of table \"{}\" is being built", index.name, table.name);
+    if table.succession().is_none() {
+        return Ok(());
+    }
     let hint = match table.retyping() {
         Some(_) => "Try it again when that is done.",
         None => "Change the primary key by a statement of its own, before.",
     };
+    check_not_filled(table, hint)
+}
+
+/// `55006` if an index of a table is being filled.
+pub(super) fn check_not_filled(table: &Table, hint: &str) -> SqlResult<()> {
+    let Some(index) = table.indexes.iter().find(|index| !index.state.is_complete()) else { return Ok(()) };
+    let message = format!("index \"{}\" of table \"{}\" is being built", index.name, table.name);
     Err(SqlError::new(SqlState::OBJECT_IN_USE, message).hint(hint))
 }
 

@@ -1,6 +1,6 @@
 //! Expressions that the catalog stores.
 
-use annulus_relation::catalog::{Column, Table};
+use annulus_relation::catalog::{Column, Index, KeyPart, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::value::{CastContext, Env};
 use annulus_relation::{SqlError, SqlResult, SqlType, Value};
@@ -180,6 +180,21 @@ pub(super) fn columns_of(text: &str, table: &Table) -> SqlResult<Vec<u16>> {
     let (scope, mut params) = (scope_of(&table.name, &table.columns), ParamTypes::new());
     let bound = Binder::new(&scope, &mut params, &env).bind(&parse_expression(text)?)?;
     Ok(bound.columns().into_iter().filter_map(|index| table.columns.get(index).map(|column| column.id)).collect())
+}
+
+/// The columns that an index of a table is over, by its keys, what they include, or its condition.
+pub(super) fn columns_of_index(index: &Index, table: &Table) -> SqlResult<Vec<u16>> {
+    let mut columns = index.include.clone();
+    for key in &index.keys {
+        match &key.part {
+            KeyPart::Column(id) => columns.push(*id),
+            KeyPart::Expression(text, _) => columns.extend(columns_of(text, table)?),
+        }
+    }
+    if let Some(predicate) = &index.predicate {
+        columns.extend(columns_of(predicate, table)?);
+    }
+    Ok(columns)
 }
 
 /// The type of a column by its declaration.

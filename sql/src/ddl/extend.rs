@@ -3,11 +3,12 @@
 //!
 //! The table gets a successor that has them; what refers to them comes with them.
 
-use annulus_relation::catalog::{ColumnId, Edit, Extension, ForeignKey, Index, IndexState, KeyPart, Table, Then};
+use annulus_relation::catalog::{ColumnId, Edit, Extension, ForeignKey, Index, IndexState, Succession, Table, Then};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 
-use super::expression::columns_of;
+use super::constraint::check_not_filled;
+use super::expression::{columns_of, columns_of_index};
 use super::{Definition, Job};
 
 impl Definition<'_> {
@@ -15,11 +16,11 @@ impl Definition<'_> {
     /// computed.
     pub(super) fn extend_tables(&mut self) -> SqlResult<()> {
         for id in std::mem::take(&mut self.computed) {
-            let before = self.opened.table_by_id(id).cloned();
+            let before = self.edit.table_before(id).cloned();
             let before =
                 before.ok_or_else(|| SqlError::new(SqlState::INTERNAL_ERROR, "rows of a table that is new"))?;
             let after = self.current(id)?;
-            check_not_filled(&before)?;
+            check_not_filled(&before, "Try it again when that is done.")?;
             let extended = extended(&before, after, &mut self.edit)?;
             self.edit.put_table(extended)?;
             self.jobs.insert(0, Job::Rekey { table: id });
@@ -28,25 +29,20 @@ impl Definition<'_> {
     }
 }
 
-/// `55006` if an index of the table is being filled.
-fn check_not_filled(table: &Table) -> SqlResult<()> {
-    let Some(index) = table.indexes.iter().find(|index| !index.state.is_complete()) else { return Ok(()) };
-    let message = format!("index \"{}\" of table \"{}\" is being built", index.name, table.name);
-    Err(SqlError::new(SqlState::OBJECT_IN_USE, message).hint("Try it again when that is done."))
-}
-
 /// The table that a statement has made of `before`, with what it added kept back.
 fn extended(before: &Table, mut after: Table, edit: &mut Edit) -> SqlResult<Table> {
     let whole = after.clone();
     let is_new = |id: ColumnId| !before.columns.iter().any(|column| column.id == id);
-    let mentions = |text: &String| Ok::<_, SqlError>(columns_of(text, &whole)?.into_iter().any(is_new));
     let (mut indexes, mut checks) = (Vec::new(), Vec::new());
     for index in after.indexes.drain(1..).collect::<Vec<Index>>() {
-        let kept = if is_over(&index, &is_new, &mentions)? { &mut indexes } else { &mut after.indexes };
+        // An index that is new is filled when the rows have their columns.
+        let waits = !index.state.is_complete() || columns_of_index(&index, &whole)?.into_iter().any(is_new);
+        let kept = if waits { &mut indexes } else { &mut after.indexes };
         kept.push(index);
     }
     for check in std::mem::take(&mut after.checks) {
-        let kept = if mentions(&check.expression)? { &mut checks } else { &mut after.checks };
+        let waits = columns_of(&check.expression, &whole)?.into_iter().any(is_new);
+        let kept = if waits { &mut checks } else { &mut after.checks };
         kept.push(check);
     }
     let is_over_new = |key: &ForeignKey| key.columns.iter().copied().any(is_new);
@@ -54,33 +50,13 @@ fn extended(before: &Table, mut after: Table, edit: &mut Edit) -> SqlResult<Tabl
     after.foreign_keys = stay;
     let (columns, stay) = after.columns.into_iter().partition(|column| is_new(column.id));
     after.columns = stay;
-    let generation = edit.new_generation()?;
+    let succession = Succession::new(edit.new_generation()?);
     let primary = &mut after.indexes[0].state;
     let then = match std::mem::replace(primary, IndexState::Ready) {
         IndexState::Rekeyed(rekeying) => Some(Then::Rekeyed(rekeying)),
         IndexState::Retyped(retyping) => Some(Then::Retyped(retyping)),
         _ => None,
     };
-    let (done, rows) = (Vec::new(), 0);
-    *primary = IndexState::Extended(Extension { columns, indexes, checks, foreign_keys, then, generation, done, rows });
+    *primary = IndexState::Extended(Extension { columns, indexes, checks, foreign_keys, then, succession });
     Ok(after)
-}
-
-/// Whether an index is over new columns, or is new: it is filled when the rows have their columns.
-fn is_over(
-    index: &Index,
-    is_new: &dyn Fn(ColumnId) -> bool,
-    mentions: &dyn Fn(&String) -> SqlResult<bool>,
-) -> SqlResult<bool> {
-    let mut found = !index.state.is_complete() || index.include.iter().any(|id| is_new(*id));
-    for key in &index.keys {
-        found |= match &key.part {
-            KeyPart::Column(id) => is_new(*id),
-            KeyPart::Expression(text, _) => mentions(text)?,
-        };
-    }
-    if let Some(predicate) = &index.predicate {
-        found |= mentions(predicate)?;
-    }
-    Ok(found)
 }

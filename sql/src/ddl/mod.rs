@@ -60,8 +60,6 @@ use crate::statement::Work;
 /// A change of the catalog under way.
 pub(crate) struct Definition<'a> {
     pub edit: Edit,
-    /// The catalog before it.
-    pub opened: Catalog,
     pub path: Arc<[String]>,
     pub env: &'a Env,
     pub shared: &'a Shared,
@@ -113,7 +111,6 @@ impl<'a> Definition<'a> {
     fn new(catalog: &Catalog, shared: &'a Shared, env: &'a Env, text: &'a str) -> Self {
         Self {
             edit: Edit::new(catalog),
-            opened: catalog.clone(),
             path: shared.path(),
             env,
             shared,

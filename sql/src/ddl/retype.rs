@@ -6,7 +6,7 @@
 
 use annulus_relation::catalog::{
     Catalog, Column, ColumnId, Default, Edit, ForeignKey, IndexState, KeyPart, ObjectId, Retyped, Retyping, Sequence,
-    Table,
+    Succession, Table,
 };
 use annulus_relation::codec::is_keyable;
 use annulus_relation::error::SqlState;
@@ -122,7 +122,7 @@ impl Definition<'_> {
             |id: ObjectId| if id == table.id { Some(table) } else { self.catalog().table_by_id(id).map(AsRef::as_ref) };
         let mut note = |key: &ForeignKey, other: &Table, own: &[ColumnId], others: &[ColumnId], is_child: bool| {
             for (_, other_id) in own.iter().zip(others).filter(|(own, _)| **own == column.id) {
-                let other = other.columns.iter().find(|found| found.id == *other_id).cloned();
+                let other = other.all_columns().find(|found| found.id == *other_id).cloned();
                 found.extend(other.map(|other| Reference { constraint: key.name.clone(), other, is_child }));
             }
         };
@@ -132,7 +132,7 @@ impl Definition<'_> {
                 .for_each(|parent| note(key, parent, &key.columns, &key.parent_columns, true));
         }
         for child in table.referenced_by.iter().filter_map(|child| with_columns(*child)) {
-            for key in child.foreign_keys.iter().filter(|key| key.parent == table.id) {
+            for key in child.all_foreign_keys().filter(|key| key.parent == table.id) {
                 note(key, child, &key.parent_columns, &key.columns, false);
             }
         }
@@ -151,7 +151,8 @@ impl Definition<'_> {
             }
             IndexState::Ready => {
                 let (columns, keys) = (vec![retyped], Vec::new());
-                primary.state = IndexState::Retyped(Retyping { columns, keys, generation, done: Vec::new(), rows: 0 });
+                primary.state =
+                    IndexState::Retyped(Retyping { columns, keys, succession: Succession::new(generation) });
                 self.jobs.push(Job::Rekey { table: id });
             }
             IndexState::Rekeyed(_) | IndexState::Extended(_) | IndexState::Filling { .. } => {

@@ -135,18 +135,6 @@ impl Defaults {
     }
 }
 
-/// Takes as many values of sequences as rows need that are written to a table which is given columns.
-pub(super) async fn reserve_coming<D: Database>(work: &mut Work<'_, D>, table: &Table, rows: u64) -> Outcome<()> {
-    for column in table.extension().into_iter().flat_map(|extension| &extension.columns) {
-        let catalog = work.shared.catalog();
-        let Some(sequence) = sequence_of(column, &catalog) else { continue };
-        if !work.shared.sequences.has(&catalog, sequence, rows) {
-            work.allot(sequence, rows).await?;
-        }
-    }
-    Ok(())
-}
-
 /// The sequence whose values a column has that is given none.
 pub(super) fn sequence_of(column: &Column, catalog: &Catalog) -> Option<ObjectId> {
     match column.default.as_ref()? {

@@ -133,23 +133,12 @@ impl Source {
     }
 }
 
-/// Takes the values of sequences that rows are given by tables which are given columns.
-pub(crate) async fn reserve_coming<D: Database, E: annulus_relation::ops::Expressions>(
-    work: &mut Work<'_, D>,
-    writer: &Writer<'_, E>,
-) -> Outcome<()> {
-    for (table, rows) in writer.extending() {
-        insert::reserve_coming(work, table, rows as u64).await?;
-    }
-    Ok(())
-}
-
 /// Carries out what a writer has collected.
 pub(crate) async fn finish<D: Database, E: annulus_relation::ops::Expressions>(
     work: &mut Work<'_, D>,
     writer: Writer<'_, E>,
 ) -> Outcome<()> {
-    reserve_coming(work, &writer).await?;
+    work.evaluated(1, || writer.expect()).await?;
     let left = work.deadline.left();
     let active = &mut *work.active;
     writer.finish(&mut active.transaction, &active.deferrals, &mut active.pending, left).await

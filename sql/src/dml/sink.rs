@@ -14,7 +14,7 @@ use annulus_relation::ops::{Bounds, Checks, Cursor, Physical, Writer, write_batc
 use annulus_relation::{Failure, Outcome, Row, SqlError};
 use annulus_txn::interface::{Database, TxnError};
 
-use super::{Evaluator, Target, around, reserve_coming, row_id};
+use super::{Evaluator, Target, around, row_id};
 use crate::session::{Active, check};
 use crate::statement::Work;
 
@@ -132,7 +132,7 @@ impl Sink {
             let id = row_id(work, plan.target());
             writer.insert(self.table, row, id).map_err(|error| plan.wrong(line, error))?;
         }
-        reserve_coming(work, &writer).await?;
+        work.evaluated(1, || writer.expect()).await?;
         let (left, active) = (work.deadline.left(), &mut *work.active);
         let deferrals = active.deferrals.of_part();
         let Active { transaction, pending, .. } = active;

@@ -144,13 +144,15 @@ mod tests {
         run(async |node| {
             let elsewhere = node.other();
             let mut client = node.client().await;
+            client.ok("create table p (id int primary key); insert into p select generate_series(0, 9)").await;
             client.ok("create table t (v int); insert into t select i from generate_series(1, 5000) i").await;
             let commits = || Fault::Precedes(Box::new(|_| {}));
             // The declaration commits, values of the sequence are taken, and steps of the work.
             (0..4).for_each(|_| node.db.inject(Call::Commit, commits()));
             node.db.inject(Call::Commit, Fault::Fails(TxnError::Overloaded));
             let add = "alter table t add id serial primary key, add u uuid default gen_random_uuid() not null, \
-                       add g int generated always as (v * 2) stored check (g > 0)";
+                       add g int generated always as (v * 2) stored check (g > 0), \
+                       add p int generated always as (v % 10) stored references p";
             assert!(client.told(add).await.starts_with("ERROR 53000"));
             let mut other = elsewhere.client().await;
             // Nobody sees them yet, or changes anything else of the table.
@@ -158,6 +160,10 @@ mod tests {
             assert!(other.told("alter table t add x int").await.starts_with("ERROR 55006"));
             assert!(other.told("truncate t").await.starts_with("ERROR 55006"));
             assert!(other.told("create table t_id_seq (x int)").await.starts_with("ERROR 42P07"));
+            assert!(other.told("create table t_pkey (x int)").await.starts_with("ERROR 42P07"));
+            // What a foreign key refers to stays what it can refer to.
+            assert!(other.told("alter table p alter id type numeric").await.starts_with("ERROR 42804"));
+            assert!(other.told("drop table p").await.starts_with("ERROR 2BP01"));
             other.ok("insert into t select i from generate_series(5001, 5100) i").await;
             other.ok("update t set v = v + 10000 where v % 10 = 0; delete from t where v % 10 = 1").await;
             let lines: String = (30_001..=30_100).map(|v| format!("{v}\n")).collect();
@@ -171,6 +177,7 @@ mod tests {
             assert_eq!(client.ok(whole).await, "4690|4690|4690|19814140|39628280|t\nSELECT 1");
             let plan = other.ok("explain select * from t where id = 6").await;
             assert!(plan.contains("Point Read using t_pkey"), "{plan}");
+            assert!(client.told("delete from p where id = 3").await.starts_with("ERROR 23503"));
             client.ok("insert into t (v) values (3)").await;
             other.ok("insert into t (v) values (3)").await;
             assert_eq!(client.ok("select count(*) from t where v = 3 and id > 0 and g = 6").await, "3\nSELECT 1");

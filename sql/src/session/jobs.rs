@@ -293,7 +293,7 @@ async fn load_successor<D: Database>(work: &mut Work<'_, D>, table: &Table) -> O
     let (db, home) = (&work.server.db, *work.active.catalog.home());
     let load = Load::begin(db, &home, table.id, work.deadline.left()).await?;
     let mut moved = table.clone();
-    moved.move_succession(load.generation());
+    moved.succession_mut().into_iter().for_each(|succession| succession.generation = load.generation());
     let mut edit = Edit::new(&work.active.catalog);
     edit.put_table(moved)?;
     crate::ddl::use_edit(work, edit)?;

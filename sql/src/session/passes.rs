@@ -66,7 +66,7 @@ impl Pass {
                 IndexState::Filling { done, rows } => Some(Reached::noted(done, *rows)),
                 _ => None,
             },
-            Self::Rekey => table.succession().map(|successor| Reached::noted(successor.done, successor.rows)),
+            Self::Rekey => table.succession().map(|successor| Reached::noted(&successor.done, successor.rows)),
         }
     }
 
@@ -96,7 +96,10 @@ impl Pass {
                 after.indexes.iter_mut().filter(|index| index.id == id).for_each(|index| index.state = state.clone());
             }
             (Self::Rekey, None) => return table.succeeded().unwrap_or(after),
-            (Self::Rekey, Some(done)) => after.note_succession(done, rows),
+            (Self::Rekey, Some(done)) => {
+                let succession = after.succession_mut().into_iter();
+                succession.for_each(|succession| (succession.done, succession.rows) = (done.clone(), rows));
+            }
         }
         after
     }

@@ -108,7 +108,7 @@ fn internal(message: &str) -> SqlError {
 
 impl<D: Database> Work<'_, D> {
     /// What `evaluate` comes to; what functions need of the cluster is done on the way, values of sequences being taken for
-    /// so many rows.
+    /// at least so many rows.
     pub(crate) async fn evaluated<T>(&mut self, rows: u64, evaluate: impl Fn() -> SqlResult<T>) -> Outcome<T> {
         loop {
             let error = match evaluate() {
@@ -116,7 +116,7 @@ impl<D: Database> Work<'_, D> {
                 Err(error) => error,
             };
             match self.shared.take_need() {
-                Some(Need::Values(sequence, _)) => self.allot(sequence, rows).await?,
+                Some(Need::Values(sequence, least)) => self.allot(sequence, rows.max(least)).await?,
                 Some(need) => self.meet(need, &mut BTreeMap::new()).await?,
                 None => return Err(error.into()),
             }

@@ -303,10 +303,14 @@ fn the_bytes_of_descriptors_never_change() {
     assert_eq!(hex, golden);
 }
 
+fn half_way() -> Succession {
+    Succession { generation: 5, done: vec![(1, vec![2])], rows: 3 }
+}
+
 #[test]
 fn what_a_table_is_to_become_keeps_its_bytes() {
     let keys = table(16_384, "t").indexes[0].keys.clone();
-    let rekeying = Rekeying { name: "k".to_owned(), keys, generation: 5, done: vec![(1, vec![2])], rows: 3 };
+    let rekeying = Rekeying { name: "k".to_owned(), keys, succession: half_way() };
     let state = record::encode(&IndexState::Rekeyed(rekeying));
     let hex: String = state[5..].iter().map(|byte| format!("{byte:02x}")).collect();
     let golden = concat!(
@@ -324,7 +328,7 @@ fn what_types_columns_are_to_have_keeps_its_bytes() {
         Retyped { column: 2, ty: SqlType::Text, using: Some("u".to_owned()), default: Some("d".to_owned()) },
     ];
     let keys = vec![(7, 1, SqlType::Int8)];
-    let retyping = Retyping { columns, keys, generation: 5, done: vec![(1, vec![2])], rows: 3 };
+    let retyping = Retyping { columns, keys, succession: half_way() };
     let state = record::encode(&IndexState::Retyped(retyping));
     let hex: String = state[5..].iter().map(|byte| format!("{byte:02x}")).collect();
     let golden = concat!(
@@ -341,16 +345,14 @@ fn what_columns_a_table_is_given_keeps_its_bytes() {
     let index = Index { id: 7, name: "i".to_owned(), ..t.indexes[0].clone() };
     let column = Column { default: Some(Default::Generated("a".to_owned())), ..t.columns[0].clone() };
     let keys = t.indexes[0].keys.clone();
-    let rekeying = Rekeying { name: "k".to_owned(), keys, generation: 6, done: Vec::new(), rows: 0 };
+    let rekeying = Rekeying { name: "k".to_owned(), keys, succession: Succession::new(6) };
     let extension = Extension {
         columns: vec![column],
         indexes: vec![index],
         checks: Vec::new(),
         foreign_keys: Vec::new(),
         then: Some(Then::Rekeyed(rekeying)),
-        generation: 5,
-        done: vec![(1, vec![2])],
-        rows: 3,
+        succession: half_way(),
     };
     let state = IndexState::Extended(extension);
     let bytes = record::encode(&state);
@@ -365,10 +367,10 @@ fn what_columns_a_table_is_given_keeps_its_bytes() {
     assert_eq!(hex, golden);
     // Names to come are taken, and what is to come is made of it in the end.
     t.indexes[0].state = state;
-    assert_eq!(t.index_names().map(|(name, _)| name).collect::<Vec<_>>(), ["t_pkey", "k", "i"]);
+    assert_eq!(t.index_names().map(|(name, _)| name).collect::<Vec<_>>(), ["t_pkey", "i", "k"]);
     let after = t.succeeded().unwrap();
     assert_eq!((after.generation, after.columns.len(), after.indexes[1].id), (5, t.columns.len() + 1, 7));
-    assert!(after.rekeying().is_some_and(|rekeying| rekeying.generation == 6));
+    assert!(after.rekeying().is_some_and(|rekeying| rekeying.succession.generation == 6));
 }
 
 /// The first two are what a bool was stored as.
@@ -400,7 +402,7 @@ fn both_generations_of_a_table_are_deleted_with_it() {
     let mut marked = Table::clone(read(&fake).table_by_id(id).unwrap());
     let keys = marked.indexes[0].keys.clone();
     let rekeying =
-        |generation| Rekeying { name: "k".to_owned(), keys: keys.clone(), generation, done: Vec::new(), rows: 0 };
+        |generation| Rekeying { name: "k".to_owned(), keys: keys.clone(), succession: Succession::new(generation) };
     marked.indexes[0].state = IndexState::Rekeyed(rekeying(7));
     change(&fake, |edit| edit.put_table(marked.clone())).unwrap();
     // The name of the key to come is taken, and that of the one that it has yet.

@@ -4,8 +4,8 @@ use super::Of;
 use crate::catalog::{Column, Default, Extension, Table};
 use crate::codec;
 use crate::error::SqlResult;
-use crate::ops::{Expressions, Physical, Surroundings, errors};
-use crate::value::{Row, SqlType, Value};
+use crate::ops::{Expressions, Physical};
+use crate::value::{Row, Value};
 
 /// What a row gets.
 #[derive(Clone, Debug)]
@@ -50,34 +50,6 @@ impl Addition {
             codec::check_type(value, &column.ty)?;
         }
         Ok(whole)
-    }
-
-    /// Refuses a row that the table does not allow once it has the columns. Of rows that were there before nothing is
-    /// demanded that is still to be looked at.
-    pub(super) fn check<E: Expressions>(
-        &self,
-        around: Surroundings<'_, E>,
-        after: &Table,
-        row: &[Value],
-        of: Of<'_>,
-    ) -> SqlResult<()> {
-        let added = after.columns.iter().zip(row).skip(after.columns.len() - self.columns.len());
-        let null = added.into_iter().find(|(column, value)| of.refuses_null(column) && value.is_null());
-        if let Some((column, _)) = null {
-            return Err(match of {
-                Of::Stored(_) => errors::contains_nulls(around.catalog, after, &column.name),
-                Of::Inserted | Of::Changed(_) => errors::not_null_violation(around.catalog, after, &column.name, row),
-            });
-        }
-        if matches!(of, Of::Stored(_)) {
-            return Ok(());
-        }
-        for check in &after.checks {
-            if around.expressions.eval(after, &check.expression, &SqlType::Bool, row)? == Value::Bool(false) {
-                return Err(errors::check_violation(around.catalog, after, check, row));
-            }
-        }
-        Ok(())
     }
 }
 

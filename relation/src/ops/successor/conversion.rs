@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Of;
 use crate::catalog::{ColumnId, Retyping, Table};
 use crate::codec;
 use crate::error::SqlResult;
-use crate::ops::{Expressions, Surroundings, errors};
+use crate::ops::Expressions;
 use crate::value::{self, CastContext, Env, Row, SqlType, Value};
 
 /// What becomes of the values of a row.
@@ -63,34 +62,8 @@ impl Conversion {
         Ok(after)
     }
 
-    /// Refuses a row that the table does not allow once it has the other types.
-    pub(super) fn check<E: Expressions>(
-        &self,
-        around: Surroundings<'_, E>,
-        after: &Table,
-        row: &[Value],
-        of: Of<'_>,
-    ) -> SqlResult<()> {
-        let null = self.columns.iter().find(|column| {
-            after.columns.get(column.position).is_some_and(|column| of.refuses_null(column))
-                && row.get(column.position).is_some_and(Value::is_null)
-        });
-        if let Some(column) = null {
-            let name = &after.columns[column.position].name;
-            return Err(match of {
-                Of::Stored(_) => errors::contains_nulls(around.catalog, after, name),
-                Of::Inserted | Of::Changed(_) => errors::not_null_violation(around.catalog, after, name, row),
-            });
-        }
-        let is_stored = matches!(of, Of::Stored(_));
-        for check in after.checks.iter().filter(|check| !is_stored || check.standing.is_validated()) {
-            if around.expressions.eval(after, &check.expression, &SqlType::Bool, row)? == Value::Bool(false) {
-                return Err(match of {
-                    Of::Stored(_) => errors::check_violated_by_some(around.catalog, after, check),
-                    Of::Inserted | Of::Changed(_) => errors::check_violation(around.catalog, after, check, row),
-                });
-            }
-        }
-        Ok(())
+    /// The columns whose values are others, by position.
+    pub(super) fn changed(&self) -> impl Iterator<Item = usize> {
+        self.columns.iter().map(|column| column.position)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::rekeys::{GENERATION, pass_while_rows_change, rows, step, switch};
 use super::world::*;
-use crate::catalog::{Column, Default, Extension, IndexState, NotNull, Table};
+use crate::catalog::{Column, Default, Extension, IndexState, NotNull, Succession, Table};
 use crate::codec::encode_value;
 use crate::ops::{Physical, Position};
 use crate::value::{Row, SqlType, Value};
@@ -33,9 +33,7 @@ fn begin(world: &mut World) {
         checks: Vec::new(),
         foreign_keys: Vec::new(),
         then: None,
-        generation: GENERATION,
-        done: Vec::new(),
-        rows: 0,
+        succession: Succession::new(GENERATION),
     });
     world.put(t);
 }

@@ -7,7 +7,7 @@ use annulus_base::time::SECOND;
 use proptest::prelude::*;
 
 use super::world::*;
-use crate::catalog::{IndexState, Rekeying, Swept, Table, sweep};
+use crate::catalog::{IndexState, Rekeying, Succession, Swept, Table, sweep};
 use crate::failure::{Failure, Outcome};
 use crate::ops::{Checks, Copies, Physical, Position, rekey};
 use crate::transaction::Transaction;
@@ -45,13 +45,8 @@ fn begin(world: &mut World) {
 fn begin_key(world: &mut World, name: &str, columns: &[&str]) {
     let mut t = Table::clone(world.table("t"));
     let keys = index(&t, "", columns, true).keys;
-    t.indexes[0].state = IndexState::Rekeyed(Rekeying {
-        name: name.to_owned(),
-        keys,
-        generation: GENERATION,
-        done: Vec::new(),
-        rows: 0,
-    });
+    t.indexes[0].state =
+        IndexState::Rekeyed(Rekeying { name: name.to_owned(), keys, succession: Succession::new(GENERATION) });
     world.put(t);
 }
 

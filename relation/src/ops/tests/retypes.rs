@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::rekeys::{GENERATION, pass_while_rows_change, rows, step, switch};
 use super::world::*;
-use crate::catalog::{IndexState, Retyped, Retyping, Table};
+use crate::catalog::{IndexState, Retyped, Retyping, Succession, Table};
 use crate::ops::Position;
 use crate::value::{Row, SqlType, Value};
 
@@ -22,7 +22,7 @@ fn begin(world: &mut World, using: Option<&str>) {
     let retyped = |(column, ty, using)| Retyped { column, ty, using, default: None };
     let all = [(1, SqlType::Int8, None), (2, SqlType::Int8, None), (3, SqlType::Text, using.map(str::to_owned))];
     let columns = all.into_iter().map(retyped).collect();
-    let retyping = Retyping { columns, keys: Vec::new(), generation: GENERATION, done: Vec::new(), rows: 0 };
+    let retyping = Retyping { columns, keys: Vec::new(), succession: Succession::new(GENERATION) };
     t.indexes[0].state = IndexState::Retyped(retyping);
     world.put(t);
 }

@@ -14,7 +14,7 @@ use crate::error::SqlResult;
 use crate::failure::Outcome;
 use crate::ops::deferral::{Deferrals, Violations};
 use crate::ops::physical::{Entry, Physical};
-use crate::ops::successor::{Copied, Of, Successor};
+use crate::ops::successor::{Copied, Copy, Of, Successor};
 use crate::ops::{Expressions, errors, foreign, scan};
 use crate::transaction::Transaction;
 use crate::value::Row;
@@ -151,8 +151,13 @@ fn footprint<E: Expressions>(writer: &Writer<'_, E>, held: &Held) -> SqlResult<F
         footprint.leave(physical, change, held, writer)?;
         footprint.take(physical, change, writer)?;
         if let Some(successor) = &physical.successor {
-            footprint.leave_copy(successor, change, held, writer)?;
-            footprint.take_copy(physical, successor, change, held, writer)?;
+            let copy = match &change.old {
+                Some(old) => successor.place(&old.place, &old.values, writer.around.expressions)?,
+                None => None,
+            };
+            let copy = copy.as_ref().and_then(|copy| Some((copy, held.get(copy)?)));
+            footprint.leave_copy(successor, change, copy, writer)?;
+            footprint.take_copy(physical, successor, change, copy, writer)?;
         }
     }
     Ok(footprint)
@@ -182,18 +187,16 @@ impl Footprint {
         &mut self,
         successor: &Successor,
         change: &Change,
-        held: &Held,
+        copy: Option<Copy<'_>>,
         writer: &Writer<'_, E>,
     ) -> SqlResult<()> {
-        let Some(old) = &change.old else { return Ok(()) };
+        let (Some(old), Some((copy, record))) = (&change.old, copy) else { return Ok(()) };
         let expressions = writer.around.expressions;
-        let Some(copy) = successor.place(&old.place, &old.values, expressions)? else { return Ok(()) };
-        let Some(record) = held.get(&copy) else { return Ok(()) };
-        if successor.is_of(&copy, record, &old.place)? {
-            let row = successor.row(&old.values, (&copy, record), expressions)?;
-            let entries = successor.entries(&copy, &row, expressions)?;
+        if successor.is_of(copy, record, &old.place)? {
+            let row = successor.row(&old.values, (copy, record), expressions)?;
+            let entries = successor.entries(copy, &row, expressions)?;
             self.left.extend(entries.into_iter().map(|entry| (entry.place, Some(entry.value))));
-            self.left.insert(copy, None);
+            self.left.insert(copy.clone(), None);
         }
         Ok(())
     }
@@ -225,18 +228,11 @@ impl Footprint {
         physical: &Physical,
         successor: &Successor,
         change: &Change,
-        held: &Held,
+        before: Option<Copy<'_>>,
         writer: &Writer<'_, E>,
     ) -> SqlResult<()> {
         let (Some(new), table) = (&change.new, change.table) else { return Ok(()) };
-        let before = match &change.old {
-            Some(old) => successor.place(&old.place, &old.values, writer.around.expressions)?,
-            None => None,
-        };
-        let of = match &change.old {
-            Some(_) => Of::Changed(before.as_ref().and_then(|copy| Some((copy, held.get(copy)?)))),
-            None => Of::Inserted,
-        };
+        let of = if change.old.is_some() { Of::Changed(before) } else { Of::Inserted };
         let Copied { place: copy, record: value, row } = successor.copy(writer.around, &new.place, &new.values, of)?;
         let (keys, exclusive) = (successor.physical.primary_values(&row), successor.is_contested());
         for entry in successor.entries(&copy, &row, writer.around.expressions)? {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use annulus_relation::catalog::{
     Action, Check, Default, ForeignKey, Identity, Index, IndexKey, IndexState, KeyPart, Retyped, Retyping, Sequence,
-    Standing,
+    Standing, Succession,
 };
 use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 
@@ -211,7 +211,8 @@ fn progress_is_shown() {
     });
     world.change("emp", |table| {
         let columns = vec![Retyped { column: 1, ty: SqlType::Int8, using: None, default: None }];
-        let retyping = Retyping { columns, keys: Vec::new(), generation: 9, done: Vec::new(), rows: 99 };
+        let succession = Succession { rows: 99, ..Succession::new(9) };
+        let retyping = Retyping { columns, keys: Vec::new(), succession };
         table.indexes[0].state = IndexState::Retyped(retyping);
     });
     let wanted = ["ord|20001|CREATE INDEX|building index|70|db", "emp|0|ALTER TABLE|copying rows|99|db"];
