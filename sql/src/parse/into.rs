@@ -3,7 +3,7 @@
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::clauses::{end_of, find_words, is_any, is_word};
+use super::clauses::{are_words, end_of, find_words, is_any, is_word};
 use super::cursor::Cursor;
 use super::spelling::name_behind;
 use super::{Statement, TableOfExecuted};
@@ -67,7 +67,7 @@ pub(super) fn table_of_executed(cursor: &mut Cursor<'_>) -> SqlResult<Option<Sta
 ///
 /// # Errors
 /// `0A000` for `UNIQUE NULLS NOT DISTINCT`.
-pub(super) fn without_nulls_distinct(mut tokens: Vec<TokenWithSpan>) -> SqlResult<Vec<TokenWithSpan>> {
+pub(super) fn without_nulls_distinct(tokens: Vec<TokenWithSpan>) -> SqlResult<Vec<TokenWithSpan>> {
     if !is_any(tokens.first(), &["create", "alter"]) {
         return Ok(tokens);
     }
@@ -75,8 +75,7 @@ pub(super) fn without_nulls_distinct(mut tokens: Vec<TokenWithSpan>) -> SqlResul
         let position = u32::try_from(tokens[at + 1].span.start.column).ok();
         return Err(SqlError::unsupported("NULLS NOT DISTINCT").at(position));
     }
-    while let Some(at) = find_words(&tokens, &["unique", "nulls", "distinct"]) {
-        tokens.drain(at + 1..at + 3);
-    }
-    Ok(tokens)
+    let says = |at: usize| are_words(&tokens[at..], &["unique", "nulls", "distinct"]);
+    let is_left_away = |at: usize| (1..=2).any(|behind| at.checked_sub(behind).is_some_and(says));
+    Ok((0..tokens.len()).filter(|at| !is_left_away(*at)).map(|at| tokens[at].clone()).collect())
 }

@@ -313,3 +313,17 @@ fn clauses_are_spelled_in_sqlparsers_words() {
         assert_eq!(error(text), (message.to_owned(), Some(position)), "{text}");
     }
 }
+
+/// What sqlparser does not know is spelled for it while a statement is passed over once: else this would take minutes.
+#[test]
+fn long_statements_are_spelled_as_short_ones_are() {
+    let many = 25_000;
+    let nested = format!("select a from t group by {}a{}", "grouping sets (".repeat(many), ")".repeat(many));
+    assert_eq!(spelled(&nested), "SELECT a FROM t GROUP BY GROUPING SETS ((a))");
+    let row = format!("select a from t group by grouping sets (b{})", ", grouping sets (a)".repeat(many));
+    assert_eq!(spelled(&row).matches("SETS").count(), 1);
+    let nulls = format!("create table t (a int{})", " unique nulls distinct".repeat(many));
+    assert_eq!(spelled(&nulls).matches("UNIQUE").count(), many);
+    let other = "select (select 1 from t group by grouping sets (a, b)) from t group by grouping sets (a, (b))";
+    assert_eq!(spelled(other).matches("SETS").count(), 2);
+}

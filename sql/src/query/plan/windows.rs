@@ -11,6 +11,7 @@ use datafusion::logical_expr::{
     cast, lit, when,
 };
 use sqlparser::ast;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::aggregates::{arguments, function_name};
@@ -70,9 +71,10 @@ impl Translator<'_> {
 
     /// `42P20` for two windows of one name.
     fn check_window_names(&self, named: &[ast::NamedWindowDefinition]) -> SqlResult<()> {
-        for (place, definition) in named.iter().enumerate() {
+        let mut known = HashSet::new();
+        for definition in named {
             let name = folded(&definition.0);
-            if named[..place].iter().any(|before| folded(&before.0) == name) {
+            if !known.insert(name.clone()) {
                 let message = format!("window \"{name}\" is already defined");
                 let start = definition.0.span.start;
                 let at = self.text.and_then(|text| bind::position(text, start));
