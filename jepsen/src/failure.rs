@@ -29,6 +29,18 @@ pub enum Failure {
     /// What the workload needs at its start was refused without any fault.
     #[error("before any fault: {0}")]
     Setup(#[from] NotSetUp),
+    /// This machine's disk is so full that nodes would refuse writes.
+    #[error(
+        "the disk of {dir} is {used} % full: for more than {most} % nodes may refuse writes; make room, or set TMPDIR"
+    )]
+    NoRoom {
+        /// Where the nodes' data would be.
+        dir: PathBuf,
+        /// How much is used, in percent.
+        used: u64,
+        /// How much may be.
+        most: u64,
+    },
     /// This machine or this kind of cluster cannot do that.
     #[error("not possible here: {0}")]
     Unsupported(String),

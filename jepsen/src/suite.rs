@@ -39,7 +39,7 @@ pub fn run(options: &Options) -> Result<Outcome, Failure> {
         let shape = matrix::shape(&plan, options.nodes.map(usize::from));
         let (row, outcome) = match attempt(options, &program, plan, shape, &report.place(&plan)) {
             Ok(outcome) => (Row::of(&outcome, shape), Some(outcome)),
-            Err(failure @ Failure::Missing { .. }) => return Err(failure),
+            Err(failure @ (Failure::Missing { .. } | Failure::NoRoom { .. })) => return Err(failure),
             Err(Failure::Unsupported(why)) => (Row { plan, shape, ending: Ending::Skipped(why) }, None),
             Err(failure) => (Row { plan, shape, ending: Ending::Broken(failure.to_string()) }, None),
         };

@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use annulus_base::rng::Rng;
+use rustix::fs::statvfs;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::damage::{self, Flip};
@@ -15,6 +16,8 @@ use crate::Failure;
 
 /// A small disk: enough for an empty node, and full soon.
 const SMALL: &CStr = c"size=192m";
+/// How full this machine's disk may be, in percent: nodes refuse writes at 95, and a cell writes some hundred megabytes.
+const MOST_USED: u64 = 93;
 
 /// A node's data, and the directory of its test hooks beside it. A disk of limited size can be filled.
 pub struct Disk {
@@ -25,7 +28,11 @@ pub struct Disk {
 
 impl Disk {
     /// The empty disks of a cluster's nodes in `dir`.
+    ///
+    /// # Errors
+    /// If they cannot be made, or this machine has too little room: what nodes refuse then is not their fault.
     pub(super) fn of_all(shape: Shape, dir: &Path) -> Result<Vec<Self>, Failure> {
+        check_room(dir)?;
         (1..=shape.nodes).map(|number| Self::make(dir.join(format!("n{number}")), shape.small_disks)).collect()
     }
 
@@ -173,6 +180,18 @@ impl Drop for Disk {
     }
 }
 
+/// Refuses a directory whose file system is too full.
+fn check_room(dir: &Path) -> Result<(), Failure> {
+    let stat = statvfs(dir).map_err(|error| Failure::at(dir)(error.into()))?;
+    let used = percent_used(stat.f_blocks.saturating_sub(stat.f_bfree), stat.f_bavail);
+    if used > MOST_USED { Err(Failure::NoRoom { dir: dir.to_owned(), used, most: MOST_USED }) } else { Ok(()) }
+}
+
+/// As nodes count it: blocks that only root may use are neither taken nor free.
+fn percent_used(taken: u64, free: u64) -> u64 {
+    (taken * 100).checked_div(taken + free).unwrap_or(100)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,5 +234,13 @@ mod tests {
         let disk = disk(dir.path());
         assert!(matches!(disk.fill(), Err(Failure::Unsupported(_))));
         disk.free().unwrap();
+    }
+
+    #[test]
+    fn room_is_counted_as_nodes_count_it() {
+        assert_eq!(percent_used(12, 80), 13);
+        assert_eq!(percent_used(0, 7), 0);
+        assert_eq!(percent_used(0, 0), 100);
+        assert!(matches!(check_room(Path::new("/nowhere/at/all")), Err(Failure::File { .. })));
     }
 }
