@@ -18,8 +18,23 @@ pub trait Catalog: Send + Sync {
     /// All schemas but the system's.
     fn schemas(&self) -> Vec<Arc<Schema>>;
 
+    /// A schema by its number, if it is none of the system's.
+    fn schema(&self, id: ObjectId) -> Option<Arc<Schema>>;
+
     /// All tables, views and sequences.
     fn relations(&self) -> Vec<Relation>;
+
+    /// A table, view or sequence by its number.
+    fn by_id(&self, id: ObjectId) -> Option<Relation>;
+
+    /// The table of an index, by the index's number.
+    fn indexed(&self, index: ObjectId) -> Option<Arc<Table>>;
+
+    /// The table of a constraint, by the number that the system's tables give the constraint.
+    fn constrained(&self, constraint: ObjectId) -> Option<Arc<Table>>;
+
+    /// The number of the table, view, sequence or index of a name.
+    fn number(&self, schema: &str, name: &str) -> Option<ObjectId>;
 }
 
 /// What a name in `FROM` can mean.

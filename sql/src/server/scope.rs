@@ -1,6 +1,7 @@
 //! What queries are planned in: the catalog as the query engine sees it, and what system tables show besides.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
 use annulus_relation::Value;
 use annulus_relation::catalog::{self, ObjectId};
@@ -9,14 +10,36 @@ use annulus_relation::value::Env;
 use super::Activity;
 use super::shared::{Shared, lock};
 use crate::query::{Catalog, Live, Relation, Scope, SystemSource};
+use crate::system::constraint_oids;
 
 /// A catalog for queries.
-struct View(Arc<catalog::Catalog>);
+pub struct View {
+    catalog: Arc<catalog::Catalog>,
+    /// The tables of constraints by these' numbers, once somebody asks for one.
+    constraints: OnceLock<HashMap<ObjectId, ObjectId>>,
+}
+
+impl View {
+    /// A view of a catalog.
+    pub fn new(catalog: &Arc<catalog::Catalog>) -> Self {
+        Self { catalog: Arc::clone(catalog), constraints: OnceLock::new() }
+    }
+
+    fn constraints(&self) -> &HashMap<ObjectId, ObjectId> {
+        self.constraints.get_or_init(|| {
+            let of = |table: &Arc<catalog::Table>| {
+                let table = Arc::clone(table);
+                constraint_oids(&table).map(|oid| (oid, table.id)).collect::<Vec<_>>()
+            };
+            self.catalog.tables().flat_map(of).collect()
+        })
+    }
+}
 
 impl Catalog for View {
     fn relation(&self, schema: &str, name: &str) -> Option<Relation> {
-        let schema = self.0.schema(schema)?.id;
-        match self.0.relation(schema, name)? {
+        let schema = self.catalog.schema(schema)?.id;
+        match self.catalog.relation(schema, name)? {
             catalog::Relation::Table(table) => Some(Relation::Table(Arc::clone(table))),
             catalog::Relation::View(view) => Some(Relation::View(Arc::clone(view))),
             catalog::Relation::Sequence(sequence) => Some(Relation::Sequence(Arc::clone(sequence))),
@@ -25,13 +48,37 @@ impl Catalog for View {
     }
 
     fn schemas(&self) -> Vec<Arc<catalog::Schema>> {
-        self.0.schemas().cloned().collect()
+        self.catalog.schemas().cloned().collect()
+    }
+
+    fn schema(&self, id: ObjectId) -> Option<Arc<catalog::Schema>> {
+        self.catalog.schema_by_id(id).cloned()
     }
 
     fn relations(&self) -> Vec<Relation> {
-        let tables = self.0.tables().cloned().map(Relation::Table);
-        let views = self.0.views().cloned().map(Relation::View);
-        tables.chain(views).chain(self.0.sequences().cloned().map(Relation::Sequence)).collect()
+        let tables = self.catalog.tables().cloned().map(Relation::Table);
+        let views = self.catalog.views().cloned().map(Relation::View);
+        tables.chain(views).chain(self.catalog.sequences().cloned().map(Relation::Sequence)).collect()
+    }
+
+    fn by_id(&self, id: ObjectId) -> Option<Relation> {
+        let table = || self.catalog.table_by_id(id).cloned().map(Relation::Table);
+        let view = || self.catalog.view_by_id(id).cloned().map(Relation::View);
+        let sequence = || self.catalog.sequence_by_id(id).cloned().map(Relation::Sequence);
+        table().or_else(view).or_else(sequence)
+    }
+
+    fn indexed(&self, index: ObjectId) -> Option<Arc<catalog::Table>> {
+        self.catalog.index_by_id(index).map(|(table, _)| Arc::clone(table))
+    }
+
+    fn constrained(&self, constraint: ObjectId) -> Option<Arc<catalog::Table>> {
+        self.catalog.table_by_id(*self.constraints().get(&constraint)?).cloned()
+    }
+
+    fn number(&self, schema: &str, name: &str) -> Option<ObjectId> {
+        let schema = self.catalog.schema(schema)?.id;
+        self.catalog.relation(schema, name).map(|relation| relation.id())
     }
 }
 
@@ -109,6 +156,16 @@ impl Shared {
         all.into_iter().map(row).collect()
     }
 
+    /// The catalog that names are looked up in. Functions ask it row by row, so it is kept until there is another catalog.
+    fn view(&self) -> Arc<View> {
+        let catalog = self.catalog();
+        let mut kept = lock(&self.view);
+        match &*kept {
+            Some(view) if Arc::ptr_eq(&view.catalog, &catalog) => Arc::clone(view),
+            _ => Arc::clone(kept.insert(Arc::new(View::new(&catalog)))),
+        }
+    }
+
     /// The scope of this session itself, for functions that ask the catalog.
     pub fn own_scope(&self) -> Scope {
         let statistics = self.statistics.of(self.catalog().home().catalog());
@@ -117,7 +174,7 @@ impl Shared {
         let search_path = self.path().to_vec();
         let env = Arc::new(self.env(self.statement_start()));
         Scope {
-            catalog: Arc::new(View(self.catalog())),
+            catalog: self.view(),
             search_path,
             system: Arc::new(Plain { database: self.database.clone(), user }),
             functions: Arc::new(crate::bind::NoSession),
@@ -131,7 +188,7 @@ impl Shared {
     pub fn scope(self: &Arc<Self>, catalog: &Arc<catalog::Catalog>, env: &Arc<Env>) -> Scope {
         let statistics = self.statistics.of(catalog.home().catalog());
         Scope {
-            catalog: Arc::new(View(Arc::clone(catalog))),
+            catalog: Arc::new(View::new(catalog)),
             search_path: self.path().to_vec(),
             system: Arc::clone(self) as _,
             functions: Arc::clone(self) as _,

@@ -17,6 +17,7 @@ use annulus_txn::interface::Database;
 
 use super::copies::Copies;
 use super::locks::Locked;
+use super::scope::View;
 use super::sequences::Sequences;
 use super::statements::Statements;
 use super::statistics::Sampled;
@@ -52,6 +53,8 @@ pub(crate) struct Shared {
     pub settings: Mutex<Settings>,
     /// The catalog that names are looked up in: that of the statement at work.
     pub catalog: Mutex<Arc<Catalog>>,
+    /// The same for functions, if one has asked it.
+    pub view: Mutex<Option<Arc<View>>>,
     pub sequences: Arc<Sequences>,
     pub statements: Arc<Statements>,
     pub statistics: Arc<Sampled>,
@@ -118,6 +121,7 @@ impl Shared {
             version: server.config.version.clone(),
             settings: Mutex::new(settings),
             catalog: Mutex::new(catalog),
+            view: Mutex::new(None),
             sequences: Arc::clone(&server.sequences),
             statements: Arc::clone(&server.statements),
             statistics: Arc::clone(&server.statistics),

@@ -1,5 +1,6 @@
 //! Which system tables there are, and their columns.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use annulus_relation::{SqlType, Value};
@@ -31,6 +32,13 @@ static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
 /// All system tables.
 pub(super) fn shapes() -> &'static [Shape] {
     &SHAPES
+}
+
+/// A system table by its number.
+pub(super) fn shape_of(oid: u32) -> Option<&'static Shape> {
+    static PLACES: LazyLock<BTreeMap<u32, &Shape>> =
+        LazyLock::new(|| shapes().iter().map(|shape| (shape.oid, shape)).collect());
+    PLACES.get(&oid).copied()
 }
 
 fn shape(line: &'static str) -> Option<Shape> {

@@ -3,7 +3,7 @@
 use annulus_relation::Value;
 use annulus_relation::catalog::{Action, Check, ColumnId, ConstraintKind, Deferral, ForeignKey, Index, KeyPart, Table};
 
-use super::relations::{number, seen, tables, text};
+use super::relations::{number, seen, table_of, tables, text};
 use super::tables::Fields;
 use super::{definitions, part_oid, types};
 use crate::query::Scope;
@@ -85,6 +85,14 @@ pub(super) fn constraint_oid(table: &Table, name: &str) -> u32 {
     part_oid(table.id, &format!("constraint {name}"))
 }
 
+/// The numbers of a table's constraints.
+pub(crate) fn constraint_oids(table: &Table) -> impl Iterator<Item = u32> {
+    let keys = seen(table).filter(|index| index.constraint.is_some()).map(|index| &index.name);
+    let checks = table.checks.iter().map(|check| &check.name);
+    let foreign = table.foreign_keys.iter().map(|key| &key.name);
+    keys.chain(checks).chain(foreign).map(|name| constraint_oid(table, name))
+}
+
 fn constraint(table: &Table, name: &str, kind: &'static str, validated: bool) -> Fields {
     vec![
         ("oid", Value::Oid(constraint_oid(table, name))),
@@ -100,8 +108,7 @@ fn constraint(table: &Table, name: &str, kind: &'static str, validated: bool) ->
 
 fn constraints(scope: &Scope) -> Vec<Fields> {
     let mut rows = Vec::new();
-    let all = tables(scope);
-    for table in &all {
+    for table in &tables(scope) {
         for index in seen(table) {
             let kind = match index.constraint {
                 Some(ConstraintKind::PrimaryKey) => "p",
@@ -115,8 +122,7 @@ fn constraints(scope: &Scope) -> Vec<Fields> {
         }
         rows.extend(table.checks.iter().map(|check| check_row(table, check)));
         for key in &table.foreign_keys {
-            let parent = all.iter().find(|parent| parent.id == key.parent);
-            rows.push(foreign_row(table, key, parent.map(AsRef::as_ref)));
+            rows.push(foreign_row(table, key, table_of(scope, key.parent).as_deref()));
         }
     }
     rows

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use annulus_relation::Value;
-use annulus_relation::catalog::{ColumnId, Default as ColumnDefault, KeyPart, Sequence, Table, View};
+use annulus_relation::catalog::{ColumnId, Default as ColumnDefault, KeyPart, Schema, Sequence, Table, View};
 
 use super::constraints::{column_keys, constraint_oid, referred};
 use super::definitions::columns_of;
 use super::functions::SystemCatalog;
 use super::part_oid;
-use super::relations::{all_sequences, all_views, default_oid, seen, tables, text};
+use super::relations::{all_sequences, all_views, default_oid, seen, table_of, tables, text};
 use super::tables::Fields;
 use crate::ddl::sequence_in;
 use crate::query::{Relation, Scope};
@@ -32,40 +32,61 @@ const DEFAULT: u32 = 2604;
 const CONSTRAINT: u32 = 2606;
 const RULE: u32 = 2618;
 
-fn descriptions(scope: &Scope) -> Vec<Fields> {
-    let mut rows = Vec::new();
-    let mut add = |object: u32, class: u32, column: i32, comment: &Option<String>| {
-        if let Some(comment) = comment {
-            rows.push(vec![
-                ("objoid", Value::Oid(object)),
-                ("classoid", Value::Oid(class)),
-                ("objsubid", Value::Int4(column)),
-                ("description", text(comment)),
-            ]);
-        }
+/// Of what class something is, its number, and the column that is meant, or 0.
+#[derive(PartialEq, Eq)]
+struct Object(u32, u32, i32);
+
+/// What is said about a relation, its columns, indexes and constraints.
+fn remarks(relation: &Relation) -> Vec<(Object, String)> {
+    let mut all = Vec::new();
+    let mut add = |object: Object, comment: &Option<String>| {
+        all.extend(comment.clone().map(|comment| (object, comment)));
     };
-    for schema in scope.catalog.schemas() {
-        add(schema.id, NAMESPACE, 0, &schema.comment);
-    }
-    for relation in scope.catalog.relations() {
-        match relation {
-            Relation::Table(table) => {
-                add(table.id, CLASS, 0, &table.comment);
-                table.columns.iter().for_each(|column| add(table.id, CLASS, column.id.into(), &column.comment));
-                table.indexes.iter().for_each(|index| add(index.id, CLASS, 0, &index.comment));
-                for (constraint, remark) in &table.remarks {
-                    add(constraint_oid(&table, constraint), CONSTRAINT, 0, &Some(remark.clone()));
-                }
+    match relation {
+        Relation::Table(table) => {
+            add(Object(CLASS, table.id, 0), &table.comment);
+            for column in &table.columns {
+                add(Object(CLASS, table.id, column.id.into()), &column.comment);
             }
-            Relation::View(view) => add(view.id, CLASS, 0, &view.comment),
-            Relation::Sequence(sequence) => add(sequence.id, CLASS, 0, &sequence.comment),
+            table.indexes.iter().for_each(|index| add(Object(CLASS, index.id, 0), &index.comment));
+            for (constraint, remark) in &table.remarks {
+                add(Object(CONSTRAINT, constraint_oid(table, constraint), 0), &Some(remark.clone()));
+            }
         }
+        Relation::View(view) => add(Object(CLASS, view.id, 0), &view.comment),
+        Relation::Sequence(sequence) => add(Object(CLASS, sequence.id, 0), &sequence.comment),
     }
-    rows
+    all
 }
 
-/// An object, or a column of it, and its class.
-struct Object(u32, u32, i32);
+fn descriptions(scope: &Scope) -> Vec<Fields> {
+    let of_schema = |schema: Arc<Schema>| schema.comment.clone().map(|said| (Object(NAMESPACE, schema.id, 0), said));
+    let schemas = scope.catalog.schemas().into_iter().filter_map(of_schema);
+    let relations = scope.catalog.relations().into_iter().flat_map(|relation| remarks(&relation));
+    let row = |(Object(class, object, column), comment)| {
+        vec![
+            ("objoid", Value::Oid(object)),
+            ("classoid", Value::Oid(class)),
+            ("objsubid", Value::Int4(column)),
+            ("description", text(comment)),
+        ]
+    };
+    schemas.chain(relations).map(row).collect()
+}
+
+/// What is said about something with a number, or about a column of it.
+pub(super) fn remark(scope: &Scope, oid: u32, column: i32) -> Option<String> {
+    let catalog = &scope.catalog;
+    if let Some(schema) = catalog.schema(oid) {
+        return schema.comment.clone().filter(|_| column == 0);
+    }
+    let part = || catalog.indexed(oid).or_else(|| catalog.constrained(oid)).map(Relation::Table);
+    let relation = catalog.by_id(oid).or_else(part)?;
+    remarks(&relation)
+        .into_iter()
+        .find(|(Object(_, id, place), _)| (*id, *place) == (oid, column))
+        .map(|(_, said)| said)
+}
 
 /// `a`: goes with the other; `i`: is a part of it; `n`: cannot be without it.
 fn dependency(of: &Object, on: &Object, kind: &'static str) -> Fields {
@@ -82,17 +103,16 @@ fn dependency(of: &Object, on: &Object, kind: &'static str) -> Fields {
 
 fn dependencies(scope: &Scope) -> Vec<Fields> {
     let mut rows = Vec::new();
-    let all = tables(scope);
     let schema =
         |relation: u32, schema: u32| dependency(&Object(CLASS, relation, 0), &Object(NAMESPACE, schema, 0), "n");
     for sequence in all_sequences(scope) {
         rows.push(schema(sequence.id, sequence.schema));
-        rows.extend(ownership(&sequence, &all));
+        rows.extend(ownership(scope, &sequence));
     }
-    for table in &all {
+    for table in &tables(scope) {
         rows.push(schema(table.id, table.schema));
         rows.extend(of_indexes(table));
-        rows.extend(of_constraints(table, &all));
+        rows.extend(of_constraints(scope, table));
         for column in &table.columns {
             let Some(ColumnDefault::Expression(sql)) = &column.default else { continue };
             let default = Object(DEFAULT, default_oid(table, column.id), 0);
@@ -143,7 +163,7 @@ fn of_indexes(table: &Table) -> Vec<Fields> {
 }
 
 /// What constraints need: their columns, and for foreign keys those that they refer to, with the key of these.
-fn of_constraints(table: &Table, all: &[Arc<Table>]) -> Vec<Fields> {
+fn of_constraints(scope: &Scope, table: &Table) -> Vec<Fields> {
     let mut rows = Vec::new();
     let own = |name: &str| Object(CONSTRAINT, constraint_oid(table, name), 0);
     for index in seen(table).filter(|index| index.constraint.is_some()) {
@@ -158,20 +178,19 @@ fn of_constraints(table: &Table, all: &[Arc<Table>]) -> Vec<Fields> {
     for key in &table.foreign_keys {
         let own = own(&key.name);
         rows.extend(columns(table, key.columns.iter().copied()).map(|column| dependency(&own, &column, "a")));
-        let Some(parent) = all.iter().find(|parent| parent.id == key.parent) else { continue };
-        rows.extend(columns(parent, key.parent_columns.iter().copied()).map(|column| dependency(&own, &column, "n")));
-        let index = referred(parent, &key.parent_columns);
+        let Some(parent) = table_of(scope, key.parent) else { continue };
+        rows.extend(columns(&parent, key.parent_columns.iter().copied()).map(|column| dependency(&own, &column, "n")));
+        let index = referred(&parent, &key.parent_columns);
         rows.extend(index.map(|index| dependency(&own, &Object(CLASS, index.id, 0), "n")));
     }
     rows
 }
 
 /// A sequence and the column that it belongs to.
-fn ownership(sequence: &Sequence, tables: &[Arc<Table>]) -> Option<Fields> {
+fn ownership(scope: &Scope, sequence: &Sequence) -> Option<Fields> {
     let (owner, column) = sequence.owner?;
-    let table = tables.iter().find(|table| table.id == owner);
-    let identity = table
-        .and_then(|table| table.columns.iter().find(|known| known.id == column))
+    let identity = table_of(scope, owner)
+        .and_then(|table| table.columns.iter().find(|known| known.id == column).cloned())
         .is_some_and(|column| matches!(column.default, Some(ColumnDefault::Identity(..))));
     let own = Object(CLASS, sequence.id, 0);
     Some(dependency(&own, &Object(CLASS, owner, column.into()), if identity { "i" } else { "a" }))

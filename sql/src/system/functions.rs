@@ -1,14 +1,17 @@
 //! Functions that ask the catalog, and names of objects.
 
+use std::sync::Arc;
+
 use annulus_relation::catalog::{Index, Table, is_temporary};
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
 use sqlparser::ast::ObjectNamePart;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
-use super::columns::shapes;
+use super::columns::shape_of;
 use super::constraints::constraint_oid;
-use super::relations::{all_sequences, all_views, seen, tables, text};
+use super::dependencies::remark;
+use super::relations::{all_sequences, seen, table_of, text};
 use super::types::ARRAY_IN;
 use super::views::schema_name;
 use super::{PG_CATALOG, definitions, live, types};
@@ -41,9 +44,9 @@ impl SystemCatalog<'_> {
             | "pg_conversion_is_visible"
             | "pg_statistics_obj_is_visible"
             | "pg_ts_config_is_visible" => Some(Ok(Value::Bool(true))),
-            "obj_description" => of(oid.and_then(|oid| self.comment(oid, 0))),
+            "obj_description" => of(oid.and_then(|oid| remark(self.0, oid, 0))),
             "col_description" => of(oid.and_then(|oid| match args.get(1) {
-                Some(Value::Int4(column)) => self.comment(oid, *column),
+                Some(Value::Int4(column)) => remark(self.0, oid, *column),
                 _ => None,
             })),
             "pg_my_temp_schema" => Some(Ok(Value::Oid(self.own_schema().unwrap_or(0)))),
@@ -143,35 +146,24 @@ impl SystemCatalog<'_> {
 
     /// The table, view, sequence or index of a name.
     fn class(&self, schema: &str, name: &str) -> Option<u32> {
-        if let Some(shape) = shapes().iter().find(|shape| shape.schema == schema && shape.name == name) {
-            return Some(shape.oid);
-        }
-        if let Some(relation) = self.0.catalog.relation(schema, name) {
-            return Some(relation.id());
-        }
-        let id = self.namespace(schema)?;
-        let tables = tables(self.0);
-        let mut indexes = tables.iter().filter(|table| table.schema == id).flat_map(|table| seen(table));
-        indexes.find(|index| index.name == name).map(|index| index.id)
+        super::table(schema, name).map(super::Table::oid).or_else(|| self.0.catalog.number(schema, name))
     }
 
     /// An object's schema and name.
     fn named(&self, oid: u32) -> Option<(u32, String)> {
-        if let Some(shape) = shapes().iter().find(|shape| shape.oid == oid) {
+        if let Some(shape) = shape_of(oid) {
             return Some((self.namespace(shape.schema)?, shape.name.to_owned()));
         }
-        let relation = |relation: &Relation| (relation.schema(), relation.name().to_owned());
-        if let Some(found) = self.0.catalog.relations().iter().find(|relation| relation.id() == oid) {
-            return Some(relation(found));
+        if let Some(found) = self.0.catalog.by_id(oid) {
+            return Some((found.schema(), found.name().to_owned()));
         }
-        self.index(oid).map(|(table, index)| (table.schema, index.name.clone()))
+        self.index(oid).map(|(table, index)| (table.schema, index.name))
     }
 
-    fn index(&self, oid: u32) -> Option<(std::sync::Arc<Table>, Index)> {
-        tables(self.0).into_iter().find_map(|table| {
-            let index = table.indexes.iter().find(|index| index.id == oid).cloned();
-            index.map(|index| (table, index))
-        })
+    fn index(&self, oid: u32) -> Option<(Arc<Table>, Index)> {
+        let table = self.0.catalog.indexed(oid)?;
+        let index = table.indexes.iter().find(|index| index.id == oid).cloned()?;
+        Some((table, index))
     }
 
     fn is_visible(&self, oid: u32) -> Value {
@@ -180,16 +172,6 @@ impl SystemCatalog<'_> {
             Some((_, name)) => {
                 Value::Bool(self.path().iter().find_map(|schema| self.class(schema, &name)) == Some(oid))
             }
-        }
-    }
-
-    fn comment(&self, oid: u32, column: i32) -> Option<String> {
-        let described = super::table("pg_catalog", "pg_description")?.rows(self.0);
-        let wanted = [Value::Oid(oid), Value::Int4(column)];
-        let row = described.into_iter().find(|row| row[0] == wanted[0] && row[2] == wanted[1])?;
-        match &row[3] {
-            Value::Text(comment) => Some(comment.to_string()),
-            _ => None,
         }
     }
 
@@ -220,22 +202,18 @@ impl SystemCatalog<'_> {
     }
 
     fn constraint_definition(&self, oid: u32, args: &[Value]) -> Option<String> {
-        let all = tables(self.0);
-        for table in &all {
-            let is = |name: &str| constraint_oid(table, name) == oid;
-            if let Some(index) = seen(table).find(|index| index.constraint.is_some() && is(&index.name)) {
-                return Some(definitions::key(table, index));
-            }
-            if let Some(check) = table.checks.iter().find(|check| is(&check.name)) {
-                return Some(definitions::check(check, is_pretty(args)));
-            }
-            if let Some(key) = table.foreign_keys.iter().find(|key| is(&key.name)) {
-                let parent = all.iter().find(|parent| parent.id == key.parent)?;
-                let name = self.object_name(&SqlType::Regclass, parent.id)?;
-                return Some(definitions::foreign_key(table, key, parent, &name));
-            }
+        let table = self.0.catalog.constrained(oid)?;
+        let is = |name: &str| constraint_oid(&table, name) == oid;
+        if let Some(index) = seen(&table).find(|index| index.constraint.is_some() && is(&index.name)) {
+            return Some(definitions::key(&table, index));
         }
-        None
+        if let Some(check) = table.checks.iter().find(|check| is(&check.name)) {
+            return Some(definitions::check(check, is_pretty(args)));
+        }
+        let key = table.foreign_keys.iter().find(|key| is(&key.name))?;
+        let parent = table_of(self.0, key.parent)?;
+        let name = self.object_name(&SqlType::Regclass, parent.id)?;
+        Some(definitions::foreign_key(&table, key, &parent, &name))
     }
 
     /// The privileges that an object has whose own say nothing: all of them are its owner's.
@@ -268,8 +246,10 @@ impl SystemCatalog<'_> {
             Some(Value::Text(name)) => Some(self.class_of(name)?),
             _ => None,
         };
-        let view = all_views(self.0).into_iter().find(|view| Some(view.id) == oid);
-        Ok(view.map_or(Value::Null, |view| Value::text(definitions::view(&view))))
+        match oid.and_then(|oid| self.0.catalog.by_id(oid)) {
+            Some(Relation::View(view)) => Ok(Value::text(definitions::view(&view))),
+            _ => Ok(Value::Null),
+        }
     }
 
     /// The number of a relation.
@@ -284,10 +264,7 @@ impl SystemCatalog<'_> {
     fn serial_sequence(&self, args: &[Value]) -> SqlResult<Value> {
         let [Value::Text(table), Value::Text(column)] = args else { return Ok(Value::Null) };
         let oid = self.class_of(table)?;
-        let all = tables(self.0);
-        let id = all
-            .iter()
-            .find(|table| table.id == oid)
+        let id = table_of(self.0, oid)
             .and_then(|table| table.columns.iter().find(|known| *known.name == **column).map(|column| column.id));
         let sequence =
             all_sequences(self.0).into_iter().find(|sequence| id.is_some_and(|id| sequence.owner == Some((oid, id))));

@@ -11,7 +11,7 @@ use annulus_relation::{SqlType, Value};
 
 use super::constraints::{column_keys, referred};
 use super::functions::SystemCatalog;
-use super::relations::{self, number, seen, text};
+use super::relations::{self, number, seen, table_of, text};
 use super::tables::Fields;
 use super::types::type_name;
 use super::views::schema_name;
@@ -288,8 +288,7 @@ fn name_of(table: &Table, id: ColumnId) -> Value {
 
 fn key_columns(scope: &Scope) -> Vec<Fields> {
     let mut rows = Vec::new();
-    let all = tables(scope);
-    for table in &all {
+    for table in &tables(scope) {
         for (index, _) in keys(table) {
             for (place, id) in column_keys(index).enumerate() {
                 let mut row = constraint(scope, table, &index.name);
@@ -298,8 +297,8 @@ fn key_columns(scope: &Scope) -> Vec<Fields> {
             }
         }
         for key in &table.foreign_keys {
-            let parent = all.iter().find(|parent| parent.id == key.parent);
-            let target = parent.and_then(|parent| referred(parent, &key.parent_columns));
+            let parent = table_of(scope, key.parent);
+            let target = parent.as_deref().and_then(|parent| referred(parent, &key.parent_columns));
             for (place, (id, other)) in key.columns.iter().zip(&key.parent_columns).enumerate() {
                 let mut row = constraint(scope, table, &key.name);
                 let position = target.and_then(|index| column_keys(index).position(|id| id == *other));
@@ -321,14 +320,13 @@ fn references(scope: &Scope) -> Vec<Fields> {
         Action::SetDefault => "SET DEFAULT",
     };
     let mut rows = Vec::new();
-    let all = tables(scope);
-    for table in &all {
+    for table in &tables(scope) {
         for key in &table.foreign_keys {
-            let parent = all.iter().find(|parent| parent.id == key.parent);
+            let parent = table_of(scope, key.parent);
             let mut row = constraint(scope, table, &key.name);
             row.retain(|(name, _)| name.starts_with("constraint_"));
             if let Some((parent, index)) =
-                parent.and_then(|parent| Some((parent, referred(parent, &key.parent_columns)?)))
+                parent.as_deref().and_then(|parent| Some((parent, referred(parent, &key.parent_columns)?)))
             {
                 row.extend([
                     ("unique_constraint_catalog", database(scope)),
@@ -349,7 +347,6 @@ fn references(scope: &Scope) -> Vec<Fields> {
 
 fn constraint_columns(scope: &Scope) -> Vec<Fields> {
     let mut rows = Vec::new();
-    let all = tables(scope);
     let mut add = |owner: &Table, name: &str, table: &Table, id: ColumnId| {
         let mut row = constraint(scope, owner, name);
         set(&mut row, "table_schema", text(schema_name(scope, table.schema)));
@@ -357,7 +354,7 @@ fn constraint_columns(scope: &Scope) -> Vec<Fields> {
         row.push(("column_name", name_of(table, id)));
         rows.push(row);
     };
-    for table in &all {
+    for table in &tables(scope) {
         for (index, _) in keys(table) {
             column_keys(index).for_each(|id| add(table, &index.name, table, id));
         }
@@ -366,8 +363,8 @@ fn constraint_columns(scope: &Scope) -> Vec<Fields> {
             used.into_iter().for_each(|id| add(table, &check.name, table, id));
         }
         for key in &table.foreign_keys {
-            if let Some(parent) = all.iter().find(|parent| parent.id == key.parent) {
-                key.parent_columns.iter().for_each(|id| add(table, &key.name, parent, *id));
+            if let Some(parent) = table_of(scope, key.parent) {
+                key.parent_columns.iter().for_each(|id| add(table, &key.name, &parent, *id));
             }
         }
     }

@@ -23,6 +23,7 @@ mod views;
 
 use annulus_relation::catalog::ObjectId;
 
+pub(crate) use constraints::constraint_oids;
 pub use functions::SystemCatalog;
 pub(crate) use tables::{Table, table};
 pub(crate) use types::type_name;

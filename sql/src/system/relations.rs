@@ -41,6 +41,14 @@ pub(super) fn tables(scope: &Scope) -> Vec<Arc<Table>> {
     scope.catalog.relations().into_iter().filter_map(table).collect()
 }
 
+/// A table by its number.
+pub(super) fn table_of(scope: &Scope, id: u32) -> Option<Arc<Table>> {
+    match scope.catalog.by_id(id)? {
+        Relation::Table(table) => Some(table),
+        _ => None,
+    }
+}
+
 /// The indexes that can be seen: not the one over hidden row numbers.
 pub(super) fn seen(table: &Table) -> impl Iterator<Item = &Index> {
     table.indexes.iter().filter(|index| !index.keys.is_empty())

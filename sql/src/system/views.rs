@@ -24,12 +24,7 @@ pub(super) fn schema_name(scope: &Scope, id: u32) -> String {
     match id {
         super::PG_CATALOG => "pg_catalog".to_owned(),
         super::INFORMATION_SCHEMA => "information_schema".to_owned(),
-        id => scope
-            .catalog
-            .schemas()
-            .iter()
-            .find(|schema| schema.id == id)
-            .map_or_else(|| id.to_string(), |schema| schema.name.clone()),
+        id => scope.catalog.schema(id).map_or_else(|| id.to_string(), |schema| schema.name.clone()),
     }
 }
 

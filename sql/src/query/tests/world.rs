@@ -21,6 +21,7 @@ use crate::query::{
     Catalog, ColumnStatistics, KeyRange, Live, QueryEngine, Relation, Running, ScanRequest, Scope, Statement,
     Statistics, Stretch, SystemSource,
 };
+use crate::system::constraint_oids;
 
 /// How many rows a stretch has at most: few, so that scans go on several times.
 const STRETCH: usize = 50;
@@ -50,8 +51,42 @@ impl Catalog for World {
         vec![Arc::new(Schema { id: 2200, name: "public".into(), comment: None })]
     }
 
+    fn schema(&self, id: ObjectId) -> Option<Arc<Schema>> {
+        self.schemas().into_iter().find(|schema| schema.id == id)
+    }
+
     fn relations(&self) -> Vec<Relation> {
         self.relations.values().cloned().collect()
+    }
+
+    fn by_id(&self, id: ObjectId) -> Option<Relation> {
+        self.relations.values().find(|relation| relation.id() == id).cloned()
+    }
+
+    fn indexed(&self, index: ObjectId) -> Option<Arc<Table>> {
+        self.table_where(|table| table.indexes.iter().any(|other| other.id == index))
+    }
+
+    fn constrained(&self, constraint: ObjectId) -> Option<Arc<Table>> {
+        self.table_where(|table| constraint_oids(table).any(|other| other == constraint))
+    }
+
+    fn number(&self, schema: &str, name: &str) -> Option<ObjectId> {
+        let index = || {
+            let table = self.table_where(|table| table.indexes.iter().any(|index| index.name == name))?;
+            table.indexes.iter().find(|index| index.name == name).map(|index| index.id)
+        };
+        self.relation(schema, name).map(|relation| relation.id()).or_else(index)
+    }
+}
+
+impl World {
+    fn table_where(&self, is: impl Fn(&Table) -> bool) -> Option<Arc<Table>> {
+        let table = |relation: &Relation| match relation {
+            Relation::Table(table) if is(table) => Some(Arc::clone(table)),
+            _ => None,
+        };
+        self.relations.values().find_map(table)
     }
 }
 
