@@ -176,12 +176,16 @@ impl Translator<'_> {
 
     /// A subquery used as a value: more than one row for a row of the surroundings is an error when it runs.
     pub(super) fn only_one(&mut self, rel: Rel) -> SqlResult<Rel> {
-        let Some(value) = rel.visible().next().cloned() else { return Ok(rel) };
-        let aggregate = Aggregated { expr: aggregate::single(value.expr(), &value.ty), ty: value.ty, empty: None };
-        let mut rel = self.grouped(rel, &[], vec![aggregate])?;
-        rel.columns.iter_mut().for_each(|column| column.seen = Seen::Never);
-        if let Some(last) = rel.columns.last_mut() {
-            last.seen = Seen::Always;
+        let single = |value: &Col| {
+            let expr = aggregate::single(value.expr(), &value.ty);
+            Aggregated { expr, ty: value.ty.clone(), empty: None }
+        };
+        let values: Vec<Aggregated> = rel.visible().map(single).collect();
+        let width = values.len();
+        let mut rel = self.grouped(rel, &[], values)?;
+        let hidden = rel.columns.len() - width;
+        for (place, column) in rel.columns.iter_mut().enumerate() {
+            column.seen = if place < hidden { Seen::Never } else { Seen::Always };
         }
         rel.single = true;
         Ok(rel)

@@ -11,6 +11,7 @@
 //! translated twice: once to learn which outer columns it uses ([`names::Outer::Wanted`]), then with them at hand.
 
 mod aggregates;
+mod compared;
 mod cte;
 mod definitions;
 mod expressions;

@@ -64,6 +64,8 @@ enum Form<'e> {
     Exists(&'e ast::Query, bool),
     /// `left op ANY (query)`, negated.
     Any(&'e ast::Expr, BinaryOperator, &'e ast::Query, bool),
+    /// `(a, b) op (query)`
+    Row(&'e ast::Expr, BinaryOperator, &'e ast::Query),
 }
 
 fn form(expr: &ast::Expr) -> Option<Form<'_>> {
@@ -85,6 +87,12 @@ fn form(expr: &ast::Expr) -> Option<Form<'_>> {
             (ast::FunctionArguments::Subquery(query), "array") => Some(Form::Array(query)),
             _ => None,
         },
+        ast::Expr::BinaryOp { left, op, right } if negation(op).is_some() => {
+            match (without_parens(left), without_parens(right)) {
+                (row @ ast::Expr::Tuple(_), ast::Expr::Subquery(query)) => Some(Form::Row(row, op.clone(), query)),
+                _ => None,
+            }
+        }
         _ => None,
     }
 }
@@ -154,14 +162,18 @@ pub(super) fn is_subquery(expr: &ast::Expr) -> bool {
 /// The query of an expression that is a subquery.
 pub(super) fn query_of(expr: &ast::Expr) -> Option<&ast::Query> {
     form(expr).map(|form| match form {
-        Form::Value(query) | Form::Array(query) | Form::Exists(query, _) | Form::Any(_, _, query, _) => query,
+        Form::Value(query)
+        | Form::Array(query)
+        | Form::Exists(query, _)
+        | Form::Any(_, _, query, _)
+        | Form::Row(_, _, query) => query,
     })
 }
 
 /// What the rows of a subquery are compared with.
 pub(super) fn compared_with(expr: &ast::Expr) -> Option<&ast::Expr> {
     match form(expr)? {
-        Form::Any(left, ..) => Some(left),
+        Form::Any(left, ..) | Form::Row(left, ..) => Some(left),
         Form::Value(_) | Form::Array(_) | Form::Exists(..) => None,
     }
 }
@@ -190,6 +202,11 @@ impl Translator<'_> {
                     self.attach_subqueries(rel, left, parts, before, clause)?;
                     let lefts = self.bind_lefts(Site { rel, parts, before, clause }, left)?;
                     self.attach_any(rel, lefts, &op, query, negated)?
+                }
+                Some(Form::Row(left, op, query)) => {
+                    self.attach_subqueries(rel, left, parts, before, clause)?;
+                    let lefts = self.bind_lefts(Site { rel, parts, before, clause }, left)?;
+                    self.attach_compared(rel, lefts, &op, query)?
                 }
                 None => continue,
             };
@@ -383,13 +400,13 @@ impl Translator<'_> {
     }
 
     /// The relation with a subquery's columns behind its own, not joined yet.
-    fn beside(rel: &Rel, sub: &Rel) -> Rel {
+    pub(super) fn beside(rel: &Rel, sub: &Rel) -> Rel {
         let columns = rel.columns.iter().cloned().chain(sub.columns.iter().cloned().map(Col::hidden));
         Rel { columns: columns.collect(), ..rel.clone() }
     }
 
     /// Joins a subquery to the rows that it belongs to; every row stays.
-    fn join_left(&mut self, rel: &mut Rel, sub: &Rel) -> SqlResult<()> {
+    pub(super) fn join_left(&mut self, rel: &mut Rel, sub: &Rel) -> SqlResult<()> {
         let mut combined = Self::beside(rel, sub);
         let mut conditions = self.belongs(&combined, sub, rel.columns.len())?;
         if conditions.is_empty() {
@@ -402,7 +419,7 @@ impl Translator<'_> {
     }
 
     /// Marks the rows for which a subquery has a row that meets conditions, in a new column; gives its number.
-    fn mark(&mut self, rel: &mut Rel, sub: &Rel, conditions: Vec<Expr>) -> SqlResult<usize> {
+    pub(super) fn mark(&mut self, rel: &mut Rel, sub: &Rel, conditions: Vec<Expr>) -> SqlResult<usize> {
         let joined = rel.builder().join_on(sub.plan.clone(), JoinType::LeftMark, conditions);
         let plan = built(joined.and_then(LogicalPlanBuilder::build))?;
         let mark = Expr::Column(Column::new_unqualified("mark"));
@@ -418,24 +435,36 @@ impl Translator<'_> {
         if sub.visible().count() != 1 {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "subquery must return only one column"));
         }
-        let empty = sub.empty.as_ref().and_then(|values| values.first().cloned());
+        Ok(self.attach_row(rel, sub)?.remove(0))
+    }
+
+    /// Joins the only row of a subquery; gives its values.
+    pub(super) fn attach_row(&mut self, rel: &mut Rel, sub: Rel) -> SqlResult<Vec<bind::Expr>> {
+        let empty = sub.empty.clone().unwrap_or_default();
         let sub = if sub.single { sub } else { self.only_one(sub)? };
         let offset = rel.columns.len();
-        let value = sub.columns.iter().position(|column| column.seen == super::Seen::Always).unwrap_or_default();
+        let is_visible = |(_, column): &(usize, &Col)| column.seen == super::Seen::Always;
+        let values: Vec<usize> = sub.columns.iter().enumerate().filter(is_visible).map(|(place, _)| place).collect();
         self.join_left(rel, &sub)?;
-        rel.columns[offset + value].nullable = true;
-        let Some(empty) = empty.filter(|empty| empty.as_const().is_none_or(|value| !value.is_null())) else {
-            return Ok(bound(rel, offset + value));
-        };
-        // For rows that it has no group for, it is what it is for no rows.
-        let outer = sub.outer.first().map_or(value, |(_, number)| *number);
-        let missing = Expr::IsNull(Box::new(rel.columns[offset + outer].expr()));
-        let otherwise = self.lower(rel, &empty)?;
-        let column = &rel.columns[offset + value];
-        let (ty, expr) = (column.ty.clone(), column.expr());
-        let whole = built(when(missing, otherwise).otherwise(expr))?;
-        let numbers = self.extend(rel, vec![(whole, ty, true)])?;
-        Ok(bound(rel, numbers[0]))
+        let mut row = Vec::with_capacity(values.len());
+        for (place, value) in values.into_iter().enumerate() {
+            rel.columns[offset + value].nullable = true;
+            let empty = empty.get(place).filter(|empty| empty.as_const().is_none_or(|value| !value.is_null()));
+            let Some(empty) = empty else {
+                row.push(bound(rel, offset + value));
+                continue;
+            };
+            // For rows that it has no group for, it is what it is for no rows.
+            let outer = sub.outer.first().map_or(value, |(_, number)| *number);
+            let missing = Expr::IsNull(Box::new(rel.columns[offset + outer].expr()));
+            let otherwise = self.lower(rel, empty)?;
+            let column = &rel.columns[offset + value];
+            let (ty, expr) = (column.ty.clone(), column.expr());
+            let whole = built(when(missing, otherwise).otherwise(expr))?;
+            let numbers = self.extend(rel, vec![(whole, ty, true)])?;
+            row.push(bound(rel, numbers[0]));
+        }
+        Ok(row)
     }
 
     /// The subquery with its value as an array for each row of the surroundings.
@@ -492,99 +521,11 @@ impl Translator<'_> {
         }
     }
 
-    fn is_never_null(&self, rel: &Rel, expr: &bind::Expr) -> bool {
+    pub(super) fn is_never_null(&self, rel: &Rel, expr: &bind::Expr) -> bool {
         match expr.as_column() {
             Some(number) => !rel.columns[number].nullable,
             None => expr.as_const().is_some_and(|value| !value.is_null()),
         }
-    }
-
-    fn filter_any(
-        &mut self,
-        rel: &mut Rel,
-        lefts: Vec<bind::Expr>,
-        op: &BinaryOperator,
-        query: &ast::Query,
-        join: JoinType,
-    ) -> SqlResult<()> {
-        let sub = self.subquery(rel, query, User::Rows)?;
-        self.join_any(rel, lefts, op, sub, join)
-    }
-
-    fn join_any(
-        &mut self,
-        rel: &mut Rel,
-        lefts: Vec<bind::Expr>,
-        op: &BinaryOperator,
-        sub: Rel,
-        join: JoinType,
-    ) -> SqlResult<()> {
-        let conditions = self.any_conditions(rel, lefts, op, &sub)?;
-        rel.plan = built(rel.builder().join_on(sub.plan, join, conditions).and_then(LogicalPlanBuilder::build))?;
-        Ok(())
-    }
-
-    /// The conditions by which a subquery's row belongs to a row of the relation and compares with it.
-    fn any_conditions(
-        &mut self,
-        rel: &Rel,
-        lefts: Vec<bind::Expr>,
-        op: &BinaryOperator,
-        sub: &Rel,
-    ) -> SqlResult<Vec<Expr>> {
-        let combined = Self::beside(rel, sub);
-        let offset = rel.columns.len();
-        let mut conditions = self.belongs(&combined, sub, offset)?;
-        let visible = sub.columns.iter().enumerate().filter(|(_, column)| column.seen == super::Seen::Always);
-        let rights: Vec<usize> = visible.map(|(number, _)| offset + number).collect();
-        if rights.len() != lefts.len() {
-            let few = if rights.len() < lefts.len() { "few" } else { "many" };
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("subquery has too {few} columns")));
-        }
-        if lefts.len() > 1 && !matches!(op, BinaryOperator::Eq) {
-            return Err(SqlError::unsupported("a comparison of rows with those of a subquery other than IN"));
-        }
-        for (left, right) in lefts.into_iter().zip(rights) {
-            let compared = self.compare(&combined, op, left, bound(&combined, right))?;
-            conditions.push(self.lower(&combined, &compared)?);
-        }
-        Ok(conditions)
-    }
-
-    /// `left op ANY (query)` as a value: true if a row compares so, else NULL if NULLs leave it open, else false.
-    fn attach_any(
-        &mut self,
-        rel: &mut Rel,
-        lefts: Vec<bind::Expr>,
-        op: &BinaryOperator,
-        query: &ast::Query,
-        negated: bool,
-    ) -> SqlResult<bind::Expr> {
-        let sub = self.subquery(rel, query, User::Rows)?;
-        let left_known = lefts.iter().all(|left| self.is_never_null(rel, left));
-        let right_known = sub.visible().all(|column| !column.nullable);
-        let lowered = lefts.iter().map(|left| self.lower(rel, left)).collect::<SqlResult<Vec<_>>>()?;
-        if lefts.len() > 1 && !(left_known && right_known) {
-            return Err(SqlError::unsupported("IN of rows that may have NULLs, other than as a condition of WHERE"));
-        }
-        let conditions = self.any_conditions(rel, lefts, op, &sub)?;
-        let mark = self.mark(rel, &sub, conditions)?;
-        let mut answer = rel.columns[mark].expr();
-        if !(left_known && right_known) {
-            let counts = self.counts(sub)?;
-            let offset = rel.columns.len();
-            self.join_left(rel, &counts)?;
-            let (all, known) = (rel.columns[offset].expr(), rel.columns[offset + 1].expr());
-            let unknown = lit(datafusion::common::ScalarValue::Boolean(None));
-            let none = all.clone().is_null().or(all.clone().eq(lit(0_i64)));
-            let open = lowered.into_iter().fold(known.lt(all), |open, left| open.or(left.is_null()));
-            answer = built(when(answer, lit(true)).when(none, lit(false)).when(open, unknown).otherwise(lit(false)))?;
-        }
-        if negated {
-            answer = !answer;
-        }
-        let numbers = self.extend(rel, vec![(answer, SqlType::Bool, true)])?;
-        Ok(bound(rel, numbers[0]))
     }
 }
 
