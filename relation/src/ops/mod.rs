@@ -44,6 +44,14 @@ pub trait Expressions {
     /// What the evaluation fails with.
     fn eval(&self, table: &Table, expression: &str, ty: &SqlType, row: &[Value]) -> SqlResult<Value>;
 
+    /// The same for what makes another type's value of a row: it depends on no settings of whoever writes the row.
+    ///
+    /// # Errors
+    /// What the evaluation fails with.
+    fn convert(&self, table: &Table, expression: &str, ty: &SqlType, row: &[Value]) -> SqlResult<Value> {
+        self.eval(table, expression, ty, row)
+    }
+
     /// What a row of a table has in a column that it is given nothing for; NULL if that is computed from the row.
     ///
     /// # Errors

@@ -292,7 +292,7 @@ impl Expr {
         worst
     }
 
-    fn own_volatility(&self) -> Volatility {
+    pub(crate) fn own_volatility(&self) -> Volatility {
         match self {
             Self::Call(call) => call.function.volatility,
             Self::Quantified { operator, .. } => operator.volatility,

@@ -10,7 +10,7 @@ use annulus_relation::catalog::{
 };
 use annulus_relation::codec::is_keyable;
 use annulus_relation::error::SqlState;
-use annulus_relation::value::MAX_TIME_PRECISION;
+use annulus_relation::value::{Env, MAX_TIME_PRECISION};
 use annulus_relation::{SqlError, SqlResult, SqlType};
 use sqlparser::ast::{self, DataType};
 
@@ -18,7 +18,7 @@ use super::alter::{in_primary_key, rewrite_expressions};
 use super::expression::{Use, bind_stored, columns_of, type_of};
 use super::foreign::check_comparable;
 use super::{Definition, Job};
-use crate::bind::{Binder, ParamTypes, Scope, Volatility};
+use crate::bind::{Binder, Expr, ParamTypes, Scope, Volatility};
 use crate::parse::parse_expression;
 
 impl Definition<'_> {
@@ -71,7 +71,7 @@ impl Definition<'_> {
                 let hint = format!("You might need to specify \"USING {}::{}\".", column.name, ty.name());
                 SqlError::new(SqlState::DATATYPE_MISMATCH, message).hint(hint)
             })?;
-            return check_immutable(bound.volatility()).map(|()| None);
+            return self.check_settled(&bound).map(|()| None);
         };
         let target = Column { ty: ty.clone(), ..column.clone() };
         let normal = self.normal(using, &table.name, &table.columns, &Use::Conversion(&target));
@@ -86,8 +86,37 @@ impl Definition<'_> {
             }
             _ => error,
         })?;
-        check_immutable(bound.volatility())?;
+        self.check_settled(&bound)?;
         Ok(Some(text))
+    }
+
+    /// A conversion is made by whoever writes a row, whatever its settings are: with those that sessions begin with.
+    fn check_settled(&self, conversion: &Expr) -> SqlResult<()> {
+        let (mut by_others, mut by_settings, mut by_zone) = (false, false, false);
+        conversion.walk(&mut |part| {
+            by_zone |= matches!(part.ty(), SqlType::Timestamptz(_));
+            if part.own_volatility() != Volatility::Immutable {
+                let known = match part {
+                    Expr::Cast { .. } => true,
+                    Expr::Call(call) => BY_SETTINGS.contains(&call.function.name),
+                    _ => false,
+                };
+                by_settings |= known;
+                by_others |= !known;
+            }
+        });
+        if by_others {
+            return Err(SqlError::unsupported("a conversion that depends on the session or on time")
+                .hint("Add another column of the new type, update it from the old one, drop that, and rename it."));
+        }
+        let usual = Env::default();
+        let styles = |env: &Env| (env.date_style, env.date_order, env.interval_style);
+        if by_settings && (styles(self.env) != styles(&usual) || by_zone && self.env.zone != usual.zone) {
+            let what = "a conversion by DateStyle, IntervalStyle or TimeZone that are not the usual ones";
+            return Err(SqlError::unsupported(what)
+                .hint("SET DateStyle = 'ISO, MDY', IntervalStyle = 'postgres' and TimeZone = 'UTC' before, or say what is meant: AT TIME ZONE, to_date."));
+        }
+        Ok(())
     }
 
     /// Two rows that a key tells apart must be told apart by it afterwards, and children find their parents: if the column
@@ -166,6 +195,9 @@ impl Definition<'_> {
         self.edit.put_table(table)
     }
 }
+
+/// Functions that depend on settings, and on nothing else of a session.
+const BY_SETTINGS: [&str; 6] = ["date_part", "date_trunc", "extract", "to_char", "to_date", "to_timestamp"];
 
 /// A foreign key, seen from a column that is in it.
 struct Reference {
@@ -252,15 +284,6 @@ fn check_default(column: &Column, ty: &SqlType) -> SqlResult<()> {
         return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
     }
     Ok(())
-}
-
-/// A conversion is made by whoever writes a row, whatever its settings are.
-fn check_immutable(volatility: Volatility) -> SqlResult<()> {
-    if volatility == Volatility::Immutable {
-        return Ok(());
-    }
-    Err(SqlError::unsupported("a conversion that depends on settings or time")
-        .hint("Add another column of the new type, update it from the old one, drop that, and rename it."))
 }
 
 /// Whether `USING` says no more than that the column becomes what it becomes.

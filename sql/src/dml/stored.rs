@@ -75,6 +75,11 @@ impl Expressions for Evaluator<'_> {
         self.stored.get(table, expression, ty)?.eval(row, &[], &self.context())
     }
 
+    fn convert(&self, table: &Table, expression: &str, ty: &SqlType, row: &[Value]) -> SqlResult<Value> {
+        let env = Env { now: self.env.now, ..Env::default() };
+        self.stored.get(table, expression, ty)?.eval(row, &[], &EvalContext::constant(&env))
+    }
+
     fn default(&self, table: &Table, column: &Column) -> SqlResult<Value> {
         match &column.default {
             None | Some(Default::Generated(_)) => Ok(Value::Null),

@@ -50,7 +50,7 @@ impl Conversion {
         let mut after = row.to_vec();
         for column in self.columns.iter().filter(|column| wanted(column.id)) {
             let value = match &column.using {
-                Some(using) => expressions.eval(&self.before, using, &column.to, row)?,
+                Some(using) => expressions.convert(&self.before, using, &column.to, row)?,
                 None => {
                     let value = row.get(column.position).cloned().unwrap_or(Value::Null);
                     value::cast(value, &column.from, &column.to, CastContext::Assignment, &Env::default())?
