@@ -8,8 +8,8 @@ use annulus_relation::catalog::{
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, DropBehavior, Ident, ObjectName,
-    RenameTableNameKind,
+    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, ColumnOption, ColumnOptionDef, DropBehavior,
+    Ident, ObjectName, RenameTableNameKind, TableConstraint,
 };
 
 use super::Definition;
@@ -19,6 +19,7 @@ use super::retype::coming_type;
 use super::schema::plain_name;
 use super::table::{Pending, check_not_system};
 use crate::names::{Name, is_not, position_of, undefined};
+use crate::parse::{AlterIdentity, TAKEN_ACTION, TableAction};
 
 impl Definition<'_> {
     pub(super) fn alter_table(&mut self, alter: &AlterTable) -> SqlResult<&'static str> {
@@ -42,8 +43,14 @@ impl Definition<'_> {
         }
         let Relation::Table(table) = found else { return Err(is_not(&name, found, "a table")) };
         check_not_rekeyed(table)?;
-        for operation in in_order(&alter.operations) {
-            self.alter(id, operation)?;
+        let declared = self.identities.as_slice();
+        for action in in_order(&alter.operations, self.actions) {
+            // Those that are carried out before may stand behind.
+            self.identities = declared.get(action.identities..).unwrap_or_default().iter();
+            match action.taken {
+                Some(taken) => self.alter_taken(id, taken)?,
+                None => self.alter(id, action.operation)?,
+            }
         }
         check_rekeyed_alone(&self.current(id)?)?;
         Ok("ALTER TABLE")
@@ -76,6 +83,19 @@ impl Definition<'_> {
             // There are no owners yet.
             O::OwnerTo { .. } | O::ReplicaIdentity { .. } | O::SetOptionsParens { .. } => Ok(()),
             other => Err(SqlError::unsupported(format!("ALTER TABLE ... {other}"))),
+        }
+    }
+
+    fn alter_taken(&mut self, id: ObjectId, action: &TableAction) -> SqlResult<()> {
+        match action {
+            TableAction::Identity { column, alter } => self.alter_identity(id, column, alter),
+            TableAction::Constraint { name, deferrable, deferred } => {
+                self.alter_constraint(id, name, *deferrable, *deferred)
+            }
+            TableAction::Storage { column: Some(column) } => {
+                find_column(&self.current(id)?, &Ident::new(column)).map(drop)
+            }
+            TableAction::Storage { column: None } => Ok(()),
         }
     }
 
@@ -232,6 +252,7 @@ impl Definition<'_> {
         let mut table = self.current(id)?;
         let column = find_column(&table, name)?.clone();
         let generated = matches!(column.default, Some(Default::Generated(_)));
+        let is_identity = matches!(column.default, Some(Default::Identity(..)));
         let mut changed = column.clone();
         match operation {
             O::SetNotNull => {
@@ -240,8 +261,13 @@ impl Definition<'_> {
                     self.note_validation(id, Some(column.id), None);
                 }
             }
+            O::SetDefault { .. } | O::DropDefault | O::DropNotNull if is_identity => {
+                let message =
+                    format!("column \"{}\" of relation \"{}\" is an identity column", column.name, table.name);
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+            }
             O::DropNotNull => {
-                if in_primary_key(&table, column.id) || matches!(column.default, Some(Default::Identity(..))) {
+                if in_primary_key(&table, column.id) {
                     let message = format!("column \"{}\" is in a primary key", column.name);
                     return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
                 }
@@ -250,11 +276,6 @@ impl Definition<'_> {
             O::SetDefault { .. } | O::DropDefault if generated => {
                 let message =
                     format!("column \"{}\" of relation \"{}\" is a generated column", column.name, table.name);
-                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
-            }
-            O::SetDefault { .. } | O::DropDefault if matches!(column.default, Some(Default::Identity(..))) => {
-                let message =
-                    format!("column \"{}\" of relation \"{}\" is an identity column", column.name, table.name);
                 return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
             }
             O::SetDefault { value } => {
@@ -270,10 +291,7 @@ impl Definition<'_> {
                 return self.retype(table, &column, data_type, using.as_ref());
             }
             O::AddGenerated { generated_as, .. } => {
-                if column.default.is_some() || !column.not_null.is_declared() {
-                    let message = format!("column \"{}\" must be NOT NULL and have no default", column.name);
-                    return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message));
-                }
+                check_becomes_identity(&table, &column)?;
                 let kind = generated_as.unwrap_or(sqlparser::ast::GeneratedAs::ByDefault);
                 changed.default = Some(self.identity(&table, &column, &kind)?);
             }
@@ -297,21 +315,6 @@ impl Definition<'_> {
             let after = Sequence { name: to.to_owned(), ..before.clone() };
             self.edit.put_sequence(after.clone())?;
             self.sequence_renamed(&before, &after)?;
-        }
-        Ok("ALTER TABLE")
-    }
-
-    /// What is said of how a table is stored: the table and its columns have to be there.
-    pub(super) fn alter_storage(
-        &mut self,
-        name: &ObjectName,
-        if_exists: bool,
-        columns: &[String],
-    ) -> SqlResult<&'static str> {
-        if let Some(table) = self.altered(name, if_exists)? {
-            for column in columns {
-                find_column(&table, &Ident::new(column))?;
-            }
         }
         Ok("ALTER TABLE")
     }
@@ -382,19 +385,77 @@ impl Definition<'_> {
     }
 }
 
-/// The operations in the order in which they are carried out: what goes goes first, then types are changed, and what
-/// comes comes after that.
-fn in_order(operations: &[AlterTableOperation]) -> Vec<&AlterTableOperation> {
-    use AlterTableOperation as O;
-    let pass = |operation: &&O| match operation {
-        O::DropColumn { .. } | O::DropConstraint { .. } => 0,
-        O::AlterColumn { op: AlterColumnOperation::DropDefault | AlterColumnOperation::DropNotNull, .. } => 0,
-        O::AlterColumn { op: AlterColumnOperation::SetDataType { .. }, .. } => 1,
-        _ => 2,
-    };
-    let mut all: Vec<&O> = operations.iter().collect();
-    all.sort_by_key(pass);
+/// An action, the one that was taken out if it stands for that, and how many identities are declared before it.
+struct Action<'a> {
+    operation: &'a AlterTableOperation,
+    taken: Option<&'a TableAction>,
+    identities: usize,
+}
+
+/// The actions in the order in which they are carried out.
+fn in_order<'a>(operations: &'a [AlterTableOperation], taken: &'a [TableAction]) -> Vec<Action<'a>> {
+    let (mut taken, mut identities) = (taken.iter(), 0);
+    let mut all = Vec::with_capacity(operations.len());
+    for operation in operations {
+        let is_taken =
+            matches!(operation, AlterTableOperation::ValidateConstraint { name } if name.value == TAKEN_ACTION);
+        all.push(Action { operation, taken: is_taken.then(|| taken.next()).flatten(), identities });
+        identities += declared_identities(operation);
+    }
+    all.sort_by_key(|action| action.taken.map_or_else(|| pass(action.operation), pass_of_taken));
     all
+}
+
+/// What goes goes first, then types are changed and columns added, and what is said of columns comes before what relies
+/// on that.
+fn pass(operation: &AlterTableOperation) -> u8 {
+    use AlterColumnOperation as C;
+    use AlterTableOperation as O;
+    match operation {
+        O::DropColumn { .. } | O::DropConstraint { .. } => 0,
+        O::AlterColumn { op: C::DropDefault | C::DropNotNull, .. } => 0,
+        O::AlterColumn { op: C::SetDataType { .. }, .. } => 1,
+        O::AddColumn { .. } => 2,
+        O::AlterColumn { op: C::SetNotNull, .. } => 3,
+        O::AddConstraint { constraint, .. } if is_key(constraint) => 4,
+        O::ValidateConstraint { .. } => 6,
+        _ => 5,
+    }
+}
+
+fn pass_of_taken(action: &TableAction) -> u8 {
+    match action {
+        TableAction::Identity { alter: AlterIdentity::Drop { .. } | AlterIdentity::DropExpression { .. }, .. } => 0,
+        _ => 6,
+    }
+}
+
+const fn is_key(constraint: &TableConstraint) -> bool {
+    use TableConstraint as T;
+    matches!(constraint, T::PrimaryKey(_) | T::Unique(_) | T::PrimaryKeyUsingIndex(_) | T::UniqueUsingIndex(_))
+}
+
+/// How many identities an action declares.
+fn declared_identities(operation: &AlterTableOperation) -> usize {
+    let declares =
+        |option: &&ColumnOptionDef| matches!(option.option, ColumnOption::Generated { generation_expr: None, .. });
+    match operation {
+        AlterTableOperation::AlterColumn { op: AlterColumnOperation::AddGenerated { .. }, .. } => 1,
+        AlterTableOperation::AddColumn { column_def, .. } => column_def.options.iter().filter(declares).count(),
+        _ => 0,
+    }
+}
+
+/// `55000` if a column cannot take its values from a sequence.
+fn check_becomes_identity(table: &Table, column: &Column) -> SqlResult<()> {
+    let why = match column.default {
+        Some(Default::Identity(..)) => "is already an identity column",
+        Some(_) if column.not_null.is_declared() => "already has a default value",
+        None if column.not_null.is_declared() => return Ok(()),
+        _ => "must be declared NOT NULL before identity can be added",
+    };
+    let message = format!("column \"{}\" of relation \"{}\" {why}", column.name, table.name);
+    Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message))
 }
 
 /// The columns whose values are computed from one.

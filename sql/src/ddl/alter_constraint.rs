@@ -3,7 +3,7 @@
 use annulus_relation::catalog::{ObjectId, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
-use sqlparser::ast::{Ident, ObjectName, TableConstraint};
+use sqlparser::ast::{Ident, TableConstraint};
 
 use super::Definition;
 use super::foreign::deferral;
@@ -112,14 +112,13 @@ impl Definition<'_> {
     /// `ALTER CONSTRAINT`: when a foreign key is checked.
     pub(super) fn alter_constraint(
         &mut self,
-        table: &ObjectName,
-        if_exists: bool,
+        id: ObjectId,
         name: &str,
         deferrable: Option<bool>,
         deferred: Option<bool>,
-    ) -> SqlResult<&'static str> {
+    ) -> SqlResult<()> {
         let deferral = deferral(deferrable, deferred)?;
-        let Some(mut table) = self.altered(table, if_exists)? else { return Ok("ALTER TABLE") };
+        let mut table = self.current(id)?;
         let about = format!("constraint \"{name}\" of relation \"{}\"", table.name);
         let Some(key) = table.foreign_keys.iter_mut().find(|key| key.name == name) else {
             return Err(if table.has_constraint(name) {
@@ -129,8 +128,7 @@ impl Definition<'_> {
             });
         };
         key.standing = key.standing.with_deferral(deferral);
-        self.edit.put_table(table)?;
-        Ok("ALTER TABLE")
+        self.edit.put_table(table)
     }
 }
 

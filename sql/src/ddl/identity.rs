@@ -1,24 +1,14 @@
 //! `ALTER TABLE ... ALTER COLUMN` of columns that make their own values: identities and generated columns.
 
-use annulus_relation::catalog::{Column, Default, Identity, ObjectId, Relation, Sequence, Table};
+use annulus_relation::catalog::{Column, Default, Identity, ObjectId, Sequence, Table};
 use annulus_relation::{SqlError, SqlResult, SqlState};
-use sqlparser::ast::ObjectName;
 
 use super::Definition;
-use super::constraint::check_not_rekeyed;
-use crate::names::{is_not, undefined};
 use crate::parse::{AlterIdentity, IdentityChange, SequenceOption};
 
 impl Definition<'_> {
-    pub(super) fn alter_identity(
-        &mut self,
-        name: &ObjectName,
-        if_exists: bool,
-        column: &str,
-        alter: &AlterIdentity,
-    ) -> SqlResult<&'static str> {
-        let Some(mut table) = self.altered(name, if_exists)? else { return Ok("ALTER TABLE") };
-        check_not_rekeyed(&table)?;
+    pub(super) fn alter_identity(&mut self, id: ObjectId, column: &str, alter: &AlterIdentity) -> SqlResult<()> {
+        let mut table = self.current(id)?;
         let Some(position) = table.columns.iter().position(|found| found.name == *column) else {
             let message = format!("column \"{column}\" of relation \"{}\" does not exist", table.name);
             return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message));
@@ -27,7 +17,6 @@ impl Definition<'_> {
             AlterIdentity::Drop { if_exists } => match identity_of(&table.columns[position]) {
                 Some((_, sequence)) => {
                     table.columns[position].default = None;
-                    let id = table.id;
                     self.edit.put_table(table)?;
                     self.drop_sequence(sequence, &[id], true, "")?;
                 }
@@ -49,21 +38,7 @@ impl Definition<'_> {
                 None => self.not_so(&table, column, "an identity column", false)?,
             },
         }
-        Ok("ALTER TABLE")
-    }
-
-    /// The table of a name; `None` with a notice if there is none, and need not be.
-    pub(super) fn altered(&mut self, name: &ObjectName, if_exists: bool) -> SqlResult<Option<Table>> {
-        let name = self.name(name)?;
-        match self.names().find(&name) {
-            Some(Relation::Table(table)) => Ok(Some(Table::clone(table))),
-            Some(other) => Err(is_not(&name, other, "a table")),
-            None if if_exists => {
-                self.notice(format!("relation \"{}\" does not exist, skipping", name.name));
-                Ok(None)
-            }
-            None => Err(undefined(&name, "relation")),
-        }
+        Ok(())
     }
 
     /// Sets what `GENERATED` says; gives the other options.

@@ -49,7 +49,7 @@ use sqlparser::ast;
 
 use crate::bind::{ParamTypes, quote_name};
 use crate::names::{Name, Names, name_of};
-use crate::parse::{IdentityOptions, Like, Parsed, Statement};
+use crate::parse::{IdentityOptions, Like, Parsed, Statement, TableAction};
 use crate::server::deadline::Deadline;
 use crate::server::shared::Shared;
 use crate::session::answer::{News, Tag};
@@ -74,6 +74,8 @@ pub(crate) struct Definition<'a> {
     pub jobs: Vec<Job>,
     /// What identity columns say of their sequences, in the order in which they are declared.
     pub identities: std::slice::Iter<'a, IdentityOptions>,
+    /// The actions of `ALTER TABLE` that sqlparser does not know.
+    pub actions: &'a [TableAction],
     /// The tables that a new one is like.
     pub likes: &'a [Like],
     /// The columns of the statement's query.
@@ -120,6 +122,7 @@ impl<'a> Definition<'a> {
             restarted: Vec::new(),
             jobs: Vec::new(),
             identities: [].iter(),
+            actions: &[],
             likes: &[],
             planned: Vec::new(),
             filled: None,
@@ -156,10 +159,7 @@ pub(crate) fn definition_name(statement: &Statement) -> Option<&'static str> {
         Statement::AlterSequence { .. } => "ALTER SEQUENCE",
         Statement::RenameView { .. } => "ALTER VIEW",
         Statement::AlterIndex { .. } => "ALTER INDEX",
-        Statement::SetSchema { .. }
-        | Statement::AlterIdentity { .. }
-        | Statement::AlterStorage { .. }
-        | Statement::AlterConstraint { .. } => "ALTER TABLE",
+        Statement::SetSchema { .. } => "ALTER TABLE",
         Statement::Sql(statement) => match &**statement {
             S::CreateTable(create) if create.query.is_none() => "CREATE TABLE",
             S::CreateTable(_) => "CREATE TABLE AS",
@@ -195,6 +195,7 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
     let env = Arc::clone(&work.active.env);
     let mut definition = Definition {
         identities: parsed.identities.iter(),
+        actions: &parsed.actions,
         likes: &parsed.likes,
         planned: planned(work, parsed)?,
         ..Definition::new(&work.active.catalog, work.shared, &env, &parsed.whole)
@@ -364,13 +365,6 @@ impl Definition<'_> {
             Statement::AlterSequence { name, if_exists, change } => self.alter_sequence(name, *if_exists, change),
             Statement::RenameView { name, if_exists, to } => self.rename_view(name, *if_exists, to),
             Statement::AlterIndex { name, if_exists, to } => self.alter_index(name, *if_exists, to.as_deref()),
-            Statement::AlterStorage { table, if_exists, columns } => self.alter_storage(table, *if_exists, columns),
-            Statement::AlterIdentity { table, if_exists, column, alter } => {
-                self.alter_identity(table, *if_exists, column, alter)
-            }
-            Statement::AlterConstraint { table, if_exists, name, deferrable, deferred } => {
-                self.alter_constraint(table, *if_exists, name, *deferrable, *deferred)
-            }
             Statement::SetSchema { kind, name, if_exists, schema } => self.set_schema(kind, name, *if_exists, schema),
             Statement::Sql(statement) => self.apply_sql(statement),
             _ => Err(SqlError::unsupported("this statement")),

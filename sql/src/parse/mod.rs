@@ -7,6 +7,7 @@
 //! - Whatever is sent, parsing ends with statements or an error: texts, nesting and chains of operators are bounded.
 //! - What sqlparser knows is its tree; statements about sessions, databases and bulk data are [`Statement`]'s own.
 
+mod actions;
 mod assigned;
 mod bracketed;
 mod clauses;
@@ -36,6 +37,8 @@ use sqlparser::ast;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+pub(crate) use actions::TAKEN_ACTION;
+use actions::take_actions;
 pub(crate) use assigned::ASSIGNED_ELEMENT;
 use clauses::{
     are_words, refuse_current_of, take_arbiter, take_as_of, take_identities, take_overriding, take_table_as,
@@ -52,7 +55,7 @@ pub(crate) use spelling::DO_NOTHING;
 pub use statement::{
     AlterIdentity, AlterSequence, CopyOptions, CopyStatement, CopyTarget, DatabaseOption, Discard, Explain,
     ExplainFormat, Format, Header, IdentityChange, IdentityOptions, Isolation, Modes, Overriding, SequenceOption,
-    SetValue, Statement, TableOfExecuted,
+    SetValue, Statement, TableAction, TableOfExecuted,
 };
 use storage::take_storage;
 
@@ -78,6 +81,8 @@ pub struct Parsed {
     pub overriding: Option<Overriding>,
     /// The options of identity columns, in the order in which those are declared.
     pub identities: Vec<IdentityOptions>,
+    /// The actions of `ALTER TABLE` that sqlparser does not know, in their order.
+    pub actions: Vec<TableAction>,
     /// What `ON CONFLICT` is about, if that is more than columns.
     pub arbiter: Option<Arbiter>,
     /// What `CREATE TABLE ... AS` says besides its query.
@@ -123,6 +128,7 @@ impl Parsed {
             as_of: None,
             overriding: None,
             identities: Vec::new(),
+            actions: Vec::new(),
             arbiter: None,
             table_as: TableAs::default(),
             likes: Vec::new(),
@@ -180,6 +186,7 @@ fn parse_one(source: &Source<'_>, tokens: &[TokenWithSpan]) -> SqlResult<Parsed>
     refuse_current_of(tokens)?;
     let (kept, as_of) = take_as_of(source, tokens)?;
     let drops_concurrently = are_words(&kept, &["drop", "index", "concurrently"]);
+    let (kept, actions) = take_actions(source, kept)?;
     let kept = take_storage(kept);
     let (kept, overriding) = take_overriding(kept);
     let (kept, identities) = take_identities(source, kept)?;
@@ -188,7 +195,7 @@ fn parse_one(source: &Source<'_>, tokens: &[TokenWithSpan]) -> SqlResult<Parsed>
     let (kept, likes) = take_likes(source, kept)?;
     let statement = Statement::Sql(Box::new(parse_sql(source, tokens, kept)?));
     let around = Parsed::bare(statement, text, whole);
-    Ok(Parsed { as_of, overriding, identities, arbiter, table_as, likes, drops_concurrently, ..around })
+    Ok(Parsed { as_of, overriding, identities, actions, arbiter, table_as, likes, drops_concurrently, ..around })
 }
 
 /// A statement that sqlparser knows: its tokens as they were written, and those of them that it is shown.

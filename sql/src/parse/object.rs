@@ -8,7 +8,7 @@ use sqlparser::tokenizer::Token;
 use super::command::{scalar, skip_all};
 use super::cursor::Cursor;
 use super::storage;
-use super::{AlterIdentity, AlterSequence, DatabaseOption, IdentityChange, SequenceOption, Statement};
+use super::{AlterSequence, DatabaseOption, SequenceOption, Statement};
 
 /// The statement, if it is one of those that are parsed here.
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
@@ -246,92 +246,25 @@ fn alter_view(cursor: &mut Cursor<'_>) -> SqlResult<Statement> {
     Ok(Statement::Refused("this form of ALTER VIEW"))
 }
 
-/// `ALTER TABLE ... SET SCHEMA`, and what is said of constraints, identities and storage; everything else of it is
-/// sqlparser's.
+/// `ALTER TABLE ... SET SCHEMA`: everything else of it is sqlparser's, with what is taken out before.
 fn alter_table(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
     let mut ahead = Cursor::new(cursor.source, cursor.rest());
-    ahead.take_all(&["alter", "table"]);
-    let if_exists = ahead.if_exists();
-    ahead.take("only");
-    let Ok(name) = ahead.name() else { return Ok(None) };
-    let mut stored = Cursor::new(cursor.source, ahead.rest());
-    if let Some(columns) = storage::actions(&mut stored)? {
-        stored.end()?;
-        skip_all(cursor);
-        return Ok(Some(Statement::AlterStorage { table: name, if_exists, columns }));
+    let Some((name, if_exists)) = altered_table(&mut ahead) else { return Ok(None) };
+    if !ahead.take_all(&["set", "schema"]) {
+        return Ok(None);
     }
-    let statement = if ahead.take_all(&["set", "schema"]) {
-        set_schema(&mut ahead, "table", name, if_exists)?
-    } else if ahead.take_all(&["alter", "constraint"]) {
-        alter_constraint(&mut ahead, name, if_exists)?
-    } else {
-        let Some((column, alter)) = alter_identity(&mut ahead)? else { return Ok(None) };
-        Statement::AlterIdentity { table: name, if_exists, column, alter }
-    };
+    let statement = set_schema(&mut ahead, "table", name, if_exists)?;
     ahead.end()?;
     skip_all(cursor);
     Ok(Some(statement))
 }
 
-fn alter_constraint(cursor: &mut Cursor<'_>, table: ObjectName, if_exists: bool) -> SqlResult<Statement> {
-    let name = cursor.identifier()?;
-    let (mut deferrable, mut deferred) = (None, None);
-    while !cursor.at_end() {
-        if cursor.take("deferrable") {
-            deferrable = Some(true);
-        } else if cursor.take_all(&["not", "deferrable"]) {
-            deferrable = Some(false);
-        } else {
-            cursor.expect("initially")?;
-            deferred = Some(cursor.take("deferred"));
-            if deferred == Some(false) {
-                cursor.expect("immediate")?;
-            }
-        }
+/// `ALTER TABLE [IF EXISTS] [ONLY] name`, if that is what comes.
+pub(super) fn altered_table(cursor: &mut Cursor<'_>) -> Option<(ObjectName, bool)> {
+    if !cursor.take_all(&["alter", "table"]) {
+        return None;
     }
-    Ok(Statement::AlterConstraint { table, if_exists, name, deferrable, deferred })
-}
-
-/// `ALTER [COLUMN] name`, and what is said of its identity or expression.
-fn alter_identity(ahead: &mut Cursor<'_>) -> SqlResult<Option<(String, AlterIdentity)>> {
-    if !ahead.take("alter") {
-        return Ok(None);
-    }
-    ahead.take("column");
-    let Ok(column) = ahead.identifier() else { return Ok(None) };
-    if ahead.take_all(&["drop", "identity"]) {
-        return Ok(Some((column, AlterIdentity::Drop { if_exists: ahead.if_exists() })));
-    }
-    if ahead.take_all(&["drop", "expression"]) {
-        return Ok(Some((column, AlterIdentity::DropExpression { if_exists: ahead.if_exists() })));
-    }
-    let options = ["increment", "minvalue", "maxvalue", "start", "cache", "cycle", "no"];
-    let sets = |ahead: &Cursor<'_>| {
-        ahead.looks(&["set", "generated"]) || options.iter().any(|option| ahead.looks(&["set", option]))
-    };
-    let mut changes = Vec::new();
-    loop {
-        if sets(ahead) {
-            ahead.take("set");
-            changes.push(match ahead.take("generated") {
-                true => IdentityChange::Always(always(ahead)?),
-                false => IdentityChange::Option(sequence_option(ahead)?),
-            });
-        } else if ahead.looks(&["restart"]) {
-            changes.push(IdentityChange::Option(sequence_option(ahead)?));
-        } else {
-            break;
-        }
-    }
-    Ok((!changes.is_empty()).then_some((column, AlterIdentity::Set(changes))))
-}
-
-/// `ALWAYS`, or `BY DEFAULT`.
-fn always(ahead: &mut Cursor<'_>) -> SqlResult<bool> {
-    if ahead.take("always") {
-        return Ok(true);
-    }
-    ahead.expect("by")?;
-    ahead.expect("default")?;
-    Ok(false)
+    let if_exists = cursor.if_exists();
+    cursor.take("only");
+    Some((cursor.name().ok()?, if_exists))
 }

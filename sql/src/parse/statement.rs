@@ -191,26 +191,6 @@ pub enum Statement {
         /// Where to.
         schema: String,
     },
-    /// `ALTER TABLE ... ALTER COLUMN` of a column that makes its own values.
-    AlterIdentity {
-        /// The table.
-        table: ObjectName,
-        /// `IF EXISTS`
-        if_exists: bool,
-        /// The column.
-        column: String,
-        /// What to change.
-        alter: AlterIdentity,
-    },
-    /// `ALTER TABLE` of how it is stored and planned, which changes nothing.
-    AlterStorage {
-        /// The table.
-        table: ObjectName,
-        /// `IF EXISTS`
-        if_exists: bool,
-        /// The columns that are named.
-        columns: Vec<String>,
-    },
     /// `ALTER INDEX`
     AlterIndex {
         /// The index.
@@ -219,19 +199,6 @@ pub enum Statement {
         if_exists: bool,
         /// `RENAME TO`; `None`: nothing is changed.
         to: Option<String>,
-    },
-    /// `ALTER TABLE ... ALTER CONSTRAINT`
-    AlterConstraint {
-        /// The table.
-        table: ObjectName,
-        /// `IF EXISTS`
-        if_exists: bool,
-        /// The constraint.
-        name: String,
-        /// `[NOT] DEFERRABLE`
-        deferrable: Option<bool>,
-        /// `INITIALLY DEFERRED`, or `IMMEDIATE`.
-        deferred: Option<bool>,
     },
     /// `COPY`
     Copy(Box<CopyStatement>),
@@ -346,6 +313,32 @@ pub struct IdentityOptions {
     pub name: Option<ObjectName>,
     /// The options of the sequence.
     pub options: Vec<SequenceOption>,
+}
+
+/// An action of `ALTER TABLE` that sqlparser does not know.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TableAction {
+    /// `ALTER COLUMN` of a column that makes its own values.
+    Identity {
+        /// The column.
+        column: String,
+        /// What to change.
+        alter: AlterIdentity,
+    },
+    /// `ALTER CONSTRAINT`
+    Constraint {
+        /// The constraint.
+        name: String,
+        /// `[NOT] DEFERRABLE`
+        deferrable: Option<bool>,
+        /// `INITIALLY DEFERRED`, or `IMMEDIATE`.
+        deferred: Option<bool>,
+    },
+    /// How the table is stored and planned, which changes nothing.
+    Storage {
+        /// The column that it is said of.
+        column: Option<String>,
+    },
 }
 
 /// What changes about a column that makes its own values.

@@ -26,27 +26,8 @@ pub(super) fn take_storage(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan>
     tokens
 }
 
-/// The actions of an `ALTER TABLE`, if all of them are about storage: the columns that they name, or nothing for the table.
-pub(super) fn actions(cursor: &mut Cursor<'_>) -> SqlResult<Option<Vec<String>>> {
-    let mut columns = Vec::new();
-    loop {
-        if cursor.take("alter") {
-            cursor.take("column");
-            let Ok(column) = cursor.identifier() else { return Ok(None) };
-            columns.push(column);
-            if !of_column(cursor)? {
-                return Ok(None);
-            }
-        } else if !of_table(cursor)? {
-            return Ok(None);
-        }
-        if !cursor.take_token(&Token::Comma) {
-            return Ok(Some(columns));
-        }
-    }
-}
-
-fn of_column(cursor: &mut Cursor<'_>) -> SqlResult<bool> {
+/// Behind `ALTER [COLUMN] name`.
+pub(super) fn of_column(cursor: &mut Cursor<'_>) -> SqlResult<bool> {
     let value = ["statistics", "storage", "compression"].iter().any(|what| cursor.take_all(&["set", what]));
     if value {
         scalar(cursor)?;
@@ -55,7 +36,7 @@ fn of_column(cursor: &mut Cursor<'_>) -> SqlResult<bool> {
     options(cursor)
 }
 
-fn of_table(cursor: &mut Cursor<'_>) -> SqlResult<bool> {
+pub(super) fn of_table(cursor: &mut Cursor<'_>) -> SqlResult<bool> {
     if cursor.take_all(&["cluster", "on"]) {
         cursor.identifier()?;
         return Ok(true);
