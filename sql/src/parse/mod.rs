@@ -15,6 +15,7 @@ mod command;
 mod copy;
 mod cursor;
 pub(crate) mod dialect;
+mod exclusion;
 mod fetch;
 mod into;
 mod like;
@@ -45,6 +46,7 @@ use clauses::{
 };
 use cursor::Cursor;
 use dialect::Postgres;
+pub(crate) use exclusion::EXCLUDED;
 pub use fetch::{Declare, FetchRows};
 pub use like::Like;
 use like::take_likes;

@@ -8,6 +8,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
 use super::assigned::assign_columns;
 use super::bracketed::bracket;
 use super::clauses::{are_words, end_of, find_words, is_any, is_word};
+use super::exclusion::mark_exclusions;
 use super::into::{create_instead, without_nulls_distinct};
 use super::sets::flatten_sets;
 use crate::names::known_collation;
@@ -22,7 +23,7 @@ pub(super) fn spell(tokens: Vec<TokenWithSpan>) -> SqlResult<Vec<TokenWithSpan>>
     let tokens = select_all(assign_columns(spell_order(spell_merge(without_noise(tokens)))));
     let tokens = without_tablespace(without_collation_of_type(tokens)?)?;
     let tokens = one_table_per_lock(locks_last(simplify_locks(first_operand_bare(tokens))));
-    Ok(name_records(bracket(tokens)))
+    Ok(name_records(bracket(mark_exclusions(tokens))))
 }
 
 /// The column whose assignment stands for `DO NOTHING` in `MERGE`. No client writes such a name.

@@ -31,6 +31,7 @@ mod rows;
 mod scalar;
 mod scope;
 mod statistics;
+mod window;
 
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ mod compared;
 mod cte;
 mod definitions;
 mod expressions;
+mod frames;
 mod from;
 mod functions;
 mod grouping;

@@ -7,8 +7,7 @@ use datafusion::common::{Column, ScalarValue};
 use datafusion::functions_window::{cume_dist, lead_lag, nth_value, ntile, rank, row_number};
 use datafusion::logical_expr::expr::{Sort, WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::{
-    Expr, LogicalPlanBuilder, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, WindowUDF,
-    cast, lit, when,
+    Expr, LogicalPlanBuilder, WindowFrameBound, WindowFunctionDefinition, WindowUDF, cast, lit, when,
 };
 use sqlparser::ast;
 use std::collections::HashSet;
@@ -20,8 +19,10 @@ use super::subquery::find_parts;
 use super::{Rel, Translator, built, folded};
 use crate::bind;
 
+use crate::parse::EXCLUDED;
 use crate::query::arrow::data_type;
-use crate::query::scalar::{key, literal};
+use crate::query::scalar::key;
+use crate::query::window::{Exclusion, Framed, Taken, Way, Whole};
 
 /// Whether an expression is the call of a window function.
 pub(super) fn is_window(expr: &ast::Expr) -> bool {
@@ -33,6 +34,14 @@ struct Window {
     partition: Vec<ast::Expr>,
     order: Vec<ast::OrderByExpr>,
     frame: Option<ast::WindowFrame>,
+    exclusion: Exclusion,
+}
+
+/// The call of a function that exists for windows only.
+struct Plain<'a> {
+    name: &'a str,
+    exclusion: Exclusion,
+    function: &'a ast::Function,
 }
 
 /// A function over a window: the function, its arguments, and the type of the result.
@@ -136,19 +145,27 @@ impl Translator<'_> {
         let name = function_name(function).unwrap_or_default();
         if bind::aggregate_names().contains(&name.as_str()) {
             let sliding = !matches!(&frame.start_bound, WindowFrameBound::Preceding(value) if value.is_null());
+            let sliding = sliding && window.exclusion == Exclusion::NoOthers;
             let applied = self.windowed_aggregate(rel, function, sliding, parts, before)?;
+            let applied = excluding(applied, window.exclusion)?;
             let (ty, nullable) = (applied.ty.clone(), applied.nullable);
             return self.add_window(rel, over(applied), ty, nullable);
         }
-        let default = (matches!(name.as_str(), "lag" | "lead") && args.len() == 3).then(|| args.pop()).flatten();
+        let call = Plain { name: &name, exclusion: window.exclusion, function };
+        let is_shift = matches!(name.as_str(), "lag" | "lead");
+        if is_shift && args.len() == 3 {
+            self.one_type(&mut args, &call)?;
+        }
+        // The number is looked at with the rows where it is not the same for all of them.
+        let default = (is_shift && args.len() == 3 && self.is_constant(rel, &args[1])?).then(|| args.pop()).flatten();
         let shift = args.get(1).cloned();
-        let applied = self.plain_window(rel, &name, args, function)?;
+        let applied = self.plain_window(rel, &call, args)?;
         let (ty, nullable) = (applied.ty.clone(), applied.nullable);
         let number = self.add_window(rel, over(applied), ty.clone(), nullable)?;
         let Some(default) = default else { return Ok(number) };
         // Where there is no such row, a constant looked for in its place is NULL.
         let one = std::iter::once(bind::Expr::literal(Value::Int4(1), SqlType::Int4)).chain(shift).collect();
-        let there = self.plain_window(rel, &name, one, function)?;
+        let there = self.plain_window(rel, &call, one)?;
         let there = self.add_window(rel, over(there), SqlType::Int4, true)?;
         let default = self.coerce(default, &ty, CastContext::Implicit)?;
         let default = self.lower(rel, &default)?;
@@ -166,61 +183,80 @@ impl Translator<'_> {
         Ok(self.extend(rel, vec![(value, ty, nullable)])?[0])
     }
 
-    /// A function that exists for windows only.
-    fn plain_window(
-        &mut self,
-        rel: &Rel,
-        name: &str,
-        mut args: Vec<bind::Expr>,
-        function: &ast::Function,
-    ) -> SqlResult<Applied> {
-        for arg in &mut args {
-            if *arg.ty() == SqlType::Unknown {
-                *arg = self.coerce(arg.clone(), &SqlType::Text, CastContext::Implicit)?;
-            }
+    /// The value that `lag` and `lead` shift, and what stands where there is none, are of one type.
+    fn one_type(&mut self, args: &mut [bind::Expr], call: &Plain<'_>) -> SqlResult<()> {
+        let types = [args[0].ty(), args[2].ty()];
+        let Ok(ty) = bind::common_type(types, "anycompatible") else { return Err(self.no_window(args, call)) };
+        for place in [0, 2] {
+            args[place] = self.coerce(args[place].clone(), &ty, CastContext::Implicit)?;
         }
-        let first = args.first().map(|arg| arg.ty().base());
-        let (udf, ty, nullable): (Arc<WindowUDF>, _, _) = match (name, args.len()) {
+        Ok(())
+    }
+
+    fn is_constant(&self, rel: &Rel, arg: &bind::Expr) -> SqlResult<bool> {
+        Ok(matches!(self.lower(rel, arg)?, Expr::Literal(..)))
+    }
+
+    /// `42883` for arguments that no window function has.
+    fn no_window(&self, args: &[bind::Expr], call: &Plain<'_>) -> SqlError {
+        let types: Vec<String> = args.iter().map(|arg| arg.ty().name()).collect();
+        let message = format!("function {}({}) does not exist", call.name, types.join(", "));
+        SqlError::new(SqlState::UNDEFINED_FUNCTION, message).at(self.position(call.function))
+    }
+
+    /// A function that exists for windows only.
+    fn plain_window(&mut self, rel: &Rel, call: &Plain<'_>, mut args: Vec<bind::Expr>) -> SqlResult<Applied> {
+        let place = if call.name == "ntile" { 0 } else { 1 };
+        let number =
+            (matches!(call.name, "ntile" | "lag" | "lead" | "nth_value") && args.len() > place).then_some(place);
+        let counts = |arg: &bind::Expr| matches!(arg.ty(), SqlType::Int2 | SqlType::Int4 | SqlType::Unknown);
+        if number.is_some_and(|place| !counts(&args[place])) {
+            return Err(self.no_window(&args, call));
+        }
+        let mut lowered = Vec::new();
+        for (place, arg) in args.iter_mut().enumerate() {
+            let wanted = if number == Some(place) { SqlType::Int4 } else { SqlType::Text };
+            if *arg.ty() == SqlType::Unknown {
+                *arg = self.coerce(arg.clone(), &wanted, CastContext::Implicit)?;
+            }
+            let arg = match number == Some(place) {
+                true => self.coerce(arg.clone(), &SqlType::Int8, CastContext::Implicit)?,
+                false => arg.clone(),
+            };
+            lowered.push(self.lower(rel, &arg)?);
+        }
+        // While the query is only described, parameters have no values.
+        if let Some(place) = number
+            && self.context.params.is_none()
+        {
+            lowered[place] = lit(1_i64);
+        }
+        let constant = number.is_none_or(|place| matches!(lowered[place], Expr::Literal(..)));
+        check_number(call.name, number.map(|place| &lowered[place]))?;
+        let ty = args.first().map_or(SqlType::Text, |arg| arg.ty().base());
+        let value = data_type(&ty);
+        let framed = |taken, args| Framed::new(taken, args, false, call.exclusion, value.clone());
+        let whole = call.exclusion == Exclusion::NoOthers;
+        let (udf, ty, nullable): (Arc<WindowUDF>, _, _) = match (call.name, args.len()) {
             ("row_number", 0) => (row_number::row_number_udwf(), SqlType::Int8, false),
             ("rank", 0) => (rank::rank_udwf(), SqlType::Int8, false),
             ("dense_rank", 0) => (rank::dense_rank_udwf(), SqlType::Int8, false),
             ("percent_rank", 0) => (rank::percent_rank_udwf(), SqlType::Float8, false),
             ("cume_dist", 0) => (cume_dist::cume_dist_udwf(), SqlType::Float8, false),
-            ("ntile", 1) => (ntile::ntile_udwf(), SqlType::Int4, true),
-            ("lag", 1 | 2) => (lead_lag::lag_udwf(), first.clone().unwrap_or(SqlType::Text), true),
-            ("lead", 1 | 2) => (lead_lag::lead_udwf(), first.clone().unwrap_or(SqlType::Text), true),
-            ("first_value", 1) => (nth_value::first_value_udwf(), first.clone().unwrap_or(SqlType::Text), true),
-            ("last_value", 1) => (nth_value::last_value_udwf(), first.clone().unwrap_or(SqlType::Text), true),
-            ("nth_value", 2) => (nth_value::nth_value_udwf(), first.clone().unwrap_or(SqlType::Text), true),
-            _ => {
-                let types: Vec<String> = args.iter().map(|arg| arg.ty().name()).collect();
-                let message = format!("function {name}({}) does not exist", types.join(", "));
-                return Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, message).at(self.position(function)));
-            }
+            ("ntile", 1) if constant => (ntile::ntile_udwf(), SqlType::Int4, true),
+            ("ntile", 1) => (Whole::new(Way::Ntile, data_type(&SqlType::Int4)), SqlType::Int4, true),
+            ("lag", 1 | 2) if constant => (lead_lag::lag_udwf(), ty, true),
+            ("lead", 1 | 2) if constant => (lead_lag::lead_udwf(), ty, true),
+            ("lag", 2 | 3) => (Whole::new(Way::Lag, value), ty, true),
+            ("lead", 2 | 3) => (Whole::new(Way::Lead, value), ty, true),
+            ("first_value", 1) if whole => (nth_value::first_value_udwf(), ty, true),
+            ("last_value", 1) if whole => (nth_value::last_value_udwf(), ty, true),
+            ("nth_value", 2) if whole && constant => (nth_value::nth_value_udwf(), ty, true),
+            ("first_value", 1) => (framed(Taken::First, 1), ty, true),
+            ("last_value", 1) => (framed(Taken::Last, 1), ty, true),
+            ("nth_value", 2) => (framed(Taken::Nth, 2), ty, true),
+            _ => return Err(self.no_window(&args, call)),
         };
-        let mut lowered = Vec::new();
-        for (place, arg) in args.into_iter().enumerate() {
-            let counts = place == 1 || name == "ntile";
-            let arg = if counts { self.coerce(arg, &SqlType::Int8, CastContext::Assignment)? } else { arg };
-            let expr = self.lower(rel, &arg)?;
-            if counts && self.context.params.is_some() && !matches!(expr, Expr::Literal(..)) {
-                return Err(SqlError::unsupported(format!("{name} with a number that is not constant")));
-            }
-            // While the query is only described, parameters have no values.
-            lowered.push(if counts && !matches!(expr, Expr::Literal(..)) { lit(1_i64) } else { expr });
-        }
-        if let ("ntile", Some(Expr::Literal(ScalarValue::Int64(Some(count)), _))) = (name, lowered.first())
-            && *count <= 0
-        {
-            let message = "argument of ntile must be greater than zero";
-            return Err(SqlError::new(SqlState("22014"), message));
-        }
-        if let ("nth_value", Some(Expr::Literal(ScalarValue::Int64(Some(count)), _))) = (name, lowered.get(1))
-            && *count <= 0
-        {
-            let message = "argument of nth_value must be greater than zero";
-            return Err(SqlError::new(SqlState("22016"), message));
-        }
         Ok(Applied { fun: WindowFunctionDefinition::WindowUDF(udf), args: lowered, filter: None, ty, nullable })
     }
 
@@ -256,124 +292,33 @@ impl Translator<'_> {
             nullable: aggregated.empty.is_none(),
         })
     }
-
-    fn frame(&mut self, frame: Option<&ast::WindowFrame>, order: &[SqlType]) -> SqlResult<WindowFrame> {
-        let Some(frame) = frame else {
-            return Ok(match order.is_empty() {
-                true => WindowFrame::new(None),
-                // The same as with RANGE, which DataFusion has for some types only.
-                false => WindowFrame::new_bounds(
-                    WindowFrameUnits::Groups,
-                    WindowFrameBound::Preceding(ScalarValue::UInt64(None)),
-                    WindowFrameBound::CurrentRow,
-                ),
-            });
-        };
-        if frame.units == ast::WindowFrameUnits::Groups && order.is_empty() {
-            let message = "GROUPS mode requires an ORDER BY clause";
-            return Err(SqlError::new(SqlState::WINDOWING_ERROR, message));
-        }
-        let has_offset = |bound: &ast::WindowFrameBound| {
-            use ast::WindowFrameBound as B;
-            matches!(bound, B::Preceding(Some(_)) | B::Following(Some(_)))
-        };
-        let offset = has_offset(&frame.start_bound) || frame.end_bound.as_ref().is_some_and(has_offset);
-        let units = match frame.units {
-            ast::WindowFrameUnits::Rows => WindowFrameUnits::Rows,
-            ast::WindowFrameUnits::Range if offset || order.is_empty() => WindowFrameUnits::Range,
-            ast::WindowFrameUnits::Range | ast::WindowFrameUnits::Groups => WindowFrameUnits::Groups,
-        };
-        let start = self.frame_bound(&frame.start_bound, units, order)?;
-        let end = match &frame.end_bound {
-            Some(end) => self.frame_bound(end, units, order)?,
-            None => WindowFrameBound::CurrentRow,
-        };
-        let wrong = |message: &str| Err(SqlError::new(SqlState::WINDOWING_ERROR, message));
-        match (&start, &end) {
-            (WindowFrameBound::Following(value), _) if value.is_null() => {
-                wrong("frame start cannot be UNBOUNDED FOLLOWING")
-            }
-            (_, WindowFrameBound::Preceding(value)) if value.is_null() => {
-                wrong("frame end cannot be UNBOUNDED PRECEDING")
-            }
-            (WindowFrameBound::CurrentRow, WindowFrameBound::Preceding(_)) => {
-                wrong("frame starting from current row cannot have preceding rows")
-            }
-            (WindowFrameBound::Following(_), WindowFrameBound::Preceding(_) | WindowFrameBound::CurrentRow) => {
-                wrong("frame starting from following row cannot have preceding rows")
-            }
-            _ => Ok(WindowFrame::new_bounds(units, start, end)),
-        }
-    }
-
-    fn frame_bound(
-        &mut self,
-        bound: &ast::WindowFrameBound,
-        units: WindowFrameUnits,
-        order: &[SqlType],
-    ) -> SqlResult<WindowFrameBound> {
-        let (offset, preceding) = match bound {
-            ast::WindowFrameBound::CurrentRow => return Ok(WindowFrameBound::CurrentRow),
-            ast::WindowFrameBound::Preceding(offset) => (offset, true),
-            ast::WindowFrameBound::Following(offset) => (offset, false),
-        };
-        let value = match (offset, units) {
-            (None, WindowFrameUnits::Range) => match order {
-                [ty] => ScalarValue::try_from(&data_type(ty)).unwrap_or(ScalarValue::UInt64(None)),
-                _ => ScalarValue::UInt64(None),
-            },
-            (None, _) => ScalarValue::UInt64(None),
-            (Some(offset), WindowFrameUnits::Range) => self.range_offset(offset, order)?,
-            (Some(offset), _) => match self.constant(offset, &SqlType::Int8, "a window frame")? {
-                Some(Value::Int8(rows)) => ScalarValue::UInt64(Some(u64::try_from(rows).map_err(|_| negative())?)),
-                Some(_) => {
-                    let message = "frame offset must not be null";
-                    return Err(SqlError::new(SqlState("22013"), message));
-                }
-                None => ScalarValue::UInt64(Some(1)),
-            },
-        };
-        Ok(if preceding { WindowFrameBound::Preceding(value) } else { WindowFrameBound::Following(value) })
-    }
-
-    /// How far a range reaches in values.
-    fn range_offset(&mut self, offset: &ast::Expr, order: &[SqlType]) -> SqlResult<ScalarValue> {
-        let [ty] = order else {
-            let message = "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column";
-            return Err(SqlError::new(SqlState::WINDOWING_ERROR, message));
-        };
-        let wanted = match ty {
-            SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Float8 => ty.clone(),
-            SqlType::Timestamp(_) | SqlType::Timestamptz(_) | SqlType::Date => SqlType::Interval(None),
-            other => return Err(SqlError::unsupported(format!("RANGE with an offset over type {}", other.name()))),
-        };
-        let value = self.constant(offset, &wanted, "a window frame")?;
-        let scalar = match (value, ty) {
-            // It is not known yet: anything but NULL, which would be no limit.
-            (None, ty) => return Ok(ScalarValue::new_zero(&data_type(ty)).unwrap_or(ScalarValue::Null)),
-            (Some(Value::Interval(interval)), ty) if interval.months == 0 => {
-                let micros = i64::from(interval.days) * 86_400_000_000 + interval.micros;
-                match ty {
-                    SqlType::Date if micros % 86_400_000_000 == 0 => {
-                        ScalarValue::Int32(i32::try_from(micros / 86_400_000_000).ok())
-                    }
-                    SqlType::Date => return Err(SqlError::unsupported("RANGE over dates by parts of days")),
-                    _ => ScalarValue::Int64(Some(micros)),
-                }
-            }
-            (Some(Value::Interval(_)), _) => return Err(SqlError::unsupported("RANGE by months")),
-            (Some(value), ty) => match literal(ty, &value) {
-                Expr::Literal(scalar, _) => scalar,
-                _ => ScalarValue::Null,
-            },
-        };
-        let is_negative = ScalarValue::new_zero(&scalar.data_type()).is_ok_and(|zero| scalar < zero);
-        if is_negative { Err(negative()) } else { Ok(scalar) }
-    }
 }
 
-fn negative() -> SqlError {
-    SqlError::new(SqlState("22013"), "frame starting or ending offset must not be negative")
+/// An error for a constant number that a function does not take.
+fn check_number(name: &str, number: Option<&Expr>) -> SqlResult<()> {
+    let Some(Expr::Literal(ScalarValue::Int64(Some(..=0)), _)) = number else { return Ok(()) };
+    let state = match name {
+        "ntile" => "22014",
+        "nth_value" => "22016",
+        _ => return Ok(()),
+    };
+    Err(SqlError::new(SqlState(state), format!("argument of {name} must be greater than zero")))
+}
+
+/// An aggregate over the rows of its frame that are not excluded.
+fn excluding(applied: Applied, exclusion: Exclusion) -> SqlResult<Applied> {
+    let Applied { fun: WindowFunctionDefinition::AggregateUDF(function), mut args, filter, ty, nullable } = applied
+    else {
+        return Ok(applied);
+    };
+    if exclusion == Exclusion::NoOthers {
+        return Ok(Applied { fun: WindowFunctionDefinition::AggregateUDF(function), args, filter, ty, nullable });
+    }
+    let (count, filtered) = (args.len(), filter.is_some());
+    args.extend(filter);
+    let taken = Taken::Aggregate(function);
+    let udf = Framed::new(taken, count, filtered, exclusion, data_type(&ty));
+    Ok(Applied { fun: WindowFunctionDefinition::WindowUDF(udf), args, filter: None, ty, nullable })
 }
 
 /// A window with the named windows that it refers to worked in.
@@ -386,8 +331,8 @@ fn named_window(over: &ast::WindowType, named: &[ast::NamedWindowDefinition]) ->
 }
 
 fn spec_window(spec: &ast::WindowSpec, named: &[ast::NamedWindowDefinition]) -> SqlResult<Window> {
-    let own =
-        Window { partition: spec.partition_by.clone(), order: spec.order_by.clone(), frame: spec.window_frame.clone() };
+    let (partition, exclusion) = without_exclusion(&spec.partition_by);
+    let own = Window { partition, order: spec.order_by.clone(), frame: spec.window_frame.clone(), exclusion };
     let Some(name) = &spec.window_name else { return Ok(own) };
     let base = find_window(name, named)?;
     let wrong = |what: &str| {
@@ -400,8 +345,27 @@ fn spec_window(spec: &ast::WindowSpec, named: &[ast::NamedWindowDefinition]) -> 
     if !own.order.is_empty() && !base.order.is_empty() {
         return wrong("override ORDER BY clause");
     }
+    if base.frame.is_some() {
+        let message = format!("cannot copy window \"{}\" because it has a frame clause", folded(name));
+        let error = SqlError::new(SqlState::WINDOWING_ERROR, message);
+        let bare = own.order.is_empty() && own.frame.is_none();
+        return Err(if bare { error.hint("Omit the parentheses in this OVER clause.") } else { error });
+    }
     let order = if base.order.is_empty() { own.order } else { base.order };
-    Ok(Window { partition: base.partition, order, frame: own.frame })
+    Ok(Window { partition: base.partition, order, frame: own.frame, exclusion })
+}
+
+/// What a window's rows are parted by, and the exclusion that stands before that in the place of `EXCLUDE`.
+fn without_exclusion(partition: &[ast::Expr]) -> (Vec<ast::Expr>, Exclusion) {
+    let known = [("current row", Exclusion::CurrentRow), ("group", Exclusion::Group), ("ties", Exclusion::Ties)];
+    let found = partition.split_first().and_then(|(first, rest)| {
+        let ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::SingleQuotedString(text), .. }) = first else {
+            return None;
+        };
+        let what = text.strip_prefix(EXCLUDED)?;
+        known.into_iter().find(|(name, _)| *name == what).map(|(_, exclusion)| (rest.to_vec(), exclusion))
+    });
+    found.unwrap_or_else(|| (partition.to_vec(), Exclusion::NoOthers))
 }
 
 fn find_window(name: &ast::Ident, named: &[ast::NamedWindowDefinition]) -> SqlResult<Window> {
