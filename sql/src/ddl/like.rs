@@ -1,14 +1,14 @@
 //! `LIKE` in `CREATE TABLE`: the columns of another table, and what else of it is asked for.
 
 use annulus_relation::catalog::{
-    Check, Default, Identity, Index, IndexKey, IndexState, KeyPart, Relation, Standing, Table,
+    Check, Default, Identity, Index, IndexKey, IndexState, KeyPart, ObjectId, Relation, Sequence, Standing, Table,
 };
 use annulus_relation::{SqlError, SqlResult, SqlState};
 use sqlparser::ast;
 
 use super::Definition;
 use super::table::{add_column, has_primary_key};
-use crate::parse::{IdentityOptions, Like, parse_expression};
+use crate::parse::{IdentityOptions, Like, SequenceOption, parse_expression};
 
 impl Definition<'_> {
     /// Adds the columns of another relation, with their types and `NOT NULL`.
@@ -41,8 +41,8 @@ impl Definition<'_> {
             let copied = match &column.default {
                 Some(Default::Expression(_)) if like.defaults => column.default.clone(),
                 Some(Default::Generated(_)) if like.generated => column.default.clone(),
-                Some(Default::Identity(kind, _)) if like.identity => {
-                    Some(self.same_identity(table, &column.name, *kind)?)
+                Some(Default::Identity(kind, sequence)) if like.identity => {
+                    Some(self.same_identity(table, &column.name, *kind, *sequence)?)
                 }
                 _ => continue,
             };
@@ -70,10 +70,11 @@ impl Definition<'_> {
         Ok(())
     }
 
-    fn same_identity(&mut self, table: &Table, column: &str, kind: Identity) -> SqlResult<Default> {
+    fn same_identity(&mut self, table: &Table, column: &str, kind: Identity, sequence: ObjectId) -> SqlResult<Default> {
         let missing = || SqlError::new(SqlState::INTERNAL_ERROR, "a column that was not copied");
         let column = table.columns.iter().find(|copy| copy.name == column).ok_or_else(missing)?;
-        let sequence = self.owned_sequence(table, column, &IdentityOptions::default())?;
+        let options = self.catalog().sequence_by_id(sequence).map_or_else(Vec::new, |like| options_of(like));
+        let sequence = self.owned_sequence(table, column, &IdentityOptions { name: None, options })?;
         Ok(Default::Identity(kind, sequence.id))
     }
 
@@ -129,4 +130,16 @@ fn same_column(table: &Table, other: &Table, id: u16) -> SqlResult<u16> {
     let name = other.columns.iter().find(|column| column.id == id).map(|column| &column.name);
     let copy = table.columns.iter().find(|copy| Some(&copy.name) == name);
     copy.map(|copy| copy.id).ok_or_else(|| SqlError::new(SqlState::INTERNAL_ERROR, "a column that was not copied"))
+}
+
+/// What makes another sequence count like one.
+fn options_of(sequence: &Sequence) -> Vec<SequenceOption> {
+    vec![
+        SequenceOption::Increment(sequence.increment),
+        SequenceOption::Min(Some(sequence.min)),
+        SequenceOption::Max(Some(sequence.max)),
+        SequenceOption::Start(sequence.start),
+        SequenceOption::Cache(sequence.cache),
+        SequenceOption::Cycle(sequence.cycle),
+    ]
 }
