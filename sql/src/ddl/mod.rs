@@ -155,6 +155,7 @@ pub(crate) fn definition_name(statement: &Statement) -> Option<&'static str> {
     use ast::Statement as S;
     Some(match statement {
         Statement::Comment { .. } => "COMMENT",
+        Statement::CreateSchema { .. } => "CREATE SCHEMA",
         Statement::CreateSequence { .. } => "CREATE SEQUENCE",
         Statement::AlterSequence { .. } => "ALTER SEQUENCE",
         Statement::RenameView { .. } => "ALTER VIEW",
@@ -189,6 +190,9 @@ fn outside_of_blocks(parsed: &Parsed) -> Option<&'static str> {
 /// Runs a statement that changes the catalog.
 pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed, what: &str) -> Outcome<Produced> {
     work.active.check_writable(what)?;
+    if let Statement::CreateSchema { schema, elements } = &parsed.statement {
+        return Box::pin(schema::create_with(work, schema, elements)).await;
+    }
     if let Some(what) = outside_of_blocks(parsed) {
         check_no_block(work.active.block, what)?;
     }

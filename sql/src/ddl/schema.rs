@@ -2,12 +2,18 @@
 
 use annulus_relation::catalog::{ObjectId, Schema, is_temporary};
 use annulus_relation::error::SqlState;
+use annulus_relation::failure::Outcome;
 use annulus_relation::{SqlError, SqlResult};
-use sqlparser::ast::{AlterSchema, AlterSchemaOperation, Ident, ObjectName, ObjectNamePart, SchemaName};
+use annulus_txn::interface::Database;
+use sqlparser::ast::{self, AlterSchema, AlterSchemaOperation, Ident, ObjectName, ObjectNamePart, SchemaName};
 
-use super::Definition;
 use super::view_query::Renamed;
-use crate::names::position_of;
+use super::{Definition, define, definition_name};
+use crate::names::{name_of, position_of};
+use crate::parse::{Parsed, Statement};
+use crate::session::Produced;
+use crate::session::answer::Tag;
+use crate::statement::Work;
 
 /// The last part of a name that has only one.
 pub(super) fn plain_name(name: &ObjectName) -> SqlResult<&Ident> {
@@ -28,12 +34,66 @@ pub(super) fn check_reserved(name: &Ident) -> SqlResult<()> {
     Ok(())
 }
 
+/// The name of a schema that is to be made; without one it has that of its owner.
+fn schema_name(name: &SchemaName) -> SqlResult<&Ident> {
+    match name {
+        SchemaName::Simple(name) | SchemaName::NamedAuthorization(name, _) => plain_name(name),
+        SchemaName::UnnamedAuthorization(user) => Ok(user),
+    }
+}
+
+/// Makes a schema, and then what is in it.
+pub(super) async fn create_with<D: Database>(
+    work: &mut Work<'_, D>,
+    schema: &Parsed,
+    elements: &[Parsed],
+) -> Outcome<Produced> {
+    let Statement::Sql(statement) = &schema.statement else { return Err(SqlError::unsupported("this schema").into()) };
+    let ast::Statement::CreateSchema { schema_name: name, .. } = &**statement else {
+        return Err(SqlError::unsupported("this schema").into());
+    };
+    let name = schema_name(name)?;
+    for element in elements {
+        check_element(&element.statement, &name.value, &work.shared.database)?;
+    }
+    define(work, schema, "CREATE SCHEMA").await?;
+    let _within = work.shared.within_schema(&name.value);
+    for element in elements {
+        define(work, element, definition_name(&element.statement).unwrap_or_default()).await?;
+    }
+    Ok(Produced::tag(Tag::word("CREATE SCHEMA")))
+}
+
+/// What is created together with a schema is in no other one.
+fn check_element(element: &Statement, schema: &str, database: &str) -> SqlResult<()> {
+    let (name, temporary) = match element {
+        Statement::CreateSequence { name, temporary, .. } => (name, *temporary),
+        Statement::Sql(statement) => match &**statement {
+            ast::Statement::CreateTable(create) => (&create.name, create.temporary),
+            ast::Statement::CreateView(create) => (&create.name, create.temporary),
+            ast::Statement::CreateIndex(create) => (&create.table_name, false),
+            _ => return Ok(()),
+        },
+        _ => return Ok(()),
+    };
+    let name = name_of(name, database)?;
+    if temporary {
+        let message = "cannot create temporary relation in non-temporary schema";
+        return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message).at(name.position));
+    }
+    match name.schema {
+        Some(other) if other != schema => {
+            let message =
+                format!("CREATE specifies a schema ({other}) different from the one being created ({schema})");
+            Err(SqlError::new(SqlState::INVALID_SCHEMA_DEFINITION, message))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Definition<'_> {
     pub(super) fn create_schema(&mut self, name: &SchemaName, if_not_exists: bool) -> SqlResult<&'static str> {
-        let ident = match name {
-            SchemaName::Simple(name) | SchemaName::NamedAuthorization(name, _) => plain_name(name)?,
-            SchemaName::UnnamedAuthorization(user) => user,
-        };
+        let ident = schema_name(name)?;
         check_reserved(ident)?;
         if if_not_exists && self.catalog().schema(&ident.value).is_some() {
             self.notice(format!("schema \"{}\" already exists, skipping", ident.value));

@@ -20,6 +20,7 @@ mod fetch;
 mod into;
 mod like;
 mod object;
+mod schema;
 mod sets;
 mod shape;
 mod source;

@@ -7,6 +7,7 @@ use sqlparser::tokenizer::Token;
 
 use super::command::{scalar, skip_all};
 use super::cursor::Cursor;
+use super::schema::create_schema;
 use super::storage;
 use super::{AlterSequence, DatabaseOption, SequenceOption, Statement};
 
@@ -32,6 +33,8 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
         storage::alter_index(cursor)?
     } else if cursor.looks(&["alter", "table"]) {
         return alter_table(cursor);
+    } else if cursor.looks(&["create", "schema"]) {
+        return create_schema(cursor);
     } else if let Some(what) = refused(cursor) {
         skip_all(cursor);
         Statement::Refused(what)

@@ -151,6 +151,13 @@ pub enum Statement {
         /// The text; `None` to drop it.
         text: Option<String>,
     },
+    /// `CREATE SCHEMA` with what is in it.
+    CreateSchema {
+        /// `CREATE SCHEMA` itself.
+        schema: Box<Parsed>,
+        /// What is created in it, in the order in which that is done.
+        elements: Vec<Parsed>,
+    },
     /// `CREATE SEQUENCE`
     CreateSequence {
         /// Its name.

@@ -69,6 +69,8 @@ pub(crate) struct Shared {
     pub node: u32,
     /// What it has of its own.
     pub temporary: Temporary,
+    /// The schema that is being made together with what is in it.
+    schema_under_way: Mutex<Option<String>>,
     statement_start: AtomicI64,
     need: Mutex<Option<Need>>,
     /// What was needed and is done: the answers, until the statement ends.
@@ -76,6 +78,15 @@ pub(crate) struct Shared {
     given: Mutex<Given>,
     /// The last transaction of the session that wrote something.
     pub last_transaction: Mutex<Option<TxnRef>>,
+}
+
+/// A schema is being made together with what is in it.
+pub(crate) struct WithinSchema<'a>(&'a Shared);
+
+impl Drop for WithinSchema<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.schema_under_way) = None;
+    }
 }
 
 /// What queries are shown that the session found out for them.
@@ -132,6 +143,7 @@ impl Shared {
             own: Mutex::default(),
             node: server.config.node,
             temporary: Temporary::new(&server.temporary),
+            schema_under_way: Mutex::new(None),
             statement_start: AtomicI64::new(now()),
             need: Mutex::new(None),
             met: Mutex::new(Vec::new()),
@@ -150,9 +162,19 @@ impl Shared {
         self.temporary.path(named)
     }
 
-    /// The names in the search path as it was set.
+    /// Names are looked up in a schema first, as long as what this gives is kept.
+    pub fn within_schema(&self, schema: &str) -> WithinSchema<'_> {
+        *lock(&self.schema_under_way) = Some(schema.to_owned());
+        WithinSchema(self)
+    }
+
+    /// The names in the search path as it was set, behind the schema that is being made.
     pub fn named_path(&self) -> Arc<[String]> {
-        self.settings().search_path()
+        let named = self.settings().search_path();
+        match &*lock(&self.schema_under_way) {
+            Some(schema) => std::iter::once(schema).chain(named.iter()).cloned().collect(),
+            None => named,
+        }
     }
 
     pub fn catalog(&self) -> Arc<Catalog> {
