@@ -393,7 +393,7 @@ impl Standing {
 }
 
 /// What happens to the children when their parent goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub enum Action {
     /// It is refused, at the end of the statement.
     NoAction,
@@ -405,6 +405,21 @@ pub enum Action {
     SetNull,
     /// Their columns take their defaults.
     SetDefault,
+    /// Some of their columns become NULL. Only when their parent goes.
+    SetNullOf(Vec<ColumnId>),
+    /// Some of their columns take their defaults. Only when their parent goes.
+    SetDefaultOf(Vec<ColumnId>),
+}
+
+impl Action {
+    /// The columns that become NULL or take their defaults, if not all of the key's.
+    #[must_use]
+    pub fn columns(&self) -> Option<&[ColumnId]> {
+        match self {
+            Self::SetNullOf(columns) | Self::SetDefaultOf(columns) => Some(columns),
+            _ => None,
+        }
+    }
 }
 
 /// A sequence.

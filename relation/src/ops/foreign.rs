@@ -40,6 +40,11 @@ struct Event {
     new: Option<Row>,
 }
 
+/// What happens to the children.
+const fn action_of<'k>(key: &'k ForeignKey, event: &Event) -> &'k Action {
+    if event.new.is_some() { &key.on_update } else { &key.on_delete }
+}
+
 /// A foreign key that refuses a parent to go, and the children found.
 struct Refusal {
     event: Event,
@@ -70,7 +75,7 @@ pub(super) async fn act<D: Database, E: Expressions>(
         let found = children_of(writer, &events, transaction, patience).await?;
         for (event, children) in events.into_iter().zip(found) {
             let key = foreign_key(writer, &event)?;
-            match if event.new.is_some() { key.on_update } else { key.on_delete } {
+            match action_of(&key, &event) {
                 Action::NoAction | Action::Restrict => refusals.push(Refusal { event, children }),
                 action => {
                     for child in children {
@@ -146,7 +151,7 @@ fn follow<E: Expressions>(
     writer: &mut Writer<'_, E>,
     event: &Event,
     key: &ForeignKey,
-    action: Action,
+    action: &Action,
     child: Tuple,
 ) -> SqlResult<Option<Place>> {
     let (parent, physical) = (writer.physical(event.parent)?, writer.physical(event.child)?);
@@ -159,7 +164,8 @@ fn follow<E: Expressions>(
         (action, new) => {
             let values = successors(writer, &parent, &physical, key, action, new.as_deref())?;
             let mut row = current;
-            for (id, value) in key.columns.iter().zip(values) {
+            let is_set = |id: &ColumnId| action.columns().is_none_or(|columns| columns.contains(id));
+            for (id, value) in key.columns.iter().zip(values).filter(|(id, _)| is_set(id)) {
                 if let Some(position) = physical.position(*id) {
                     row[position] = value;
                 }
@@ -179,7 +185,7 @@ fn successors<E: Expressions>(
     parent: &Physical,
     child: &Physical,
     key: &ForeignKey,
-    action: Action,
+    action: &Action,
     new: Option<&[Value]>,
 ) -> SqlResult<Row> {
     let types = || key.columns.iter().zip(&key.parent_columns);
@@ -191,7 +197,7 @@ fn successors<E: Expressions>(
             };
             types().zip(new).map(cast).collect()
         }
-        (Action::SetDefault, _) => {
+        (Action::SetDefault | Action::SetDefaultOf(_), _) => {
             key.columns.iter().map(|id| default_of(writer.around.expressions, child.table(), *id)).collect()
         }
         _ => Ok(vec![Value::Null; key.columns.len()]),
@@ -236,11 +242,11 @@ fn judge<E: Expressions>(
     if !refers_still {
         return Ok(None);
     }
-    let action = if event.new.is_some() { key.on_update } else { key.on_delete };
-    if action == Action::NoAction && is_taken(writer, &parent, &key, event)? {
+    let may_be_taken = *action_of(&key, event) == Action::NoAction;
+    if may_be_taken && is_taken(writer, &parent, &key, event)? {
         return Ok(None);
     }
-    if action == Action::NoAction && deferrals.defers(child.table(), &key) {
+    if may_be_taken && deferrals.defers(child.table(), &key) {
         let values = as_child(&parent, &child, &key, &event.old).unwrap_or_default();
         return Violation::new(child.table(), &key, values, true).map(Some);
     }

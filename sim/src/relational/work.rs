@@ -109,7 +109,8 @@ impl Work {
 
 impl Statements {
     fn random(past: Timestamp, rng: &mut Rng) -> Self {
-        let on_delete = *rng.pick(&[Action::NoAction, Action::Cascade, Action::SetNull]).unwrap_or(&Action::NoAction);
+        let on_delete =
+            rng.pick(&[Action::NoAction, Action::Cascade, Action::SetNull]).cloned().unwrap_or(Action::NoAction);
         let deferral = *rng.pick(&[Deferral::Never, Deferral::Usual]).unwrap_or(&Deferral::Never);
         let (goes_on, read_only) = (rng.one_in(2), rng.one_in(4));
         let mode = match rng.below(8) {
@@ -185,7 +186,7 @@ impl Statements {
         let catalog = session.fresh_catalog().await?;
         if catalog.table(PUBLIC, PARENTS).is_none() && !matches!(self.mode, Mode::AsOf(_)) {
             let mut txn = session.transaction(Mode::Statement);
-            tables::create(&catalog, self.on_delete, self.deferral)?.finish(&mut txn)?;
+            tables::create(&catalog, self.on_delete.clone(), self.deferral)?.finish(&mut txn)?;
             session.forget();
             txn.commit(session.patience).await?;
         }

@@ -8,7 +8,8 @@ use annulus_relation::catalog::{
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType};
 use sqlparser::ast::{
-    ConstraintCharacteristics, ConstraintReferenceMatchKind, DeferrableInitial, ForeignKeyConstraint, ReferentialAction,
+    ConstraintCharacteristics, ConstraintReferenceMatchKind, DeferrableInitial, ForeignKeyConstraint, Ident,
+    ReferentialAction,
 };
 
 use super::Definition;
@@ -25,13 +26,8 @@ impl Definition<'_> {
         if !matches!(key.match_kind, None | Some(ConstraintReferenceMatchKind::Simple)) {
             return Err(SqlError::unsupported("MATCH FULL or PARTIAL"));
         }
-        let named = |name: &sqlparser::ast::Ident| {
-            table.columns.iter().find(|column| column.name == name.value).cloned().ok_or_else(|| {
-                let message = format!("column \"{}\" referenced in foreign key constraint does not exist", name.value);
-                SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(position_of(name))
-            })
-        };
-        let columns: Vec<Column> = key.columns.iter().map(named).collect::<SqlResult<_>>()?;
+        let columns: Vec<Column> =
+            key.columns.iter().map(|name| referring(table, name).cloned()).collect::<SqlResult<_>>()?;
         let name = self.name(&key.foreign_table)?;
         // A table may refer to itself while it is being created.
         let own = name.name == table.name && self.names().find(&name).is_none_or(|found| found.id() == table.id);
@@ -59,7 +55,7 @@ impl Definition<'_> {
             columns: columns.iter().map(|column| column.id).collect(),
             parent: parent.id,
             parent_columns: parent_columns.iter().map(|column| column.id).collect(),
-            on_delete: action(key.on_delete),
+            on_delete: self.on_delete(table, key)?,
             on_update: action(key.on_update),
             standing: Standing::new(fresh).with_deferral(said(key.characteristics.as_ref())?),
         };
@@ -73,6 +69,37 @@ impl Definition<'_> {
         refer(&mut parent, table.id);
         self.edit.put_table(parent)
     }
+}
+
+impl Definition<'_> {
+    /// What happens to the children when their parent goes.
+    fn on_delete(&self, table: &Table, key: &ForeignKeyConstraint) -> SqlResult<Action> {
+        let all = action(key.on_delete);
+        let parent = key.foreign_table.0.first().and_then(|part| part.as_ident());
+        let parent = parent.map(|name| name.span.start.column);
+        let Some(set) = self.delete_sets.iter().find(|set| Some(set.parent) == parent) else { return Ok(all) };
+        let mut columns = Vec::with_capacity(set.columns.len());
+        for name in &set.columns {
+            let column = referring(table, name)?.id;
+            if !key.columns.iter().any(|own| own.value == name.value) {
+                let message =
+                    format!("column \"{}\" referenced in ON DELETE SET action must be part of foreign key", name.value);
+                return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message));
+            }
+            if !columns.contains(&column) {
+                columns.push(column);
+            }
+        }
+        Ok(if all == Action::SetDefault { Action::SetDefaultOf(columns) } else { Action::SetNullOf(columns) })
+    }
+}
+
+/// The column of a name in a foreign key.
+fn referring<'t>(table: &'t Table, name: &Ident) -> SqlResult<&'t Column> {
+    table.columns.iter().find(|column| column.name == name.value).ok_or_else(|| {
+        let message = format!("column \"{}\" referenced in foreign key constraint does not exist", name.value);
+        SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(position_of(name))
+    })
 }
 
 fn refer(parent: &mut Table, child: u32) {
@@ -115,8 +142,8 @@ pub(super) fn check_actions(table: &Table, key: &ForeignKey) -> SqlResult<()> {
     if !table.columns.iter().any(|column| key.columns.contains(&column.id) && computes(column)) {
         return Ok(());
     }
-    let sets = |action: Action| matches!(action, Action::SetNull | Action::SetDefault);
-    let clause = match (sets(key.on_delete), sets(key.on_update) || key.on_update == Action::Cascade) {
+    let sets = |action: &Action| !matches!(action, Action::NoAction | Action::Restrict | Action::Cascade);
+    let clause = match (sets(&key.on_delete), sets(&key.on_update) || key.on_update == Action::Cascade) {
         (false, false) => return Ok(()),
         (_, true) => "ON UPDATE",
         _ => "ON DELETE",

@@ -49,7 +49,7 @@ use sqlparser::ast;
 
 use crate::bind::{ParamTypes, quote_name};
 use crate::names::{Name, Names, name_of};
-use crate::parse::{IdentityOptions, Like, Parsed, Statement, TableAction};
+use crate::parse::{DeleteSet, IdentityOptions, Like, Parsed, Statement, TableAction};
 use crate::server::deadline::Deadline;
 use crate::server::shared::Shared;
 use crate::session::answer::{News, Tag};
@@ -76,6 +76,8 @@ pub(crate) struct Definition<'a> {
     pub identities: std::slice::Iter<'a, IdentityOptions>,
     /// The actions of `ALTER TABLE` that sqlparser does not know.
     pub actions: &'a [TableAction],
+    /// The columns that foreign keys set when a parent goes, where they are said.
+    pub delete_sets: &'a [DeleteSet],
     /// The tables that a new one is like.
     pub likes: &'a [Like],
     /// The columns of the statement's query.
@@ -123,6 +125,7 @@ impl<'a> Definition<'a> {
             jobs: Vec::new(),
             identities: [].iter(),
             actions: &[],
+            delete_sets: &[],
             likes: &[],
             planned: Vec::new(),
             filled: None,
@@ -200,6 +203,7 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
     let mut definition = Definition {
         identities: parsed.identities.iter(),
         actions: &parsed.actions,
+        delete_sets: &parsed.delete_sets,
         likes: &parsed.likes,
         planned: planned(work, parsed)?,
         ..Definition::new(&work.active.catalog, work.shared, &env, &parsed.whole)

@@ -14,6 +14,7 @@ mod clauses;
 mod command;
 mod copy;
 mod cursor;
+mod delete_sets;
 pub(crate) mod dialect;
 mod exclusion;
 mod fetch;
@@ -46,6 +47,8 @@ use clauses::{
     are_words, refuse_current_of, take_arbiter, take_as_of, take_identities, take_overriding, take_table_as,
 };
 use cursor::Cursor;
+pub use delete_sets::DeleteSet;
+use delete_sets::take_delete_sets;
 use dialect::Postgres;
 pub(crate) use exclusion::EXCLUDED;
 pub use fetch::{Declare, FetchRows};
@@ -86,6 +89,8 @@ pub struct Parsed {
     pub identities: Vec<IdentityOptions>,
     /// The actions of `ALTER TABLE` that sqlparser does not know, in their order.
     pub actions: Vec<TableAction>,
+    /// The columns that foreign keys set when a parent goes, where they are said.
+    pub delete_sets: Vec<DeleteSet>,
     /// What `ON CONFLICT` is about, if that is more than columns.
     pub arbiter: Option<Arbiter>,
     /// What `CREATE TABLE ... AS` says besides its query.
@@ -132,6 +137,7 @@ impl Parsed {
             overriding: None,
             identities: Vec::new(),
             actions: Vec::new(),
+            delete_sets: Vec::new(),
             arbiter: None,
             table_as: TableAs::default(),
             likes: Vec::new(),
@@ -190,6 +196,7 @@ fn parse_one(source: &Source<'_>, tokens: &[TokenWithSpan]) -> SqlResult<Parsed>
     let (kept, as_of) = take_as_of(source, tokens)?;
     let drops_concurrently = are_words(&kept, &["drop", "index", "concurrently"]);
     let (kept, actions) = take_actions(source, kept)?;
+    let (kept, delete_sets) = take_delete_sets(source, kept)?;
     let kept = take_storage(kept);
     let (kept, overriding) = take_overriding(kept);
     let (kept, identities) = take_identities(source, kept)?;
@@ -198,7 +205,18 @@ fn parse_one(source: &Source<'_>, tokens: &[TokenWithSpan]) -> SqlResult<Parsed>
     let (kept, likes) = take_likes(source, kept)?;
     let statement = Statement::Sql(Box::new(parse_sql(source, tokens, kept)?));
     let around = Parsed::bare(statement, text, whole);
-    Ok(Parsed { as_of, overriding, identities, actions, arbiter, table_as, likes, drops_concurrently, ..around })
+    Ok(Parsed {
+        as_of,
+        overriding,
+        identities,
+        actions,
+        delete_sets,
+        arbiter,
+        table_as,
+        likes,
+        drops_concurrently,
+        ..around
+    })
 }
 
 /// A statement that sqlparser knows: its tokens as they were written, and those of them that it is shown.

@@ -153,12 +153,12 @@ fn check_row(table: &Table, check: &Check) -> Fields {
 }
 
 fn foreign_row(table: &Table, key: &ForeignKey, parent: Option<&Table>) -> Fields {
-    let action = |action: Action| match action {
+    let action = |action: &Action| match action {
         Action::NoAction => "a",
         Action::Restrict => "r",
         Action::Cascade => "c",
-        Action::SetNull => "n",
-        Action::SetDefault => "d",
+        Action::SetNull | Action::SetNullOf(_) => "n",
+        Action::SetDefault | Action::SetDefaultOf(_) => "d",
     };
     let target = parent.and_then(|parent| referred(parent, &key.parent_columns));
     let mut row = constraint(table, &key.name, "f", key.standing.is_validated());
@@ -168,11 +168,12 @@ fn foreign_row(table: &Table, key: &ForeignKey, parent: Option<&Table>) -> Field
         ("condeferred", Value::Bool(deferral == Deferral::Usual)),
         ("conindid", Value::Oid(target.map_or(0, |index| index.id))),
         ("confrelid", Value::Oid(key.parent)),
-        ("confupdtype", text(action(key.on_update))),
-        ("confdeltype", text(action(key.on_delete))),
+        ("confupdtype", text(action(&key.on_update))),
+        ("confdeltype", text(action(&key.on_delete))),
         ("confmatchtype", text("s")),
         ("conkey", small(key.columns.iter().map(|id| place(*id)))),
         ("confkey", small(key.parent_columns.iter().map(|id| place(*id)))),
     ]);
+    row.extend(key.on_delete.columns().map(|set| ("confdelsetcols", small(set.iter().map(|id| place(*id))))));
     row
 }

@@ -137,19 +137,21 @@ pub(super) fn check(check: &Check, is_pretty: bool) -> String {
 
 /// `FOREIGN KEY (...) REFERENCES ...`
 pub(super) fn foreign_key(table: &Table, key: &ForeignKey, parent: &Table, parent_name: &str) -> String {
-    let action = |when: &str, action: Action| match action {
+    let action = |when: &str, action: &Action| match action {
         Action::NoAction => String::new(),
         Action::Restrict => format!(" ON {when} RESTRICT"),
         Action::Cascade => format!(" ON {when} CASCADE"),
         Action::SetNull => format!(" ON {when} SET NULL"),
         Action::SetDefault => format!(" ON {when} SET DEFAULT"),
+        Action::SetNullOf(columns) => format!(" ON {when} SET NULL ({})", names(table, columns)),
+        Action::SetDefaultOf(columns) => format!(" ON {when} SET DEFAULT ({})", names(table, columns)),
     };
     format!(
         "FOREIGN KEY ({}) REFERENCES {parent_name}({}){}{}{}{}",
         names(table, &key.columns),
         names(parent, &key.parent_columns),
-        action("UPDATE", key.on_update),
-        action("DELETE", key.on_delete),
+        action("UPDATE", &key.on_update),
+        action("DELETE", &key.on_delete),
         match key.standing.deferral() {
             Deferral::Never => "",
             Deferral::Possible => " DEFERRABLE",

@@ -312,12 +312,12 @@ fn key_columns(scope: &Scope) -> Vec<Fields> {
 }
 
 fn references(scope: &Scope) -> Vec<Fields> {
-    let rule = |action: Action| match action {
+    let rule = |action: &Action| match action {
         Action::NoAction => "NO ACTION",
         Action::Restrict => "RESTRICT",
         Action::Cascade => "CASCADE",
-        Action::SetNull => "SET NULL",
-        Action::SetDefault => "SET DEFAULT",
+        Action::SetNull | Action::SetNullOf(_) => "SET NULL",
+        Action::SetDefault | Action::SetDefaultOf(_) => "SET DEFAULT",
     };
     let mut rows = Vec::new();
     for table in &tables(scope) {
@@ -336,8 +336,8 @@ fn references(scope: &Scope) -> Vec<Fields> {
             }
             row.extend([
                 ("match_option", text("NONE")),
-                ("update_rule", text(rule(key.on_update))),
-                ("delete_rule", text(rule(key.on_delete))),
+                ("update_rule", text(rule(&key.on_update))),
+                ("delete_rule", text(rule(&key.on_delete))),
             ]);
             rows.push(row);
         }

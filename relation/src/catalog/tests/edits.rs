@@ -322,6 +322,19 @@ fn what_a_table_is_to_become_keeps_its_bytes() {
 }
 
 #[test]
+fn what_becomes_of_children_keeps_its_bytes() {
+    use Action::{Cascade, NoAction, Restrict, SetDefault, SetDefaultOf, SetNull, SetNullOf};
+    let actions = vec![NoAction, Restrict, Cascade, SetNull, SetDefault, SetNullOf(vec![1, 2]), SetDefaultOf(vec![3])];
+    let hex: String = record::encode(&actions)[5..].iter().map(|byte| format!("{byte:02x}")).collect();
+    let golden = concat!(
+        "07000000000000000000000001000000020000000300000004000000",
+        "05000000020000000000000001000200",
+        "0600000001000000000000000300"
+    );
+    assert_eq!(hex, golden);
+}
+
+#[test]
 fn what_types_columns_are_to_have_keeps_its_bytes() {
     let columns = vec![
         Retyped { column: 1, ty: SqlType::Int8, using: None, default: None },

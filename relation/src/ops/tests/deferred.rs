@@ -145,7 +145,7 @@ fn what_was_undone_violates_nothing() {
 #[test]
 fn only_what_takes_no_action_is_deferred() {
     for (action, state) in [(Action::Restrict, "23503"), (Action::Cascade, "")] {
-        let world = family(action, Deferral::Usual, with_p_index);
+        let world = family(action.clone(), Deferral::Usual, with_p_index);
         let mut transaction = Deferring::new(&world);
         match transaction.delete("p", 1) {
             Ok(()) => {

@@ -97,7 +97,7 @@ fn a_parent_of_the_same_statement_or_transaction_will_do() {
 fn a_parent_with_children_stays() {
     for index in [with_p_index as fn(Table) -> Table, |child| child] {
         for action in [Action::NoAction, Action::Restrict] {
-            let world = family(action, action, index);
+            let world = family(action.clone(), action, index);
             let refused = (
                 "23503",
                 "update or delete on table \"p\" violates foreign key constraint \"c_p_fkey\" on table \"c\""

@@ -48,7 +48,7 @@ fn family(action: Action, indexed: bool) -> World {
     if indexed {
         c = with_index(c, "c_p", &["p"], false);
     }
-    refer(&mut c, "p", &mut p, action, action);
+    refer(&mut c, "p", &mut p, action.clone(), action);
     World::new(vec![p, c])
 }
 
