@@ -265,8 +265,15 @@ impl Table {
     /// Whether there is a constraint of a name.
     #[must_use]
     pub fn has_constraint(&self, name: &str) -> bool {
-        self.standing(name).is_some()
-            || self.indexes.iter().any(|index| index.constraint.is_some() && index.name == name)
+        self.constraint_names().any(|other| other == name)
+    }
+
+    /// The names of its constraints.
+    pub fn constraint_names(&self) -> impl Iterator<Item = &str> {
+        let checks = self.checks.iter().map(|check| &check.name);
+        let keys = self.foreign_keys.iter().map(|key| &key.name);
+        let indexes = self.indexes.iter().filter(|index| index.constraint.is_some()).map(|index| &index.name);
+        checks.chain(keys).chain(indexes).map(String::as_str)
     }
 
     /// Whether it has a foreign key to a table.
@@ -304,7 +311,7 @@ impl Table {
 pub struct Standing(u8);
 
 /// When a constraint is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Deferral {
     /// `NOT DEFERRABLE`: at the end of each statement.
     Never,

@@ -202,12 +202,7 @@ impl Definition<'_> {
     ) -> SqlResult<Sequence> {
         let name = match &said.name {
             Some(given) => self.given_sequence_name(table, given)?,
-            None => {
-                let mut taken: Vec<String> = table.indexes.iter().map(|index| index.name.clone()).collect();
-                taken.push(table.name.clone());
-                let parts = (table.name.as_str(), column.name.as_str(), "seq");
-                free_relation_name(self.catalog(), table.schema, &taken, parts)
-            }
+            None => free_relation_name(self.catalog(), table, &column.name, "seq"),
         };
         let id = self.edit.new_id()?;
         let mut sequence = crate::sequence::new(id, table.schema, name, column.ty.clone(), &said.options)?;

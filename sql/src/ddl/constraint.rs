@@ -13,7 +13,7 @@ use sqlparser::ast::{
 
 use super::Definition;
 use super::expression::{Use, columns_of};
-use super::naming::free_constraint_name;
+use super::naming::{free_constraint_name, free_relation_name};
 use super::table::has_primary_key;
 use crate::names::position_of;
 
@@ -70,7 +70,7 @@ impl Definition<'_> {
                 Err(SqlError::new(SqlState::DUPLICATE_OBJECT, message).at(position_of(name)))
             }
             Some(name) => Ok(name.value.clone()),
-            None => Ok(free_constraint_name(table, (&table.name, columns, label))),
+            None => Ok(free_constraint_name(table, columns, label)),
         }
     }
 
@@ -90,7 +90,7 @@ impl Definition<'_> {
             Some(name) => name.value.clone(),
             // It goes, if it is there.
             None if !table.indexes[0].name.is_empty() => table.indexes[0].name.clone(),
-            None => self.index_name(table, "", "pkey"),
+            None => free_relation_name(self.catalog(), table, "", "pkey"),
         };
         if !fresh {
             return self.rekey(table, name, keys);
@@ -138,7 +138,7 @@ impl Definition<'_> {
         let keys = constraint_keys(table, columns)?;
         let name = match name {
             Some(name) => self.constraint_name(table, Some(name), "", "key")?,
-            None => self.index_name(table, &joined(columns), "key"),
+            None => free_relation_name(self.catalog(), table, &joined(columns), "key"),
         };
         let state = if fresh { IndexState::Ready } else { filling() };
         let index = Index {

@@ -108,7 +108,8 @@ fn refer(parent: &mut Table, child: u32) {
     }
 }
 
-fn said(characteristics: Option<&ConstraintCharacteristics>) -> SqlResult<Deferral> {
+/// When a constraint is checked.
+pub(super) fn said(characteristics: Option<&ConstraintCharacteristics>) -> SqlResult<Deferral> {
     let Some(given) = characteristics else { return Ok(Deferral::Never) };
     deferral(given.deferrable, given.initially.map(|initially| initially == DeferrableInitial::Deferred))
 }

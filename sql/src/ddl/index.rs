@@ -7,6 +7,7 @@ use sqlparser::ast::{ConstraintUsingIndex, CreateIndex, Expr, Ident, IndexColumn
 
 use super::constraint::{check_keyable, check_not_rekeyed, filling, find_column, plain_column};
 use super::expression::Use;
+use super::naming::free_relation_name;
 use super::schema::plain_name;
 use super::{Definition, Job};
 use crate::names::{is_not, name_of, position_of, undefined};
@@ -27,7 +28,7 @@ impl Definition<'_> {
         }
         let index_name = match &create.name {
             Some(name) => plain_name(name)?.value.clone(),
-            None => self.index_name(&table, &joined(&create.columns), "idx"),
+            None => free_relation_name(self.catalog(), &table, &joined(&create.columns), "idx"),
         };
         if self.catalog().relation(table.schema, &index_name).is_some() {
             if create.if_not_exists {

@@ -7,6 +7,7 @@ use annulus_relation::{SqlError, SqlResult, SqlState};
 use sqlparser::ast;
 
 use super::Definition;
+use super::naming::free_relation_name;
 use super::table::{add_column, has_primary_key};
 use crate::parse::{IdentityOptions, Like, SequenceOption, parse_expression};
 
@@ -83,7 +84,7 @@ impl Definition<'_> {
             let message = format!("multiple primary keys for table \"{}\" are not allowed", table.name);
             return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
         }
-        let (name, keys) = (self.index_name(table, "", "pkey"), same_keys(table, other, index)?);
+        let (name, keys) = (free_relation_name(self.catalog(), table, "", "pkey"), same_keys(table, other, index)?);
         let primary = &mut table.indexes[0];
         (primary.name, primary.keys, primary.constraint) = (name, keys, index.constraint);
         Ok(())
@@ -105,7 +106,7 @@ impl Definition<'_> {
         let label = if index.constraint.is_some() { "key" } else { "idx" };
         Ok(Index {
             id: self.edit.new_id()?,
-            name: self.index_name(table, &columns.join("_"), label),
+            name: free_relation_name(self.catalog(), table, &columns.join("_"), label),
             keys: same_keys(table, other, index)?,
             include: index.include.iter().map(|id| same_column(table, other, *id)).collect::<SqlResult<_>>()?,
             state: IndexState::Ready,

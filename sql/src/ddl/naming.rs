@@ -1,6 +1,8 @@
 //! Names that objects get which are not given one.
 
-use annulus_relation::catalog::{Catalog, ObjectId, Table};
+use std::collections::HashSet;
+
+use annulus_relation::catalog::{Catalog, Table};
 
 use crate::parse::MAX_IDENTIFIER;
 
@@ -23,19 +25,17 @@ pub(super) fn object_name(first: &str, second: &str, label: &str) -> String {
     name
 }
 
-/// Such a name that no relation of the schema has, nor any of `taken`.
-pub(super) fn free_relation_name(
-    catalog: &Catalog,
-    schema: ObjectId,
-    taken: &[String],
-    parts: (&str, &str, &str),
-) -> String {
-    free(parts, |name| catalog.relation(schema, name).is_some() || taken.iter().any(|other| other == name))
+/// Such a name, after the table's, that no relation of its schema has, nor an index that the table is being given.
+pub(super) fn free_relation_name(catalog: &Catalog, table: &Table, columns: &str, label: &str) -> String {
+    let own = table.indexes.iter().map(|index| index.name.as_str());
+    let taken: HashSet<&str> = own.chain([table.name.as_str()]).collect();
+    free((&table.name, columns, label), |name| taken.contains(name) || catalog.relation(table.schema, name).is_some())
 }
 
-/// Such a name that no constraint of the table has.
-pub(super) fn free_constraint_name(table: &Table, parts: (&str, &str, &str)) -> String {
-    free(parts, |name| table.has_constraint(name))
+/// Such a name, after the table's, that no constraint of it has.
+pub(super) fn free_constraint_name(table: &Table, columns: &str, label: &str) -> String {
+    let taken: HashSet<&str> = table.constraint_names().collect();
+    free((&table.name, columns, label), |name| taken.contains(name))
 }
 
 fn free((first, second, label): (&str, &str, &str), is_taken: impl Fn(&str) -> bool) -> String {

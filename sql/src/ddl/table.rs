@@ -1,13 +1,18 @@
 //! `CREATE TABLE`.
 
-use annulus_relation::catalog::{Column, ConstraintKind, Index, IndexState, NotNull, ObjectId, Remarks, Table};
+use std::collections::HashMap;
+
+use annulus_relation::catalog::{
+    Column, ConstraintKind, Deferral, Index, IndexState, NotNull, ObjectId, Remarks, Table,
+};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
-use sqlparser::ast::{ColumnDef, CreateTable, Ident, TableConstraint};
+use sqlparser::ast::{ColumnDef, CreateTable, Ident, NullsDistinctOption, TableConstraint};
 
 use super::Definition;
 use super::column::Declared;
-use super::naming::free_relation_name;
+use super::constraint::plain_column;
+use super::foreign::said;
 use crate::names::{Name, position_of};
 
 /// Most columns of a table, as in PostgreSQL.
@@ -132,18 +137,56 @@ impl Definition<'_> {
         };
         let mut pending = pending;
         pending.sort_by_key(rank);
+        merge_keys(&mut pending);
         for Pending { constraint, column } in pending {
             self.add_constraint(table, &constraint, column, true)?;
         }
         Ok(())
     }
+}
 
-    /// The name of an index that belongs to a table.
-    pub(super) fn index_name(&self, table: &Table, columns: &str, label: &str) -> String {
-        let mut taken: Vec<String> = table.indexes.iter().map(|index| index.name.clone()).collect();
-        taken.push(table.name.clone());
-        free_relation_name(self.catalog(), table.schema, &taken, (&table.name, columns, label))
+/// Keys over the same columns are one, which has the first name that one of them was given.
+///
+/// Source: PostgreSQL 15, `transformIndexConstraints`.
+fn merge_keys(pending: &mut Vec<Pending<'_>>) {
+    let mut first: HashMap<KeySaid, usize> = HashMap::new();
+    let mut kept: Vec<Pending<'_>> = Vec::with_capacity(pending.len());
+    for mut one in pending.drain(..) {
+        // Primary keys come first, and a second one is refused.
+        let is_second = matches!(one.constraint, TableConstraint::PrimaryKey(_)) && !kept.is_empty();
+        let at = match key_of(&mut one.constraint) {
+            Some((key, _)) if !is_second => *first.entry(key).or_insert(kept.len()),
+            _ => kept.len(),
+        };
+        match kept.get_mut(at) {
+            None => kept.push(one),
+            Some(before) => {
+                if let (Some((_, name)), Some((_, given))) =
+                    (key_of(&mut before.constraint), key_of(&mut one.constraint))
+                    && name.is_none()
+                {
+                    *name = given.take();
+                }
+            }
+        }
     }
+    *pending = kept;
+}
+
+/// The columns of a key, and when it is checked.
+type KeySaid = (Vec<String>, Deferral);
+
+/// What a primary key or unique constraint says, and its name.
+fn key_of(constraint: &mut TableConstraint) -> Option<(KeySaid, &mut Option<Ident>)> {
+    let (columns, characteristics, name) = match constraint {
+        TableConstraint::PrimaryKey(key) => (&key.columns, &key.characteristics, &mut key.name),
+        TableConstraint::Unique(key) if key.nulls_distinct != NullsDistinctOption::NotDistinct => {
+            (&key.columns, &key.characteristics, &mut key.name)
+        }
+        _ => return None,
+    };
+    let names = columns.iter().map(|column| Some(plain_column(column)?.value.clone())).collect::<Option<_>>()?;
+    Some(((names, said(characteristics.as_ref()).ok()?), name))
 }
 
 /// `42701` for the names of columns that every table has in PostgreSQL.
