@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use annulus_base::NamespaceId;
-use annulus_relation::{SqlError, SqlResult, Value};
+use annulus_relation::{SqlError, SqlResult, SqlState, Value};
 use annulus_ring::{Basis, Namespace};
 use annulus_txn::testing::Fake;
 use annulus_txn::token::Tokens;
@@ -126,7 +126,10 @@ impl Client {
     fn tell_news(&mut self, lines: &mut Vec<String>) {
         for news in self.session.news() {
             match news {
-                News::Notice(notice) => lines.push(format!("NOTICE: {notice}")),
+                News::Notice(notice) if notice.state() == SqlState::SUCCESSFUL_COMPLETION => {
+                    lines.push(format!("NOTICE: {notice}"));
+                }
+                News::Notice(notice) => lines.push(format!("NOTICE {}: {notice}", notice.state())),
                 News::Warning(warning) => lines.push(format!("WARNING: {warning}")),
                 News::Parameter(name, value) => lines.push(format!("SET {name} = {value}")),
             }

@@ -105,7 +105,7 @@ impl Definition<'_> {
         if table.columns.iter().any(|column| column.name == *name) {
             let message = format!("column \"{name}\" of relation \"{}\" already exists", table.name);
             if if_not_exists {
-                self.notice(format!("{message}, skipping"));
+                self.skipped(SqlState::DUPLICATE_COLUMN, &message);
                 return Ok(());
             }
             return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(position_of(&definition.name)));

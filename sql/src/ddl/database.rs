@@ -56,7 +56,7 @@ pub(crate) async fn administer<D: Database>(
     match statement {
         Statement::CreateDatabase { name, if_not_exists, options } => {
             if *if_not_exists && databases.get(name).is_ok() {
-                notice(work, format!("database \"{name}\" already exists, skipping"));
+                notice(work, SqlState::DUPLICATE_DATABASE, format!("database \"{name}\" already exists, skipping"));
             } else {
                 databases.create(transaction, described(name, options, work.server.db.replication_factor())?)?;
             }
@@ -81,7 +81,7 @@ pub(crate) async fn administer<D: Database>(
                 return Err(SqlError::new(SqlState::OBJECT_IN_USE, message).into());
             }
             if *if_exists && databases.get(name).is_err() {
-                notice(work, format!("database \"{name}\" does not exist, skipping"));
+                notice(work, SqlState::SUCCESSFUL_COMPLETION, format!("database \"{name}\" does not exist, skipping"));
             } else {
                 let home = databases.get(name)?.home()?;
                 let catalog = load(&work.server.db, home, When::Latest, work.deadline.left()).await?;
@@ -93,8 +93,8 @@ pub(crate) async fn administer<D: Database>(
     Ok(Produced::tag(Tag::word(what)))
 }
 
-fn notice<D: Database>(work: &mut Work<'_, D>, message: String) {
-    work.news.push(News::Notice(SqlError::new(SqlState("00000"), message)));
+fn notice<D: Database>(work: &mut Work<'_, D>, state: SqlState, message: String) {
+    work.news.push(News::Notice(SqlError::new(state, message)));
 }
 
 fn invalid(option: &DatabaseOption, message: String) -> SqlError {

@@ -46,7 +46,13 @@ impl Definition<'_> {
             match self.names().find(name) {
                 Some(found) if found.kind() == word => ids.push((found.id(), name)),
                 Some(found) => return Err(is_not(name, found, &format!("{} {word}", article(word)))),
-                None if if_exists => self.notice(format!("{word} \"{}\" does not exist, skipping", name.name)),
+                None if if_exists => {
+                    let message = match &name.schema {
+                        Some(schema) if self.catalog().schema(schema).is_none() => format!("schema \"{schema}\""),
+                        _ => format!("{word} \"{}\"", name.name),
+                    };
+                    self.notice(format!("{message} does not exist, skipping"));
+                }
                 None => return Err(self.missing(name, word)),
             }
         }

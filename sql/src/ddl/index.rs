@@ -31,11 +31,11 @@ impl Definition<'_> {
             None => free_relation_name(self.catalog(), &table, &joined(&create.columns), "idx"),
         };
         if self.catalog().relation(table.schema, &index_name).is_some() {
+            let message = format!("relation \"{index_name}\" already exists");
             if create.if_not_exists {
-                self.notice(format!("relation \"{index_name}\" already exists, skipping"));
+                self.skipped(SqlState::DUPLICATE_TABLE, &message);
                 return Ok("CREATE INDEX");
             }
-            let message = format!("relation \"{index_name}\" already exists");
             return Err(SqlError::new(SqlState::DUPLICATE_TABLE, message));
         }
         let include = create.include.iter().map(|name| Ok(find_column(&table, name)?.id)).collect::<SqlResult<_>>()?;

@@ -148,8 +148,12 @@ impl<'a> Definition<'a> {
 
     /// Tells the client something.
     pub fn notice(&mut self, message: impl Into<String>) {
-        use annulus_relation::error::SqlState;
-        self.notices.push(SqlError::new(SqlState("00000"), message));
+        self.notices.push(SqlError::new(SqlState::SUCCESSFUL_COMPLETION, message));
+    }
+
+    /// Tells the client that something is left as it is, where it would be an error without `IF NOT EXISTS`.
+    pub fn skipped(&mut self, state: SqlState, message: &str) {
+        self.notices.push(SqlError::new(state, format!("{message}, skipping")));
     }
 }
 

@@ -96,7 +96,7 @@ impl Definition<'_> {
         let ident = schema_name(name)?;
         check_reserved(ident)?;
         if if_not_exists && self.catalog().schema(&ident.value).is_some() {
-            self.notice(format!("schema \"{}\" already exists, skipping", ident.value));
+            self.skipped(SqlState::DUPLICATE_SCHEMA, &format!("schema \"{}\" already exists", ident.value));
             return Ok("CREATE SCHEMA");
         }
         let id = self.edit.new_id()?;

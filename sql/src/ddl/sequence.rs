@@ -23,7 +23,7 @@ impl Definition<'_> {
         let name = self.name(name)?;
         let schema = self.target(&name, temporary)?;
         if if_not_exists && self.catalog().relation(schema, &name.name).is_some() {
-            self.notice(format!("relation \"{}\" already exists, skipping", name.name));
+            self.skipped(SqlState::DUPLICATE_TABLE, &format!("relation \"{}\" already exists", name.name));
             return Ok("CREATE SEQUENCE");
         }
         self.check_free(schema, &name)?;

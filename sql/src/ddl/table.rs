@@ -31,7 +31,7 @@ impl Definition<'_> {
         let name = self.name(&create.name)?;
         let schema = self.table_schema(create, &name)?;
         if create.if_not_exists && self.catalog().relation(schema, &name.name).is_some() {
-            self.notice(format!("relation \"{}\" already exists, skipping", name.name));
+            self.skipped(SqlState::DUPLICATE_TABLE, &format!("relation \"{}\" already exists", name.name));
             return Ok("CREATE TABLE");
         }
         if create.columns.len() > MOST_COLUMNS {

@@ -50,7 +50,7 @@ impl Definition<'_> {
             }
             Some(other) if create.or_replace => return Err(is_not(&name, other, "a view")),
             Some(_) if create.if_not_exists => {
-                self.notice(format!("relation \"{}\" already exists, skipping", name.name));
+                self.skipped(SqlState::DUPLICATE_TABLE, &format!("relation \"{}\" already exists", name.name));
                 return Ok("CREATE VIEW");
             }
             Some(_) => {
@@ -131,7 +131,7 @@ impl Definition<'_> {
         let name = self.name(&create.name)?;
         let schema = self.table_schema(create, &name)?;
         if create.if_not_exists && self.catalog().relation(schema, &name.name).is_some() {
-            self.notice(format!("relation \"{}\" already exists, skipping", name.name));
+            self.skipped(SqlState::DUPLICATE_TABLE, &format!("relation \"{}\" already exists", name.name));
             return Ok("CREATE TABLE AS");
         }
         self.check_free(schema, &name)?;

@@ -102,7 +102,10 @@ impl<D: Database> Session<D> {
     pub(super) fn explain_isolation(&mut self, isolation: Option<Isolation>) {
         if let Some(level) = isolation.filter(|level| *level != Isolation::Serializable) {
             let message = format!("isolation level \"{}\" runs as strict serializable", level.name());
-            self.notice(SqlError::new(SqlState("00000"), message).hint("Retry transactions that fail with 40001."));
+            self.notice(
+                SqlError::new(SqlState::SUCCESSFUL_COMPLETION, message)
+                    .hint("Retry transactions that fail with 40001."),
+            );
         }
     }
 
