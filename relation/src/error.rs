@@ -33,6 +33,7 @@ macro_rules! states {
 
 states! {
     SUCCESSFUL_COMPLETION = "00000";
+    WARNING = "01000";
     FEATURE_NOT_SUPPORTED = "0A000";
     CONNECTION_FAILURE = "08006";
     PROTOCOL_VIOLATION = "08P01";

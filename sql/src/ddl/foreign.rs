@@ -37,7 +37,15 @@ impl Definition<'_> {
             // The key that it is losing could not be relied on.
             check_not_rekeyed(&parent)?;
         }
-        let parent_columns = referred(&parent, key)?;
+        let parent_columns = referred(&parent, key).or_else(|error| match parent.rekeying() {
+            // It may be the key that the table is being given, by which no parent is found yet.
+            Some(_) if own => {
+                let message = "a foreign key to a primary key that is added by the same statement";
+                Err(SqlError::unsupported(message).hint("Add the primary key by a statement of its own, before."))
+            }
+            Some(_) => check_not_rekeyed(&parent).and(Err(error)),
+            None => Err(error),
+        })?;
         if columns.len() != parent_columns.len() {
             let message = "number of referencing and referenced columns for foreign key disagree";
             return Err(SqlError::new(SqlState::INVALID_FOREIGN_KEY, message));

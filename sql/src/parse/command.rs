@@ -8,7 +8,8 @@ use sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
 use super::{
-    Discard, Explain, ExplainFormat, Isolation, Modes, SetValue, Statement, copy, fetch, into, object, parse_one,
+    Discard, Explain, ExplainFormat, Isolation, Modes, SetValue, Statement, copy, fetch, into, maintenance, object,
+    parse_one,
 };
 
 /// The statement, if it is one of those that are parsed here.
@@ -58,11 +59,11 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
         }
         "explain" => explain(cursor)?,
         "copy" => Statement::Copy(Box::new(copy::parse(cursor)?)),
-        "analyze" | "analyse" => maintenance(cursor, "ANALYZE"),
-        "vacuum" => maintenance(cursor, "VACUUM"),
-        "checkpoint" => maintenance(cursor, "CHECKPOINT"),
-        "reindex" => maintenance(cursor, "REINDEX"),
-        "cluster" => maintenance(cursor, "CLUSTER"),
+        "analyze" | "analyse" => maintenance::analyze(cursor)?,
+        "vacuum" => maintenance::vacuum(cursor)?,
+        "checkpoint" => maintenance::nothing(cursor, "CHECKPOINT"),
+        "reindex" => maintenance::nothing(cursor, "REINDEX"),
+        "cluster" => maintenance::nothing(cursor, "CLUSTER"),
         "lock" => lock(cursor)?,
         "listen" | "notify" | "unlisten" => refused(cursor, "LISTEN and NOTIFY"),
         "declare" => fetch::declare(cursor)?,
@@ -401,11 +402,6 @@ fn explain_format(value: &str, position: Option<u32>) -> SqlResult<ExplainFormat
             Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message).at(position))
         }
     }
-}
-
-fn maintenance(cursor: &mut Cursor<'_>, tag: &'static str) -> Statement {
-    skip_all(cursor);
-    Statement::Maintenance(tag)
 }
 
 fn refused(cursor: &mut Cursor<'_>, what: &'static str) -> Statement {

@@ -8,6 +8,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
 use super::assigned::assign_columns;
 use super::bracketed::bracket;
 use super::clauses::{are_words, end_of, find_words, is_any, is_word};
+use super::counts::fetch_as_limit;
 use super::exclusion::mark_exclusions;
 use super::into::{create_instead, without_nulls_distinct};
 use super::sets::flatten_sets;
@@ -19,7 +20,7 @@ use crate::names::known_collation;
 /// `0A000` for a collation that is not there, `42704` for a tablespace.
 pub(super) fn spell(tokens: Vec<TokenWithSpan>) -> SqlResult<Vec<TokenWithSpan>> {
     let tokens = without_nulls_distinct(create_instead(without_spaces(tokens)))?;
-    let tokens = flatten_sets(tokens);
+    let tokens = fetch_as_limit(flatten_sets(tokens));
     let tokens = select_all(assign_columns(spell_order(spell_merge(without_noise(tokens)))));
     let tokens = without_tablespace(without_collation_of_type(tokens)?)?;
     let tokens = one_table_per_lock(locks_last(simplify_locks(first_operand_bare(tokens))));

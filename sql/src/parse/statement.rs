@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{self, DataType, Expr, ObjectName};
 
-use super::{Declare, FetchRows, Parsed};
+use super::{Declare, FetchRows, Maintained, Parsed};
 
 /// A table that is made from the rows of a prepared query.
 #[derive(Clone, Debug)]
@@ -95,8 +95,13 @@ pub enum Statement {
         /// The statement.
         body: Box<Parsed>,
     },
-    /// `ANALYZE`, `VACUUM`, `CHECKPOINT` ...: nothing to do; its command tag.
-    Maintenance(&'static str),
+    /// `ANALYZE`, `VACUUM`, `CHECKPOINT` ...: nothing to do.
+    Maintenance {
+        /// Its command tag.
+        tag: &'static str,
+        /// What is named; it has to be there.
+        tables: Vec<Maintained>,
+    },
     /// What is refused, as it is called in the error.
     Refused(&'static str),
     /// `SET CONSTRAINTS`

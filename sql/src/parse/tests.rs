@@ -324,6 +324,14 @@ fn long_statements_are_spelled_as_short_ones_are() {
     assert_eq!(spelled(&row).matches("SETS").count(), 1);
     let nulls = format!("create table t (a int{})", " unique nulls distinct".repeat(many));
     assert_eq!(spelled(&nulls).matches("UNIQUE").count(), many);
+    let windows = format!("select 1{}", ", sum(a) over (rows current row exclude ties)".repeat(many));
+    assert_eq!(spelled(&windows).matches("PARTITION BY").count(), many);
+    let keys = format!("create table t (a int{})", ", b int references p on delete set null (b)".repeat(many));
+    assert_eq!(spelled(&keys).matches("SET NULL").count(), many);
+    let counts = format!("select 1{}", ", (select 1 fetch first (1) rows only)".repeat(many));
+    assert_eq!(spelled(&counts).matches("LIMIT").count(), many);
+    let actions = format!("alter table t drop column a{}", ", alter b set generated always".repeat(many));
+    assert_eq!(spelled(&actions).matches("VALIDATE").count(), many);
     let other = "select (select 1 from t group by grouping sets (a, b)) from t group by grouping sets (a, (b))";
     assert_eq!(spelled(other).matches("SETS").count(), 2);
 }

@@ -37,17 +37,10 @@ impl<D: Database> Session<D> {
             Statement::Close(name) => self.close(name.as_deref())?,
             Statement::Lock(tables) => self.lock(tables)?,
             Statement::SetConstraints { names, deferred } => self.set_constraints(names, *deferred).await?,
-            Statement::Maintenance(tag) => self.maintain(tag)?,
             Statement::Refused(what) => return Err(SqlError::unsupported(what)),
             _ => return Ok(None),
         };
         Ok(Some(Produced::tag(tag)))
-    }
-
-    /// There is nothing to do.
-    fn maintain(&self, tag: &'static str) -> SqlResult<Tag> {
-        let block = self.active.as_ref().is_some_and(|active| active.block);
-        if tag == "VACUUM" { check_no_block(block, tag).map(|()| Tag::word(tag)) } else { Ok(Tag::word(tag)) }
     }
 
     /// `LOCK TABLE`: names are checked. Nobody is kept out, but whatever others do meanwhile, a transaction that commits

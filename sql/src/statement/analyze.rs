@@ -34,6 +34,7 @@ pub(crate) fn analyze(parsed: &Rc<Parsed>, declared: &[Option<SqlType>], setting
         Statement::Empty => Ok(plain(Plan::Empty, None)),
         Statement::Show(name) => Ok(plain(Plan::Command, Some(shown(name.as_deref())))),
         statement if definition_name(statement).is_some() => Ok(plain(Plan::Define, None)),
+        Statement::Maintenance { .. } => Ok(plain(Plan::Maintain, None)),
         Statement::Explain { how, body } => {
             let body = Rc::new(Parsed::clone(body));
             let inner = analyze(&body, declared, setting)?;

@@ -3,6 +3,7 @@
 mod analyze;
 mod evaluate;
 mod explain;
+mod maintain;
 mod produce;
 mod shapes;
 mod with;
@@ -102,6 +103,8 @@ pub(crate) enum Plan {
     Define,
     /// It is about databases.
     Administer(&'static str),
+    /// It looks after tables, for which there is nothing to do.
+    Maintain,
     /// There is nothing to do.
     Empty,
     Select(Rc<Select>),

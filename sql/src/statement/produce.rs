@@ -14,6 +14,7 @@ use annulus_txn::token;
 use bytes::Bytes;
 
 use super::explain::explain;
+use super::maintain::maintain;
 use super::{Analyzed, Plan, Work, analyze};
 use crate::copy::Encoder;
 use crate::ddl::{administer, define, definition_name};
@@ -65,6 +66,7 @@ pub(super) async fn run<D: Database>(
             define(work, parsed, what).await
         }
         Plan::Select(select) => select.run(work, params).await,
+        Plan::Maintain => Ok(maintain(work, &parsed.statement)?),
         Plan::Administer(what) => administer(work, &parsed.statement, what).await,
         Plan::Explain(analyzed, how) => explain(work, analyzed, params, *how).await,
         Plan::CopyFrom(copy) => {
