@@ -61,6 +61,12 @@ pub trait SystemFunctions: Send + Sync {
     /// Random bytes, unpredictable ones.
     fn random(&self, bytes: &mut [u8]);
 
+    /// A random number from 0 up to but not including 1, which follows from the seed, if one was set.
+    fn random_number(&self) -> f64;
+
+    /// Sets the seed.
+    fn set_seed(&self, seed: f64);
+
     /// The next id that no node of the cluster ever gave out (`snowflake_id`).
     fn snowflake(&self) -> i64;
 
@@ -119,6 +125,10 @@ impl SystemFunctions for NoSession {
         0
     }
     fn random(&self, _: &mut [u8]) {}
+    fn random_number(&self) -> f64 {
+        0.0
+    }
+    fn set_seed(&self, _: f64) {}
     fn snowflake(&self) -> i64 {
         0
     }

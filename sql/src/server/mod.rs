@@ -12,6 +12,7 @@ pub(crate) mod failure;
 pub(crate) mod loads;
 pub(crate) mod locks;
 mod scope;
+pub(crate) mod seeded;
 pub(crate) mod sequences;
 pub(crate) mod shared;
 pub(crate) mod statements;

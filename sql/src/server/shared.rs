@@ -18,6 +18,7 @@ use annulus_txn::interface::Database;
 use super::copies::Copies;
 use super::locks::Locked;
 use super::scope::View;
+use super::seeded::Seeded;
 use super::sequences::Sequences;
 use super::statements::Statements;
 use super::statistics::Sampled;
@@ -71,6 +72,8 @@ pub(crate) struct Shared {
     pub temporary: Temporary,
     /// The schema that is being made together with what is in it.
     schema_under_way: Mutex<Option<String>>,
+    /// Where `random` gets its numbers from, once a seed was set.
+    pub seeded: Mutex<Option<Seeded>>,
     statement_start: AtomicI64,
     need: Mutex<Option<Need>>,
     /// What was needed and is done: the answers, until the statement ends.
@@ -144,6 +147,7 @@ impl Shared {
             node: server.config.node,
             temporary: Temporary::new(&server.temporary),
             schema_under_way: Mutex::new(None),
+            seeded: Mutex::new(None),
             statement_start: AtomicI64::new(now()),
             need: Mutex::new(None),
             met: Mutex::new(Vec::new()),

@@ -8,6 +8,7 @@ use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 use super::settings::check_token;
 use crate::bind::{Constant, SystemFunctions, quote_name};
 use crate::names::{Name, meant, path_ids, searched, split_name};
+use crate::server::seeded::Seeded;
 use crate::server::shared::{Need, Shared, lock, now};
 use crate::system::SystemCatalog;
 
@@ -48,6 +49,22 @@ impl SystemFunctions for Shared {
         if getrandom::fill(bytes).is_err() {
             bytes.iter_mut().zip(now().to_be_bytes().iter().cycle()).for_each(|(byte, clock)| *byte = *clock);
         }
+    }
+
+    fn random_number(&self) -> f64 {
+        if let Some(seeded) = &mut *lock(&self.seeded) {
+            return seeded.next();
+        }
+        let mut bytes = [0; 8];
+        self.random(&mut bytes);
+        // The 53 bits that a number holds.
+        #[expect(clippy::cast_precision_loss, reason = "53 bits are kept exactly")]
+        let number = (u64::from_le_bytes(bytes) >> 11) as f64 / (1_u64 << 53) as f64;
+        number
+    }
+
+    fn set_seed(&self, seed: f64) {
+        *lock(&self.seeded) = Some(Seeded::new(seed));
     }
 
     fn snowflake(&self) -> i64 {

@@ -46,6 +46,12 @@ impl SystemFunctions for Answers {
         bytes.fill(4);
     }
 
+    fn random_number(&self) -> f64 {
+        NoSession.random_number()
+    }
+
+    fn set_seed(&self, _: f64) {}
+
     fn snowflake(&self) -> i64 {
         0
     }

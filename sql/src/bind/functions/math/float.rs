@@ -1,6 +1,7 @@
 //! Functions of floating-point numbers.
 
-use annulus_relation::{SqlError, SqlResult, SqlState, Value};
+use annulus_relation::value::{Env, print};
+use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
 
 use super::super::super::registry::{Entry, Site, entry};
 use super::super::args::float;
@@ -65,6 +66,7 @@ pub(in super::super) const TABLE: &[Entry] = &[
     entry("acosh(float8) float8", acosh),
     entry("atanh(float8) float8", atanh),
     entry("random() float8", random).volatile(),
+    entry("setseed(float8) void", setseed).volatile(),
     entry("width_bucket(float8,float8,float8,int4) int4", width_bucket_float),
 ];
 
@@ -202,11 +204,19 @@ fn cosh(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
     Ok(Value::Float8(float(args, 0)?.cosh()))
 }
 
-/// From 0 up to but not including 1: the 53 bits that a number holds.
 fn random(site: &Site<'_>, _: &[Value]) -> SqlResult<Value> {
-    let mut bytes = [0; 8];
-    site.cx.session.random(&mut bytes);
-    #[expect(clippy::cast_precision_loss, reason = "53 bits are kept exactly")]
-    let number = (u64::from_le_bytes(bytes) >> 11) as f64;
-    Ok(Value::Float8(number / (1u64 << 53) as f64))
+    Ok(Value::Float8(site.cx.session.random_number()))
+}
+
+fn setseed(site: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
+    let seed = float(args, 0)?;
+    if !(-1.0..=1.0).contains(&seed) {
+        // With six digits.
+        let env = Env { extra_float_digits: -9, ..Env::default() };
+        let shown = print(&Value::Float8(seed), &SqlType::Float8, &env);
+        let message = format!("setseed parameter {shown} is out of allowed range [-1,1]");
+        return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+    }
+    site.cx.session.set_seed(seed);
+    Ok(Value::text(""))
 }
