@@ -49,5 +49,6 @@ pub use objects::{print_value, read_value};
 pub use params::ParamTypes;
 pub use position::position;
 pub use print::quote_name;
+pub(crate) use registry::DISTINCT_ROWS;
 pub use registry::{Function, Volatility, aggregate_names};
 pub use scope::{Scope, ScopeColumn};

@@ -228,6 +228,9 @@ pub(super) fn named(name: &str) -> &'static [Function] {
     TABLE.get(name).map_or(&[], Vec::as_slice)
 }
 
+/// The aggregate that counts rows of values which differ, NULL being one of them. No client writes such a name.
+pub(crate) const DISTINCT_ROWS: &str = "distinct rows";
+
 /// The aggregate functions' names, which [`super::needs_query`] knows by name.
 #[must_use]
 pub const fn aggregate_names() -> &'static [&'static str] {
@@ -244,6 +247,7 @@ pub const fn aggregate_names() -> &'static [&'static str] {
         "count",
         "covar_pop",
         "covar_samp",
+        DISTINCT_ROWS,
         "every",
         "grouping",
         "json_agg",

@@ -22,6 +22,8 @@ pub(super) enum Finish {
     Single,
     /// The first row's value that is not NULL.
     First,
+    /// How many rows there are.
+    Count,
     Array,
     /// The values with a separator between them.
     Join,
@@ -133,7 +135,7 @@ impl Collect {
     /// Whether a row counts for nothing.
     fn skips(&self, args: &Args<'_>, row: usize) -> bool {
         match self.finish {
-            Finish::Single | Finish::Array | Finish::JsonArray | Finish::JsonObject => false,
+            Finish::Single | Finish::Count | Finish::Array | Finish::JsonArray | Finish::JsonObject => false,
             // What is sorted by is what the result is of.
             Finish::Mode | Finish::PercentileDisc | Finish::PercentileCont => args.is_null(self.args, row),
             Finish::Join => args.is_null(0, row),
@@ -165,9 +167,11 @@ impl Collect {
     }
 
     fn result(&self, rows: &[&[Value]]) -> SqlResult<Value> {
-        let Some(first) = rows.first() else { return Ok(Value::Null) };
+        let none = if self.finish == Finish::Count { Value::Int8(0) } else { Value::Null };
+        let Some(first) = rows.first() else { return Ok(none) };
         match self.finish {
             Finish::Single | Finish::First => Ok(first[0].clone()),
+            Finish::Count => Ok(Value::Int8(rows.len() as i64)),
             Finish::Array => Ok(Value::Array(rows.iter().map(|row| row[0].clone()).collect())),
             Finish::Join => Ok(joined(rows)),
             Finish::JsonArray => json_array(rows, &self.types[0], &self.ty, &self.surroundings.0),

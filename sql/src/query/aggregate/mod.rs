@@ -22,6 +22,7 @@ use datafusion::logical_expr::{AggregateUDF, Expr, lit};
 use super::arrow::{Comparison, comparison};
 use super::plan::Aggregated;
 use super::scalar::key;
+use crate::bind::DISTINCT_ROWS;
 use collect::{Collect, Finish, Surroundings};
 use fold::Folding;
 
@@ -64,6 +65,7 @@ pub(super) fn signature(name: &str, types: &[&SqlType]) -> Option<Signature> {
     let collect = |finish, ty| one(Kind::Collect(finish), ty);
     match (name, types) {
         ("count", [] | [_]) => one(Kind::Count, SqlType::Int8),
+        (DISTINCT_ROWS, _) => collect(Finish::Count, SqlType::Int8),
         ("min" | "max", [ty]) if is_ordered(ty) => {
             let kind = if name == "min" { Kind::Min } else { Kind::Max };
             one(kind, plain(ty))
@@ -180,7 +182,7 @@ pub(super) fn accepts(name: &str, place: usize, ty: &SqlType) -> bool {
 
 /// Whether it counts, so that it is 0 for no rows.
 pub(super) fn is_count(name: &str) -> bool {
-    matches!(name, "count" | "regr_count")
+    matches!(name, "count" | "regr_count" | DISTINCT_ROWS)
 }
 
 /// The call as DataFusion's.

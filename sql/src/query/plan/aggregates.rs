@@ -44,6 +44,17 @@ pub(super) fn has_aggregate(expr: &ast::Expr) -> bool {
     !find_parts(expr, &is_aggregate).is_empty()
 }
 
+/// The call of an aggregate that is given something beside the rows that it sorts.
+fn ordered_set(expr: &ast::Expr) -> Option<&ast::Function> {
+    match expr {
+        ast::Expr::Function(function) if !function.within_group.is_empty() => Some(function),
+        _ => None,
+    }
+}
+
+/// Why a direct argument is refused.
+pub(super) const DIRECT_ARGUMENTS: &str = "Direct arguments of an ordered-set aggregate must use only grouped columns.";
+
 /// What a query groups by.
 #[derive(Default)]
 struct Grouping {
@@ -143,6 +154,7 @@ impl Translator<'_> {
         let types: Vec<SqlType> = exprs.iter().map(|a: &Aggregated| a.ty.clone()).collect();
         let outer = rel.outer.len();
         let implicit = by.is_empty();
+        let direct: Vec<ast::Function> = calls.iter().filter_map(ordered_set).cloned().collect();
         let (mut grouped, id) = self.grouped_in_sets(rel, &numbers, sets, exprs)?;
         if implicit {
             grouped.single = true;
@@ -158,11 +170,34 @@ impl Translator<'_> {
                 parts.push((key, bound(&grouped, place)));
             }
         }
+        for call in &direct {
+            self.check_direct_arguments(&grouped, call, parts, &before)?;
+        }
         for (call, places) in wanted {
             let number = self.grouping_value(&mut grouped, id.as_ref(), &places, &order)?;
             parts.push((call, bound(&grouped, number)));
         }
         Ok(grouped)
+    }
+
+    /// `42803` if what an aggregate is given beside the rows that it sorts is not the same for all rows of a group.
+    fn check_direct_arguments(
+        &mut self,
+        grouped: &Rel,
+        call: &ast::Function,
+        parts: &Parts,
+        before: &Rel,
+    ) -> SqlResult<()> {
+        for arg in arguments(call)?.into_iter().flatten() {
+            let site = Site { rel: grouped, parts, before: Some(before), clause: "an aggregate" };
+            // It has been bound over the rows before: only that is wrong which is no longer there.
+            if let Err(error) = self.bind(site, &arg, Wish::Open)
+                && error.state() == SqlState::GROUPING_ERROR
+            {
+                return Err(error.detail(DIRECT_ARGUMENTS));
+            }
+        }
+        Ok(())
     }
 
     /// Without `GROUP BY` there is a group even if there are no rows.

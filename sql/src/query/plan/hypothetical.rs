@@ -8,12 +8,13 @@ use std::ops::ControlFlow;
 use annulus_relation::{SqlError, SqlResult, SqlState};
 use sqlparser::ast::{self, VisitMut, VisitorMut};
 
-use super::aggregates::{arguments, function_name};
+use super::aggregates::{DIRECT_ARGUMENTS, arguments, function_name};
 use super::expressions::without_parens;
 use super::names::as_name;
 use super::subquery::find_parts;
 use super::titles::title;
 use super::{Rel, Translator, folded};
+use crate::bind::DISTINCT_ROWS;
 use crate::parse::parse_expression;
 
 /// The name of the function, if an expression is the call of one.
@@ -95,8 +96,7 @@ impl Translator<'_> {
                         column.name
                     );
                     let error = SqlError::new(SqlState::GROUPING_ERROR, message);
-                    let detail = "Direct arguments of an ordered-set aggregate must use only grouped columns.";
-                    return Err(error.detail(detail).at(self.position(&name)));
+                    return Err(error.detail(DIRECT_ARGUMENTS).at(self.position(&name)));
                 }
             }
         }
@@ -157,13 +157,8 @@ fn count(name: &str, function: &ast::Function) -> SqlResult<ast::Expr> {
     let text = match name {
         "rank" => format!("(1 + count(*) {before})"),
         "dense_rank" => {
-            let [(key, value)] = keys.as_slice() else {
-                return Err(SqlError::unsupported("dense_rank(...) WITHIN GROUP by more than one key"));
-            };
-            // NULL is no value that is counted.
-            let key_before = is_before(key, value);
-            let null = filter(&format!("({}) IS NULL AND {key_before}", key.expr));
-            format!("(1 + count(DISTINCT ({})) {before} + CASE WHEN count(*) {null} > 0 THEN 1 ELSE 0 END)", key.expr)
+            let keys = keys.iter().map(|(key, _)| format!("({})", key.expr)).collect::<Vec<_>>().join(", ");
+            format!("(1 + \"{DISTINCT_ROWS}\"(DISTINCT {keys}) {before})")
         }
         "percent_rank" => {
             format!("coalesce(CAST(count(*) {before} AS double precision) / nullif(count(*) {all}, 0), 0)")
