@@ -11,7 +11,7 @@ use super::Definition;
 use super::table::add_column;
 use super::view_query::{each_relation, ident};
 use crate::names::{Name, is_not};
-use crate::parse::{EXCLUDED, Statement};
+use crate::parse::Statement;
 
 /// The query whose columns a definition needs to know, if it has one.
 pub(super) fn query_of(statement: &Statement) -> Option<&ast::Query> {
@@ -32,10 +32,6 @@ impl Definition<'_> {
         let name = self.name(&create.name)?;
         let columns = self.view_columns(create)?;
         let (query, reads) = self.qualified(&create.query)?;
-        if query.contains(EXCLUDED) {
-            // It could not be shown as it was written.
-            return Err(SqlError::unsupported("EXCLUDE in a view"));
-        }
         let temporary = create.temporary || self.becomes_temporary(&name.name, &reads);
         let schema = self.target(&name, temporary)?;
         let (id, comment) = match self.catalog().relation(schema, &name.name) {

@@ -1,10 +1,12 @@
 //! `EXCLUDE` of windows' frames, which sqlparser does not know: a constant stands for it before what the rows are parted by.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::clauses::{are_words, is_any, is_word};
+use super::source::Source;
 
 /// How the constant begins. No client writes such a one.
 pub(crate) const EXCLUDED: &str = "annulus: exclude ";
@@ -80,4 +82,36 @@ fn marked(
         }
     }
     kept
+}
+
+/// The text of a query that is kept, with `EXCLUDE` where the constant stands for it.
+pub(crate) fn with_exclusions(text: &str) -> Cow<'_, str> {
+    let Some(source) = text.contains(EXCLUDED).then(|| Source::new(text).ok()).flatten() else { return text.into() };
+    let (tokens, begin) = (&source.tokens, |token: &TokenWithSpan| source.bytes(token.span.start.column, 0).start);
+    let (mut shown, mut from) = (String::with_capacity(text.len()), 0);
+    // What each open parenthesis excludes at its end.
+    let mut open: Vec<Option<&str>> = Vec::new();
+    for (at, token) in tokens.iter().enumerate() {
+        match &token.token {
+            Token::LParen => open.push(None),
+            Token::RParen => {
+                if let Some(what) = open.pop().flatten() {
+                    shown.push_str(&text[from..begin(token)]);
+                    shown.push_str(&format!(" EXCLUDE {}", what.to_uppercase()));
+                    from = begin(token);
+                }
+            }
+            Token::SingleQuotedString(constant) => {
+                let parts = at >= 2 && are_words(&tokens[at - 2..at], &["partition", "by"]);
+                let (Some(what), true) = (constant.strip_prefix(EXCLUDED), parts) else { continue };
+                let more = tokens.get(at + 1).is_some_and(|next| next.token == Token::Comma);
+                shown.push_str(&text[from..begin(&tokens[if more { at } else { at - 2 }])]);
+                from = tokens.get(at + 1 + usize::from(more)).map_or(text.len(), begin);
+                open.iter_mut().next_back().into_iter().for_each(|window| *window = Some(what));
+            }
+            _ => {}
+        }
+    }
+    shown.push_str(&text[from..]);
+    shown.into()
 }

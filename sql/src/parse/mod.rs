@@ -52,7 +52,7 @@ use cursor::Cursor;
 pub use delete_sets::DeleteSet;
 use delete_sets::take_delete_sets;
 use dialect::Postgres;
-pub(crate) use exclusion::EXCLUDED;
+pub(crate) use exclusion::{EXCLUDED, with_exclusions};
 pub use fetch::{Declare, FetchRows};
 pub use like::Like;
 use like::take_likes;

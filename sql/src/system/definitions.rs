@@ -7,6 +7,7 @@ use sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::bind::quote_name;
 use crate::parse::dialect::Postgres;
+use crate::parse::with_exclusions;
 
 fn column_name(table: &Table, id: ColumnId) -> String {
     table
@@ -163,7 +164,7 @@ pub(super) fn foreign_key(table: &Table, key: &ForeignKey, parent: &Table, paren
 
 /// The query of a view.
 pub(super) fn view(view: &View) -> String {
-    format!(" {};", view.query.trim().trim_end_matches(';'))
+    format!(" {};", with_exclusions(&view.query).trim().trim_end_matches(';'))
 }
 
 #[cfg(test)]
