@@ -20,6 +20,11 @@ pub(super) fn as_text(site: &Site<'_>, index: usize, value: &Value) -> String {
     print_value(value, site.arg(index), site.cx)
 }
 
+/// An argument as a conversion to text makes it, which for some types is not what they print.
+pub(super) fn converted(site: &Site<'_>, index: usize, value: &Value) -> SqlResult<Value> {
+    cast(value.clone(), site.arg(index), &SqlType::Text, true, site.cx)
+}
+
 fn join(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
     let (left, right) = (text(args, 0)?, text(args, 1)?);
     check_length(left.len() + right.len())?;
@@ -28,8 +33,7 @@ fn join(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
 
 /// What is no text is cast to text.
 fn join_any(site: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
-    let as_text = |index: usize| cast(args[index].clone(), site.arg(index), &SqlType::Text, true, site.cx);
-    join(site, &[as_text(0)?, as_text(1)?])
+    join(site, &[converted(site, 0, &args[0])?, converted(site, 1, &args[1])?])
 }
 
 fn concat(site: &Site<'_>, args: &[Value]) -> SqlResult<Value> {

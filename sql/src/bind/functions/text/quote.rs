@@ -193,14 +193,11 @@ pub(super) fn quote_ident(_: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
 }
 
 pub(super) fn quote_literal(site: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
-    string(literal(&super::concat::as_text(site, 0, &args[0])))
+    string(literal(text(&[super::concat::converted(site, 0, &args[0])?], 0)?))
 }
 
 pub(super) fn quote_nullable(site: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
-    match &args[0] {
-        Value::Null => string("NULL"),
-        value => string(literal(&super::concat::as_text(site, 0, value))),
-    }
+    if args[0].is_null() { string("NULL") } else { quote_literal(site, args) }
 }
 
 #[cfg(test)]
