@@ -364,7 +364,7 @@ proptest::proptest! {
     fn what_is_read_is_printed_and_read_again(text in text_like_values()) {
         for name in [
             "int", "float4", "float8", "numeric", "numeric(6,2)", "bool", "bytea", "uuid", "date", "time", "timestamp",
-            "timestamptz", "interval", "json", "jsonb", "int[]", "text[]", "varchar(4)", "char(4)",
+            "timestamptz", "interval", "inet", "cidr", "json", "jsonb", "int[]", "text[]", "varchar(4)", "char(4)",
         ] {
             let Ok((first, ty)) = value(name, &text) else { continue };
             let printed = print(&first, &ty, &env());

@@ -11,7 +11,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::numeric;
 use crate::catalog::IndexKey;
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::value::{Interval, SqlType, Value};
+use crate::value::{Inet, Interval, SqlType, Value};
 
 /// Markers of a field; ordered.
 mod marker {
@@ -104,6 +104,7 @@ fn is_of_type(value: &Value, ty: &SqlType) -> bool {
         Value::Timestamptz(_) => matches!(ty, SqlType::Timestamptz(_)),
         Value::Interval(_) => matches!(ty, SqlType::Interval(_)),
         Value::Uuid(_) => *ty == SqlType::Uuid,
+        Value::Inet(_) => matches!(ty, SqlType::Inet | SqlType::Cidr),
         Value::Json(_) => *ty == SqlType::Json,
         Value::Jsonb(_) => *ty == SqlType::Jsonb,
         Value::Array(elements) => {
@@ -169,6 +170,7 @@ fn put_value(out: &mut BytesMut, value: &Value) -> SqlResult<()> {
         Value::Bytea(bytes) => put_field(out, bytes),
         Value::Interval(interval) => out.put_u128(interval_micros(interval) as u128 ^ 1 << 127),
         Value::Uuid(bytes) => out.put_slice(bytes),
+        Value::Inet(inet) => inet.put_ordered(out),
         Value::Oid(value) => out.put_u32(*value),
         Value::Array(elements) => put_array(out, elements)?,
         Value::Null | Value::Json(_) | Value::Jsonb(_) => return Err(SqlError::unsupported("an index over json")),
@@ -216,6 +218,7 @@ fn take_value<'a>(input: &'a [u8], ty: &SqlType) -> Option<(Value, &'a [u8])> {
             let (bytes, rest) = input.split_first_chunk::<16>()?;
             Some((Value::Uuid(*bytes), rest))
         }
+        SqlType::Inet | SqlType::Cidr => Inet::take_ordered(input).map(|(inet, rest)| (Value::Inet(inet), rest)),
         SqlType::Numeric(_) => numeric::take_key(input).map(|(number, rest)| (Value::Numeric(number), rest)),
         SqlType::Text | SqlType::Varchar(_) | SqlType::Char(_) | SqlType::Name | SqlType::InternalChar => {
             let (bytes, rest) = take_field(input)?;

@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{numeric, varint};
-use crate::value::{Interval, Value};
+use crate::value::{Inet, Interval, Value};
 
 /// How many bits a tag takes.
 pub(super) const TAG_BITS: u32 = 5;
@@ -34,6 +34,7 @@ mod tag {
     pub(super) const JSONB: u8 = 18;
     pub(super) const ARRAY: u8 = 19;
     pub(super) const OID: u8 = 20;
+    pub(super) const INET: u8 = 21;
 }
 
 /// The tag of a value.
@@ -60,6 +61,7 @@ pub(super) const fn tag_of(value: &Value) -> u8 {
         Value::Jsonb(_) => tag::JSONB,
         Value::Array(_) => tag::ARRAY,
         Value::Oid(_) => tag::OID,
+        Value::Inet(_) => tag::INET,
     }
 }
 
@@ -91,6 +93,7 @@ pub(super) fn put(out: &mut BytesMut, value: &Value) {
             }
         }
         Value::Oid(value) => varint::put(out, u64::from(*value)),
+        Value::Inet(inet) => inet.put_ordered(out),
     }
 }
 
@@ -131,6 +134,11 @@ fn take_nested(tag: u8, input: &mut &[u8], whole: &Bytes, depth: u32) -> Option<
         tag::JSONB => Value::Jsonb(take_text(input)?.into()),
         tag::ARRAY if depth < MAX_DEPTH => take_array(input, whole, depth)?,
         tag::OID => Value::Oid(u32::try_from(varint::take(input)?).ok()?),
+        tag::INET => {
+            let (inet, rest) = Inet::take_ordered(input)?;
+            *input = rest;
+            Value::Inet(inet)
+        }
         _ => return None,
     })
 }

@@ -1,5 +1,6 @@
 //! Types and values for property tests.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bigdecimal::BigDecimal;
@@ -7,7 +8,7 @@ use bigdecimal::num_bigint::BigInt;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use crate::value::{Interval, Numeric, SqlType, Value};
+use crate::value::{Inet, Interval, Numeric, SqlType, Value};
 
 /// Types of columns, arrays among them.
 pub(crate) fn types() -> impl Strategy<Value = SqlType> {
@@ -28,6 +29,8 @@ pub(crate) fn types() -> impl Strategy<Value = SqlType> {
         SqlType::Timestamptz(None),
         SqlType::Interval(None),
         SqlType::Uuid,
+        SqlType::Inet,
+        SqlType::Cidr,
         SqlType::Oid,
     ]);
     scalar.prop_flat_map(|ty| prop_oneof![5 => Just(ty.clone()), 1 => Just(SqlType::Array(Box::new(ty)))])
@@ -61,6 +64,8 @@ pub(crate) fn values(ty: &SqlType) -> BoxedStrategy<Value> {
             .prop_map(|(months, days, micros)| Value::Interval(Interval { months, days, micros }))
             .boxed(),
         SqlType::Uuid => any::<[u8; 16]>().prop_map(Value::Uuid).boxed(),
+        SqlType::Inet => inets().prop_map(Value::Inet).boxed(),
+        SqlType::Cidr => inets().prop_map(|inet| Value::Inet(inet.network())).boxed(),
         SqlType::Array(element) => prop::collection::vec(nullable(element), 0..4)
             .prop_map(|elements| Value::Array(Arc::from(elements)))
             .boxed(),
@@ -80,4 +85,15 @@ fn numerics() -> impl Strategy<Value = Numeric> {
         4 => (-120_i128..120, 0_i64..4).prop_map(move |(digits, scale)| number(digits, scale)),
         4 => (any::<i128>(), 0_i64..60).prop_map(move |(digits, scale)| number(digits, scale)),
     ]
+}
+
+/// Addresses of few bits, so that networks lie within each other, and any.
+fn inets() -> impl Strategy<Value = Inet> {
+    prop_oneof![
+        (prop::sample::select(vec![0_u32, 1, 0x0a00_0000, 0x0a00_0001, 0x0a80_0000]), 0..=32_u8)
+            .prop_map(|(address, bits)| (IpAddr::from(address.to_be_bytes()), bits)),
+        (any::<[u8; 4]>(), 0..=32_u8).prop_map(|(address, bits)| (IpAddr::from(address), bits)),
+        (any::<[u8; 16]>(), 0..=128_u8).prop_map(|(address, bits)| (IpAddr::from(address), bits)),
+    ]
+    .prop_filter_map("more bits than there are", |(address, bits)| Inet::new(address, bits))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::errors::{invalid_binary, mismatch};
 use super::strings::{Excess, fit};
-use super::{Env, Interval, Numeric, SqlType, Value, datetime, parse, round_instant, round_micros};
+use super::{Env, Inet, Interval, Numeric, SqlType, Value, datetime, parse, round_instant, round_micros};
 use crate::{SqlError, SqlResult, error::SqlState};
 
 /// The version byte in front of a `jsonb`.
@@ -46,6 +46,7 @@ pub fn encode_binary(value: &Value, ty: &SqlType, out: &mut Vec<u8>) -> SqlResul
             out.extend_from_slice(&months.to_be_bytes());
         }
         Value::Uuid(uuid) => out.extend_from_slice(uuid),
+        Value::Inet(inet) => inet.encode_binary(*ty == SqlType::Cidr, out),
         Value::Oid(oid) => out.extend_from_slice(&oid.to_be_bytes()),
         Value::Array(values) => encode_array(values, ty, out)?,
     }
@@ -117,6 +118,7 @@ pub fn decode_binary(bytes: &[u8], ty: &SqlType) -> SqlResult<Value> {
             Value::Interval(limits.map_or(interval, |limits| limits.fit(interval)))
         }
         SqlType::Uuid => Value::Uuid(fixed(bytes)?),
+        SqlType::Inet | SqlType::Cidr => Value::Inet(Inet::decode_binary(bytes, *ty == SqlType::Cidr)?),
         SqlType::Json => parse(text(bytes)?, ty, &Env::default())?,
         SqlType::Jsonb | SqlType::Jsonpath => match bytes {
             [JSONB_VERSION, rest @ ..] => parse(text(rest)?, ty, &Env::default())?,
@@ -138,7 +140,7 @@ pub fn decode_binary(bytes: &[u8], ty: &SqlType) -> SqlResult<Value> {
     })
 }
 
-fn fixed<const N: usize>(bytes: &[u8]) -> SqlResult<[u8; N]> {
+pub(super) fn fixed<const N: usize>(bytes: &[u8]) -> SqlResult<[u8; N]> {
     bytes.try_into().map_err(|_| {
         let what = if bytes.len() < N { "insufficient data left in message" } else { "incorrect binary data format" };
         invalid_binary(what)
@@ -229,6 +231,8 @@ mod tests {
             ("numeric", "NaN"),
             ("numeric", "-Infinity"),
             ("uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+            ("inet", "10.1.2.3/8"),
+            ("cidr", "2001:db8::/32"),
             ("varchar(3)", "äöü"),
             ("oid", "4294967295"),
             ("bool", "true"),

@@ -27,6 +27,7 @@ pub fn compare(a: &Value, b: &Value) -> Ordering {
         | (Value::Timestamptz(a), Value::Timestamptz(b)) => a.cmp(b),
         (Value::Interval(a), Value::Interval(b)) => a.length().cmp(&b.length()),
         (Value::Uuid(a), Value::Uuid(b)) => a.cmp(b),
+        (Value::Inet(a), Value::Inet(b)) => a.cmp(b),
         (Value::Oid(a), Value::Oid(b)) => a.cmp(b),
         (Value::Array(a), Value::Array(b)) => compare_arrays(a, b),
         _ => rank(a).cmp(&rank(b)),
@@ -74,6 +75,7 @@ fn rank(value: &Value) -> u8 {
         Value::Jsonb(_) => 16,
         Value::Array(_) => 17,
         Value::Oid(_) => 18,
+        Value::Inet(_) => 19,
         Value::Null => u8::MAX,
     }
 }

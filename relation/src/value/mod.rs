@@ -14,6 +14,7 @@ mod compare;
 pub mod datetime;
 mod env;
 mod errors;
+mod inet;
 mod interval_type;
 pub mod json;
 mod number;
@@ -34,6 +35,7 @@ pub use cast::{CastContext, can_cast, cast};
 pub use compare::compare;
 pub use datetime::{Interval, TimeZone};
 pub use env::{ByteaOutput, DateOrder, DateStyle, Env, IntervalStyle};
+pub use inet::Inet;
 pub use interval_type::{IntervalFields, IntervalLimits, MAX_TIME_PRECISION, round_instant, round_micros};
 pub use numeric::Numeric;
 pub use strings::trim_char;
@@ -82,6 +84,8 @@ pub enum Value {
     Interval(Interval),
     /// `uuid`
     Uuid([u8; 16]),
+    /// `inet`, `cidr`
+    Inet(Inet),
     /// `json`: the text as it was given.
     Json(Arc<str>),
     /// `jsonb`: the normal form's text (keys sorted as PostgreSQL does, duplicates dropped).

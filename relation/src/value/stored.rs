@@ -76,6 +76,8 @@ mod tests {
             SqlType::Regclass,
             SqlType::Varchar(Some(3)).array(),
             SqlType::Uuid.array(),
+            SqlType::Inet,
+            SqlType::Cidr.array(),
         ];
         for ty in all {
             let bytes = wincode::serialize(&ty).unwrap();

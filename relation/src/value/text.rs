@@ -1,7 +1,7 @@
 //! Text input and output of every type.
 
 use super::strings::{Excess, fit};
-use super::{Env, Numeric, SqlType, Value, array, bytes, datetime, json, number, round_instant, round_micros};
+use super::{Env, Inet, Numeric, SqlType, Value, array, bytes, datetime, json, number, round_instant, round_micros};
 use crate::{SqlError, SqlResult, error::SqlState};
 
 /// A value from text, as PostgreSQL's input function of the type reads it, within the type's modifiers.
@@ -29,6 +29,8 @@ pub fn parse(text: &str, ty: &SqlType, env: &Env) -> SqlResult<Value> {
         | SqlType::Unknown => Value::Text(fit(text.into(), ty, Excess::Refuse)?),
         SqlType::Bytea => Value::Bytea(bytes::parse_bytea(text)?.into()),
         SqlType::Uuid => Value::Uuid(bytes::parse_uuid(text)?),
+        SqlType::Inet => Value::Inet(Inet::parse(text)?),
+        SqlType::Cidr => Value::Inet(Inet::parse_cidr(text)?),
         SqlType::Oid => Value::Oid(number::parse_oid(text)?),
         SqlType::Regtype => Value::Oid(parse_regtype(text)?),
         SqlType::Regclass | SqlType::Regproc | SqlType::Regnamespace => Value::Oid(parse_reference(text, ty)?),
@@ -102,6 +104,8 @@ pub fn print(value: &Value, ty: &SqlType, env: &Env) -> String {
         Value::Text(text) | Value::Json(text) | Value::Jsonb(text) => text.to_string(),
         Value::Bytea(value) => bytes::print_bytea(value, env.bytea_output),
         Value::Uuid(value) => bytes::print_uuid(value),
+        Value::Inet(inet) if *ty == SqlType::Cidr => inet.print_cidr(),
+        Value::Inet(inet) => inet.print(),
         Value::Oid(oid) => print_oid(*oid, ty),
         Value::Date(days) => datetime::show_date(*days, env),
         Value::Time(micros) => datetime::print_time(*micros),

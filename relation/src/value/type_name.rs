@@ -10,14 +10,12 @@ pub const MAX_LENGTH: u32 = 10_485_760;
 pub const MAX_PRECISION: i64 = 1000;
 
 /// Types of PostgreSQL that this database does not have; naming one is refused with that reason.
-const KNOWN: [&str; 24] = [
+const KNOWN: [&str; 22] = [
     "bit",
     "varbit",
     "bit varying",
     "box",
-    "cidr",
     "circle",
-    "inet",
     "line",
     "lseg",
     "macaddr",

@@ -41,6 +41,10 @@ pub enum SqlType {
     Interval(Option<IntervalLimits>),
     /// `uuid`
     Uuid,
+    /// `inet`: an address and its network
+    Inet,
+    /// `cidr`: a network
+    Cidr,
     /// `json`
     Json,
     /// `jsonb`
@@ -94,9 +98,11 @@ impl SqlType {
             Self::Oid => ("oid", 26, 1028, 4, 'N'),
             Self::OidVector => ("oidvector", 30, 1013, -1, 'A'),
             Self::Json => ("json", 114, 199, -1, 'U'),
+            Self::Cidr => ("cidr", 650, 651, -1, 'I'),
             Self::Float4 => ("float4", 700, 1021, 4, 'N'),
             Self::Float8 => ("float8", 701, 1022, 8, 'N'),
             Self::Unknown => ("unknown", 705, 0, -2, 'X'),
+            Self::Inet => ("inet", 869, 1041, -1, 'I'),
             Self::Char(_) => ("bpchar", 1042, 1014, -1, 'S'),
             Self::Varchar(_) => ("varchar", 1043, 1015, -1, 'S'),
             Self::Date => ("date", 1082, 1182, 4, 'D'),
@@ -121,7 +127,7 @@ impl SqlType {
     }
 
     /// Every type that is no array of any type, without modifiers.
-    pub const SCALARS: [Self; 31] = [
+    pub const SCALARS: [Self; 33] = [
         Self::Bool,
         Self::Bytea,
         Self::InternalChar,
@@ -133,9 +139,11 @@ impl SqlType {
         Self::Text,
         Self::Oid,
         Self::Json,
+        Self::Cidr,
         Self::Float4,
         Self::Float8,
         Self::Unknown,
+        Self::Inet,
         Self::Char(0),
         Self::Varchar(None),
         Self::Date,
@@ -282,7 +290,10 @@ impl SqlType {
     /// Whether it is the preferred type of its category: of several candidates, functions of it win.
     #[must_use]
     pub const fn is_preferred(&self) -> bool {
-        matches!(self, Self::Bool | Self::Text | Self::Float8 | Self::Oid | Self::Timestamptz(_) | Self::Interval(_))
+        matches!(
+            self,
+            Self::Bool | Self::Text | Self::Float8 | Self::Oid | Self::Timestamptz(_) | Self::Interval(_) | Self::Inet
+        )
     }
 
     /// Its name in the system catalog (`pg_type.typname`): `int4`, `_int4`.

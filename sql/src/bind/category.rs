@@ -15,6 +15,8 @@ pub enum Category {
     DateTime,
     /// Intervals.
     Timespan,
+    /// Addresses of networks.
+    Network,
     /// Numbers, `oid` and its aliases among them.
     Numeric,
     /// Strings.
@@ -35,6 +37,7 @@ pub const fn category(ty: &SqlType) -> Category {
         SqlType::Bool => Category::Boolean,
         SqlType::Date | SqlType::Time(_) | SqlType::Timestamp(_) | SqlType::Timestamptz(_) => Category::DateTime,
         SqlType::Interval(_) => Category::Timespan,
+        SqlType::Inet | SqlType::Cidr => Category::Network,
         SqlType::Int2
         | SqlType::Int4
         | SqlType::Int8
@@ -59,7 +62,13 @@ pub const fn category(ty: &SqlType) -> Category {
 pub const fn is_preferred(ty: &SqlType) -> bool {
     matches!(
         ty,
-        SqlType::Bool | SqlType::Float8 | SqlType::Oid | SqlType::Text | SqlType::Timestamptz(_) | SqlType::Interval(_)
+        SqlType::Bool
+            | SqlType::Float8
+            | SqlType::Oid
+            | SqlType::Text
+            | SqlType::Timestamptz(_)
+            | SqlType::Interval(_)
+            | SqlType::Inet
     )
 }
 

@@ -28,6 +28,7 @@ pub(super) fn implicit(from: &SqlType, to: &SqlType) -> bool {
         (T::Text | T::Varchar(_), T::Regclass) => true,
         (T::Date, T::Timestamp(_) | T::Timestamptz(_)) | (T::Timestamp(_), T::Timestamptz(_)) => true,
         (T::Time(_), T::Interval(_)) => true,
+        (T::Cidr, T::Inet) => true,
         (T::Array(from), T::Array(to)) => implicit(from, to),
         (T::Int2Vector | T::OidVector, T::Array(to)) => from.element().is_some_and(|from| implicit(from, to)),
         _ => false,
@@ -50,6 +51,7 @@ pub(super) fn is_relabel(from: &SqlType, to: &SqlType) -> bool {
     match (from, to) {
         (from, to) if is_oid(from) && is_oid(to) => true,
         (T::Text | T::Varchar(_), T::Text | T::Varchar(None)) => true,
+        (T::Cidr, T::Inet) => true,
         (T::Numeric(_), T::Numeric(None)) => true,
         (T::Time(_), T::Time(None)) | (T::Timestamp(_), T::Timestamp(None)) => true,
         (T::Timestamptz(_), T::Timestamptz(None)) | (T::Interval(_), T::Interval(None)) => true,

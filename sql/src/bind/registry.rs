@@ -201,6 +201,8 @@ fn simple(name: &str) -> Option<SqlType> {
         "timestamptz" => SqlType::Timestamptz(None),
         "interval" => SqlType::Interval(None),
         "uuid" => SqlType::Uuid,
+        "inet" => SqlType::Inet,
+        "cidr" => SqlType::Cidr,
         "json" => SqlType::Json,
         "jsonb" => SqlType::Jsonb,
         "jsonpath" => SqlType::Jsonpath,

@@ -157,8 +157,8 @@ fn operator_class_is_known(class: &ObjectName) -> SqlResult<()> {
     let name = class.to_string();
     let of_type = name.rsplit('.').next().and_then(|name| name.strip_suffix("_ops")).unwrap_or_default();
     match of_type.strip_suffix("_pattern").unwrap_or(of_type) {
-        "bool" | "bpchar" | "bytea" | "date" | "float4" | "float8" | "int2" | "int4" | "int8" | "interval"
-        | "numeric" | "text" | "time" | "timestamp" | "timestamptz" | "uuid" | "varchar" => Ok(()),
+        "bool" | "bpchar" | "bytea" | "cidr" | "date" | "float4" | "float8" | "inet" | "int2" | "int4" | "int8"
+        | "interval" | "numeric" | "text" | "time" | "timestamp" | "timestamptz" | "uuid" | "varchar" => Ok(()),
         _ => Err(SqlError::unsupported(format!("the operator class {name}"))),
     }
 }

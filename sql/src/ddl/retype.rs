@@ -375,7 +375,7 @@ fn keeps_apart(from: &SqlType, to: &SqlType) -> bool {
     use SqlType as T;
     is_same_when_stored(from, to)
         || (is_integer(from) && (is_integer(to) || *to == T::Numeric(None)))
-        || ((is_integer(from) || *from == T::Uuid) && is_text(to))
+        || ((is_integer(from) || matches!(from, T::Uuid | T::Inet | T::Cidr)) && is_text(to))
         || matches!((from, to), (T::Int2 | T::Int4, T::Float8) | (T::Date, T::Timestamp(_)))
 }
 
@@ -386,7 +386,7 @@ fn is_text(ty: &SqlType) -> bool {
 
 /// Whether keys over values of one type are keys over values of the other, and compare as they do.
 fn keeps_keys(from: &SqlType, to: &SqlType) -> bool {
-    is_text(to) || from.base() == to.base()
+    is_text(to) || from.base() == to.base() || (from, to) == (&SqlType::Cidr, &SqlType::Inet)
 }
 
 /// Whether every stored value of one type is, as it is stored, a value of the other.
@@ -401,6 +401,7 @@ fn is_same_when_stored(from: &SqlType, to: &SqlType) -> bool {
         (T::Varchar(from), T::Varchar(to)) => room(from) <= room(to),
         // Rows say of which type their values are.
         (T::Int2, T::Int4 | T::Int8) | (T::Int4, T::Int8) | (T::Float4, T::Float8) => true,
+        (T::Cidr, T::Inet) => true,
         (T::Numeric(_), T::Numeric(None)) => true,
         (T::Time(from), T::Time(to))
         | (T::Timestamp(from), T::Timestamp(to))

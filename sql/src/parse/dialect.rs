@@ -155,7 +155,8 @@ fn precise_interval(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
 }
 
 /// Types of PostgreSQL's own that sqlparser does not know before a literal.
-const TYPES: [&str; 8] = ["bpchar", "name", "oid", "regclass", "regnamespace", "regproc", "regtype", "int2vector"];
+const TYPES: [&str; 10] =
+    ["bpchar", "cidr", "inet", "name", "oid", "regclass", "regnamespace", "regproc", "regtype", "int2vector"];
 
 /// `name 'literal'`
 fn named_literal(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {

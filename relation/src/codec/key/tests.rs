@@ -182,6 +182,13 @@ fn the_bytes_of_keys_never_change() {
             "027fffffffffffffffffffffebe2289ffe",
         ),
         (Value::Uuid([7; 16]), "0207070707070707070707070707070707", "02f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8"),
+        (Value::Inet(Inet::parse("10.1.2.3").unwrap()), "02040a01020320", "02fbf5fefdfcdf"),
+        (Value::Inet(Inet::parse("10.1.2.3/12").unwrap()), "02040a0000000c010203", "02fbf5fffffff3fefdfc"),
+        (
+            Value::Inet(Inet::parse("2001:db8::/32").unwrap()),
+            "020620010db800000000000000000000000020000000000000000000000000",
+            "02f9dffef247ffffffffffffffffffffffffdfffffffffffffffffffffffff",
+        ),
         (Value::Oid(16_384), "0200004000", "02ffffbfff"),
         (array, "0202800000010301", "02fd7ffffffefcfe"),
     ];

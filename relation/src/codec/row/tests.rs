@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::codec::samples::{nullable, types};
-use crate::value::{Interval, Numeric};
+use crate::value::{Inet, Interval, Numeric};
 
 fn layout(ids: impl IntoIterator<Item = ColumnId>) -> Layout {
     Layout::new(7, ids.into_iter().map(|id| (id, Value::Null)).collect())
@@ -127,5 +127,19 @@ fn the_bytes_of_rows_never_change() {
         "af04020104d00409090909090909090909090909090909f104027b7d9205025b5db30502040200d405808001"
     );
     assert_eq!(hex, golden);
+    assert_eq!(layout.decode(&key(), &bytes).unwrap(), values);
+}
+
+/// As [`the_bytes_of_rows_never_change`].
+#[test]
+fn the_bytes_of_addresses_never_change() {
+    let values = ["10.1.2.3", "10.1.2.3/12", "::1/64"].map(|text| Value::Inet(Inet::parse(text).unwrap()));
+    let layout = layout(1..=3);
+    let bytes = layout.encode(&values);
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(
+        hex,
+        "01b126152935040a0102032055040a0000000c010203750600000000000000000000000000000000400000000000000001"
+    );
     assert_eq!(layout.decode(&key(), &bytes).unwrap(), values);
 }

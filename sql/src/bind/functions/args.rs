@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use annulus_relation::value::{Interval, Numeric};
+use annulus_relation::value::{Inet, Interval, Numeric};
 use annulus_relation::{SqlError, SqlResult, SqlState, Value};
 use bytes::Bytes;
 
@@ -31,6 +31,7 @@ getters! {
     timestamp: Timestamp -> i64;
     timestamptz: Timestamptz -> i64;
     interval: Interval -> Interval;
+    inet: Inet -> Inet;
     oid: Oid -> u32;
 }
 

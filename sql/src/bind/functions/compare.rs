@@ -55,6 +55,7 @@ pub(super) const TABLE: &[Entry] = comparisons![
     "timestamptz,timestamp",
     "interval,interval",
     "uuid,uuid",
+    "inet,inet",
     "jsonb,jsonb",
     "oid,oid",
     "anyarray,anyarray"

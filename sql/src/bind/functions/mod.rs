@@ -7,6 +7,7 @@ pub(super) mod compare;
 mod format;
 mod json;
 mod math;
+mod network;
 mod recent;
 mod system;
 mod text;
@@ -38,6 +39,7 @@ pub(super) const fn families() -> &'static [&'static [Entry]] {
         math::degrees::TABLE,
         math::exact::TABLE,
         math::float::TABLE,
+        network::TABLE,
         system::catalog::TABLE,
         system::ids::TABLE,
         system::session::TABLE,

@@ -18,6 +18,7 @@ const FILES: &[(&str, &str)] = &[
     ("formats", include_str!("formats.txt")),
     ("json", include_str!("json.txt")),
     ("jsonpath", include_str!("jsonpath.txt")),
+    ("networks", include_str!("networks.txt")),
     ("numbers", include_str!("numbers.txt")),
     ("patterns", include_str!("patterns.txt")),
     ("strings", include_str!("strings.txt")),

@@ -27,6 +27,27 @@ fn data_of_postgresql_is_read_and_written_byte_for_byte() {
     });
 }
 
+#[test]
+fn networks_are_written_and_read_as_postgresql_does() {
+    let row: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\x04\
+        \0\0\0\x08\x02\x08\0\x04\x0a\x01\x02\x03\
+        \0\0\0\x08\x02\x08\x01\x04\x0a\0\0\0\
+        \0\0\0\x14\x03\x80\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\
+        \0\0\0\x24\0\0\0\x01\0\0\0\x01\0\0\x03\x65\0\0\0\x02\0\0\0\x01\
+        \0\0\0\x08\x02\x20\0\x04\x0a\x01\x02\x03\xff\xff\xff\xff\xff\xff";
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (a inet primary key, b cidr, c inet, d inet[])").await;
+        assert_eq!(client.copy("copy t from stdin (format binary)", row).await, "COPY 1");
+        assert_eq!(client.copied_out("copy t to stdout (format binary)").await, row);
+        let text = client.copied_out("copy t to stdout").await;
+        assert_eq!(text, b"10.1.2.3/8\t10.0.0.0/8\t::1\t{10.1.2.3,NULL}\n");
+        client.ok("delete from t").await;
+        assert_eq!(client.copy("copy t from stdin", text).await, "COPY 1");
+        assert_eq!(client.copied_out("copy t to stdout (format binary)").await, row);
+    });
+}
+
 /// Drivers take each piece for a row, as PostgreSQL sends them.
 #[test]
 fn each_piece_is_a_row_the_first_one_with_the_header() {

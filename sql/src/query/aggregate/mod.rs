@@ -130,6 +130,7 @@ fn is_ordered(ty: &SqlType) -> bool {
 fn plain(ty: &SqlType) -> SqlType {
     match ty {
         SqlType::Varchar(_) | SqlType::Name => SqlType::Text,
+        SqlType::Cidr => SqlType::Inet,
         other => other.base(),
     }
 }

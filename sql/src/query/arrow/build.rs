@@ -72,6 +72,11 @@ impl Builder {
                 Value::Null => b.append_null(),
                 Value::Bytea(v) => b.append_value(v),
                 Value::Uuid(v) => b.append_value(v),
+                Value::Inet(v) => {
+                    scratch.clear();
+                    v.put_ordered(scratch);
+                    b.append_value(&*scratch);
+                }
                 other => {
                     scratch.clear();
                     payload::write(other, scratch);
@@ -122,6 +127,11 @@ pub(in crate::query) fn scalar_of(ty: &SqlType, value: &Value) -> ScalarValue {
         Value::Text(v) | Value::Json(v) | Value::Jsonb(v) => ScalarValue::Utf8View(Some(v.to_string())),
         Value::Bytea(v) => ScalarValue::BinaryView(Some(v.to_vec())),
         Value::Uuid(v) => ScalarValue::BinaryView(Some(v.to_vec())),
+        Value::Inet(v) => {
+            let mut bytes = Vec::new();
+            v.put_ordered(&mut bytes);
+            ScalarValue::BinaryView(Some(bytes))
+        }
         Value::Numeric(_) | Value::Interval(_) | Value::Array(_) => ScalarValue::BinaryView(Some(bytes(value))),
     }
 }

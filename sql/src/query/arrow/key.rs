@@ -24,6 +24,7 @@ pub(in crate::query) fn write(value: &Value, out: &mut Vec<u8>) {
         Value::Bytea(v) => write_bytes(v, out),
         Value::Interval(v) => out.extend_from_slice(&(span(*v) ^ i128::MIN).to_be_bytes()),
         Value::Uuid(v) => out.extend_from_slice(v),
+        Value::Inet(v) => v.put_ordered(out),
         Value::Jsonb(v) => json::write(v, out),
         Value::Array(elements) => {
             for element in &**elements {

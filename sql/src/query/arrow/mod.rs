@@ -13,7 +13,7 @@
 //! | `real`, `double precision` | `Float32`, `Float64` | after adding 0, which makes -0 to 0 |
 //! | `text`, `varchar`, `char`, `name` | `Utf8View`; `char` without its padding | yes |
 //! | `json`, `jsonb` | `Utf8View` | `json` never, `jsonb` by its key |
-//! | `bytea`, `uuid` | `BinaryView` | yes |
+//! | `bytea`, `uuid`, `inet`, `cidr` | `BinaryView` | yes |
 //! | `numeric`, `interval`, arrays | `BinaryView` ([`payload`]) | by its key |
 //!
 //! A *key* ([`key`]) is a binary string that compares as the value does; equal values that look different (1.0 and
@@ -56,6 +56,8 @@ pub(super) fn data_type(ty: &SqlType) -> DataType {
         | SqlType::Record => DataType::Utf8View,
         SqlType::Bytea
         | SqlType::Uuid
+        | SqlType::Inet
+        | SqlType::Cidr
         | SqlType::Numeric(_)
         | SqlType::Interval(_)
         | SqlType::Array(_)

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use annulus_relation::Value;
-use annulus_relation::value::{Interval, Numeric};
+use annulus_relation::value::{Inet, Interval, Numeric};
 use bigdecimal::BigDecimal;
 use bigdecimal::num_bigint::BigInt;
 use bytes::Bytes;
@@ -33,6 +33,7 @@ const UUID: u8 = 20;
 const JSON: u8 = 21;
 const JSONB: u8 = 22;
 const OID: u8 = 23;
+const INET: u8 = 24;
 
 /// Appends a value.
 pub(in crate::query) fn write(value: &Value, out: &mut Vec<u8>) {
@@ -68,6 +69,10 @@ pub(in crate::query) fn write(value: &Value, out: &mut Vec<u8>) {
             write_all(elements, out);
         }
         Value::Oid(v) => put(OID, &v.to_le_bytes()),
+        Value::Inet(v) => {
+            put(INET, &[]);
+            v.put_ordered(out);
+        }
     }
 }
 
@@ -169,6 +174,10 @@ pub(in crate::query) fn read(bytes: &[u8]) -> Option<Value> {
         JSON => Value::Json(text()?),
         JSONB => Value::Jsonb(text()?),
         OID => Value::Oid(u32::from_le_bytes(rest.try_into().ok()?)),
+        INET => match Inet::take_ordered(rest)? {
+            (inet, []) => Value::Inet(inet),
+            _ => return None,
+        },
         _ => return None,
     })
 }
@@ -214,6 +223,7 @@ mod tests {
             Value::Jsonb("{\"a\": 1}".into()),
             Value::Array([Value::Int4(1), Value::Null, Value::Array([Value::text("x")].into())].into()),
             Value::Oid(9),
+            Value::Inet(Inet::parse("10.1.2.3/8").unwrap()),
         ];
         for value in values {
             let mut bytes = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use annulus_relation::value::Inet;
 use annulus_relation::{Row, SqlError, SqlResult, SqlState, SqlType, Value};
 use bytes::Bytes;
 use datafusion::arrow::array::types::{Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, UInt32Type};
@@ -104,6 +105,10 @@ fn bytes(ty: &SqlType, bytes: &[u8]) -> SqlResult<Value> {
     match ty {
         SqlType::Bytea => Ok(Value::Bytea(Bytes::copy_from_slice(bytes))),
         SqlType::Uuid => bytes.try_into().map(Value::Uuid).map_err(|_| corrupt()),
+        SqlType::Inet | SqlType::Cidr => match Inet::take_ordered(bytes) {
+            Some((inet, [])) => Ok(Value::Inet(inet)),
+            _ => Err(corrupt()),
+        },
         _ => payload::read(bytes).ok_or_else(corrupt),
     }
 }
