@@ -2,7 +2,8 @@
 //!
 //! It reads all that follows `IS [NOT] DISTINCT FROM` as its right side, also `AND` and `OR`, and forgets the precision
 //! of `INTERVAL(2) '...'`. It does not know `:=` before the values of named arguments, nor `VARIADIC`, which becomes
-//! [`Expr::Prefixed`] here, nor `BETWEEN SYMMETRIC`, and wants to know what `TRIM` takes away.
+//! [`Expr::Prefixed`] here, nor `BETWEEN SYMMETRIC`, nor `OPERATOR(...)` before `ANY` and `ALL`, and wants to know what `TRIM`
+//! takes away.
 
 use std::any::TypeId;
 
@@ -73,8 +74,11 @@ impl Dialect for Postgres {
         }
     }
 
-    fn parse_infix(&self, parser: &mut Parser<'_>, left: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
+    fn parse_infix(&self, parser: &mut Parser<'_>, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
         use Keyword as K;
+        if let Some(op) = named_comparison(parser) {
+            return Some(quantified(parser, left, op, precedence));
+        }
         if parser.parse_keywords(&[K::BETWEEN, K::SYMMETRIC]) {
             return Some(between_symmetric(parser, left, false));
         }
@@ -145,6 +149,58 @@ fn between_symmetric(parser: &mut Parser<'_>, left: &Expr, negated: bool) -> Res
     let op = if negated { BinaryOperator::And } else { BinaryOperator::Or };
     let either = Expr::BinaryOp { left: between(&low, &high), op, right: between(&high, &low) };
     Ok(Expr::Nested(Box::new(either)))
+}
+
+/// The tokens of `OPERATOR(pg_catalog.=)`.
+const NAMED: usize = 6;
+
+/// What `OPERATOR(pg_catalog.=)` before `ANY` or `ALL` compares by, as `pg_dump` writes it.
+fn named_comparison(parser: &Parser<'_>) -> Option<BinaryOperator> {
+    let token = |at: usize| &parser.peek_nth_token_ref(at).token;
+    let keyword = |at: usize| match token(at) {
+        Token::Word(word) => Some(word.keyword),
+        _ => None,
+    };
+    let quantified = matches!(keyword(NAMED), Some(Keyword::ANY | Keyword::SOME | Keyword::ALL));
+    let schema = matches!(token(2), Token::Word(word) if word.value == "pg_catalog");
+    let signs = [(1, Token::LParen), (3, Token::Period), (5, Token::RParen), (NAMED + 1, Token::LParen)];
+    if keyword(0) != Some(Keyword::OPERATOR)
+        || !quantified
+        || !schema
+        || signs.iter().any(|(at, sign)| token(*at) != sign)
+    {
+        return None;
+    }
+    Some(match token(4) {
+        Token::Eq => BinaryOperator::Eq,
+        Token::Neq => BinaryOperator::NotEq,
+        Token::Lt => BinaryOperator::Lt,
+        Token::LtEq => BinaryOperator::LtEq,
+        Token::Gt => BinaryOperator::Gt,
+        Token::GtEq => BinaryOperator::GtEq,
+        Token::Tilde => BinaryOperator::PGRegexMatch,
+        Token::ExclamationMarkTilde => BinaryOperator::PGRegexNotMatch,
+        _ => return None,
+    })
+}
+
+/// `left OPERATOR(pg_catalog.=) ANY (right)`
+fn quantified(
+    parser: &mut Parser<'_>,
+    left: &Expr,
+    compare_op: BinaryOperator,
+    precedence: u8,
+) -> Result<Expr, ParserError> {
+    (0..NAMED).for_each(|_| parser.advance_token());
+    let all = parser.parse_keyword(Keyword::ALL);
+    let is_some = !all && parser.parse_one_of_keywords(&[Keyword::ANY, Keyword::SOME]) == Some(Keyword::SOME);
+    // What stands in parentheses, or a subquery with its own.
+    let right = match parser.parse_subexpr(precedence)? {
+        Expr::Nested(inner) => inner,
+        other => Box::new(other),
+    };
+    let left = Box::new(left.clone());
+    Ok(if all { Expr::AllOp { left, compare_op, right } } else { Expr::AnyOp { left, compare_op, right, is_some } })
 }
 
 /// `INTERVAL(2) '1.25'`
