@@ -161,14 +161,15 @@ fn named_comparison(parser: &Parser<'_>) -> Option<BinaryOperator> {
         Token::Word(word) => Some(word.keyword),
         _ => None,
     };
-    let quantified = matches!(keyword(NAMED), Some(Keyword::ANY | Keyword::SOME | Keyword::ALL));
-    let schema = matches!(token(2), Token::Word(word) if word.value == "pg_catalog");
-    let signs = [(1, Token::LParen), (3, Token::Period), (5, Token::RParen), (NAMED + 1, Token::LParen)];
+    // Asked behind every operand: most are told apart by the first token.
     if keyword(0) != Some(Keyword::OPERATOR)
-        || !quantified
-        || !schema
-        || signs.iter().any(|(at, sign)| token(*at) != sign)
+        || !matches!(token(2), Token::Word(word) if word.value == "pg_catalog")
+        || !matches!(keyword(NAMED), Some(Keyword::ANY | Keyword::SOME | Keyword::ALL))
     {
+        return None;
+    }
+    let signs = [(1, Token::LParen), (3, Token::Period), (5, Token::RParen), (NAMED + 1, Token::LParen)];
+    if signs.iter().any(|(at, sign)| token(*at) != sign) {
         return None;
     }
     Some(match token(4) {

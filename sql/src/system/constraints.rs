@@ -87,10 +87,7 @@ pub(super) fn constraint_oid(table: &Table, name: &str) -> u32 {
 
 /// The numbers of a table's constraints.
 pub(crate) fn constraint_oids(table: &Table) -> impl Iterator<Item = u32> {
-    let keys = seen(table).filter(|index| index.constraint.is_some()).map(|index| &index.name);
-    let checks = table.checks.iter().map(|check| &check.name);
-    let foreign = table.foreign_keys.iter().map(|key| &key.name);
-    keys.chain(checks).chain(foreign).map(|name| constraint_oid(table, name))
+    table.constraint_names().map(|name| constraint_oid(table, name))
 }
 
 fn constraint(table: &Table, name: &str, kind: &'static str, validated: bool) -> Fields {
