@@ -2,47 +2,74 @@
 //!
 //! An edit is made of one catalog in memory and gives the next one; [`Edit::finish`] writes what has changed as part
 //! of a transaction. It demands that the catalog is still the one that the edit began with, so edits of one database
-//! are serial; but for those that only begin new generations of tables' data, which demand no more than that these tables
-//! are still the same. Statements of others that use something changed find its stamp changed:
+//! are serial; but for those that only begin new generations of tables' data, or are about temporary relations alone, which
+//! demand no more than that what they are about is still the same. Statements of others that use something changed find its stamp changed:
 //! - a table, view or sequence that was changed or dropped;
 //! - one whose name means something else, because a namesake was made in another schema, or its schema renamed.
+
+mod finish;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use annulus_replica::store::Stamp;
-use annulus_txn::interface::{Database, Place};
-use bytes::Bytes;
-
 use super::garbage::Garbage;
 use super::home::Kind;
 use super::loaded::{Catalog, Entry, Relation};
-use super::{ObjectId, Schema, Sequence, Table, View, loading, record};
+use super::{Numbers, ObjectId, Schema, Sequence, Table, View, numbers};
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::transaction::Transaction;
-
-/// What a stamp holds: that it is there.
-const STAMP: Bytes = Bytes::from_static(&[1]);
 
 /// A change of a catalog under way.
 #[derive(Clone, Debug)]
 pub struct Edit {
     catalog: Catalog,
-    /// The tables as they were before.
-    before: BTreeMap<ObjectId, Entry<Table>>,
+    before: Before,
+    /// Where temporary relations have their numbers from; the root gives them if there are none.
+    numbers: Numbers,
+    /// Relations that it has gone by, and has not changed.
+    relied: BTreeSet<ObjectId>,
     touched: BTreeSet<(Kind, ObjectId)>,
     /// Tables that were given a generation of data, whatever else happens to them.
     renewed: BTreeSet<ObjectId>,
     garbage: Vec<Garbage>,
 }
 
+/// What there was before.
+#[derive(Clone, Debug)]
+struct Before {
+    next_object: ObjectId,
+    schemas: BTreeMap<ObjectId, Entry<Schema>>,
+    tables: BTreeMap<ObjectId, Entry<Table>>,
+    sequences: BTreeMap<ObjectId, Entry<Sequence>>,
+    views: BTreeMap<ObjectId, Entry<View>>,
+}
+
+impl Before {
+    fn new(catalog: &Catalog) -> Self {
+        Self {
+            next_object: catalog.root.next_object,
+            schemas: catalog.schemas.clone(),
+            tables: catalog.tables.clone(),
+            sequences: catalog.sequences.clone(),
+            views: catalog.views.clone(),
+        }
+    }
+}
+
 impl Edit {
     /// An edit of this catalog.
     #[must_use]
     pub fn new(catalog: &Catalog) -> Self {
+        Self::with_numbers(catalog, Numbers::default())
+    }
+
+    /// An edit of this catalog that takes numbers for what is temporary from these.
+    #[must_use]
+    pub fn with_numbers(catalog: &Catalog, numbers: Numbers) -> Self {
         Self {
             catalog: catalog.clone(),
-            before: catalog.tables.clone(),
+            before: Before::new(catalog),
+            numbers,
+            relied: BTreeSet::new(),
             touched: BTreeSet::new(),
             renewed: BTreeSet::new(),
             garbage: Vec::new(),
@@ -58,7 +85,7 @@ impl Edit {
     /// A table as it was before.
     #[must_use]
     pub fn table_before(&self, id: ObjectId) -> Option<&Arc<Table>> {
-        self.before.get(&id).map(|entry| &entry.value)
+        self.before.tables.get(&id).map(|entry| &entry.value)
     }
 
     /// Whether it has changed or dropped a table.
@@ -83,7 +110,44 @@ impl Edit {
     /// # Errors
     /// `54000` if there are no more object numbers.
     pub fn new_generation(&mut self) -> SqlResult<u32> {
-        Ok(loading::plain_generation(self.new_id()?))
+        Ok(numbers::plain(self.new_id()?))
+    }
+
+    /// The number of a new object in a schema.
+    ///
+    /// # Errors
+    /// As [`Edit::new_id`].
+    pub fn new_id_in(&mut self, schema: ObjectId) -> SqlResult<ObjectId> {
+        if self.catalog.is_temporary(schema) { self.new_temporary_id() } else { self.new_id() }
+    }
+
+    /// The number of a new temporary object, or of a session's schema.
+    ///
+    /// # Errors
+    /// As [`Edit::new_id`].
+    pub fn new_temporary_id(&mut self) -> SqlResult<ObjectId> {
+        while let Some(number) = self.numbers.draw() {
+            // The greatest one is no index's: it is that of stamps.
+            if number != ObjectId::MAX && !self.catalog.has(number) {
+                return Ok(number);
+            }
+        }
+        self.new_id()
+    }
+
+    /// As [`Edit::new_generation`], for a table in a schema.
+    ///
+    /// # Errors
+    /// As [`Edit::new_id`].
+    pub fn new_generation_in(&mut self, schema: ObjectId) -> SqlResult<u32> {
+        let taken = self.catalog.is_temporary(schema).then(|| self.numbers.draw()).flatten();
+        taken.map_or_else(|| self.new_generation(), Ok)
+    }
+
+    /// Notes that the edit goes by a relation, which it does not change: if it is not as it was at the commit, the edit
+    /// conflicts.
+    pub fn rely_on(&mut self, relation: ObjectId) {
+        self.relied.insert(relation);
     }
 
     /// Creates a schema, or replaces the one of its number.
@@ -146,7 +210,7 @@ impl Edit {
     }
 
     /// Gives a table another generation of data, in which there is nothing; its data will be deleted. `generation` is of
-    /// [`super::take_generations`], or of a load.
+    /// [`super::take_numbers`], or of a load.
     pub fn begin_generation(&mut self, table: ObjectId, generation: u32) {
         if let Some(table) = self.catalog.table_by_id(table) {
             let table = Table { generation, ..Table::clone(table) };
@@ -273,79 +337,9 @@ impl Edit {
             Kind::Table => catalog.tables.get_mut(&id).into_iter().for_each(|entry| entry.stamp = None),
             Kind::View => catalog.views.get_mut(&id).into_iter().for_each(|entry| entry.stamp = None),
             Kind::Sequence => catalog.sequences.get_mut(&id).into_iter().for_each(|entry| entry.stamp = None),
-            Kind::Root | Kind::Schema | Kind::Garbage | Kind::Database | Kind::Load | Kind::Numbers => {}
+            _ => {}
         }
         self.touched.insert((kind, id));
-    }
-
-    /// Writes the changes as part of `transaction`. Returns the catalog as this transaction sees it from now on;
-    /// after it has committed, or was undone, the catalog is to be read anew.
-    ///
-    /// # Errors
-    /// `54000` if there are no more object numbers.
-    pub fn finish<D: Database>(mut self, transaction: &mut Transaction<D>) -> SqlResult<Catalog> {
-        let home = self.catalog.home;
-        // What changes nothing has looked for names, too.
-        let defines = !self.touched.is_empty() || self.renewed.is_empty();
-        self.touched.extend(std::mem::take(&mut self.renewed).into_iter().map(|id| (Kind::Table, id)));
-        self.expect_touched(transaction);
-        for mut garbage in std::mem::take(&mut self.garbage) {
-            garbage.id = if defines { self.new_id()? } else { self.generation_of(&garbage) };
-            transaction.put(home.record(Kind::Garbage, garbage.id), record::encode(&garbage));
-        }
-        if defines {
-            self.catalog.expect_unchanged(transaction);
-            if self.catalog.stamp == Some(Stamp::NONE) {
-                // The first change of the database: what it had from the start is not stored yet.
-                self.touched.extend(self.catalog.schemas.keys().map(|id| (Kind::Schema, *id)));
-            }
-            transaction.put(home.record(Kind::Root, 0), record::encode(&self.catalog.root));
-            self.catalog.stamp = None;
-        }
-        for (kind, id) in &self.touched {
-            self.write(transaction, *kind, *id);
-        }
-        Ok(self.catalog)
-    }
-
-    /// Demands that tables are still what they were before, since others may have given them new generations.
-    fn expect_touched<D: Database>(&self, transaction: &mut Transaction<D>) {
-        for (kind, id) in self.touched.iter().filter(|(kind, _)| *kind == Kind::Table) {
-            if let Some(stamp) = self.before.get(id).and_then(|entry| entry.stamp) {
-                transaction.expect(self.catalog.home.record(*kind, *id), stamp);
-            }
-        }
-    }
-
-    /// The generation that has taken garbage's place: a number that no other garbage has.
-    fn generation_of(&self, garbage: &Garbage) -> u32 {
-        self.catalog.table_by_id(garbage.table()).map_or(0, |table| table.generation)
-    }
-
-    fn write<D: Database>(&self, transaction: &mut Transaction<D>, kind: Kind, id: ObjectId) {
-        let (catalog, home) = (&self.catalog, self.catalog.home);
-        let place = home.record(kind, id);
-        match kind {
-            Kind::Schema => put(transaction, place, catalog.schemas.get(&id), record::encode),
-            Kind::View => put(transaction, place, catalog.views.get(&id), record::encode_view),
-            Kind::Sequence => {
-                put(transaction, place, catalog.sequences.get(&id), record::encode);
-                if !catalog.sequences.contains_key(&id) {
-                    transaction.delete(home.sequence_state(id));
-                }
-            }
-            Kind::Table => {
-                let entry = catalog.tables.get(&id);
-                put(transaction, place, entry, record::encode_table);
-                for partition in home.partitions() {
-                    match entry {
-                        Some(_) => transaction.put(home.stamp(id, partition), STAMP),
-                        None => transaction.delete(home.stamp(id, partition)),
-                    }
-                }
-            }
-            Kind::Root | Kind::Garbage | Kind::Database | Kind::Load | Kind::Numbers => {}
-        }
     }
 }
 
@@ -355,18 +349,6 @@ fn fresh<T>(value: T) -> Entry<T> {
 
 const fn fresh_of<T>(value: Arc<T>) -> Entry<T> {
     Entry { value, stamp: None }
-}
-
-fn put<D: Database, T>(
-    transaction: &mut Transaction<D>,
-    place: Place,
-    entry: Option<&Entry<T>>,
-    encode: fn(&T) -> Bytes,
-) {
-    match entry {
-        Some(entry) => transaction.put(place, encode(&entry.value)),
-        None => transaction.delete(place),
-    }
 }
 
 /// What is touched when the meaning of a name changes. An index is only found by those who change it.

@@ -31,6 +31,7 @@ pub(super) enum Kind {
     Database = 6,
     Load = 7,
     Numbers = 8,
+    Temporary = 10,
 }
 
 /// The place of a database.

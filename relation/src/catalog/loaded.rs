@@ -18,7 +18,7 @@ pub const PUBLIC: ObjectId = 2_200;
 pub const FIRST_OBJECT: ObjectId = 16_384;
 
 /// What the catalog says of the database as a whole. Every change of the catalog writes it that changes more than
-/// generations of tables' data.
+/// generations of tables' data, and temporary relations.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub(super) struct Root {
     /// The number of the next object.
@@ -101,6 +101,8 @@ pub struct Catalog {
     pub(super) root: Root,
     /// The root's version; `None` if the transaction that sees this catalog has changed it.
     pub(super) stamp: Option<Stamp>,
+    /// The version of the record that those write who change temporary relations alone; `None` if this transaction has.
+    pub(super) temporary: Option<Stamp>,
     pub(super) schemas: BTreeMap<ObjectId, Entry<Schema>>,
     pub(super) tables: BTreeMap<ObjectId, Entry<Table>>,
     pub(super) sequences: BTreeMap<ObjectId, Entry<Sequence>>,
@@ -130,6 +132,7 @@ impl Catalog {
             home,
             root,
             stamp,
+            temporary: Some(Stamp::NONE),
             schemas: BTreeMap::new(),
             tables: BTreeMap::new(),
             sequences: BTreeMap::new(),
@@ -174,11 +177,12 @@ impl Catalog {
         self.stamp
     }
 
-    /// Whether another one was read from the same versions of all records. Every change writes the root, but for those that
-    /// only begin new generations of tables' data, or renew a schema.
+    /// Whether another one was read from the same versions of all records. Every change writes the root, but for those
+    /// that only begin new generations of tables' data, renew a schema, or are about temporary relations alone.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.stamp == other.stamp
+            && self.temporary == other.temporary
             && stamps(&self.tables).eq(stamps(&other.tables))
             && stamps(&self.schemas).eq(stamps(&other.schemas))
     }
@@ -329,9 +333,26 @@ impl Catalog {
     /// Demands that nothing at all has changed in the catalog: for a statement that did not find a name, or
     /// shows the catalog itself.
     pub fn expect_unchanged<D: Database>(&self, transaction: &mut Transaction<D>) {
+        self.expect_root(transaction);
+        if let Some(stamp) = self.temporary {
+            transaction.expect(self.home.record(Kind::Temporary, 0), stamp);
+        }
+    }
+
+    /// Demands that nothing has changed in the catalog but what is only its session's.
+    pub(super) fn expect_root<D: Database>(&self, transaction: &mut Transaction<D>) {
         if let Some(stamp) = self.stamp {
             transaction.expect(self.home.record(Kind::Root, 0), stamp);
         }
+    }
+
+    /// Whether a number is an object's.
+    pub(super) fn has(&self, id: ObjectId) -> bool {
+        self.tables.contains_key(&id)
+            || self.index_tables.contains_key(&id)
+            || self.sequences.contains_key(&id)
+            || self.views.contains_key(&id)
+            || self.schemas.contains_key(&id)
     }
 }
 

@@ -5,9 +5,6 @@
 //! writes demands that the record is as it was: no two loads write into one generation, and whoever changes the record
 //! has stopped the load, so that its rows can be deleted. That happens when its transaction has ended without a commit,
 //! and to a load that nobody has ended for [`LONGEST`].
-//!
-//! Generations that are begun without any other change of the catalog have numbers of their own, apart from those of
-//! edits ([`take_generations`]): nobody waits for others' changes, and a number that was not used is not given again.
 
 use annulus_base::time::Micros;
 use annulus_base::{KeyRange, Timestamp};
@@ -16,56 +13,14 @@ use annulus_txn::interface::{Database, Place, TxnError, When};
 use wincode::{SchemaRead, SchemaWrite};
 
 use super::garbage::Garbage;
-use super::home::{Home, Kind};
+use super::home::Home;
 use super::loaded::Catalog;
-use super::{ObjectId, record};
+use super::{ObjectId, numbers, record};
 use crate::failure::Outcome;
 use crate::transaction::{Mode, Transaction};
 
 /// How long a load may take, microseconds: a day.
 pub const LONGEST: Micros = 24 * 3_600 * 1_000_000;
-
-/// What numbers have in common that [`take_generations`] gives.
-const TAKEN: u32 = 1 << 31;
-
-/// The number of a generation that an edit makes, from an object number.
-pub(super) const fn plain_generation(number: u32) -> u32 {
-    number & !TAKEN
-}
-
-/// Takes numbers for new generations of tables' data, in a transaction of its own: the first of them. They are given to
-/// nobody else, whatever becomes of them.
-///
-/// # Errors
-/// `XX001` if a record is damaged, and every [`TxnError`].
-pub async fn take_generations<D: Database>(db: &D, home: &Home, count: usize, patience: Micros) -> Outcome<u32> {
-    let start = db.begin();
-    loop {
-        let mut transaction = Transaction::new(db.clone(), Mode::Statement, start);
-        let first = take(&mut transaction, home, count, patience).await?;
-        match transaction.commit(patience).await {
-            // Somebody else was faster; or it is unknown whether the numbers are taken: others are as good.
-            Err(TxnError::Conflict(_) | TxnError::Unknown(_)) => {}
-            committed => return Ok(committed.map(|_| first)?),
-        }
-    }
-}
-
-async fn take<D: Database>(
-    transaction: &mut Transaction<D>,
-    home: &Home,
-    count: usize,
-    patience: Micros,
-) -> Outcome<u32> {
-    let place = home.record(Kind::Numbers, 0);
-    let next: u32 = match transaction.get(std::slice::from_ref(&place), patience).await?.into_iter().flatten().next() {
-        Some(bytes) => record::decode(&place.key, &bytes)?,
-        None => 0,
-    };
-    let after = next.wrapping_add(u32::try_from(count).unwrap_or(u32::MAX));
-    transaction.put(place, record::encode(&plain_generation(after)));
-    Ok(next | TAKEN)
-}
 
 /// A load's record.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
@@ -106,7 +61,7 @@ impl Load {
         let start = db.begin();
         loop {
             let mut transaction = Transaction::new(db.clone(), Mode::Statement, start);
-            let generation = take(&mut transaction, home, 1, patience).await?;
+            let generation = numbers::take(&mut transaction, home, 1, patience).await?;
             let (place, rows) = (home.load(table, generation), Garbage::of_generation(table, generation));
             let record = Loading { begun: start.micros(), stopped: false, rows };
             transaction.put(place.clone(), record::encode(&record));

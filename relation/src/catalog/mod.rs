@@ -3,7 +3,7 @@
 //! Promises and invariants:
 //! - A [`Catalog`] is what the database was at one instant. It may be cached: a statement validates what it uses of
 //!   it, in the partitions that it touches anyway, so that it is strictly serializable with changes of the catalog.
-//! - Numbers of objects are never used again.
+//! - Numbers of objects are never used again, but for those of temporary relations after two billion others.
 //! - What is dropped is unreachable at once, and deleted in steps of bounded size.
 //!
 //! The layout is described in docs/internals/relations.md.
@@ -16,6 +16,7 @@ mod garbage;
 mod home;
 mod loaded;
 mod loading;
+mod numbers;
 mod record;
 mod rekeying;
 mod retyping;
@@ -35,7 +36,8 @@ pub use extending::{Extension, Then};
 pub use garbage::{Swept, sweep};
 pub use home::Home;
 pub use loaded::{Catalog, FIRST_OBJECT, PUBLIC, Relation, Version};
-pub use loading::{LONGEST, Load, take_generations};
+pub use loading::{LONGEST, Load};
+pub use numbers::{Numbers, take_numbers};
 pub use rekeying::{Rekeying, Succession};
 pub use retyping::{Retyped, Retyping};
 pub use store::load;

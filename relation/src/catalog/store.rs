@@ -24,32 +24,37 @@ const TRIES: usize = 8;
 /// `3D000` if the database was dropped, `XX001` if a record is damaged, and every [`TxnError`].
 pub async fn load<D: Database>(db: &D, home: Home, when: When, patience: Micros) -> Outcome<Catalog> {
     for _ in 0..TRIES {
-        if let Some(records) = read_all(db, home, when, patience).await? {
-            return Ok(assemble(home, &records)?);
+        if let Some((records, temporary)) = read_all(db, home, when, patience).await? {
+            return Ok(Catalog { temporary: Some(temporary), ..assemble(home, &records)? });
         }
     }
     Err(TxnError::Conflict(home.record(Kind::Root, 0).key).into())
 }
 
-/// All records, in order; `None` if they changed while they were read.
+/// All records, in order, and the version of temporary relations at first; `None` if they changed while they were read.
 async fn read_all<D: Database>(
     db: &D,
     home: Home,
     when: When,
     patience: Micros,
-) -> Result<Option<Vec<(Key, Seen)>>, TxnError> {
+) -> Result<Option<(Vec<(Key, Seen)>, Stamp)>, TxnError> {
     let mut rest = Home::all_records();
     let mut records: Vec<(Key, Seen)> = Vec::new();
-    let mut stretches = 0;
+    let (mut stretches, mut temporary) = (0, Stamp::NONE);
     while rest.start < rest.end {
-        let range = (home.catalog(), rest.clone(), RECORDS);
-        let Some(found) = db.scan(vec![range], when, patience).await?.into_iter().next() else { break };
+        let mut ranges = vec![(home.catalog(), rest.clone(), RECORDS)];
+        if stretches == 0 {
+            ranges.push((home.catalog(), Home::records(Kind::Temporary), 1));
+        }
+        let mut all = db.scan(ranges, when, patience).await?.into_iter();
+        let Some(found) = all.next() else { break };
+        temporary = all.flat_map(|found| found.rows).map(|(_, seen)| seen.stamp).next().unwrap_or(temporary);
         rest = KeyRange { start: found.range.end, end: rest.end };
         records.extend(found.rows);
         stretches += 1;
     }
-    // Each stretch is of one instant. All of them are, but for the generations of tables' data, of which each stands for
-    // itself, if nothing has changed from the first to the last: every other change writes the root.
+    // Each stretch is of one instant. All of them are, but for the generations of tables' data, and what is of a session, of
+    // which each stands for itself, if nothing has changed from the first to the last: every other change writes the root.
     if stretches > 1 && when == When::Latest {
         let root = home.record(Kind::Root, 0);
         let now = db.read(vec![root.clone()], when, patience).await?;
@@ -58,7 +63,7 @@ async fn read_all<D: Database>(
             return Ok(None);
         }
     }
-    Ok(Some(records))
+    Ok(Some((records, temporary)))
 }
 
 fn assemble(home: Home, records: &[(Key, Seen)]) -> SqlResult<Catalog> {
@@ -93,8 +98,19 @@ fn assemble(home: Home, records: &[(Key, Seen)]) -> SqlResult<Catalog> {
             }
         }
     }
+    if records.len() > RECORDS as usize {
+        drop_halves(&mut catalog);
+    }
     catalog.index_names();
     Ok(catalog)
+}
+
+/// Drops what was read of relations whose schema was made, or dropped, between two stretches: sessions' own.
+fn drop_halves(catalog: &mut Catalog) {
+    let schemas = &catalog.schemas;
+    catalog.tables.retain(|_, entry| schemas.contains_key(&entry.value.schema));
+    catalog.sequences.retain(|_, entry| schemas.contains_key(&entry.value.schema));
+    catalog.views.retain(|_, entry| schemas.contains_key(&entry.value.schema));
 }
 
 fn entry<'a, T>(key: &Key, seen: &'a Seen, decode: impl Fn(&Key, &'a [u8]) -> SqlResult<T>) -> SqlResult<Entry<T>> {

@@ -204,7 +204,7 @@ impl Definition<'_> {
             Some(given) => self.given_sequence_name(table, given)?,
             None => free_relation_name(self.catalog(), table, &column.name, "seq"),
         };
-        let id = self.edit.new_id()?;
+        let id = self.edit.new_id_in(table.schema)?;
         let mut sequence = crate::sequence::new(id, table.schema, name, column.ty.clone(), &said.options)?;
         sequence.owner = Some((table.id, column.id));
         self.edit.put_sequence(sequence.clone())?;

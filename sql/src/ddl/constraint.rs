@@ -142,7 +142,7 @@ impl Definition<'_> {
         };
         let state = if fresh { IndexState::Ready } else { filling() };
         let index = Index {
-            id: self.edit.new_id()?,
+            id: self.edit.new_id_in(table.schema)?,
             name,
             unique: true,
             keys,

@@ -84,7 +84,7 @@ impl Definition<'_> {
     }
 
     /// A default's normal form. The sequence of `nextval('name')` is looked up now, not when a row is inserted.
-    pub(super) fn default(&self, expression: &ast::Expr, column: &Column) -> SqlResult<(String, Expr)> {
+    pub(super) fn default(&mut self, expression: &ast::Expr, column: &Column) -> SqlResult<(String, Expr)> {
         if let Some(sequence) = sequence_argument(expression) {
             let name = split_name(&sequence)?;
             let found = self.names().get(&name)?;
@@ -93,7 +93,8 @@ impl Definition<'_> {
                 return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
             };
             let schema = self.catalog().schema_by_id(sequence.schema).map(|schema| schema.name.clone());
-            let text = nextval(&schema.unwrap_or_default(), &sequence.name);
+            let (text, id) = (nextval(&schema.unwrap_or_default(), &sequence.name), sequence.id);
+            self.edit.rely_on(id);
             let (_, bound) = self.normal(&parse_expression(&text)?, "", &[], &Use::Default(column))?;
             return Ok((text, bound));
         }

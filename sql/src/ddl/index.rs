@@ -44,7 +44,7 @@ impl Definition<'_> {
             self.normal(predicate, &table.name, &table.columns, &purpose).map(|(text, _)| text)
         });
         let index = Index {
-            id: self.edit.new_id()?,
+            id: self.edit.new_id_in(table.schema)?,
             name: index_name,
             unique: create.unique,
             keys,

@@ -13,9 +13,11 @@ use crate::parse::{IdentityOptions, Like, SequenceOption, parse_expression};
 
 impl Definition<'_> {
     /// Adds the columns of another relation, with their types and `NOT NULL`.
-    pub(super) fn copy_columns(&self, table: &mut Table, like: &Like) -> SqlResult<()> {
+    pub(super) fn copy_columns(&mut self, table: &mut Table, like: &Like) -> SqlResult<()> {
         let name = self.name(&like.name)?;
-        match self.names().get(&name)? {
+        let found = self.names().get(&name)?;
+        let id = found.id();
+        match found {
             Relation::Table(other) => {
                 for column in &other.columns {
                     add_column(table, &column.name, column.ty.clone(), column.not_null.is_declared())?;
@@ -23,13 +25,14 @@ impl Definition<'_> {
                         copy.comment.clone_from(&column.comment);
                     }
                 }
-                Ok(())
             }
             Relation::View(view) => {
-                view.columns.iter().try_for_each(|(name, ty)| add_column(table, name, ty.clone(), false))
+                view.columns.iter().try_for_each(|(name, ty)| add_column(table, name, ty.clone(), false))?;
             }
-            other => Err(crate::names::is_not(&name, other, "a table")),
+            other => return Err(crate::names::is_not(&name, other, "a table")),
         }
+        self.edit.rely_on(id);
+        Ok(())
     }
 
     /// Adds what columns of another table have by default, its checks and its indexes, as far as they are asked for. The
@@ -105,7 +108,7 @@ impl Definition<'_> {
         let columns: Vec<String> = index.keys.iter().filter_map(part).collect();
         let label = if index.constraint.is_some() { "key" } else { "idx" };
         Ok(Index {
-            id: self.edit.new_id()?,
+            id: self.edit.new_id_in(table.schema)?,
             name: free_relation_name(self.catalog(), table, &columns.join("_"), label),
             keys: same_keys(table, other, index)?,
             include: index.include.iter().map(|id| same_column(table, other, *id)).collect::<SqlResult<_>>()?,

@@ -38,7 +38,7 @@ pub(crate) use expression::{bind_stored, sequence_in};
 pub(crate) use retype::follow_types;
 pub(crate) use temporary::{cleared, without};
 
-use annulus_relation::catalog::{Catalog, ColumnId, Edit, ObjectId, Sequence, Table, take_generations};
+use annulus_relation::catalog::{Catalog, ColumnId, Edit, ObjectId, Sequence, Table, take_numbers};
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::Outcome;
 use annulus_relation::transaction::Mode;
@@ -56,6 +56,9 @@ use crate::session::answer::{News, Tag};
 use crate::session::jobs::within;
 use crate::session::{Active, Produced, check_no_block};
 use crate::statement::Work;
+
+/// How many numbers a change of temporary relations has at least: one that needs more waits for other changes of the catalog.
+const NUMBERS: u32 = 100;
 
 /// A change of the catalog under way.
 pub(crate) struct Definition<'a> {
@@ -111,10 +114,10 @@ impl Job {
 }
 
 impl<'a> Definition<'a> {
-    /// A change of a catalog that changes nothing yet.
-    fn new(catalog: &Catalog, shared: &'a Shared, env: &'a Env, text: &'a str) -> Self {
+    /// What goes on with a change of a catalog.
+    fn new(edit: Edit, shared: &'a Shared, env: &'a Env, text: &'a str) -> Self {
         Self {
-            edit: Edit::new(catalog),
+            edit,
             path: shared.path(),
             env,
             shared,
@@ -204,13 +207,14 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
         check_no_block(work.active.block, what)?;
     }
     let env = Arc::clone(&work.active.env);
+    let edit = edit_of(work, &parsed.statement).await?;
     let mut definition = Definition {
         identities: parsed.identities.iter(),
         actions: &parsed.actions,
         delete_sets: &parsed.delete_sets,
         likes: &parsed.likes,
         planned: planned(work, parsed)?,
-        ..Definition::new(&work.active.catalog, work.shared, &env, &parsed.whole)
+        ..Definition::new(edit, work.shared, &env, &parsed.whole)
     };
     let tag = definition.apply(&parsed.statement)?;
     definition.extend_tables()?;
@@ -242,6 +246,17 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
     }
 }
 
+/// A change of the catalog that has numbers for what is temporary, if it may need them.
+async fn edit_of<D: Database>(work: &Work<'_, D>, statement: &Statement) -> Outcome<Edit> {
+    let catalog = &work.active.catalog;
+    if work.shared.temporary.name().is_none() && !temporary::is_declared(statement) {
+        return Ok(Edit::new(catalog));
+    }
+    let numbers = &work.catalogs.numbers;
+    numbers.fill(&work.server.db, catalog.home(), NUMBERS, work.deadline.left()).await?;
+    Ok(Edit::with_numbers(catalog, numbers.clone()))
+}
+
 /// Whether all that was done to the tables of jobs can be taken back.
 fn only_add<D: Database>(active: &Active<D>, jobs: &[Job]) -> bool {
     let is_extended = |job: &Job| {
@@ -267,7 +282,7 @@ pub(crate) async fn begin_generations<D: Database>(
         return Ok(());
     }
     let home = *edit.catalog().home();
-    let first = take_generations(db, &home, tables.len(), deadline.left()).await?;
+    let first = take_numbers(db, &home, tables.len(), deadline.left()).await?;
     tables.iter().zip(first..).for_each(|(table, generation)| edit.begin_generation(*table, generation));
     Ok(())
 }

@@ -27,7 +27,7 @@ impl Definition<'_> {
             return Ok("CREATE SEQUENCE");
         }
         self.check_free(schema, &name)?;
-        let id = self.edit.new_id()?;
+        let id = self.edit.new_id_in(schema)?;
         let ty = declared_type(options)?.unwrap_or(SqlType::Int8);
         let mut sequence = crate::sequence::new(id, schema, name.name, ty, options)?;
         self.own(&mut sequence, options)?;

@@ -85,9 +85,9 @@ impl Definition<'_> {
 
     /// A table without columns, whose rows are identified by hidden ids.
     pub(super) fn bare_table(&mut self, schema: ObjectId, name: &str) -> SqlResult<Table> {
-        let id = self.edit.new_id()?;
+        let id = self.edit.new_id_in(schema)?;
         let primary = Index {
-            id: self.edit.new_id()?,
+            id: self.edit.new_id_in(schema)?,
             name: String::new(),
             unique: true,
             keys: Vec::new(),
@@ -101,7 +101,7 @@ impl Definition<'_> {
             id,
             schema,
             name: name.to_owned(),
-            generation: self.edit.new_generation()?,
+            generation: self.edit.new_generation_in(schema)?,
             columns: Vec::new(),
             next_column: 1,
             indexes: vec![primary],

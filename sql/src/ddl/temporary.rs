@@ -1,12 +1,14 @@
 //! Where things are created, and what is special about temporary ones: they are in a schema of their session's own.
 
-use annulus_relation::catalog::{Catalog, Edit, ObjectId, Schema, Table};
+use annulus_relation::catalog::{Edit, ObjectId, Schema, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::value::Env;
 use annulus_relation::{SqlError, SqlResult};
+use sqlparser::ast;
 
 use super::Definition;
 use crate::names::{Name, OWN};
+use crate::parse::Statement;
 use crate::server::shared::Shared;
 use crate::server::temporary::schema_name;
 
@@ -57,7 +59,7 @@ impl Definition<'_> {
         if let Some(schema) = self.catalog().schema(name) {
             return Ok(schema.id);
         }
-        let id = self.edit.new_id()?;
+        let id = self.edit.new_temporary_id()?;
         self.edit.put_schema(Schema { id, name: name.to_owned(), comment: None })?;
         self.path = shared.path();
         Ok(id)
@@ -94,18 +96,31 @@ impl Definition<'_> {
     }
 }
 
-/// A catalog without some temporary tables, and what depends on them.
-pub(crate) fn without(catalog: &Catalog, shared: &Shared, tables: &[ObjectId]) -> SqlResult<Edit> {
+/// Whether a statement says that what it makes is temporary.
+pub(super) fn is_declared(statement: &Statement) -> bool {
+    match statement {
+        Statement::CreateSequence { temporary, .. } => *temporary,
+        Statement::Sql(statement) => match &**statement {
+            ast::Statement::CreateTable(create) => create.temporary,
+            ast::Statement::CreateView(create) => create.temporary,
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Drops some temporary tables, and what depends on them, from a catalog.
+pub(crate) fn without(edit: Edit, shared: &Shared, tables: &[ObjectId]) -> SqlResult<Edit> {
     let env = Env::default();
-    let mut definition = Definition::new(catalog, shared, &env, "");
+    let mut definition = Definition::new(edit, shared, &env, "");
     tables.iter().try_for_each(|id| definition.drop_table(*id, tables, true, ""))?;
     Ok(definition.edit)
 }
 
-/// A catalog without `most` of the relations of some schemas, and without those schemas that are empty then.
-pub(crate) fn cleared(catalog: &Catalog, shared: &Shared, schemas: &[ObjectId], most: usize) -> SqlResult<Edit> {
+/// Drops `most` of the relations of some schemas, and those schemas that are empty then, from a catalog.
+pub(crate) fn cleared(edit: Edit, shared: &Shared, schemas: &[ObjectId], most: usize) -> SqlResult<Edit> {
     let env = Env::default();
-    let mut definition = Definition::new(catalog, shared, &env, "");
+    let mut definition = Definition::new(edit, shared, &env, "");
     let mut left = most;
     for schema in schemas {
         let inside = definition.inside(*schema);

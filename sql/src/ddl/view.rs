@@ -32,6 +32,7 @@ impl Definition<'_> {
         let name = self.name(&create.name)?;
         let columns = self.view_columns(create)?;
         let (query, reads) = self.qualified(&create.query)?;
+        reads.iter().for_each(|read| self.edit.rely_on(*read));
         let temporary = create.temporary || self.becomes_temporary(&name.name, &reads);
         let schema = self.target(&name, temporary)?;
         let (id, comment) = match self.catalog().relation(schema, &name.name) {
@@ -53,7 +54,7 @@ impl Definition<'_> {
                 let message = format!("relation \"{}\" already exists", name.name);
                 return Err(SqlError::new(SqlState::DUPLICATE_TABLE, message));
             }
-            None => (self.edit.new_id()?, None),
+            None => (self.edit.new_id_in(schema)?, None),
         };
         let knows = reads.iter().map(|read| self.last_column(*read)).collect();
         self.edit.put_view(View { id, schema, name: name.name, columns, query, reads, comment, knows })?;
@@ -114,12 +115,12 @@ impl Definition<'_> {
     }
 
     /// The text of the query that fills a new table; where that hides another one, the query names what it means now.
-    fn source(&self, create: &CreateTable, name: &Name) -> SqlResult<String> {
+    fn source(&mut self, create: &CreateTable, name: &Name) -> SqlResult<String> {
         let Some(query) = &create.query else { return Ok(String::new()) };
-        match self.names().find(&Name { schema: None, ..name.clone() }) {
-            Some(_) => self.qualified(query).map(|(text, _)| text),
-            None => Ok(query.to_string()),
-        }
+        let (text, reads) = self.qualified(query)?;
+        reads.iter().for_each(|read| self.edit.rely_on(*read));
+        let is_hidden = self.names().find(&Name { schema: None, ..name.clone() }).is_some();
+        Ok(if is_hidden { text } else { query.to_string() })
     }
 
     /// `CREATE TABLE AS`: the table; its rows are inserted later.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use annulus_base::time::Micros;
-use annulus_relation::catalog::{Catalog, Home, load};
+use annulus_relation::catalog::{Catalog, Home, Numbers, load};
 use annulus_relation::failure::Outcome;
 use annulus_txn::interface::{Database, When};
 
@@ -15,6 +15,8 @@ use crate::statement::Shapes;
 /// A database's catalog as last read, shared by the sessions of a node.
 pub(crate) struct Catalogs {
     pub home: Home,
+    /// For temporary relations.
+    pub numbers: Numbers,
     cached: RefCell<Option<Arc<Catalog>>>,
     stale: Cell<bool>,
     /// Stored expressions that were bound before.
@@ -27,6 +29,7 @@ impl Catalogs {
     pub fn new(home: Home) -> Self {
         Self {
             home,
+            numbers: Numbers::default(),
             cached: RefCell::new(None),
             stale: Cell::new(false),
             expressions: StoredExpressions::default(),

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use annulus_base::Timestamp;
 use annulus_base::time::Micros;
-use annulus_relation::catalog::{Catalog, LONGEST, ObjectId, Schema, TEMPORARY, renew};
+use annulus_relation::catalog::{Catalog, Edit, LONGEST, ObjectId, Schema, TEMPORARY, renew};
 use annulus_relation::failure::Outcome;
 use annulus_relation::transaction::{Mode, Transaction};
 use annulus_txn::interface::Database;
@@ -157,7 +157,10 @@ impl<D: Database> Server<D> {
         if left.is_empty() {
             return Ok(false);
         }
-        let edit = cleared(&catalog, shared, &left, MOST)?;
+        // One for the garbage of each.
+        catalogs.numbers.fill(&self.db, &catalogs.home, 2 * MOST as u32, deadline.left()).await?;
+        let edit = Edit::with_numbers(&catalog, catalogs.numbers.clone());
+        let edit = cleared(edit, shared, &left, MOST)?;
         let mut transaction = Transaction::new(self.db.clone(), Mode::Statement, self.db.begin());
         edit.finish(&mut transaction)?;
         catalogs.outdate();
@@ -207,6 +210,7 @@ mod tests {
             let elsewhere = node.other();
             let (mut client, mut other) = (node.client().await, elsewhere.client().await);
             client.ok("create table p (id int primary key, v text); insert into p values (1, 'x')").await;
+            client.ok("create temp table t (a int); discard temp").await;
             let before = settled(&node).await;
             client.ok(MANY).await;
             client.ok("begin; create temp table u as select * from t").await;
@@ -262,7 +266,8 @@ mod tests {
             lost.ok("create temp table t (a int); discard temp").await;
             drop(lasting);
             settled(&elsewhere).await;
-            assert!(settled(&again).await <= before + 2);
+            // The root, the schema `public`, the counter of numbers, and that something temporary has changed.
+            assert!(settled(&again).await <= before + 4);
         });
     }
 
@@ -270,7 +275,7 @@ mod tests {
     fn many_relations_are_dropped_in_parts() {
         run(async |node| {
             let mut client = node.client().await;
-            client.ok("create table p (id int)").await;
+            client.ok("create table p (id int); create temp table t (a int); discard temp").await;
             let before = settled(&node).await;
             let tables = (0..MOST * 3 / 2).map(|n| format!("create temp table t{n} (id serial primary key)"));
             client.ok(&tables.collect::<Vec<_>>().join("; ")).await;
@@ -283,6 +288,56 @@ mod tests {
                 settled(&node).await;
             }
             assert_eq!(settled(&node).await, before);
+        });
+    }
+
+    #[test]
+    fn blocks_that_define_are_in_nobodys_way_who_has_temporary_relations() {
+        run(async |node| {
+            let elsewhere = node.other();
+            let (mut one, mut other) = (node.client().await, elsewhere.client().await);
+            one.ok("create table p (id serial primary key, v text); insert into p (v) values ('x')").await;
+            let mut gone = node.client().await;
+            gone.ok(
+                "create temp table t (id serial primary key, v text unique); create temp view w as select * from t",
+            )
+            .await;
+            // Each has read the catalog before the others change it.
+            one.ok("begin; create table q (id int)").await;
+            other.ok("begin; select count(*) from p; create temp table t as select * from p with no data").await;
+            let mut third = node.client().await;
+            third.ok("begin; select count(*) from p; create temp table t (like p including all) on commit drop").await;
+            third.ok("create index on t (v); insert into t (v) values ('y')").await;
+            drop(gone);
+            node.server.round(&mut HashMap::new()).await.unwrap();
+            assert_eq!(node.client().await.ok(SHOWN).await, "0\nSELECT 1");
+            other
+                .ok("create temp view w as select v from p; create temp sequence s; insert into t values (1, 'z')")
+                .await;
+            for client in [&mut other, &mut third, &mut one] {
+                client.ok("commit").await;
+            }
+            assert_eq!(other.ok("select v, nextval('s') from t").await, "z|1\nSELECT 1");
+            assert_eq!(other.ok("select v from w").await, "x\nSELECT 1");
+            assert_eq!(one.ok("select count(*) from q").await, "0\nSELECT 1");
+            assert!(third.told("select * from t").await.starts_with("ERROR 42P01"));
+            assert_eq!(one.ok(SHOWN).await, "2\nSELECT 1");
+        });
+    }
+
+    #[test]
+    fn what_a_temporary_relation_goes_by_is_as_it_was() {
+        run(async |node| {
+            let (mut one, mut other) = (node.client().await, node.client().await);
+            one.ok("create table p (id int primary key, v text); create sequence s").await;
+            let creations = ["view w as select v from p", "table l (like p)", "table d (id int default nextval('s'))"];
+            let changes = ["alter table p rename v to u", "alter table p rename u to v", "drop sequence s"];
+            for (creation, change) in creations.iter().zip(changes) {
+                other.ok(&format!("begin; select 1 from p; create temp {creation}")).await;
+                one.ok(change).await;
+                let told = other.told("commit").await;
+                assert!(told.starts_with("ERROR 40001"), "{creation}: {told}");
+            }
         });
     }
 }

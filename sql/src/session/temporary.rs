@@ -8,7 +8,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use annulus_relation::catalog::{Catalog, ObjectId};
+use annulus_relation::catalog::{Catalog, Edit, ObjectId};
 use annulus_relation::error::SqlState;
 use annulus_relation::failure::Outcome;
 use annulus_relation::{SqlError, SqlResult};
@@ -42,7 +42,11 @@ impl<D: Database> Session<D> {
         if dropped.is_empty() && emptied.is_empty() {
             return Ok(());
         }
-        let mut edit = without(&active.catalog, &self.shared, &dropped)?;
+        let numbers = &self.catalogs.numbers;
+        let most = u32::try_from(dropped.len()).unwrap_or(u32::MAX);
+        numbers.fill(&self.server.db, &self.catalogs.home, most, deadline.left()).await?;
+        let edit = Edit::with_numbers(&active.catalog, numbers.clone());
+        let mut edit = without(edit, &self.shared, &dropped)?;
         begin_generations(&self.server.db, &mut edit, &emptied, deadline).await?;
         active.catalog = Arc::new(edit.finish(&mut active.transaction)?);
         active.defines = true;

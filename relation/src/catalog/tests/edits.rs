@@ -10,16 +10,6 @@ use super::super::record;
 use super::*;
 use annulus_txn::testing::{Call, Fault};
 
-/// A statement that uses the table in the third partition, with a catalog that it has cached.
-fn uses(fake: &Fake, catalog: &Catalog, table: ObjectId) -> Outcome<()> {
-    let partition = home().partitions().nth(2).unwrap();
-    let mut transaction = transaction(fake);
-    catalog.expect_table(&mut transaction, table, partition);
-    transaction.put(Place { partition, key: Key::new(0, table, 1, b"row") }, Bytes::from_static(b"row"));
-    run(transaction.commit(SECOND))?;
-    Ok(())
-}
-
 #[test]
 fn a_new_database_has_an_empty_public_schema() {
     let catalog = read(&Fake::new());
@@ -462,13 +452,13 @@ fn generations_of_different_tables_are_begun_side_by_side() {
     let fake = Fake::new();
     let (one, other) = (create(&fake, "one"), create(&fake, "other"));
     let before = read(&fake);
-    let first = run(take_generations(&fake, &home(), 2, SECOND)).unwrap();
+    let first = run(take_numbers(&fake, &home(), 2, SECOND)).unwrap();
     edits(&fake, &before, |edit| edit.begin_generation(one, first)).unwrap();
     edits(&fake, &before, |edit| edit.begin_generation(other, first + 1)).unwrap();
     let after = read(&fake);
     assert_eq!([one, other].map(|id| after.table_by_id(id).unwrap().generation), [first, first + 1]);
     assert!(after.stamp() == before.stamp() && !after.is_same(&before));
-    assert_eq!(run(take_generations(&fake, &home(), 1, SECOND)).unwrap(), first + 2);
+    assert_eq!(run(take_numbers(&fake, &home(), 1, SECOND)).unwrap(), first + 2);
     // The table is another one now, for whoever uses it, changes it, or begins one more.
     assert!(is_conflict(uses(&fake, &before, one)));
     assert!(is_conflict(edits(&fake, &before, |edit| edit.begin_generation(one, first + 2))));

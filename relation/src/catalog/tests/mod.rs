@@ -3,10 +3,13 @@
 mod databases;
 mod edits;
 mod reverting;
+mod temporary;
 
+use annulus_base::Key;
 use annulus_base::time::SECOND;
 use annulus_ring::DynamicNamespace;
-use annulus_txn::interface::{Database, TxnError, When};
+use annulus_txn::interface::{Database, Place, TxnError, When};
+use bytes::Bytes;
 
 use super::*;
 use crate::failure::{Failure, Outcome};
@@ -87,6 +90,16 @@ fn create(fake: &Fake, name: &str) -> ObjectId {
     })
     .unwrap();
     id
+}
+
+/// A statement that uses the table in the third partition, with a catalog that it has cached.
+fn uses(fake: &Fake, catalog: &Catalog, table: ObjectId) -> Outcome<()> {
+    let partition = home().partitions().nth(2).unwrap();
+    let mut transaction = transaction(fake);
+    catalog.expect_table(&mut transaction, table, partition);
+    transaction.put(Place { partition, key: Key::new(0, table, 1, b"row") }, Bytes::from_static(b"row"));
+    run(transaction.commit(SECOND))?;
+    Ok(())
 }
 
 fn state(result: Outcome<()>) -> &'static str {
