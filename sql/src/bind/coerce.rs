@@ -109,8 +109,7 @@ pub(super) fn coerce(
     if !can_coerce(from, to, context) {
         return Ok(None);
     }
-    let cast = Expr::Cast { arg: Box::new(expr), ty: to.clone(), explicit: context == CastContext::Explicit };
-    Ok(Some(fold_cast(cast, env)))
+    Ok(Some(Expr::Cast { arg: Box::new(expr), ty: to.clone(), explicit: context == CastContext::Explicit }))
 }
 
 fn undecided(expr: Expr, to: &SqlType, context: CastContext, params: &mut ParamTypes, env: &Env) -> SqlResult<Expr> {
@@ -172,7 +171,7 @@ fn parse_literal(text: &str, to: &SqlType, context: CastContext, env: &Env) -> S
 }
 
 /// An immutable conversion of a constant is made now, unless it fails: then it fails when it is reached.
-fn fold_cast(cast: Expr, env: &Env) -> Expr {
+pub(super) fn fold_cast(cast: Expr, env: &Env) -> Expr {
     let Expr::Cast { arg, ty, explicit } = &cast else { return cast };
     let Expr::Const(literal) = &**arg else { return cast };
     if cast_volatility(&literal.ty, ty) != Volatility::Immutable {

@@ -62,8 +62,12 @@ impl<'a> Printer<'a> {
             Expr::Extreme { greatest: true, args, .. } => format!("GREATEST({})", self.list(args)),
             Expr::Extreme { args, .. } => format!("LEAST({})", self.list(args)),
             Expr::NullIf { equal } => format!("NULLIF({})", self.list(&equal.args)),
+            Expr::Cast { arg, ty, explicit: false } if is_integer(arg, ty) => self.expr(arg),
             Expr::Cast { arg, ty, .. } => format!("({})::{}", self.expr(arg), cast_name(ty)),
-            Expr::Array { elements, ty } => format!("(ARRAY[{}])::{}", self.list(elements), cast_name(ty)),
+            Expr::Array { elements, ty } => match elements.iter().all(tells_type) {
+                true => format!("ARRAY[{}]", self.list(elements)),
+                false => format!("(ARRAY[{}])::{}", self.list(elements), cast_name(ty)),
+            },
             Expr::Element { array, index, .. } => format!("({})[{}]", self.expr(array), self.expr(index)),
             Expr::Slice { array, low, high } => {
                 let (low, high) = (low.as_deref(), high.as_deref());
@@ -142,6 +146,20 @@ fn is_keyword(name: &str) -> bool {
             | "current_catalog"
             | "user"
     )
+}
+
+/// Whether a conversion is one of an integer that is written to another integer: it is added again if it is left out.
+fn is_integer(arg: &Expr, ty: &SqlType) -> bool {
+    matches!(arg, Expr::Const(Literal { value: Value::Int4(_), .. })) && matches!(ty, SqlType::Int2 | SqlType::Int8)
+}
+
+/// Whether an element's text tells its type.
+fn tells_type(element: &Expr) -> bool {
+    match element {
+        Expr::Cast { arg, ty, explicit: false } => !is_integer(arg, ty),
+        Expr::Const(Literal { value: Value::Null, ty: SqlType::Unknown }) => false,
+        _ => true,
+    }
 }
 
 fn print_literal(literal: &Literal) -> String {

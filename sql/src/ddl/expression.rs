@@ -57,7 +57,6 @@ impl Definition<'_> {
             Use::Default(_) => Scope::new(),
             _ => scope_of(table, columns),
         };
-        let mut params = ParamTypes::new();
         let clause = match purpose {
             Use::Default(_) => "DEFAULT expression",
             Use::Generated(_) => "column generation expression",
@@ -65,14 +64,15 @@ impl Definition<'_> {
             Use::Key => "index expression",
             Use::Conversion(_) => "transform expression",
         };
-        let mut binder = Binder::new(&scope, &mut params, self.env).text(self.text).clause(clause);
-        let bound = match purpose {
+        let bind = |mut binder: Binder<'_>| match purpose {
             Use::Default(column) | Use::Generated(column) | Use::Conversion(column) => {
-                binder.bind_assigned(expression, &column.name, &column.ty)?
+                binder.bind_assigned(expression, &column.name, &column.ty)
             }
-            Use::Condition(_) => binder.bind_condition(expression)?,
-            Use::Key => binder.bind(expression)?,
+            Use::Condition(_) => binder.bind_condition(expression),
+            Use::Key => binder.bind(expression),
         };
+        let mut params = ParamTypes::new();
+        let bound = bind(Binder::new(&scope, &mut params, self.env).text(self.text).clause(clause))?;
         if !params.is_empty() {
             return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"));
         }
@@ -80,7 +80,13 @@ impl Definition<'_> {
             return Err(SqlError::unsupported(format!("a row in {clause}")));
         }
         check_volatility(&bound, purpose)?;
-        Ok((print(&bound, columns), bound))
+        let written = bind(Binder::new(&scope, &mut params, self.env).as_written())?;
+        let shown = match (&written, purpose) {
+            // It is made again for each row.
+            (Expr::Cast { arg, explicit: false, .. }, Use::Generated(_)) => arg,
+            _ => &written,
+        };
+        Ok((print(shown, columns), bound))
     }
 
     /// A default's normal form. The sequence of `nextval('name')` is looked up now, not when a row is inserted.
@@ -106,7 +112,7 @@ impl Definition<'_> {
     /// whenever it is declared again.
     fn unassigned(&self, expression: &ast::Expr, ty: &SqlType) -> SqlResult<Option<String>> {
         let (scope, mut params) = (Scope::new(), ParamTypes::new());
-        let bound = Binder::new(&scope, &mut params, self.env).bind_open(expression)?;
+        let bound = Binder::new(&scope, &mut params, self.env).as_written().bind_open(expression)?;
         Ok(match (bound.as_const(), bound.ty(), ty) {
             (Some(Value::Text(text)), SqlType::Unknown, SqlType::Text | SqlType::Varchar(_)) => {
                 Some(format!("'{}'::{}", text.replace('\'', "''"), ty.base_name()))
@@ -164,7 +170,7 @@ fn check_volatility(bound: &Expr, purpose: &Use<'_>) -> SqlResult<()> {
 pub(super) fn rewrite(text: &str, table: &str, before: &[Column], after: &[Column]) -> SqlResult<String> {
     let env = Env::default();
     let (scope, mut params) = (scope_of(table, before), ParamTypes::new());
-    let bound = Binder::new(&scope, &mut params, &env).bind(&parse_expression(text)?)?;
+    let bound = Binder::new(&scope, &mut params, &env).as_written().bind(&parse_expression(text)?)?;
     Ok(print(&bound, after))
 }
 

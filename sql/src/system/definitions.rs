@@ -29,7 +29,7 @@ pub(super) fn columns_of(table: &Table, expression: &str) -> Vec<ColumnId> {
 }
 
 /// A part of an index's key.
-pub(super) fn key_part(table: &Table, index: &Index, place: usize) -> Option<String> {
+pub(super) fn key_part(table: &Table, index: &Index, place: usize, is_pretty: bool) -> Option<String> {
     let part = match index.keys.get(place) {
         Some(key) => &key.part,
         None => {
@@ -40,7 +40,8 @@ pub(super) fn key_part(table: &Table, index: &Index, place: usize) -> Option<Str
     Some(match part {
         KeyPart::Column(id) => column_name(table, *id),
         KeyPart::Expression(sql, _) if is_call(sql) => sql.clone(),
-        KeyPart::Expression(sql, _) => in_parentheses(sql),
+        KeyPart::Expression(sql, _) if is_pretty => in_parentheses(sql),
+        KeyPart::Expression(sql, _) => format!("({sql})"),
     })
 }
 
@@ -96,7 +97,7 @@ pub(super) fn index(schema: &str, table: &Table, index: &Index, is_pretty: bool)
             (true, true) => " DESC",
             (true, false) => " DESC NULLS LAST",
         };
-        format!("{}{order}", key_part(table, index, place).unwrap_or_default())
+        format!("{}{order}", key_part(table, index, place, is_pretty).unwrap_or_default())
     });
     let keys = keys.collect::<Vec<_>>().join(", ");
     let include = match index.include.as_slice() {

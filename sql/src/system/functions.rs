@@ -195,7 +195,7 @@ impl SystemCatalog<'_> {
         let (table, index) = self.index(oid)?;
         match args.get(1) {
             Some(Value::Int4(place)) if *place > 0 => {
-                definitions::key_part(&table, &index, usize::try_from(place - 1).ok()?)
+                definitions::key_part(&table, &index, usize::try_from(place - 1).ok()?, is_pretty(args))
             }
             _ => Some(definitions::index(&schema_name(self.0, table.schema), &table, &index, is_pretty(args))),
         }

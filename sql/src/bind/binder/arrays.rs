@@ -49,8 +49,8 @@ impl Binder<'_> {
     fn array_value(&self, elements: Vec<Expr>, element: SqlType) -> Expr {
         let ty = SqlType::Array(Box::new(element));
         match elements.iter().map(|element| element.as_const().cloned()).collect::<Option<Vec<Value>>>() {
-            Some(values) => Expr::literal(Value::Array(values.into()), ty),
-            None => Expr::Array { elements, ty },
+            Some(values) if !self.as_written => Expr::literal(Value::Array(values.into()), ty),
+            _ => Expr::Array { elements, ty },
         }
     }
 

@@ -14,7 +14,7 @@ use sqlparser::ast::{self, Spanned};
 use sqlparser::tokenizer::Span;
 
 use super::category::{common_type, type_name};
-use super::coerce::{cannot_cast, coerce};
+use super::coerce::{cannot_cast, coerce, fold_cast};
 use super::context::EvalContext;
 use super::datatype::sql_type;
 use super::expr::{Call, Expr};
@@ -43,6 +43,7 @@ pub struct Binder<'a> {
     text: Option<&'a str>,
     clause: &'a str,
     hook: Option<Hook<'a>>,
+    as_written: bool,
     depth: usize,
 }
 
@@ -62,7 +63,7 @@ impl<'a> Binder<'a> {
     /// A binder for expressions over a scope. The types of parameters that were open are noted in `params`; literals
     /// are read in `env`.
     pub fn new(scope: &'a Scope, params: &'a mut ParamTypes, env: &'a Env) -> Self {
-        Self { scope, params, env, text: None, clause: "this expression", hook: None, depth: 0 }
+        Self { scope, params, env, text: None, clause: "this expression", hook: None, as_written: false, depth: 0 }
     }
 
     /// What can be named.
@@ -82,6 +83,13 @@ impl<'a> Binder<'a> {
     #[must_use]
     pub fn clause(mut self, clause: &'a str) -> Self {
         self.clause = clause;
+        self
+    }
+
+    /// With constant parts left as they are written, and not computed now: for a text that is shown to people.
+    #[must_use]
+    pub const fn as_written(mut self) -> Self {
+        self.as_written = true;
         self
     }
 
@@ -257,7 +265,8 @@ impl<'a> Binder<'a> {
 
     fn try_convert(&mut self, node: Node, to: &SqlType, context: CastContext) -> SqlResult<Option<Expr>> {
         let at = self.at(node.span);
-        coerce(node.expr, to, context, self.params, self.env).map_err(|error| error.at(at))
+        let converted = coerce(node.expr, to, context, self.params, self.env).map_err(|error| error.at(at))?;
+        Ok(converted.map(|expr| if self.as_written { expr } else { fold_cast(expr, self.env) }))
     }
 
     /// The part as a boolean, for a construct of that name.
@@ -299,7 +308,8 @@ impl<'a> Binder<'a> {
 
     /// An immutable call of constants is made now, unless it fails: then it fails when it is reached.
     fn fold(&self, call: Call) -> Expr {
-        if call.function.volatility != Volatility::Immutable || call.args.iter().any(|arg| arg.as_const().is_none()) {
+        let is_kept = self.as_written || call.function.volatility != Volatility::Immutable;
+        if is_kept || call.args.iter().any(|arg| arg.as_const().is_none()) {
             return Expr::Call(Box::new(call));
         }
         let ty = call.ty.clone();

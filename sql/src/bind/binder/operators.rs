@@ -86,7 +86,10 @@ impl Binder<'_> {
             if operands[other].expr.as_const().is_none()
                 && let Some(value) = operands[constant].expr.as_const().and_then(|value| as_integer(value, &ty))
             {
-                operands[constant].expr = Expr::literal(value, ty);
+                let read = std::mem::replace(&mut operands[constant].expr, Expr::literal(value, ty.clone()));
+                if self.as_written && *read.ty() != ty {
+                    operands[constant].expr = Expr::Cast { arg: Box::new(read), ty, explicit: false };
+                }
             }
         }
         operands
