@@ -3,6 +3,7 @@
 //! Promises and invariants:
 //! - `COPY FROM` is one statement of its transaction: all rows or none. Into a table that is empty, or that its transaction
 //!   has created or truncated, there may be any number of them.
+//! - Where the client says that it need not be so, many rows for another table are committed in pieces, in their order.
 //! - Memory is bounded: rows are written as they come, and read as they are taken.
 
 mod binary;
@@ -14,8 +15,9 @@ mod tests;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use annulus_relation::catalog::{Column, Default, ObjectId};
+use annulus_relation::catalog::{Catalog, Column, Default, ObjectId, Table};
 use annulus_relation::error::SqlState;
+use annulus_relation::transaction::Mode;
 use annulus_relation::value::{Env, decode_binary, parse};
 use annulus_relation::{Failure, Outcome, Row, SqlError, SqlResult, Value};
 use annulus_txn::interface::Database;
@@ -30,6 +32,7 @@ use crate::dml::sink::{Giver, Sink, Taken};
 use crate::dml::{Defaults, Evaluator, Target};
 use crate::parse::{CopyOptions, CopyStatement, CopyTarget, Format, Parsed};
 use crate::server::copies::{Copied, Copying};
+use crate::session::Active;
 use crate::session::answer::CopyLayout;
 use crate::statement::{Setting, Work};
 
@@ -157,6 +160,7 @@ impl CopyFrom {
         let names = self.columns.iter().map(|position| self.target.table.columns[*position].name.clone()).collect();
         let decoder = Decoder::new(&self.statement.options, names);
         let sink = Sink::new(self.target.table.id, work.active);
+        let sink = if may_be_in_pieces(work) { sink.in_pieces() } else { sink };
         let copying = work.copying("COPY FROM", self.target.table.id);
         Ok(CopyIn { plan: Rc::clone(self), decoder, sink, copying })
     }
@@ -258,6 +262,45 @@ impl CopyIn {
         self.sink.finish(work, &*self.plan).await
     }
 
+    /// Whether its rows are committed in pieces.
+    pub fn is_in_pieces(&self) -> bool {
+        self.sink.is_in_pieces()
+    }
+
+    /// Whether what was written so far is to be committed now.
+    pub fn has_piece<D: Database>(&self, active: &Active<D>) -> bool {
+        self.sink.has_piece(active)
+    }
+
+    /// The piece was committed.
+    pub fn committed_piece(&mut self) {
+        self.sink.committed_piece();
+    }
+
+    /// Writes the piece again, by another transaction than the one that lost it.
+    pub async fn write_again<D: Database>(&mut self, work: &mut Work<'_, D>) -> Outcome<()> {
+        let plan = Rc::clone(&self.plan);
+        self.sink.write_again(work, &*plan).await
+    }
+
+    /// `55006` if the table has another definition than when the rows began to come.
+    pub fn check_table(&self, catalog: &Catalog) -> SqlResult<()> {
+        let before = &self.plan.target.table;
+        let is_same = |now: &Table| Table { generation: before.generation, ..now.clone() } == **before;
+        match catalog.table_by_id(before.id).is_some_and(|now| is_same(now)) {
+            true => Ok(()),
+            false => {
+                let message = format!("table \"{}\" was altered while rows were copied into it", before.name);
+                Err(SqlError::new(SqlState::OBJECT_IN_USE, message))
+            }
+        }
+    }
+
+    /// How many rows were committed in pieces.
+    pub fn committed(&self) -> u64 {
+        self.sink.committed()
+    }
+
     /// Takes a record in; whether it is copied, as `WHERE` says.
     async fn add<D: Database>(
         &mut self,
@@ -288,6 +331,12 @@ impl CopyIn {
         }
         Ok(false)
     }
+}
+
+/// Whether rows may be committed in pieces: the statement is a transaction of its own, and the client allows it.
+fn may_be_in_pieces<D: Database>(work: &Work<'_, D>) -> bool {
+    let settings = work.shared.settings();
+    work.active.transaction.mode() == Mode::Statement && !settings.copies_atomically() && settings.token().is_none()
 }
 
 impl<D: Database> Work<'_, D> {

@@ -2,7 +2,8 @@
 //!
 //! Few rows are written as those of any other statement. Many are loaded: into a new generation of the table's data,
 //! which nobody sees before the transaction commits, by transactions of their own. That takes a table that nobody else
-//! sees, or an empty one; whether a table is empty matters, and is looked for, once there are many rows.
+//! sees, or an empty one; whether a table is empty matters, and is looked for, once there are many rows. Into any other
+//! table many rows can go in pieces, each committed by itself, if whoever gives them does not mind.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ const BATCH_BYTES: usize = 1 << 20;
 /// How many deleted rows are passed over at a time.
 const PASSED: u32 = 1_000;
 
-/// Which part of what a transaction can still write are many rows.
+/// Which part of what a transaction can still write are many rows, or a piece of them.
 const MANY: usize = 4;
 
 /// Whose rows they are.
@@ -37,6 +38,7 @@ pub(crate) trait Giver {
 }
 
 /// A row that was taken in.
+#[derive(Clone)]
 pub(crate) struct Taken {
     pub line: u64,
     pub row: Row,
@@ -62,19 +64,68 @@ pub(crate) struct Sink {
     rows: Vec<Taken>,
     bytes: usize,
     count: u64,
+    pieces: Option<Pieces>,
+}
+
+/// Rows that are committed piece by piece.
+#[derive(Default)]
+struct Pieces {
+    /// Those that the transaction at hand has written, to be written again if it loses a conflict.
+    written: Vec<Taken>,
+    /// How many are committed.
+    committed: u64,
 }
 
 impl Sink {
     /// One that finds out how many rows there are.
     pub fn new<D: Database>(table: ObjectId, active: &Active<D>) -> Self {
         let course = if active.is_own(table) { Course::Around } else { Course::Open };
-        Self { table, course, rows: Vec::new(), bytes: 0, count: 0 }
+        Self { table, course, rows: Vec::new(), bytes: 0, count: 0, pieces: None }
+    }
+
+    /// The same, but if there are many rows they may be committed in pieces.
+    pub fn in_pieces(self) -> Self {
+        Self { pieces: Some(Pieces::default()), ..self }
     }
 
     /// One for rows of which there are many already; `None` if they cannot be loaded.
     pub async fn around<D: Database>(work: &mut Work<'_, D>, table: ObjectId) -> Outcome<Option<Self>> {
         let is_open = work.active.is_own(table) || is_open(work, table).await?;
-        Ok(is_open.then(|| Self { table, course: Course::Around, rows: Vec::new(), bytes: 0, count: 0 }))
+        let around = || Self { table, course: Course::Around, rows: Vec::new(), bytes: 0, count: 0, pieces: None };
+        Ok(is_open.then(around))
+    }
+
+    /// Whether there is anything to be committed by itself, or was.
+    pub fn is_in_pieces(&self) -> bool {
+        self.pieces.as_ref().is_some_and(|pieces| pieces.committed > 0 || !pieces.written.is_empty())
+    }
+
+    /// Whether what was written so far is to be committed now.
+    pub fn has_piece<D: Database>(&self, active: &Active<D>) -> bool {
+        let (keys, bytes) = active.transaction.size();
+        self.pieces.as_ref().is_some_and(|pieces| !pieces.written.is_empty())
+            && (keys >= MAX_TXN_KEYS / MANY || bytes >= MAX_WRITE_BYTES / MANY)
+    }
+
+    /// The piece was committed.
+    pub fn committed_piece(&mut self) {
+        if let Some(pieces) = &mut self.pieces {
+            pieces.committed += std::mem::take(&mut pieces.written).len() as u64;
+        }
+    }
+
+    /// How many rows were committed in pieces.
+    pub fn committed(&self) -> u64 {
+        self.pieces.as_ref().map_or(0, |pieces| pieces.committed)
+    }
+
+    /// Writes the piece again, by another transaction.
+    pub async fn write_again<D: Database>(&mut self, work: &mut Work<'_, D>, plan: &impl Giver) -> Outcome<()> {
+        let Some(pieces) = &self.pieces else { return Ok(()) };
+        for rows in pieces.written.chunks(BATCH) {
+            self.write(work, plan, rows.iter().cloned()).await?;
+        }
+        Ok(())
     }
 
     pub async fn take<D: Database>(&mut self, work: &mut Work<'_, D>, plan: &impl Giver, taken: Taken) -> Outcome<()> {
@@ -110,7 +161,11 @@ impl Sink {
         let mut rows = std::mem::take(&mut self.rows).into_iter();
         self.count += rows.len() as u64;
         while rows.len() > 0 {
-            self.write(work, plan, rows.by_ref().take(BATCH)).await?;
+            let batch: Vec<Taken> = rows.by_ref().take(BATCH).collect();
+            if let (Some(pieces), Course::Within) = (&mut self.pieces, self.course) {
+                pieces.written.extend_from_slice(&batch);
+            }
+            self.write(work, plan, batch.into_iter()).await?;
         }
         Ok(())
     }
@@ -183,7 +238,7 @@ async fn is_open<D: Database>(work: &mut Work<'_, D>, table: ObjectId) -> Outcom
 /// Tells whoever loads more than a transaction can write what is possible.
 fn too_much(failure: Failure) -> Failure {
     let Failure::Txn(TxnError::Limit(message)) = failure else { return failure };
-    let hint =
-        "COPY into a table that is empty, or that the same transaction has truncated, may have any number of rows.";
+    let hint = "COPY into a table that is empty, or that the same transaction has truncated, may have any number of rows. So \
+                may any other outside of a block, after SET annulus.copy_atomic = off: then its rows are committed in pieces.";
     SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).hint(hint).into()
 }

@@ -95,6 +95,7 @@ impl<D: Database> Session<D> {
         let State::Open(produced) = std::mem::replace(&mut portal.state, State::Done) else {
             return Err(ended());
         };
+        self.copied = 0;
         self.note(portal, &produced.tag);
         Ok(Step::End(produced.tag))
     }

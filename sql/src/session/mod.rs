@@ -74,6 +74,8 @@ pub struct Session<D: Database> {
     cursors: Cursors,
     news: Vec<News>,
     shield: Shield,
+    /// How many rows a `COPY` at work has committed in pieces.
+    copied: u64,
 }
 
 impl<D: Database> Session<D> {
@@ -87,6 +89,7 @@ impl<D: Database> Session<D> {
             cursors: Cursors::default(),
             news: Vec::new(),
             shield: Rc::new(Cell::new(false)),
+            copied: 0,
         }
     }
 

@@ -25,6 +25,7 @@ pub use known::{SERVER_VERSION, all_known};
 
 /// The setting with the token of the next transaction.
 const TOKEN: &str = "annulus.token";
+const COPY_ATOMIC: &str = "annulus.copy_atomic";
 /// The setting that says whether this transaction refuses to write; it is that of all transactions until a transaction says
 /// something about itself.
 pub(super) const READ_ONLY: &str = "transaction_read_only";
@@ -265,6 +266,12 @@ impl Settings {
     #[must_use]
     pub fn idle_session_timeout(&self) -> Option<Duration> {
         self.current.idle_session
+    }
+
+    /// `annulus.copy_atomic`
+    #[must_use]
+    pub fn copies_atomically(&self) -> bool {
+        self.get(COPY_ATOMIC).is_none_or(|value| value == "on")
     }
 
     /// `annulus.token`

@@ -314,6 +314,7 @@ impl<D: Database> Session<D> {
 
     /// What was at work has failed: rolls the implicit transaction back, or lets the block fail.
     pub fn fail(&mut self) {
+        self.tell_copied();
         match self.active.take() {
             Some(mut active) if active.block => {
                 active.failed = true;

@@ -1,7 +1,10 @@
 //! Tests of loads: more rows than a transaction can write.
 
-use annulus_txn::testing::Call;
+use annulus_txn::interface::TxnError;
+use annulus_txn::testing::{Call, Fault};
 
+use crate::session::answer::News;
+use crate::session::answer::Run;
 use crate::testing::{Client, run};
 
 /// Rows `from..to` of two numbers.
@@ -287,5 +290,67 @@ fn rows_may_refer_to_later_ones() {
         client.ok("begin; create table d (id int, v int references p initially deferred)").await;
         assert_eq!(client.copy("copy d from stdin", "1\t10\n").await, "COPY 1");
         assert!(client.told("commit").await.starts_with("ERROR 23503"));
+    });
+}
+
+/// More than a piece has.
+const SOME: u32 = 30_000;
+
+#[test]
+fn a_client_that_does_not_mind_copies_any_number_of_rows_in_pieces() {
+    run(async |node| {
+        let (mut client, mut other) = (node.client().await, node.client().await);
+        client.ok("create table t (id int primary key, v int)").await;
+        client.ok("create index on t (v); insert into t values (-1, 0)").await;
+        client.ok("set annulus.copy_atomic = off").await;
+        node.db.take_calls();
+        assert_eq!(client.copy(COPY, &rows(0, SOME)).await, format!("COPY {SOME}"));
+        assert!(node.db.take_calls()[&Call::Commit] >= 3, "pieces");
+        assert_eq!(count(&mut other).await, (SOME + 1).to_string());
+        // A piece that loses a conflict is written again, with what has changed meanwhile.
+        client.ok("truncate t; insert into t values (-1, 0)").await;
+        node.db.inject(Call::Commit, Fault::Fails(TxnError::Conflict(annulus_base::Key(Vec::new().into()))));
+        assert_eq!(client.copy(COPY, &rows(0, SOME)).await, format!("COPY {SOME}"));
+        assert_eq!(count(&mut other).await, (SOME + 1).to_string());
+        // What was committed stays, and the client is told.
+        client.ok("truncate t; insert into t values (28000, 0)").await;
+        let told = client.copy(COPY, &rows(0, SOME)).await;
+        let warning = client.told("select").await;
+        let kept: u32 = warning.split(' ').find_map(|word| word.parse().ok()).unwrap();
+        assert!(
+            told.starts_with("ERROR 23505")
+                && warning.contains("WARNING: the first")
+                && kept > SOME / 4
+                && kept < 28_000,
+            "{told} {warning}"
+        );
+        assert_eq!(count(&mut other).await, (kept + 1).to_string());
+        // Few rows, and a block, are as ever; so is the next statement.
+        assert!(client.copy(COPY, &rows(27_990, 28_010)).await.starts_with("ERROR 23505"));
+        client.ok("begin").await;
+        assert!(client.copy(COPY, &rows(SOME, 3 * SOME)).await.contains("ERROR 54000"));
+        client.ok("rollback").await;
+        assert_eq!(count(&mut other).await, (kept + 1).to_string());
+    });
+}
+
+#[test]
+fn pieces_go_into_the_table_that_they_were_meant_for() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int primary key, v int); insert into t values (-1, 0)").await;
+        client.ok("set annulus.copy_atomic = off").await;
+        let statement = client.session.split(COPY).unwrap().pop().unwrap();
+        let mut portal = client.session.start(statement).await.unwrap();
+        let whole = Run { most: 1, last: true };
+        client.session.run(&mut portal, whole).await.unwrap();
+        client.session.copy_in(&mut portal, rows(0, SOME).into()).await.unwrap();
+        let mut other = node.client().await;
+        other.ok("alter table t add column w int").await;
+        let failed = client.session.copy_in(&mut portal, rows(SOME, 3 * SOME).into()).await.unwrap_err();
+        assert_eq!(failed.state().0, "55006");
+        client.session.fail();
+        assert!(client.session.news().iter().any(|news| matches!(news, News::Warning(_))));
+        other.ok("select * from t limit 1").await;
     });
 }

@@ -65,6 +65,12 @@ const STYLES: &[&str] = &["postgres", "postgres_verbose", "sql_standard", "iso_8
 
 /// In the order of names.
 static KNOWN: &[Known] = &[
+    plain(
+        "annulus.copy_atomic",
+        Kind::Bool,
+        "on",
+        "Whether all rows of a COPY are committed at once; off: many rows for a table that has some may be committed in pieces.",
+    ),
     plain("annulus.token", Kind::Text, "", "The next transaction that writes is committed at most once with it."),
     told("application_name", "application_name", Kind::Text, "", "The client's name, for pg_stat_activity."),
     plain("array_nulls", Kind::Bool, "on", "Accepted for compatibility."),
