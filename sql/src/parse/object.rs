@@ -7,12 +7,16 @@ use sqlparser::tokenizer::Token;
 
 use super::command::{scalar, skip_all};
 use super::cursor::Cursor;
+use super::extension;
 use super::schema::create_schema;
 use super::storage;
 use super::{AlterSequence, DatabaseOption, SequenceOption, Statement};
 
 /// The statement, if it is one of those that are parsed here.
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
+    if let Some(statement) = extension::parse(cursor)? {
+        return Ok(Some(statement));
+    }
     let statement = if cursor.take_all(&["create", "database"]) {
         create_database(cursor)?
     } else if cursor.take_all(&["alter", "database"]) {
@@ -52,7 +56,6 @@ fn refused(cursor: &Cursor<'_>) -> Option<&'static str> {
         ("procedure", "a procedure"),
         ("role", "a role"),
         ("user", "a user"),
-        ("extension", "an extension"),
         ("type", "a type of one's own"),
         ("domain", "a domain"),
         ("rule", "a rule"),

@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{self, DataType, Expr, ObjectName};
 
-use super::{Declare, FetchRows, Maintained, Parsed};
+use super::{Declare, Extending, FetchRows, Maintained, Parsed};
 
 /// A table that is made from the rows of a prepared query.
 #[derive(Clone, Debug)]
@@ -155,6 +155,15 @@ pub enum Statement {
         table: Option<ObjectName>,
         /// The text; `None` to drop it.
         text: Option<String>,
+    },
+    /// `CREATE EXTENSION` and the like.
+    Extension {
+        /// What is done.
+        action: Extending,
+        /// About which.
+        names: Vec<String>,
+        /// `IF [NOT] EXISTS`
+        lenient: bool,
     },
     /// `CREATE SCHEMA` with what is in it.
     CreateSchema {

@@ -35,6 +35,7 @@ impl<D: Database> Session<D> {
             }
             Statement::Fetch { name, rows, moves } => return self.fetch(name, *rows, *moves).await.map(Some),
             Statement::Close(name) => self.close(name.as_deref())?,
+            Statement::Extension { action, names, lenient } => self.extend(*action, names, *lenient)?,
             Statement::Lock(tables) => self.lock(tables)?,
             Statement::SetConstraints { names, deferred } => self.set_constraints(names, *deferred).await?,
             Statement::Refused(what) => return Err(SqlError::unsupported(what)),

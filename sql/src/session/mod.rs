@@ -16,6 +16,7 @@ mod cursor;
 mod deferred;
 mod execute;
 mod executed;
+mod extensions;
 mod functions;
 pub(crate) mod jobs;
 mod passes;

@@ -16,14 +16,14 @@ pub(in super::super) const TABLE: &[Entry] = &[
 /// Milliseconds from 1970 to 2000.
 const UNIX_MILLIS: i64 = 946_684_800_000;
 
-fn gen_random_uuid(site: &Site<'_>, _: &[Value]) -> SqlResult<Value> {
+pub(super) fn gen_random_uuid(site: &Site<'_>, _: &[Value]) -> SqlResult<Value> {
     let mut bytes = [0; 16];
     site.cx.session.random(&mut bytes);
     Ok(Value::Uuid(with_version(bytes, 4)))
 }
 
 /// The version and variant of RFC 9562.
-const fn with_version(mut bytes: [u8; 16], version: u8) -> [u8; 16] {
+pub(super) const fn with_version(mut bytes: [u8; 16], version: u8) -> [u8; 16] {
     bytes[6] = bytes[6] & 0x0f | version << 4;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     bytes

@@ -3,3 +3,4 @@
 pub(super) mod catalog;
 pub(super) mod ids;
 pub(super) mod session;
+pub(super) mod uuids;

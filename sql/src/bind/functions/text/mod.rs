@@ -5,6 +5,7 @@ pub(super) mod basic;
 pub(super) mod bits;
 pub(super) mod bytes;
 pub(super) mod concat;
+pub(super) mod digests;
 pub(super) mod format;
 pub(super) mod pad;
 pub(super) mod pattern;
