@@ -22,6 +22,7 @@ use super::arrow::read_rows;
 use super::error::from_datafusion;
 use super::explain;
 use super::given::Given;
+use super::guard::Guard;
 use super::memory::MemoryShare;
 use super::optimizer;
 use super::plan::{Translated, translate};
@@ -86,10 +87,12 @@ pub struct Running {
     /// What the query asks its session for.
     pub scans: mpsc::Receiver<ScanRequest>,
     task: AbortHandle,
+    guard: Guard,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.guard.cancel();
         self.task.abort();
     }
 }
@@ -136,7 +139,7 @@ impl QueryEngine {
         scope: &Scope,
         params: &ParamTypes,
     ) -> SqlResult<Planned> {
-        let context = context(scope, None);
+        let context = self.context(scope, None);
         let (scans, _) = mpsc::channel(1);
         let Translated { columns, params, system, sequences, .. } =
             translate(&statement.into(), scope, &context, params.clone(), scans)?;
@@ -155,11 +158,11 @@ impl QueryEngine {
         params: &ParamTypes,
         values: &[Value],
     ) -> SqlResult<Running> {
-        let (translated, scans) = self.translated(&statement.into(), scope, params, values)?;
+        let (translated, running) = self.translated(&statement.into(), scope, params, values)?;
         let types: Vec<SqlType> = translated.columns.iter().map(|(_, ty)| ty.clone()).collect();
         let columns = translated.columns.clone();
         let state = self.state.clone();
-        self.spawn(columns, scans, |results: Results| async move {
+        self.spawn(columns, running, |results: Results| async move {
             let plan = physical(&state, translated).await?;
             let mut batches = execute_stream(plan, state.task_ctx()).map_err(from_datafusion)?;
             while let Some(batch) = batches.next().await {
@@ -185,10 +188,10 @@ impl QueryEngine {
         values: &[Value],
         how: Explain,
     ) -> SqlResult<Running> {
-        let (translated, scans) = self.translated(&statement.into(), scope, params, values)?;
+        let (translated, running) = self.translated(&statement.into(), scope, params, values)?;
         let state = self.state.clone();
         let columns = vec![("QUERY PLAN".to_owned(), how.format.column_type())];
-        self.spawn(columns, scans, |results: Results| async move {
+        self.spawn(columns, running, |results: Results| async move {
             let started = std::time::Instant::now();
             let plan = physical(&state, translated).await?;
             let planned = started.elapsed();
@@ -214,17 +217,23 @@ impl QueryEngine {
         scope: &Scope,
         params: &ParamTypes,
         values: &[Value],
-    ) -> SqlResult<(Translated, mpsc::Receiver<ScanRequest>)> {
-        let context = context(scope, Some(values.to_vec()));
+    ) -> SqlResult<(Translated, (mpsc::Receiver<ScanRequest>, Guard))> {
+        let context = self.context(scope, Some(values.to_vec()));
         let (sender, scans) = mpsc::channel(16);
-        Ok((translate(statement, scope, &context, params.clone(), sender)?, scans))
+        let translated = translate(statement, scope, &context, params.clone(), sender)?;
+        Ok((translated, (scans, context.guard.clone())))
+    }
+
+    fn context(&self, scope: &Scope, params: Option<Vec<Value>>) -> Arc<Context> {
+        let guard = Guard::new(&self.state.runtime_env().memory_pool);
+        Arc::new(Context { env: Arc::clone(&scope.env), functions: Arc::clone(&scope.functions), params, guard })
     }
 
     /// Runs a task of a query on the engine's threads.
     fn spawn<F, W>(
         &self,
         columns: Vec<(String, SqlType)>,
-        scans: mpsc::Receiver<ScanRequest>,
+        (scans, guard): (mpsc::Receiver<ScanRequest>, Guard),
         work: F,
     ) -> SqlResult<Running>
     where
@@ -241,7 +250,7 @@ impl QueryEngine {
                 let _ = results.send(Err(error)).await;
             }
         });
-        Ok(Running { columns, rows, scans, task: task.abort_handle() })
+        Ok(Running { columns, rows, scans, task: task.abort_handle(), guard })
     }
 }
 
@@ -260,10 +269,6 @@ impl fmt::Debug for QueryEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("QueryEngine")
     }
-}
-
-fn context(scope: &Scope, params: Option<Vec<Value>>) -> Arc<Context> {
-    Arc::new(Context { env: Arc::clone(&scope.env), functions: Arc::clone(&scope.functions), params })
 }
 
 async fn physical(state: &SessionState, translated: Translated) -> SqlResult<Arc<dyn ExecutionPlan>> {

@@ -33,7 +33,7 @@ pub(crate) fn row_size(row: &Row) -> usize {
 }
 
 /// About how many bytes a value has elsewhere.
-fn heap(value: &Value) -> usize {
+pub(super) fn heap(value: &Value) -> usize {
     match value {
         Value::Text(text) | Value::Json(text) | Value::Jsonb(text) => text.len(),
         Value::Bytea(bytes) => bytes.len(),

@@ -22,6 +22,7 @@ mod exec;
 mod explain;
 mod explained;
 mod given;
+mod guard;
 mod json;
 mod memory;
 mod optimizer;

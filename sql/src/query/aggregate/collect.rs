@@ -13,6 +13,7 @@ use super::fold::{Args, Fold};
 use super::statistics::{self, Moments};
 use super::sums;
 use crate::query::arrow::key;
+use crate::query::guard::Guard;
 use crate::query::row_size;
 
 /// What becomes of the rows.
@@ -59,15 +60,24 @@ pub(super) struct Collect {
     pub surroundings: Surroundings,
 }
 
-/// The session's settings, for functions that are compared and hashed by what they are.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Surroundings(pub Arc<Env>);
+/// The session's settings, and the query's guard, for functions that are compared and hashed by what they are.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Surroundings {
+    pub env: Arc<Env>,
+    pub guard: Option<Guard>,
+}
+
+impl PartialEq for Surroundings {
+    fn eq(&self, other: &Self) -> bool {
+        self.env == other.env
+    }
+}
 
 impl Eq for Surroundings {}
 
 impl Hash for Surroundings {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.now.hash(state);
+        self.env.now.hash(state);
     }
 }
 
@@ -129,6 +139,10 @@ impl Fold for Collect {
     fn size(state: &Rows) -> usize {
         state.iter().map(row_size).sum()
     }
+
+    fn guard(&self) -> Option<&Guard> {
+        self.surroundings.guard.as_ref()
+    }
 }
 
 impl Collect {
@@ -174,8 +188,8 @@ impl Collect {
             Finish::Count => Ok(Value::Int8(rows.len() as i64)),
             Finish::Array => Ok(Value::Array(rows.iter().map(|row| row[0].clone()).collect())),
             Finish::Join => Ok(joined(rows)),
-            Finish::JsonArray => json_array(rows, &self.types[0], &self.ty, &self.surroundings.0),
-            Finish::JsonObject => json_object(rows, &self.types, &self.ty, &self.surroundings.0),
+            Finish::JsonArray => json_array(rows, &self.types[0], &self.ty, &self.surroundings.env),
+            Finish::JsonObject => json_object(rows, &self.types, &self.ty, &self.surroundings.env),
             Finish::BitAnd => Ok(bits(rows, |a, b| a & b)),
             Finish::BitOr => Ok(bits(rows, |a, b| a | b)),
             Finish::BitXor => Ok(bits(rows, |a, b| a ^ b)),

@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
 
 use crate::query::arrow::{Builder, Reader, data_type, payload, scalar_of};
 use crate::query::error::to_datafusion;
+use crate::query::guard::{Guard, Made};
 
 /// How an aggregate is computed. States travel between threads as values.
 pub(super) trait Fold: Clone + Debug + PartialEq + Eq + Hash + Send + Sync + 'static {
@@ -49,6 +50,11 @@ pub(super) trait Fold: Clone + Debug + PartialEq + Eq + Hash + Send + Sync + 'st
     /// How many bytes the state has elsewhere.
     fn size(_: &Self::State) -> usize {
         0
+    }
+
+    /// What is heeded where a result takes long, and is large.
+    fn guard(&self) -> Option<&Guard> {
+        None
     }
 }
 
@@ -164,7 +170,7 @@ impl<F: Fold> AggregateUDFImpl for Folding<F> {
     }
 
     fn accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Groups { folding: self.clone(), states: vec![F::State::default()] }))
+        Ok(Box::new(Groups { folding: self.clone(), states: vec![F::State::default()], made: None }))
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
@@ -176,7 +182,7 @@ impl<F: Fold> AggregateUDFImpl for Folding<F> {
     }
 
     fn create_groups_accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Groups { folding: self.clone(), states: Vec::new() }))
+        Ok(Box::new(Groups { folding: self.clone(), states: Vec::new(), made: None }))
     }
 }
 
@@ -184,6 +190,8 @@ impl<F: Fold> AggregateUDFImpl for Folding<F> {
 struct Groups<F: Fold> {
     folding: Folding<F>,
     states: Vec<F::State>,
+    /// The results of the only group: in a window there is one for each row of a partition, all of a batch at once.
+    made: Option<Made>,
 }
 
 impl<F: Fold> Debug for Groups<F> {
@@ -204,6 +212,20 @@ impl<F: Fold> Groups<F> {
         let array = array.as_any().downcast_ref::<BinaryViewArray>();
         let values = array.and_then(|array| payload::read_all(array.value(row)));
         values.and_then(F::load).ok_or_else(|| to_datafusion(damaged()))
+    }
+
+    fn result(&self, state: &F::State) -> SqlResult<Value> {
+        self.folding.fold.guard().map_or(Ok(()), Guard::check)?;
+        self.folding.fold.finish(state)
+    }
+
+    /// The result of the only group, which may be asked for again and again.
+    fn one_of_many(&mut self) -> SqlResult<Value> {
+        let value = self.result(&self.states[0])?;
+        if let Some(guard) = self.folding.fold.guard() {
+            self.made.get_or_insert_with(|| guard.made(&self.folding.name)).add(&value)?;
+        }
+        Ok(value)
     }
 
     fn take(&mut self, emit: EmitTo) -> Vec<F::State> {
@@ -240,7 +262,7 @@ impl<F: Fold> GroupsAccumulator for Groups<F> {
         let states = self.take(emit);
         let mut builder = Builder::new(&self.folding.ty, states.len());
         for state in &states {
-            builder.push(&self.folding.fold.finish(state).map_err(to_datafusion)?);
+            builder.push(&self.result(state).map_err(to_datafusion)?);
         }
         Ok(builder.finish())
     }
@@ -286,7 +308,7 @@ impl<F: Fold> Accumulator for Groups<F> {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let value = self.folding.fold.finish(&self.states[0]).map_err(to_datafusion)?;
+        let value = self.one_of_many().map_err(to_datafusion)?;
         Ok(scalar_of(&self.folding.ty, &value))
     }
 

@@ -13,7 +13,6 @@ mod sums;
 
 use std::sync::Arc;
 
-use annulus_relation::value::Env;
 use annulus_relation::{SqlResult, SqlType, Value};
 use datafusion::functions_aggregate::{bool_and_or, count as counting, min_max};
 use datafusion::logical_expr::expr::AggregateFunction;
@@ -21,7 +20,7 @@ use datafusion::logical_expr::{AggregateUDF, Expr, lit};
 
 use super::arrow::{Comparison, comparison};
 use super::plan::Aggregated;
-use super::scalar::key;
+use super::scalar::{Context, key};
 use crate::bind::DISTINCT_ROWS;
 use collect::{Collect, Finish, Surroundings};
 use fold::Folding;
@@ -187,7 +186,7 @@ pub(super) fn is_count(name: &str) -> bool {
 }
 
 /// The call as DataFusion's.
-pub(super) fn build(call: Call, signature: Signature, env: &Arc<Env>) -> SqlResult<Aggregated> {
+pub(super) fn build(call: Call, signature: Signature, context: &Context) -> SqlResult<Aggregated> {
     let empty = is_count(&call.name).then_some(Value::Int8(0));
     let ty = signature.ty.clone();
     let Signature { kind, .. } = signature;
@@ -222,7 +221,7 @@ pub(super) fn build(call: Call, signature: Signature, env: &Arc<Env>) -> SqlResu
             let udaf = Folding::new(&call.name, types, ty.clone(), moments);
             (udaf, call.args.iter().map(|(expr, _)| expr.clone()).collect(), false)
         }
-        (kind, _) => return collected(call, kind, ty, empty, env),
+        (kind, _) => return collected(call, kind, ty, empty, context),
     };
     Ok(Aggregated { expr: apply(function, args, distinct, call.filter), ty, empty })
 }
@@ -232,7 +231,7 @@ fn fold<F: fold::Fold>(call: &Call, arg: &SqlType, ty: &SqlType, how: F) -> Arc<
 }
 
 /// A call that looks at all rows of a group together.
-fn collected(call: Call, kind: Kind, ty: SqlType, empty: Option<Value>, env: &Arc<Env>) -> SqlResult<Aggregated> {
+fn collected(call: Call, kind: Kind, ty: SqlType, empty: Option<Value>, context: &Context) -> SqlResult<Aggregated> {
     let finish = match kind {
         Kind::Collect(finish) => finish,
         Kind::Sum => Finish::Sum,
@@ -257,7 +256,7 @@ fn collected(call: Call, kind: Kind, ty: SqlType, empty: Option<Value>, env: &Ar
         order,
         distinct: call.distinct,
         ty: ty.clone(),
-        surroundings: Surroundings(Arc::clone(env)),
+        surroundings: Surroundings { env: Arc::clone(&context.env), guard: Some(context.guard.clone()) },
     };
     let function = Folding::new(&call.name, types, ty.clone(), collect);
     Ok(Aggregated { expr: apply(function, exprs, false, call.filter), ty, empty })

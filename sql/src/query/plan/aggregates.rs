@@ -433,7 +433,7 @@ impl Translator<'_> {
                 )
                 .at(self.position(function))
         })?;
-        aggregate::build(call, signature, &self.context.env)
+        aggregate::build(call, signature, &self.context)
     }
 
     /// The arguments and clauses of an aggregate's call, bound.
@@ -571,7 +571,7 @@ impl Translator<'_> {
         };
         let signature = aggregate::signature("array_agg", &[&value.ty])
             .ok_or_else(|| SqlError::unsupported(format!("an array of {}", value.ty.name())))?;
-        let aggregated = aggregate::build(call, signature, &self.context.env)?;
+        let aggregated = aggregate::build(call, signature, &self.context)?;
         self.grouped(rel, &[], vec![aggregated])
     }
 

@@ -16,6 +16,7 @@ use annulus_relation::Value;
 use annulus_relation::value::Env;
 
 use crate::bind::{EvalContext, SystemFunctions};
+use crate::query::guard::Guard;
 
 pub(super) use key::key;
 pub(super) use list::{fields_of, list_of};
@@ -30,6 +31,7 @@ pub(super) struct Context {
     pub functions: Arc<dyn SystemFunctions>,
     /// The parameters' values; `None` while a query is only described.
     pub params: Option<Vec<Value>>,
+    pub guard: Guard,
 }
 
 impl Context {

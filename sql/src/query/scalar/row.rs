@@ -67,12 +67,16 @@ impl RowFunction {
         let mut results = Builder::new(self.expr.ty(), count);
         let cx = self.context.eval();
         let mut row: Vec<Value> = Vec::with_capacity(readers.len());
+        let mut made = self.context.guard.made(&self.text);
         for index in 0..count {
+            self.context.guard.check().map_err(to_datafusion)?;
             row.clear();
             for reader in &readers {
                 row.push(reader.get(index).map_err(to_datafusion)?);
             }
-            results.push(&self.expr.eval(&row, self.context.params(), &cx).map_err(to_datafusion)?);
+            let value = self.expr.eval(&row, self.context.params(), &cx).map_err(to_datafusion)?;
+            made.add(&value).map_err(to_datafusion)?;
+            results.push(&value);
         }
         Ok(ColumnarValue::Array(results.finish()))
     }

@@ -180,6 +180,17 @@ fn memory_is_bounded() {
     let error = run("SELECT array_agg(g) FROM generate_series(1, 3000000) g").unwrap_err();
     assert_eq!(error.state(), SqlState::OUT_OF_MEMORY, "{error:?}");
     assert!(error.report().hint.is_some());
+    // So is what functions make of a batch of rows, and what there is for each row of a window.
+    for many in [
+        "SELECT count(DISTINCT s) FROM (SELECT repeat('x', 20000 + g::int) s FROM generate_series(1, 4000) g) x",
+        "SELECT repeat('x', 20000 + g::int) FROM generate_series(1, 4000) g",
+        "SELECT count(a) FROM (SELECT array_agg(g) OVER (ORDER BY g) a FROM generate_series(1, 4000) g) x WHERE a[1] = 1",
+    ] {
+        let error = run(many).unwrap_err();
+        assert_eq!(error.state(), SqlState::OUT_OF_MEMORY, "{many}: {error:?}");
+    }
+    let much = run("SELECT count(DISTINCT s) FROM (SELECT repeat('x', 1000) || g s FROM generate_series(1, 9000) g) x");
+    assert_eq!(much.unwrap().1, [["9000".to_owned()]]);
     // Another one goes on, and what is sorted spills.
     assert_eq!(run("SELECT count(*) FROM item").unwrap().1, [["400".to_owned()]]);
     let sorted = run("SELECT g FROM generate_series(1, 6000000) g ORDER BY g DESC OFFSET 5999999").unwrap();
@@ -213,12 +224,19 @@ fn an_abandoned_query_stops_and_a_failed_scan_ends_it() {
         assert_eq!(running.rows.recv().await.unwrap(), Err(conflict));
         assert_eq!(running.rows.recv().await, None);
 
-        let mut endless = start("SELECT count(*) FROM generate_series(1, 9000000000000) g").unwrap();
-        let waited = tokio::time::timeout(std::time::Duration::from_millis(100), endless.rows.recv()).await;
-        assert!(waited.is_err());
-        drop(endless);
-        let mut next = start("SELECT 1").unwrap();
-        let rows = tokio::time::timeout(std::time::Duration::from_secs(10), next.rows.recv()).await;
-        assert_eq!(rows.expect("the thread is still busy"), Some(Ok(vec![vec![Value::Int4(1)]])));
+        for endless in [
+            "SELECT count(*) FROM generate_series(1, 9000000000000) g",
+            // One batch of rows takes long.
+            "SELECT count(b) FROM (SELECT bit_xor(g) OVER (ORDER BY g ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) b
+               FROM generate_series(1, 400000) g) x WHERE b > 0",
+        ] {
+            let mut endless = start(endless).unwrap();
+            let waited = tokio::time::timeout(std::time::Duration::from_millis(1_500), endless.rows.recv()).await;
+            assert!(waited.is_err());
+            drop(endless);
+            let mut next = start("SELECT 1").unwrap();
+            let rows = tokio::time::timeout(std::time::Duration::from_secs(10), next.rows.recv()).await;
+            assert_eq!(rows.expect("the thread is still busy"), Some(Ok(vec![vec![Value::Int4(1)]])));
+        }
     });
 }
