@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::{Extension, Rekeying, Retyping};
+use super::{Extension, Rekeying, Reshaping, Retyping};
 use crate::value::SqlType;
 
 /// The number of an object (schema, table, index, sequence, view) within its database. Never reused.
@@ -221,6 +221,9 @@ pub enum IndexState {
     Retyped(Retyping),
     /// Complete. It is the primary index of a table that is given columns whose values differ from row to row.
     Extended(Extension),
+    /// Complete. It is the primary index of a table that is given another primary key, or none, and changes otherwise with
+    /// that.
+    Reshaped(Reshaping),
 }
 
 impl IndexState {
@@ -268,10 +271,10 @@ impl Table {
         self.constraint_names().any(|other| other == name)
     }
 
-    /// The names of its constraints.
+    /// The names of its constraints, also of foreign keys to come.
     pub fn constraint_names(&self) -> impl Iterator<Item = &str> {
         let checks = self.checks.iter().map(|check| &check.name);
-        let keys = self.foreign_keys.iter().map(|key| &key.name);
+        let keys = self.all_foreign_keys().map(|key| &key.name);
         let indexes = self.indexes.iter().filter(|index| index.constraint.is_some()).map(|index| &index.name);
         checks.chain(keys).chain(indexes).map(String::as_str)
     }
@@ -297,10 +300,15 @@ impl Table {
         checks.chain(keys).next()
     }
 
-    /// The same, to be changed.
+    /// The same, to be changed; also of one that refers to the primary key to come.
     pub fn standing_mut(&mut self, constraint: &str) -> Option<&mut Standing> {
+        let coming = match self.indexes.first_mut().map(|primary| &mut primary.state) {
+            Some(IndexState::Reshaped(reshaping)) => reshaping.foreign_keys.as_mut_slice(),
+            _ => &mut [],
+        };
         let checks = self.checks.iter_mut().filter(|check| check.name == constraint).map(|check| &mut check.standing);
-        let keys = self.foreign_keys.iter_mut().filter(|key| key.name == constraint).map(|key| &mut key.standing);
+        let keys = self.foreign_keys.iter_mut().chain(coming);
+        let keys = keys.filter(|key| key.name == constraint).map(|key| &mut key.standing);
         checks.chain(keys).next()
     }
 }

@@ -7,7 +7,7 @@
 
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::{Check, Column, ForeignKey, Index, IndexState, Rekeying, Retyping, Succession, Table};
+use super::{Check, Column, ForeignKey, Index, IndexState, Rekeying, Reshaping, Retyping, Succession, Table};
 
 /// What a table gets, and how far its successor is.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
@@ -33,6 +33,8 @@ pub enum Then {
     Rekeyed(Rekeying),
     /// Columns of it are given other types.
     Retyped(Retyping),
+    /// It is given another primary key, or loses it, and changes otherwise with that.
+    Reshaped(Reshaping),
 }
 
 impl From<Then> for IndexState {
@@ -40,6 +42,7 @@ impl From<Then> for IndexState {
         match then {
             Then::Rekeyed(rekeying) => Self::Rekeyed(rekeying),
             Then::Retyped(retyping) => Self::Retyped(retyping),
+            Then::Reshaped(reshaping) => Self::Reshaped(reshaping),
         }
     }
 }
@@ -66,14 +69,28 @@ impl Table {
 
     /// Its foreign keys, and those that it is being given.
     pub fn all_foreign_keys(&self) -> impl Iterator<Item = &ForeignKey> {
-        self.foreign_keys.iter().chain(self.extension().into_iter().flat_map(|extension| &extension.foreign_keys))
+        let extension = self.extension();
+        let then = extension.and_then(|extension| match &extension.then {
+            Some(Then::Reshaped(reshaping)) => Some(reshaping),
+            _ => None,
+        });
+        let with_columns = extension.into_iter().flat_map(|extension| &extension.foreign_keys);
+        let with_key = self.reshaping().or(then).into_iter().flat_map(|reshaping| &reshaping.foreign_keys);
+        self.foreign_keys.iter().chain(with_columns).chain(with_key)
     }
 
     /// Drops foreign keys, also such as it is being given.
     pub fn retain_foreign_keys(&mut self, stays: impl Fn(&ForeignKey) -> bool) {
         self.foreign_keys.retain(&stays);
-        if let Some(IndexState::Extended(extension)) = self.indexes.first_mut().map(|primary| &mut primary.state) {
-            extension.foreign_keys.retain(&stays);
+        match self.indexes.first_mut().map(|primary| &mut primary.state) {
+            Some(IndexState::Extended(extension)) => {
+                extension.foreign_keys.retain(&stays);
+                if let Some(Then::Reshaped(reshaping)) = &mut extension.then {
+                    reshaping.foreign_keys.retain(&stays);
+                }
+            }
+            Some(IndexState::Reshaped(reshaping)) => reshaping.foreign_keys.retain(&stays),
+            _ => {}
         }
     }
 
@@ -98,6 +115,9 @@ impl Table {
             after.indexes.extend(extension.indexes.iter().cloned());
             after.foreign_keys.extend(extension.foreign_keys.iter().cloned());
             after.indexes.first_mut()?.state = extension.then.clone().map_or(IndexState::Ready, IndexState::from);
+        }
+        if let Some(reshaping) = self.reshaping() {
+            after.foreign_keys.extend(reshaping.foreign_keys.iter().cloned());
         }
         Some(after)
     }

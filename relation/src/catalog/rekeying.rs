@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use wincode::{SchemaRead, SchemaWrite};
 
 use super::{
-    ColumnId, ConstraintKind, Extension, IndexKey, IndexState, KeyPart, NotNull, ObjectId, Retyping, Table, Then,
+    ColumnId, ConstraintKind, Extension, IndexKey, IndexState, KeyPart, NotNull, ObjectId, Reshaping, Retyping, Table,
+    Then,
 };
 
 /// How a table's successor differs from it, and how far the successor is.
@@ -66,7 +67,7 @@ impl Table {
     #[must_use]
     pub fn rekeying(&self) -> Option<&Rekeying> {
         match &self.indexes.first()?.state {
-            IndexState::Rekeyed(rekeying) => Some(rekeying),
+            IndexState::Rekeyed(rekeying) | IndexState::Reshaped(Reshaping { rekeying, .. }) => Some(rekeying),
             _ => None,
         }
     }
@@ -82,6 +83,7 @@ impl Table {
         let rekeying = self.rekeying()?;
         let mut after = self.clone();
         after.generation = rekeying.succession.generation;
+        self.reshaping().into_iter().for_each(|reshaping| reshaping.leave_columns(&mut after));
         after.columns.iter_mut().filter(|column| rekeying.columns().any(|id| id == column.id)).for_each(|column| {
             column.not_null = NotNull::Yes;
         });
@@ -98,9 +100,11 @@ impl Table {
         let own = self.all_indexes().filter(|index| !index.keys.is_empty());
         let primary = self.indexes.first().and_then(|primary| match &primary.state {
             IndexState::Rekeyed(rekeying)
-            | IndexState::Extended(Extension { then: Some(Then::Rekeyed(rekeying)), .. }) => {
-                Some((rekeying, primary.id))
-            }
+            | IndexState::Reshaped(Reshaping { rekeying, .. })
+            | IndexState::Extended(Extension {
+                then: Some(Then::Rekeyed(rekeying) | Then::Reshaped(Reshaping { rekeying, .. })),
+                ..
+            }) => Some((rekeying, primary.id)),
             _ => None,
         });
         let primary = primary.filter(|(rekeying, _)| !rekeying.keys.is_empty());
@@ -113,6 +117,7 @@ impl Table {
     pub fn succession(&self) -> Option<&Succession> {
         match &self.indexes.first()?.state {
             IndexState::Rekeyed(Rekeying { succession, .. })
+            | IndexState::Reshaped(Reshaping { rekeying: Rekeying { succession, .. }, .. })
             | IndexState::Retyped(Retyping { succession, .. })
             | IndexState::Extended(Extension { succession, .. }) => Some(succession),
             IndexState::Filling { .. } | IndexState::Ready => None,
@@ -123,6 +128,7 @@ impl Table {
     pub fn succession_mut(&mut self) -> Option<&mut Succession> {
         match &mut self.indexes.first_mut()?.state {
             IndexState::Rekeyed(Rekeying { succession, .. })
+            | IndexState::Reshaped(Reshaping { rekeying: Rekeying { succession, .. }, .. })
             | IndexState::Retyped(Retyping { succession, .. })
             | IndexState::Extended(Extension { succession, .. }) => Some(succession),
             IndexState::Filling { .. } | IndexState::Ready => None,

@@ -20,6 +20,7 @@ use super::{Expressions, Surroundings, errors, scan};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::failure::Outcome;
 use crate::transaction::Transaction;
+use crate::value::Value;
 
 /// Most bytes that a step writes: a transaction cannot write more than a few times that.
 const MOST_BYTES: usize = 4 << 20;
@@ -86,21 +87,21 @@ pub async fn rekey<D: Database, E: Expressions>(
             break;
         }
         looked_at += 1;
-        let Copied { place: copy, record, row } = match looked {
+        let Copied { place, record, row } = match looked {
             Looked::There(place, found) if successor.is_of(&place, &found, &tuple.place)? => continue,
-            Looked::There(..) => return Err(duplicate(around, successor, tuple).into()),
+            Looked::There(..) => return Err(duplicate(around, successor, &copy(tuple)?.row).into()),
             Looked::Missing(copied) => copied,
         };
-        for entry in successor.entries(&copy, &row, around.expressions)? {
+        for entry in successor.entries(&place, &row, around.expressions)? {
             bytes += entry.value.len();
             writes.insert(entry.place, entry.value);
         }
         bytes += record.len();
         if known == Copies::Missing {
-            transaction.expect_absent(copy.clone());
+            transaction.expect_absent(place.clone());
         }
-        if writes.insert(copy, record).is_some() {
-            return Err(duplicate(around, successor, tuple).into());
+        if writes.insert(place, record).is_some() {
+            return Err(duplicate(around, successor, &row).into());
         }
     }
     let partitions: BTreeSet<PartitionId> = writes.keys().map(|place| place.partition).collect();
@@ -111,8 +112,8 @@ pub async fn rekey<D: Database, E: Expressions>(
     Ok((next, looked_at))
 }
 
-fn duplicate<E>(around: Surroundings<'_, E>, successor: &Successor, tuple: &Tuple) -> SqlError {
+fn duplicate<E>(around: Surroundings<'_, E>, successor: &Successor, row: &[Value]) -> SqlError {
     let after = &successor.physical;
-    let keys = after.primary_values(&tuple.values);
+    let keys = after.primary_values(row);
     errors::not_unique(around.catalog, after.table(), &after.indexes[0].index, &keys)
 }

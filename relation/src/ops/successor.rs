@@ -30,6 +30,8 @@ pub(super) struct Successor {
     pub physical: Physical,
     /// Whether the rows that are copied stand under a primary key, not hidden ids.
     is_keyed: bool,
+    /// The columns that rows leave behind, by position in the table as it is.
+    left: Vec<usize>,
     difference: Difference,
 }
 
@@ -111,7 +113,9 @@ impl Successor {
             (None, None, None) => return Ok(None),
         };
         let is_keyed = table.primary_columns().next().is_some();
-        Ok(Some(Self { physical, is_keyed, difference }))
+        let leaves = |(position, column): (usize, &Column)| table.is_leaving(column.id).then_some(position);
+        let left = table.columns.iter().enumerate().filter_map(leaves).collect();
+        Ok(Some(Self { physical, is_keyed, left, difference }))
     }
 
     /// Where the copy of a row that is at `origin` is; `None` if it can have none, because of what is in its key.
@@ -122,10 +126,13 @@ impl Successor {
         expressions: &E,
     ) -> SqlResult<Option<Place>> {
         match &self.difference {
-            Difference::Key { key, .. } => match self.null_in(key, row) {
-                Some(_) => Ok(None),
-                None => self.physical.row_place(&self.physical.primary_values(row)).map(Some),
-            },
+            Difference::Key { key, .. } => {
+                let row = self.kept(row);
+                match self.null_in(key, &row) {
+                    Some(_) => Ok(None),
+                    None => self.physical.row_place(&self.physical.primary_values(&row)).map(Some),
+                }
+            }
             Difference::Identity => self.physical.hidden_place(self.identity(origin)).map(Some),
             Difference::Types(conversion) => {
                 let key: Vec<_> = self.physical.table.primary_columns().collect();
@@ -135,6 +142,12 @@ impl Successor {
             }
             Difference::Columns(_) => self.moved(origin, row).map(Some),
         }
+    }
+
+    /// A row without the columns that it leaves behind.
+    fn kept(&self, row: &[Value]) -> Row {
+        let stays = |position: &usize| !self.left.contains(position);
+        row.iter().enumerate().filter(|(position, _)| stays(position)).map(|(_, value)| value.clone()).collect()
     }
 
     /// The name of a column of the key that is NULL in a row.
@@ -166,17 +179,20 @@ impl Successor {
         let table = &self.physical.table;
         match &self.difference {
             Difference::Key { key, whole, .. } => {
-                if let Some(column) = self.null_in(key, row) {
-                    return Err(of_null(around, table, column, row, of));
+                let mut row = self.kept(row);
+                if let Some(column) = self.null_in(key, &row) {
+                    return Err(of_null(around, table, column, &row, of));
                 }
-                let place = self.physical.row_place(&self.physical.primary_values(row))?;
-                let mut values: Row = row.to_vec();
-                values.push(Value::Uuid(self.identity(origin).0));
-                Ok(Copied { place, record: whole.encode(&values), row: row.to_vec() })
+                let place = self.physical.row_place(&self.physical.primary_values(&row))?;
+                row.push(Value::Uuid(self.identity(origin).0));
+                let record = whole.encode(&row);
+                row.pop();
+                Ok(Copied { place, record, row })
             }
             Difference::Identity => {
                 let place = self.physical.hidden_place(self.identity(origin))?;
-                Ok(Copied { place, record: self.physical.encode(row), row: row.to_vec() })
+                let row = self.kept(row);
+                Ok(Copied { place, record: self.physical.encode(&row), row })
             }
             Difference::Types(conversion) => {
                 let row = conversion.of_all(row, around.expressions)?;
@@ -215,7 +231,7 @@ impl Successor {
         expressions: &E,
     ) -> SqlResult<Row> {
         match &self.difference {
-            Difference::Key { .. } | Difference::Identity => Ok(row.to_vec()),
+            Difference::Key { .. } | Difference::Identity => Ok(self.kept(row)),
             Difference::Types(conversion) => conversion.of_all(row, expressions),
             Difference::Columns(_) => Ok(self.physical.decode(copy.clone(), record)?.values),
         }

@@ -147,7 +147,9 @@ async fn index(session: &Session, catalog: &Catalog, table: &Table) -> Outcome<(
         }
         Some(IndexState::Filling { .. }) => fill_index(session, &table.name).await,
         // Only primary indexes are that.
-        Some(IndexState::Rekeyed(_) | IndexState::Retyped(_) | IndexState::Extended(_)) => Ok(()),
+        Some(IndexState::Rekeyed(_) | IndexState::Reshaped(_) | IndexState::Retyped(_) | IndexState::Extended(_)) => {
+            Ok(())
+        }
     }
 }
 
@@ -205,7 +207,11 @@ async fn key(session: &Session, catalog: &Catalog) -> Outcome<()> {
                 false => (String::new(), Vec::new()),
             };
             let succession = Succession::new(edit.new_generation()?);
+            let leaves = keys.is_empty();
             table.indexes[0].state = IndexState::Rekeyed(Rekeying { name, keys, succession });
+            // Without the key the number may be NULL.
+            let (number, reshaping) = (table.columns[NUMBER].id, leaves.then(|| table.reshaping_mut()).flatten());
+            reshaping.into_iter().for_each(|reshaping| reshaping.nullable.push(number));
             Ok(())
         };
         alter(session, catalog, notes, begin).await?;

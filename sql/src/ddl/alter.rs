@@ -13,7 +13,7 @@ use sqlparser::ast::{
 };
 
 use super::Definition;
-use super::constraint::{check_not_rekeyed, check_rekeyed_alone, find_column};
+use super::constraint::{check_not_rekeyed, check_retyped_alone, find_column};
 use super::expression::{columns_of, columns_of_index, rewrite};
 use super::retype::coming_type;
 use super::schema::plain_name;
@@ -45,6 +45,9 @@ impl Definition<'_> {
         check_not_rekeyed(table)?;
         let declared = self.identities.as_slice();
         for action in in_order(&alter.operations, self.actions) {
+            self.add_waiting(id, |constraint| {
+                action.pass > PASS_OF_KEYS || is_key(constraint) && action.pass == PASS_OF_KEYS
+            })?;
             // Those that are carried out before may stand behind.
             self.identities = declared.get(action.identities..).unwrap_or_default().iter();
             match action.taken {
@@ -52,7 +55,12 @@ impl Definition<'_> {
                 None => self.alter(id, action.operation)?,
             }
         }
-        check_rekeyed_alone(&self.current(id)?)?;
+        self.add_waiting(id, is_key)?;
+        self.add_waiting(id, |_| true)?;
+        self.show_leaving(id)?;
+        check_retyped_alone(&self.current(id)?)?;
+        let at_once = self.at_once;
+        self.jobs.sort_by_key(|job| job.turn(at_once));
         Ok("ALTER TABLE")
     }
 
@@ -110,15 +118,26 @@ impl Definition<'_> {
             }
             return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(position_of(&definition.name)));
         }
+        self.replace_leaving(&mut table, name)?;
         let mut pending = Vec::new();
         self.add_declared(&mut table, definition, &mut pending)?;
         self.add_defaults(&mut table, std::slice::from_ref(definition))?;
         self.fill_column(&mut table, name)?;
-        // Constraints refer to the table as it is in the catalog.
         self.edit.put_table(table)?;
-        for Pending { constraint, column } in pending {
+        let of_column = |Pending { constraint, column }: Pending<'_>| (constraint, column.cloned());
+        self.waiting.extend(pending.into_iter().map(of_column));
+        Ok(())
+    }
+
+    /// Adds the constraints of columns that were added whose turn it is: in the order in which they were declared.
+    fn add_waiting(&mut self, id: ObjectId, is_next: impl Fn(&TableConstraint) -> bool) -> SqlResult<()> {
+        let (next, later) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|(constraint, _)| is_next(constraint));
+        self.waiting = later;
+        for (constraint, column) in next {
+            // They refer to the table as it is in the catalog.
             let mut table = self.current(id)?;
-            self.add_constraint(&mut table, &constraint, column, false)?;
+            self.add_constraint(&mut table, &constraint, column.as_ref(), false)?;
             self.edit.put_table(table)?;
         }
         Ok(())
@@ -172,17 +191,11 @@ impl Definition<'_> {
             }
             Err(error) => return Err(error),
         };
-        if in_primary_key(&table, column) {
-            return Err(SqlError::unsupported("dropping a column of the primary key")
-                .hint("Drop the primary key by a statement of its own, before."));
-        }
-        self.views_forbid(&table, column, &format!("column {} of table {}", name.value, table.name))?;
+        let what = format!("column {} of table {}", name.value, table.name);
+        self.views_forbid(&table, column, &what)?;
         for other in computed_from(&table, column)? {
             if !cascade {
-                let message = format!(
-                    "cannot drop column {} of table {} because other objects depend on it",
-                    name.value, table.name
-                );
+                let message = format!("cannot drop {what} because other objects depend on it");
                 let detail = format!("column {other} of table {} depends on column {}", table.name, name.value);
                 return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
                     .detail(detail)
@@ -198,9 +211,12 @@ impl Definition<'_> {
                 gone.push(index.id);
             }
         }
-        for index in gone {
-            self.leave_index(&mut table, index, cascade)?;
+        let in_key = table.primary_columns().any(|id| id == column);
+        let primary = in_key.then(|| table.indexes[0].id);
+        for index in gone.iter().copied().chain(primary) {
+            self.leave_dependents(&mut table, index, (&what, &what), cascade)?;
         }
+        table.indexes.retain(|index| !gone.contains(&index.id));
         let mut checks = Vec::new();
         for check in &table.checks {
             if !columns_of(&check.expression, &table)?.contains(&column) {
@@ -211,12 +227,16 @@ impl Definition<'_> {
         let parents: Vec<ObjectId> =
             table.foreign_keys.iter().filter(|key| key.columns.contains(&column)).map(|key| key.parent).collect();
         table.foreign_keys.retain(|key| !key.columns.contains(&column));
-        table.columns.retain(|other| other.id != column);
+        match in_key {
+            true => self.leave_with_key(&mut table, column)?,
+            false => table.columns.retain(|other| other.id != column),
+        }
         self.edit.put_table(table.clone())?;
         for parent in parents {
             self.edit.unrefer(parent, &table)?;
         }
-        self.drop_owned(id, column)
+        // What goes with the key is there until that has gone.
+        if in_key { self.free_owned(id, column) } else { self.drop_owned(id, column) }
     }
 
     /// `2BP01` if a view reads the table: its query may name anything of it, but no column that came later.
@@ -270,6 +290,10 @@ impl Definition<'_> {
                 if in_primary_key(&table, column.id) {
                     let message = format!("column \"{}\" is in a primary key", column.name);
                     return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
+                }
+                if table.primary_columns().any(|id| id == column.id) {
+                    table.reshaping_mut().into_iter().for_each(|reshaping| reshaping.nullable.push(column.id));
+                    return self.edit.put_table(table);
                 }
                 changed.not_null = NotNull::No;
             }
@@ -390,6 +414,8 @@ struct Action<'a> {
     operation: &'a AlterTableOperation,
     taken: Option<&'a TableAction>,
     identities: usize,
+    /// When it is carried out.
+    pass: u8,
 }
 
 /// The actions in the order in which they are carried out.
@@ -399,12 +425,16 @@ fn in_order<'a>(operations: &'a [AlterTableOperation], taken: &'a [TableAction])
     for operation in operations {
         let is_taken =
             matches!(operation, AlterTableOperation::ValidateConstraint { name } if name.value == TAKEN_ACTION);
-        all.push(Action { operation, taken: is_taken.then(|| taken.next()).flatten(), identities });
+        let taken = is_taken.then(|| taken.next()).flatten();
+        all.push(Action { operation, taken, identities, pass: taken.map_or_else(|| pass(operation), pass_of_taken) });
         identities += declared_identities(operation);
     }
-    all.sort_by_key(|action| action.taken.map_or_else(|| pass(action.operation), pass_of_taken));
+    all.sort_by_key(|action| action.pass);
     all
 }
+
+/// When primary keys and unique constraints are added.
+const PASS_OF_KEYS: u8 = 4;
 
 /// What goes goes first, then types are changed and columns added, and what is said of columns comes before what relies
 /// on that.
@@ -417,7 +447,7 @@ fn pass(operation: &AlterTableOperation) -> u8 {
         O::AlterColumn { op: C::SetDataType { .. }, .. } => 1,
         O::AddColumn { .. } => 2,
         O::AlterColumn { op: C::SetNotNull, .. } => 3,
-        O::AddConstraint { constraint, .. } if is_key(constraint) => 4,
+        O::AddConstraint { constraint, .. } if is_key(constraint) => PASS_OF_KEYS,
         O::ValidateConstraint { .. } => 6,
         _ => 5,
     }
@@ -471,11 +501,12 @@ fn computed_from(table: &Table, column: ColumnId) -> SqlResult<Vec<String>> {
     Ok(found)
 }
 
-/// Whether a column is in the primary key, be it one that the table is being given.
+/// Whether a column is in the primary key, which may be one that the table is being given.
 pub(super) fn in_primary_key(table: &Table, column: ColumnId) -> bool {
-    let keys = table.indexes.first().into_iter().flat_map(|primary| &primary.keys);
-    let coming = table.rekeying().into_iter().flat_map(|rekeying| &rekeying.keys);
-    keys.chain(coming).any(|key| key.part == KeyPart::Column(column))
+    match table.rekeying() {
+        Some(rekeying) => rekeying.columns().any(|id| id == column),
+        None => table.primary_columns().any(|id| id == column),
+    }
 }
 
 /// The stored expressions of a table whose columns were renamed or have other types.

@@ -16,10 +16,10 @@ impl Definition<'_> {
         not_valid: bool,
     ) -> SqlResult<()> {
         let mut table = self.current(id)?;
-        let jobs = not_valid.then(|| self.jobs.clone());
+        let before = not_valid.then(|| (self.jobs.clone(), table.clone()));
         self.add_constraint(&mut table, constraint, None, false)?;
-        if let Some(jobs) = jobs {
-            leave(&mut table, constraint)?;
+        if let Some((jobs, before)) = before {
+            leave(&mut table, constraint, &before)?;
             self.jobs = jobs;
         }
         let referred = self.catalog().table_by_id(id).map(|table| table.referenced_by.clone()).unwrap_or_default();
@@ -133,13 +133,12 @@ impl Definition<'_> {
 }
 
 /// A constraint that was added is `NOT VALID`: nothing is to be done about the rows that are there.
-fn leave(table: &mut Table, constraint: &TableConstraint) -> SqlResult<()> {
+fn leave(table: &mut Table, constraint: &TableConstraint, before: &Table) -> SqlResult<()> {
     match constraint {
-        TableConstraint::Check(_) => {
-            table.checks.last_mut().into_iter().for_each(|check| check.standing = check.standing.left());
-        }
-        TableConstraint::ForeignKey(_) => {
-            table.foreign_keys.last_mut().into_iter().for_each(|key| key.standing = key.standing.left());
+        TableConstraint::Check(_) | TableConstraint::ForeignKey(_) => {
+            let added = table.constraint_names().find(|name| !before.has_constraint(name)).map(str::to_owned);
+            let standing = added.and_then(|added| table.standing_mut(&added));
+            standing.into_iter().for_each(|standing| *standing = standing.left());
         }
         other => {
             let kind = if matches!(other, TableConstraint::PrimaryKey(_)) { "PRIMARY KEY" } else { "UNIQUE" };

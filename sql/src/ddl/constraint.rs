@@ -1,7 +1,8 @@
 //! Constraints: primary keys, unique, checks.
 
 use annulus_relation::catalog::{
-    Check, ConstraintKind, Index, IndexKey, IndexState, KeyPart, NotNull, Rekeying, Standing, Succession, Table,
+    Check, ConstraintKind, Index, IndexKey, IndexState, KeyPart, NotNull, Rekeying, Reshaping, Standing, Succession,
+    Table,
 };
 use annulus_relation::codec::is_keyable;
 use annulus_relation::error::SqlState;
@@ -106,16 +107,20 @@ impl Definition<'_> {
 
     /// Drops the primary key of a table: its rows are to stand under hidden ids.
     pub(super) fn drop_primary_key(&mut self, mut table: Table, cascade: bool) -> SqlResult<()> {
-        let primary = table.indexes[0].id;
-        self.leave_dependents(&mut table, primary, cascade)?;
+        let primary = &table.indexes[0];
+        let (id, what) = (primary.id, format!("constraint {} on table {}", primary.name, table.name));
+        let on = format!("index {}", primary.name);
+        self.leave_dependents(&mut table, id, (&what, &on), cascade)?;
         self.rekey(&mut table, String::new(), Vec::new())?;
         self.edit.put_table(table)
     }
 
     /// The rows of a table are to stand under another primary key, or under none.
-    fn rekey(&mut self, table: &mut Table, name: String, keys: Vec<IndexKey>) -> SqlResult<()> {
+    pub(super) fn rekey(&mut self, table: &mut Table, name: String, keys: Vec<IndexKey>) -> SqlResult<()> {
         match &mut table.indexes[0].state {
-            IndexState::Rekeyed(rekeying) => (rekeying.name, rekeying.keys) = (name, keys),
+            IndexState::Rekeyed(rekeying) | IndexState::Reshaped(Reshaping { rekeying, .. }) => {
+                (rekeying.name, rekeying.keys) = (name, keys);
+            }
             IndexState::Retyped(_) | IndexState::Extended(_) => {
                 return Err(SqlError::unsupported("changing a type and the primary key in one statement"));
             }
@@ -206,16 +211,12 @@ pub(super) fn check_not_rekeyed(table: &Table) -> SqlResult<()> {
     Err(SqlError::new(SqlState::OBJECT_IN_USE, message).hint("Try it again when that is done."))
 }
 
-/// `55006` if the primary key of a table, or the types of its columns, are to be changed while an index of it is being filled.
-pub(super) fn check_rekeyed_alone(table: &Table) -> SqlResult<()> {
-    if table.succession().is_none() {
-        return Ok(());
+/// `55006` if the types of a table's columns are to be changed while an index of it is being filled.
+pub(super) fn check_retyped_alone(table: &Table) -> SqlResult<()> {
+    match table.retyping() {
+        Some(_) => check_not_filled(table, "Try it again when that is done."),
+        None => Ok(()),
     }
-    let hint = match table.retyping() {
-        Some(_) => "Try it again when that is done.",
-        None => "Change the primary key by a statement of its own, before.",
-    };
-    check_not_filled(table, hint)
 }
 
 /// `55006` if an index of a table is being filled.

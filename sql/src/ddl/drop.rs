@@ -108,12 +108,23 @@ impl Definition<'_> {
 
     /// Refuses, or drops what depends: `what` is the object as errors call it.
     fn settle(&mut self, what: &str, dependents: Vec<Dependent>, cascade: bool, dropped: &[ObjectId]) -> SqlResult<()> {
+        self.settle_on((what, what), dependents, cascade, dropped)
+    }
+
+    /// The same, where what depends does so on something that goes with the object.
+    fn settle_on(
+        &mut self,
+        (what, on): (&str, &str),
+        dependents: Vec<Dependent>,
+        cascade: bool,
+        dropped: &[ObjectId],
+    ) -> SqlResult<()> {
         if dependents.is_empty() {
             return Ok(());
         }
         if !cascade {
             let details: Vec<String> =
-                dependents.iter().map(|dependent| format!("{} depends on {what}", self.describe(dependent))).collect();
+                dependents.iter().map(|dependent| format!("{} depends on {on}", self.describe(dependent))).collect();
             let message = format!("cannot drop {what} because other objects depend on it");
             return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
                 .detail(details.join("\n"))
@@ -190,11 +201,21 @@ impl Definition<'_> {
         Ok(())
     }
 
+    fn owned(&self, table: ObjectId, column: u16) -> Vec<ObjectId> {
+        let owned = self.catalog().sequences().filter(|sequence| sequence.owner == Some((table, column)));
+        owned.map(|sequence| sequence.id).collect()
+    }
+
     /// Drops the sequences that belonged to a column.
     pub(super) fn drop_owned(&mut self, table: ObjectId, column: u16) -> SqlResult<()> {
-        let owned = self.catalog().sequences().filter(|sequence| sequence.owner == Some((table, column)));
-        let owned: Vec<ObjectId> = owned.map(|sequence| sequence.id).collect();
-        owned.into_iter().try_for_each(|sequence| self.drop_sequence(sequence, &[table], true, ""))
+        let owned = self.owned(table, column).into_iter();
+        owned.map(|sequence| self.drop_sequence(sequence, &[table], true, "")).collect()
+    }
+
+    /// The sequences that belong to a column are to be dropped later: nothing else takes values from them any more.
+    pub(super) fn free_owned(&mut self, table: ObjectId, column: u16) -> SqlResult<()> {
+        let owned = self.owned(table, column).into_iter();
+        owned.map(|sequence| self.free_sequence(sequence, &[table], true, "")).collect()
     }
 
     pub(super) fn drop_sequence(
@@ -204,6 +225,13 @@ impl Definition<'_> {
         cascade: bool,
         name: &str,
     ) -> SqlResult<()> {
+        self.free_sequence(id, dropped, cascade, name)?;
+        self.edit.drop_sequence(id);
+        Ok(())
+    }
+
+    /// What takes values from a sequence is refused, or does so no more.
+    fn free_sequence(&mut self, id: ObjectId, dropped: &[ObjectId], cascade: bool, name: &str) -> SqlResult<()> {
         let mut users = Vec::new();
         for table in self.catalog().tables().filter(|table| !dropped.contains(&table.id)) {
             for column in table.all_columns() {
@@ -217,9 +245,7 @@ impl Definition<'_> {
                 }
             }
         }
-        self.settle(&format!("sequence {name}"), users, cascade, dropped)?;
-        self.edit.drop_sequence(id);
-        Ok(())
+        self.settle(&format!("sequence {name}"), users, cascade, dropped)
     }
 
     /// Whether a default takes its values from a sequence.
@@ -247,13 +273,25 @@ impl Definition<'_> {
 
     /// Takes an index out of a table; foreign keys that rely on it go first.
     pub(super) fn leave_index(&mut self, table: &mut Table, id: ObjectId, cascade: bool) -> SqlResult<()> {
-        self.leave_dependents(table, id, cascade)?;
+        let Some(index) = table.indexes.iter().find(|index| index.id == id) else { return Ok(()) };
+        let (what, on) = match is_constraint(index) {
+            true => (format!("constraint {} on table {}", index.name, table.name), format!("index {}", index.name)),
+            false => (format!("index {}", index.name), format!("index {}", index.name)),
+        };
+        self.leave_dependents(table, id, (&what, &on), cascade)?;
         table.indexes.retain(|other| other.id != id);
         Ok(())
     }
 
-    /// Foreign keys that rely on an index of a table go.
-    pub(super) fn leave_dependents(&mut self, table: &mut Table, id: ObjectId, cascade: bool) -> SqlResult<()> {
+    /// Foreign keys that rely on an index of a table go. What is dropped, and what they rely on, are given as errors call
+    /// them.
+    pub(super) fn leave_dependents(
+        &mut self,
+        table: &mut Table,
+        id: ObjectId,
+        what: (&str, &str),
+        cascade: bool,
+    ) -> SqlResult<()> {
         let Some(index) = table.indexes.iter().find(|index| index.id == id).cloned() else { return Ok(()) };
         let keys: Vec<u16> = index
             .keys
@@ -276,8 +314,7 @@ impl Definition<'_> {
             }
         }
         if !dependents.is_empty() {
-            let what = format!("constraint {} on table {}", index.name, table.name);
-            self.settle(&what, dependents, cascade, &[])?;
+            self.settle_on(what, dependents, cascade, &[])?;
             let changed = self.catalog().table_by_id(table.id).map(|table| Table::clone(table));
             *table = changed.unwrap_or_else(|| table.clone());
         }

@@ -54,6 +54,7 @@ fn extended(before: &Table, mut after: Table, edit: &mut Edit) -> SqlResult<Tabl
     let primary = &mut after.indexes[0].state;
     let then = match std::mem::replace(primary, IndexState::Ready) {
         IndexState::Rekeyed(rekeying) => Some(Then::Rekeyed(rekeying)),
+        IndexState::Reshaped(reshaping) => Some(Then::Reshaped(reshaping)),
         IndexState::Retyped(retyping) => Some(Then::Retyped(retyping)),
         _ => None,
     };

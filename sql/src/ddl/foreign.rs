@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use annulus_relation::catalog::{
-    Action, Column, ConstraintKind, Default, Deferral, ForeignKey, KeyPart, Standing, Table,
+    Action, Column, ConstraintKind, Default, Deferral, ForeignKey, Index, KeyPart, Standing, Table,
 };
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult, SqlType};
@@ -33,19 +33,17 @@ impl Definition<'_> {
         let own = name.name == table.name && self.names().find(&name).is_none_or(|found| found.id() == table.id);
         let parent = if own { Arc::new(table.clone()) } else { Arc::clone(self.names().table(&name)?) };
         self.check_same_persistence(table, &parent)?;
-        if parent.rekeying().is_some() && parent.primary_columns().next().is_some() {
+        if !own && parent.rekeying().is_some() && parent.primary_columns().next().is_some() {
             // The key that it is losing could not be relied on.
             check_not_rekeyed(&parent)?;
         }
-        let parent_columns = referred(&parent, key).or_else(|error| match parent.rekeying() {
-            // It may be the key that the table is being given, by which no parent is found yet.
-            Some(_) if own => {
-                let message = "a foreign key to a primary key that is added by the same statement";
-                Err(SqlError::unsupported(message).hint("Add the primary key by a statement of its own, before."))
-            }
-            Some(_) => check_not_rekeyed(&parent).and(Err(error)),
-            None => Err(error),
-        })?;
+        // It may be the key that the table is being given, by which no parent is found yet.
+        let with_key = own.then(|| parent.successor().filter(|_| parent.rekeying().is_some())).flatten();
+        let parent_columns =
+            referred(with_key.as_ref().unwrap_or(&parent), key).or_else(|error| match parent.rekeying() {
+                Some(_) if !own => check_not_rekeyed(&parent).and(Err(error)),
+                _ => Err(error),
+            })?;
         if columns.len() != parent_columns.len() {
             let message = "number of referencing and referenced columns for foreign key disagree";
             return Err(SqlError::new(SqlState::INVALID_FOREIGN_KEY, message));
@@ -68,7 +66,15 @@ impl Definition<'_> {
             standing: Standing::new(fresh).with_deferral(said(key.characteristics.as_ref())?),
         };
         check_actions(table, &declared)?;
-        table.foreign_keys.push(declared);
+        let waits = with_key.is_some_and(|after| relies_on_primary(&after, &declared));
+        match waits.then(|| table.reshaping_mut()).flatten() {
+            Some(reshaping) => {
+                reshaping.foreign_keys.push(declared);
+                // If it does not hold, the key must not be there.
+                self.at_once = true;
+            }
+            None => table.foreign_keys.push(declared),
+        }
         if own {
             refer(table, parent.id);
             return Ok(());
@@ -108,6 +114,15 @@ fn referring<'t>(table: &'t Table, name: &Ident) -> SqlResult<&'t Column> {
         let message = format!("column \"{}\" referenced in foreign key constraint does not exist", name.value);
         SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(position_of(name))
     })
+}
+
+/// Whether a foreign key refers to what no unique key but the primary one of a table is about.
+fn relies_on_primary(parent: &Table, key: &ForeignKey) -> bool {
+    let mut wanted = key.parent_columns.clone();
+    wanted.sort_unstable();
+    let is_key =
+        |index: &Index| index.unique && index.predicate.is_none() && index.key_columns().as_ref() == Some(&wanted);
+    !parent.indexes.iter().skip(1).any(is_key)
 }
 
 fn refer(parent: &mut Table, child: u32) {

@@ -18,6 +18,7 @@ mod extend;
 mod foreign;
 mod identity;
 mod index;
+mod leaving;
 mod like;
 mod naming;
 mod retype;
@@ -89,8 +90,13 @@ pub(crate) struct Definition<'a> {
     pub filled: Option<(ObjectId, String)>,
     /// The tables with columns that the rows which are there are to be given values of.
     pub computed: BTreeSet<ObjectId>,
+    /// Constraints of columns that were added, each with its column, until it is their turn.
+    pub waiting: Vec<(ast::TableConstraint, Option<ast::Ident>)>,
     /// Views whose queries were written anew, since what they read is called otherwise.
     pub followed: Vec<ObjectId>,
+    /// Whether the jobs are to be done in the statement's own transaction: if the last of them fails, the first cannot be
+    /// taken back.
+    pub at_once: bool,
 }
 
 /// What has to be done with the rows of a table before a change of it is complete.
@@ -105,6 +111,17 @@ pub(crate) enum Job {
 }
 
 impl Job {
+    /// Its place among the jobs of one statement. That the rows have another key is not taken back, so it comes last,
+    /// unless all is done `at_once`: then constraints may be about what is there by then.
+    const fn turn(&self, at_once: bool) -> u8 {
+        match self {
+            Self::Fill { .. } => 0,
+            Self::Validate { .. } if !at_once => 1,
+            Self::Rekey { .. } => 2,
+            Self::Validate { .. } => 3,
+        }
+    }
+
     /// The table that it is about.
     pub const fn table(&self) -> ObjectId {
         match self {
@@ -133,7 +150,9 @@ impl<'a> Definition<'a> {
             planned: Vec::new(),
             filled: None,
             computed: BTreeSet::new(),
+            waiting: Vec::new(),
             followed: Vec::new(),
+            at_once: false,
         }
     }
 
@@ -218,7 +237,7 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
     };
     let tag = definition.apply(&parsed.statement)?;
     definition.extend_tables()?;
-    let Definition { mut edit, notices, truncated, restarted, jobs, filled, followed, .. } = definition;
+    let Definition { mut edit, notices, truncated, restarted, jobs, filled, followed, at_once, .. } = definition;
     begin_generations(&work.server.db, &mut edit, &truncated, &work.deadline).await?;
     check_not_pending(work.active, &edit, what)?;
     work.news.extend(notices.into_iter().map(News::Notice));
@@ -232,7 +251,8 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
         work.active.restarted.push(sequence.id);
     }
     // A statement of its own commits first, and does the rest while others write, if it can be taken back.
-    if work.active.block || work.active.transaction.mode() == Mode::Block || !only_add(work.active, &jobs) {
+    let in_block = work.active.block || work.active.transaction.mode() == Mode::Block;
+    if in_block || at_once || !only_add(work.active, &jobs) {
         for job in &jobs {
             within(work, job).await?;
         }

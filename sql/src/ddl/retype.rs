@@ -184,7 +184,7 @@ impl Definition<'_> {
                     IndexState::Retyped(Retyping { columns, keys, succession: Succession::new(generation) });
                 self.jobs.push(Job::Rekey { table: id });
             }
-            IndexState::Rekeyed(_) | IndexState::Extended(_) | IndexState::Filling { .. } => {
+            IndexState::Rekeyed(_) | IndexState::Reshaped(_) | IndexState::Extended(_) | IndexState::Filling { .. } => {
                 return Err(SqlError::unsupported("changing a type and the primary key in one statement"));
             }
         }

@@ -236,6 +236,38 @@ mod tests {
     }
 
     #[test]
+    fn another_node_goes_on_with_a_column_that_goes_with_its_key() {
+        run(async |node| {
+            let elsewhere = node.other();
+            let mut client = node.client().await;
+            client.ok("create table t (id serial primary key, v int not null, w int)").await;
+            client.ok("insert into t (v, w) select i, i from generate_series(1, 5000) i").await;
+            let commits = || Fault::Precedes(Box::new(|_| {}));
+            (0..2).for_each(|_| node.db.inject(Call::Commit, commits()));
+            node.db.inject(Call::Commit, Fault::Fails(TxnError::Overloaded));
+            let alter = "alter table t drop column id, add primary key (v), add unique (w)";
+            assert!(client.told(alter).await.starts_with("ERROR 53000"));
+            let mut other = elsewhere.client().await;
+            // All is as it was yet, but for what the key to come and the constraint refuse.
+            other.ok("insert into t (v, w) values (6000, 6000)").await;
+            assert!(other.told("insert into t (v, w) values (6000, 7000)").await.starts_with("ERROR 23505"));
+            assert!(other.told("insert into t (v, w) values (7000, 6000)").await.starts_with("ERROR 23505"));
+            assert!(other.told("alter table t alter id drop not null").await.starts_with("ERROR 55006"));
+            assert_eq!(other.ok("delete from t where id = 7").await, "DELETE 1");
+            let mut seen = HashMap::new();
+            for _ in 0..=2 * PATIENT {
+                elsewhere.server.round(&mut seen).await.unwrap();
+            }
+            let plan = other.ok("explain select * from t where v = 6000").await;
+            assert!(plan.contains("Point Read using t_pkey"), "{plan}");
+            assert_eq!(client.ok("select * from t where w = 6000").await, "6000|6000\nSELECT 1");
+            assert_eq!(client.ok("select count(*), sum(v), sum(w) from t").await, "5000|12508493|12508493\nSELECT 1");
+            assert_eq!(client.ok("select count(*) from pg_class where relkind = 'S'").await, "0\nSELECT 1");
+            assert!(client.told("select id from t").await.starts_with("ERROR 42703"));
+        });
+    }
+
+    #[test]
     fn not_null_holds_for_sure_once_somebody_has_looked_at_all_rows() {
         run(async |node| {
             let elsewhere = node.other();

@@ -214,7 +214,7 @@ impl<D: Database> Jobs<'_, D> {
 }
 
 /// Puts a table in the place of what it was, with fewer foreign keys and columns perhaps.
-fn replace(edit: &mut Edit, before: &Table, mut after: Table) -> SqlResult<()> {
+pub(super) fn replace(edit: &mut Edit, before: &Table, mut after: Table) -> SqlResult<()> {
     let parents = before.all_foreign_keys().map(|key| key.parent);
     let left: BTreeSet<ObjectId> = parents.filter(|parent| !after.refers_to(*parent)).collect();
     if left.contains(&after.id) {

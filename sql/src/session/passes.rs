@@ -16,7 +16,7 @@ use annulus_relation::value::Env;
 use annulus_relation::{SqlError, SqlResult};
 use annulus_txn::interface::{Database, TxnError};
 
-use super::jobs::{Jobs, STEP, confirmed};
+use super::jobs::{Jobs, STEP, confirmed, replace};
 use crate::ddl::follow_types;
 use crate::dml::Evaluator;
 use crate::sequence::take;
@@ -70,6 +70,14 @@ impl Pass {
         }
     }
 
+    /// The pass that is to be made before. Of an index that is being filled, only what is complete says whose a key is, and
+    /// copies have that from there.
+    fn comes_after(self, table: &Table) -> Option<Self> {
+        table.rekeying().filter(|_| matches!(self, Self::Rekey))?;
+        let filled = table.indexes.iter().find(|index| !index.state.is_complete())?;
+        Some(Self::Fill(filled.id))
+    }
+
     /// Whether the copies of a table are made for something else than at first: what was begun has come to its end.
     fn is_another(self, table: &Table, first: &mut Option<u32>) -> bool {
         let now = table.succession().map(|succession| succession.generation).filter(|_| matches!(self, Self::Rekey));
@@ -83,7 +91,7 @@ impl Pass {
         if next.is_none() {
             follow_types(edit, table)?;
         }
-        edit.put_table(after)
+        replace(edit, table, after)
     }
 
     /// The descriptor that says so.
@@ -199,6 +207,10 @@ impl<D: Database> Jobs<'_, D> {
             let catalog = self.catalogs.current(&self.server.db, deadline.left()).await?;
             // Somebody may have dropped it, or completed it.
             let Some(descriptor) = catalog.table_by_id(table) else { return Ok(()) };
+            if let Some(first) = pass.comes_after(descriptor) {
+                Box::pin(self.pass_over(table, first)).await?;
+                continue;
+            }
             let Some(noted) = pass.reached(descriptor) else { return Ok(()) };
             if pass.is_another(descriptor, &mut generation) {
                 return Ok(());

@@ -312,6 +312,28 @@ fn what_a_table_is_to_become_keeps_its_bytes() {
 }
 
 #[test]
+fn what_becomes_of_a_table_with_its_key_keeps_its_bytes() {
+    let mut t = table(16_384, "t");
+    let rekeying = Rekeying { name: String::new(), keys: Vec::new(), succession: half_way() };
+    t.indexes[0].state = IndexState::Rekeyed(rekeying);
+    let reshaping = t.reshaping_mut().unwrap();
+    reshaping.dropped = vec![1];
+    reshaping.nullable = vec![2];
+    let hex: String = record::encode(&t.indexes[0].state)[5..].iter().map(|byte| format!("{byte:02x}")).collect();
+    let golden = concat!(
+        "0500000000000000000000000000000000000000",
+        "0500000001000000000000000100010000000000000002",
+        "0300000000000000",
+        "01000000000000000100",
+        "01000000000000000200",
+        "0000000000000000"
+    );
+    assert_eq!(hex, golden);
+    assert!(t.is_leaving(1) && !t.is_leaving(2));
+    assert_eq!(t.succeeded().unwrap().columns.len(), t.columns.len() - 1);
+}
+
+#[test]
 fn what_becomes_of_children_keeps_its_bytes() {
     use Action::{Cascade, NoAction, Restrict, SetDefault, SetDefaultOf, SetNull, SetNullOf};
     let actions = vec![NoAction, Restrict, Cascade, SetNull, SetDefault, SetNullOf(vec![1, 2]), SetDefaultOf(vec![3])];
