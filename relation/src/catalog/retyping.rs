@@ -6,8 +6,8 @@
 
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::{ColumnId, Default, IndexState, KeyPart, ObjectId, Succession, Table};
-use crate::value::SqlType;
+use super::{ColumnId, Default, Index, IndexState, KeyPart, ObjectId, Succession, Table};
+use crate::value::{SqlType, is_same_when_stored, keeps_apart};
 
 /// How a table's successor differs from it, and how far the successor is.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
@@ -33,7 +33,30 @@ pub struct Retyped {
     pub default: Option<String>,
 }
 
+impl Retyping {
+    /// Whether two rows of a table may get one key of an index that they have not: the columns of its keys get types that
+    /// do not keep different values different, or it may be another expression that counts.
+    pub(crate) fn may_merge(&self, table: &Table, index: &Index) -> bool {
+        let columns = || self.columns.iter().filter_map(|retyped| Some((retyped, table.column_type(retyped.column)?)));
+        let is_key = |id: ColumnId| index.keys.iter().any(|key| key.part == KeyPart::Column(id));
+        let by_column = || columns().any(|(to, from)| is_key(to.column) && !to.keeps(from, keeps_apart));
+        let computes =
+            index.predicate.is_some() || index.keys.iter().any(|key| matches!(key.part, KeyPart::Expression(..)));
+        index.unique && (by_column() || computes && columns().any(|(to, from)| !to.keeps(from, is_same_when_stored)))
+    }
+}
+
+impl Retyped {
+    fn keeps(&self, from: &SqlType, what: impl Fn(&SqlType, &SqlType) -> bool) -> bool {
+        self.using.is_none() && what(from, &self.ty)
+    }
+}
+
 impl Table {
+    fn column_type(&self, id: ColumnId) -> Option<&SqlType> {
+        self.columns.iter().find(|column| column.id == id).map(|column| &column.ty)
+    }
+
     /// The types that columns of it are being given.
     #[must_use]
     pub fn retyping(&self) -> Option<&Retyping> {

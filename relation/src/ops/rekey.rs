@@ -3,8 +3,7 @@
 //! can be resumed and repeated.
 //!
 //! A row has its copy since a step, or a writer, has made it; from then on writers keep it up. So when the pass is over
-//! every row has one, and no two rows have one key: whoever comes second finds the place taken by another row. (Other
-//! types keep keys apart that are apart, as hidden ids do.)
+//! every row has one, and no two rows have one key: whoever comes second finds the place taken by another row.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +13,7 @@ use annulus_txn::interface::{Database, Place};
 use bytes::Bytes;
 
 use super::fill::{Position, rows};
-use super::physical::{Physical, Tuple};
+use super::physical::{Entry, Physical, Tuple};
 use super::successor::{Copied, Of, Successor};
 use super::{Expressions, Surroundings, errors, scan};
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -80,6 +79,7 @@ pub async fn rekey<D: Database, E: Expressions>(
     };
     let copies: Vec<Looked> = tuples.iter().zip(found).map(looked).collect::<SqlResult<_>>()?;
     let mut writes: BTreeMap<Place, Bytes> = BTreeMap::new();
+    let mut contested: Vec<Entry> = Vec::new();
     let (mut bytes, mut looked_at) = (0, 0);
     for (tuple, looked) in tuples.iter().zip(copies) {
         if bytes > MOST_BYTES {
@@ -94,7 +94,13 @@ pub async fn rekey<D: Database, E: Expressions>(
         };
         for entry in successor.entries(&place, &row, around.expressions)? {
             bytes += entry.value.len();
-            writes.insert(entry.place, entry.value);
+            let taken = writes.insert(entry.place.clone(), entry.value.clone()).is_some();
+            if entry.exclusive && successor.is_contested(entry.index) {
+                if taken {
+                    return Err(not_unique(around, successor, &entry).into());
+                }
+                contested.push(entry);
+            }
         }
         bytes += record.len();
         if known == Copies::Missing {
@@ -104,12 +110,28 @@ pub async fn rekey<D: Database, E: Expressions>(
             return Err(duplicate(around, successor, &row).into());
         }
     }
+    let places: Vec<Place> = contested.iter().map(|entry| entry.place.clone()).collect();
+    match known {
+        Copies::Missing => places.into_iter().for_each(|place| transaction.expect_absent(place)),
+        Copies::Perhaps => {
+            // A row without a copy has entered nothing: what is there is another one's.
+            let found = scan::get(transaction, around.catalog, physical, &places, patience).await?;
+            if let Some((entry, _)) = contested.iter().zip(found).find(|(_, found)| found.is_some()) {
+                return Err(not_unique(around, successor, entry).into());
+            }
+        }
+    }
     let partitions: BTreeSet<PartitionId> = writes.keys().map(|place| place.partition).collect();
     for partition in partitions {
         around.catalog.expect_table(transaction, physical.table().id, partition);
     }
     writes.into_iter().for_each(|(place, value)| transaction.put(place, value));
     Ok((next, looked_at))
+}
+
+fn not_unique<E>(around: Surroundings<'_, E>, successor: &Successor, entry: &Entry) -> SqlError {
+    let after = &successor.physical;
+    errors::not_unique(around.catalog, after.table(), &after.indexes[entry.index].index, &entry.keys)
 }
 
 fn duplicate<E>(around: Surroundings<'_, E>, successor: &Successor, row: &[Value]) -> SqlError {

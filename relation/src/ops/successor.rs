@@ -4,8 +4,10 @@
 //! Under a new primary key a row of the copy says which row it is of, by its identity, as one more column: number 0,
 //! which no table has. So a row that was entered is told from another one with the same key, and once the copy is the
 //! table, the column is passed over as that of a dropped one is. A row's identity is its hidden id, or a hash of its
-//! key. Without a primary key the identity is where the copy is, so that says which row it is of. Under other types, and
-//! with more columns, rows keep their keys, and keep them apart: where a copy is says which row it is of, too.
+//! key. Without a primary key the identity is where the copy is, so that says which row it is of. With more columns rows
+//! keep their keys, and under other types they keep them apart, as hidden ids do: where a copy is says which row it is of,
+//! too. Types may also make one key of two: then copies say so as under a new primary key, and whoever comes second is
+//! refused, as by any other unique index over what becomes the same.
 
 mod addition;
 mod conversion;
@@ -19,7 +21,7 @@ use self::addition::Addition;
 use self::conversion::Conversion;
 use super::physical::{Entry, Physical, ROW_ID, RowId, Tuple, row_fields, row_id};
 use super::{Expressions, Surroundings, errors};
-use crate::catalog::{Column, Home, Rekeying, Table};
+use crate::catalog::{Column, Home, Index, Rekeying, Table};
 use crate::codec::Layout;
 use crate::error::{SqlError, SqlResult};
 use crate::value::{Row, SqlType, Value};
@@ -32,7 +34,20 @@ pub(super) struct Successor {
     is_keyed: bool,
     /// The columns that rows leave behind, by position in the table as it is.
     left: Vec<usize>,
+    /// Of which indexes two rows may want one key that have different ones in the table as it is, by position.
+    contested: Vec<bool>,
+    /// How a copy says which row it is of, if where it is does not.
+    named: Option<Named>,
     difference: Difference,
+}
+
+/// The records of copies that say which row they are of.
+#[derive(Clone, Debug)]
+struct Named {
+    /// A row and its identity.
+    whole: Layout,
+    /// The identity alone.
+    id: Layout,
 }
 
 /// How rows become copies.
@@ -42,10 +57,6 @@ enum Difference {
     Key {
         /// The columns of the primary key, by position.
         key: Vec<usize>,
-        /// A row and its identity.
-        whole: Layout,
-        /// The identity alone.
-        id: Layout,
     },
     /// They are the same, under their identities instead of a key.
     Identity,
@@ -103,11 +114,9 @@ impl Successor {
         let physical = Physical::new(home, &after)?;
         let difference = match (table.rekeying(), table.retyping(), table.extension()) {
             (Some(rekeying), ..) if rekeying.keys.is_empty() => Difference::Identity,
-            (Some(rekeying), ..) => Difference::Key {
-                key: Rekeying::columns(rekeying).filter_map(|id| physical.position(id)).collect(),
-                whole: Layout::of(&after)?.with(ROW_ID),
-                id: Layout::new(table.id, vec![(ROW_ID, Value::Null)]),
-            },
+            (Some(rekeying), ..) => {
+                Difference::Key { key: Rekeying::columns(rekeying).filter_map(|id| physical.position(id)).collect() }
+            }
             (None, Some(retyping), _) => Difference::Types(Conversion::new(table, retyping)),
             (None, None, Some(extension)) => Difference::Columns(Addition::new(extension)),
             (None, None, None) => return Ok(None),
@@ -115,7 +124,20 @@ impl Successor {
         let is_keyed = table.primary_columns().next().is_some();
         let leaves = |(position, column): (usize, &Column)| table.is_leaving(column.id).then_some(position);
         let left = table.columns.iter().enumerate().filter_map(leaves).collect();
-        Ok(Some(Self { physical, is_keyed, left, difference }))
+        let is_contested = |(index, position): (&Index, usize)| match &difference {
+            Difference::Key { .. } => position == 0,
+            Difference::Types(_) => table.retyping().is_some_and(|retyping| retyping.may_merge(table, index)),
+            Difference::Identity | Difference::Columns(_) => false,
+        };
+        let contested: Vec<bool> = table.indexes.iter().zip(0..).map(is_contested).collect();
+        let named = match contested.first() {
+            Some(true) => Some(Named {
+                whole: Layout::of(&after)?.with(ROW_ID),
+                id: Layout::new(table.id, vec![(ROW_ID, Value::Null)]),
+            }),
+            _ => None,
+        };
+        Ok(Some(Self { physical, is_keyed, left, contested, named, difference }))
     }
 
     /// Where the copy of a row that is at `origin` is; `None` if it can have none, because of what is in its key.
@@ -126,7 +148,7 @@ impl Successor {
         expressions: &E,
     ) -> SqlResult<Option<Place>> {
         match &self.difference {
-            Difference::Key { key, .. } => {
+            Difference::Key { key } => {
                 let row = self.kept(row);
                 match self.null_in(key, &row) {
                     Some(_) => Ok(None),
@@ -178,49 +200,58 @@ impl Successor {
     ) -> SqlResult<Copied> {
         let table = &self.physical.table;
         match &self.difference {
-            Difference::Key { key, whole, .. } => {
-                let mut row = self.kept(row);
+            Difference::Key { key } => {
+                let row = self.kept(row);
                 if let Some(column) = self.null_in(key, &row) {
                     return Err(of_null(around, table, column, &row, of));
                 }
-                let place = self.physical.row_place(&self.physical.primary_values(&row))?;
-                row.push(Value::Uuid(self.identity(origin).0));
-                let record = whole.encode(&row);
-                row.pop();
-                Ok(Copied { place, record, row })
+                Ok(self.copied(self.physical.row_place(&self.physical.primary_values(&row))?, row, origin))
             }
             Difference::Identity => {
                 let place = self.physical.hidden_place(self.identity(origin))?;
-                let row = self.kept(row);
-                Ok(Copied { place, record: self.physical.encode(&row), row })
+                Ok(self.copied(place, self.kept(row), origin))
             }
             Difference::Types(conversion) => {
                 let row = conversion.of_all(row, around.expressions)?;
                 check(around, table, &row, of, conversion.changed())?;
-                Ok(Copied { place: self.moved(origin, &row)?, record: self.physical.encode(&row), row })
+                Ok(self.copied(self.moved(origin, &row)?, row, origin))
             }
             Difference::Columns(addition) => {
                 let before = row.len();
                 let row = addition.whole(&self.physical, row, of, around.expressions)?;
                 check(around, table, &row, of, before..row.len())?;
-                Ok(Copied { place: self.moved(origin, &row)?, record: self.physical.encode(&row), row })
+                Ok(self.copied(self.moved(origin, &row)?, row, origin))
             }
         }
     }
 
     /// Whether what is at a copy's place is the copy of the row at `origin`.
     pub(super) fn is_of(&self, copy: &Place, record: &Bytes, origin: &Place) -> SqlResult<bool> {
-        match &self.difference {
-            Difference::Key { id, .. } => {
+        match &self.named {
+            Some(Named { id, .. }) => {
                 Ok(id.decode(&copy.key, record)?.first() == Some(&Value::Uuid(self.identity(origin).0)))
             }
-            Difference::Identity | Difference::Types(_) | Difference::Columns(_) => Ok(true),
+            None => Ok(true),
         }
     }
 
-    /// Whether two rows may want one place for their copies.
-    pub(super) const fn is_contested(&self) -> bool {
-        matches!(self.difference, Difference::Key { .. })
+    /// The copy of the row at `origin`, with its values as they will be.
+    fn copied(&self, place: Place, mut row: Row, origin: &Place) -> Copied {
+        let record = match &self.named {
+            Some(Named { whole, .. }) => {
+                row.push(Value::Uuid(self.identity(origin).0));
+                let record = whole.encode(&row);
+                row.pop();
+                record
+            }
+            None => self.physical.encode(&row),
+        };
+        Copied { place, record, row }
+    }
+
+    /// Whether two rows may want one place among the entries of an index, by position; 0: for their copies.
+    pub(super) fn is_contested(&self, index: usize) -> bool {
+        self.contested.get(index).is_some_and(|is_contested| *is_contested)
     }
 
     /// A row's values in its copy, which it has.

@@ -227,7 +227,9 @@ async fn retype(session: &Session, catalog: &Catalog, table: &Table, column: usi
     let begin = |edit: &mut Edit, table: &mut Table| {
         let column = &table.columns[column];
         let ty = if column.ty == SqlType::Int4 { SqlType::Int8 } else { SqlType::Int4 };
-        let retyped = Retyped { column: column.id, ty, using: None, default: None };
+        // What an expression makes of different values might be equal, for all that is known.
+        let using = (ty == SqlType::Int4).then(|| column.name.clone());
+        let retyped = Retyped { column: column.id, ty, using, default: None };
         let succession = Succession::new(edit.new_generation()?);
         let retyping = Retyping { columns: vec![retyped], keys: Vec::new(), succession };
         table.indexes[0].state = IndexState::Retyped(retyping);

@@ -18,6 +18,7 @@ use annulus_relation::catalog::{
 use annulus_relation::failure::Outcome;
 use annulus_relation::ops::{Expressions, Physical, Surroundings};
 use annulus_relation::transaction::{Mode, Transaction};
+use annulus_relation::value::{CastContext, Env, cast};
 use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::When;
 
@@ -54,6 +55,13 @@ pub(super) struct NoExpressions;
 impl Expressions for NoExpressions {
     fn eval(&self, _: &Table, expression: &str, _: &SqlType, _: &[Value]) -> SqlResult<Value> {
         Err(SqlError::unsupported(expression))
+    }
+
+    /// A column, by its name.
+    fn convert(&self, table: &Table, expression: &str, ty: &SqlType, row: &[Value]) -> SqlResult<Value> {
+        let column = table.columns.iter().zip(row).find(|(column, _)| column.name == expression);
+        let (column, value) = column.ok_or_else(|| SqlError::unsupported(expression))?;
+        cast(value.clone(), &column.ty, ty, CastContext::Assignment, &Env::default())
     }
 
     fn default(&self, _: &Table, column: &Column) -> SqlResult<Value> {

@@ -164,7 +164,7 @@ impl Definition<'_> {
             return Err(SqlError::new(SqlState::INVALID_OBJECT_DEFINITION, message)
                 .detail("A generated column cannot reference another generated column."));
         }
-        Ok(text)
+        Ok(self.unassigned(expression, &column.ty, (&table.name, &table.columns))?.unwrap_or(text))
     }
 
     /// `GENERATED ... AS IDENTITY`

@@ -81,12 +81,7 @@ impl Definition<'_> {
         }
         check_volatility(&bound, purpose)?;
         let written = bind(Binder::new(&scope, &mut params, self.env).as_written())?;
-        let shown = match (&written, purpose) {
-            // It is made again for each row.
-            (Expr::Cast { arg, explicit: false, .. }, Use::Generated(_)) => arg,
-            _ => &written,
-        };
-        Ok((print(shown, columns), bound))
+        Ok((print(&written, columns), bound))
     }
 
     /// A default's normal form. The sequence of `nextval('name')` is looked up now, not when a row is inserted.
@@ -105,20 +100,25 @@ impl Definition<'_> {
             return Ok((text, bound));
         }
         let (text, bound) = self.normal(expression, "", &[], &Use::Default(column))?;
-        Ok((self.unassigned(expression, &column.ty)?.unwrap_or(text), bound))
+        Ok((self.unassigned(expression, &column.ty, ("", &[]))?.unwrap_or(text), bound))
     }
 
-    /// A default without the conversion to its column's type, which is made again for each row: then it is the same text
-    /// whenever it is declared again.
-    fn unassigned(&self, expression: &ast::Expr, ty: &SqlType) -> SqlResult<Option<String>> {
-        let (scope, mut params) = (Scope::new(), ParamTypes::new());
+    /// A default, or what is computed from columns of a table, without the conversion to its column's type, which is made
+    /// again for each row: then it is the same text whenever it is declared again, and for another type.
+    pub(super) fn unassigned(
+        &self,
+        expression: &ast::Expr,
+        ty: &SqlType,
+        (table, columns): (&str, &[Column]),
+    ) -> SqlResult<Option<String>> {
+        let (scope, mut params) = (scope_of(table, columns), ParamTypes::new());
         let bound = Binder::new(&scope, &mut params, self.env).as_written().bind_open(expression)?;
         Ok(match (bound.as_const(), bound.ty(), ty) {
             (Some(Value::Text(text)), SqlType::Unknown, SqlType::Text | SqlType::Varchar(_)) => {
                 Some(format!("'{}'::{}", text.replace('\'', "''"), ty.base_name()))
             }
             (_, SqlType::Unknown, _) => None,
-            _ => Some(print(&bound, &[])),
+            _ => Some(print(&bound, columns)),
         })
     }
 }

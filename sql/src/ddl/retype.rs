@@ -10,7 +10,7 @@ use annulus_relation::catalog::{
 };
 use annulus_relation::codec::is_keyable;
 use annulus_relation::error::SqlState;
-use annulus_relation::value::{Env, MAX_TIME_PRECISION};
+use annulus_relation::value::{Env, is_same_when_stored, keeps_apart};
 use annulus_relation::{SqlError, SqlResult, SqlType};
 use sqlparser::ast::{self, DataType};
 
@@ -34,7 +34,13 @@ impl Definition<'_> {
         if ty == column.ty && using.is_none() {
             return Ok(());
         }
-        check_not_generated(&before, column)?;
+        check_not_used(&before, column)?;
+        let is_generated = matches!(column.default, Some(Default::Generated(_)));
+        if using.is_some() && is_generated {
+            let message = "cannot specify USING when altering type of generated column";
+            let detail = format!("Column \"{}\" is a generated column.", column.name);
+            return Err(SqlError::new(SqlState::INVALID_COLUMN_DEFINITION, message).detail(detail));
+        }
         let what = format!("the type of column {} of table {}", column.name, before.name);
         self.views_forbid(&before, column.id, &what)?;
         let identity = retyped_identity(self.catalog(), column, &ty)?;
@@ -46,10 +52,11 @@ impl Definition<'_> {
             identity.map_or(Ok(()), |sequence| self.edit.put_sequence(sequence))?;
             return self.edit.put_table(after);
         }
-        self.check_apart(&before, column, &ty, using.is_some())?;
-        check_default(column, &ty)?;
-        let retyped =
-            Retyped { column: column.id, using: self.conversion(&before, column, &ty, using)?, default: None, ty };
+        let conversion = self.conversion(&before, column, &ty, using)?;
+        check_default(&before, column, &ty)?;
+        let mut before = before;
+        self.check_references(&mut before, column, &ty, using.is_some())?;
+        let retyped = Retyped { column: column.id, using: conversion, default: None, ty };
         self.begin_succession(before, retyped)
     }
 
@@ -119,27 +126,28 @@ impl Definition<'_> {
         Ok(())
     }
 
-    /// Two rows that a key tells apart must be told apart by it afterwards, and children find their parents: if the column
-    /// is in such a key, its values stay equal to what they were.
-    fn check_apart(&self, table: &Table, column: &Column, ty: &SqlType, using: bool) -> SqlResult<()> {
+    /// Foreign keys that a column is in compare it as before with what is on their other sides. Where its values may not stay
+    /// equal to what they were, the rows are looked at again, in the same transaction: it is too late afterwards.
+    fn check_references(&mut self, table: &mut Table, column: &Column, ty: &SqlType, using: bool) -> SqlResult<()> {
         let references = self.references(table, column);
         let target = Column { ty: ty.clone(), ..column.clone() };
-        for Reference { constraint, other, is_child } in &references {
+        for Reference { constraint, other, is_child, .. } in &references {
             let (child, parent) = if *is_child { (&target, other) } else { (other, &target) };
             check_comparable(constraint, child, parent)?;
         }
-        let refers = !references.is_empty();
-        let unique = is_in_unique_key(table, column.id)?;
-        // What an expression makes of equal numbers of another type may be another value.
-        let apart = match is_in_unique_expression(table, column.id)? {
-            true => is_same_when_stored(&column.ty, ty),
-            false => keeps_apart(&column.ty, ty),
-        };
-        if (unique || refers) && (using || !apart) {
-            let what = if unique { "a unique key" } else { "a foreign key" };
-            let (from, to) = (column.ty.name(), ty.name());
-            let message = format!("changing the type of a column that is in {what} from {from} to {to}");
-            return Err(SqlError::unsupported(message).hint("Drop the constraint before, and add it again."));
+        if !using && keeps_apart(&column.ty, ty) {
+            return Ok(());
+        }
+        for Reference { constraint, child, .. } in references {
+            self.at_once = true;
+            if child == table.id {
+                ask_again(table, &constraint);
+            } else {
+                let mut child = self.current(child)?;
+                ask_again(&mut child, &constraint);
+                self.edit.put_table(child)?;
+            }
+            self.note_validation(child, None, Some(&constraint));
         }
         Ok(())
     }
@@ -150,9 +158,10 @@ impl Definition<'_> {
         let with_columns =
             |id: ObjectId| if id == table.id { Some(table) } else { self.catalog().table_by_id(id).map(AsRef::as_ref) };
         let mut note = |key: &ForeignKey, other: &Table, own: &[ColumnId], others: &[ColumnId], is_child: bool| {
+            let child = if is_child { table.id } else { other.id };
             for (_, other_id) in own.iter().zip(others).filter(|(own, _)| **own == column.id) {
                 let other = other.all_columns().find(|found| found.id == *other_id).cloned();
-                found.extend(other.map(|other| Reference { constraint: key.name.clone(), other, is_child }));
+                found.extend(other.map(|other| Reference { constraint: key.name.clone(), other, is_child, child }));
             }
         };
         for key in &table.foreign_keys {
@@ -206,6 +215,14 @@ struct Reference {
     other: Column,
     /// Whether the column itself is the child's.
     is_child: bool,
+    /// The table that it is of.
+    child: ObjectId,
+}
+
+/// A foreign key whose rows had been looked at is to be validated.
+fn ask_again(table: &mut Table, constraint: &str) {
+    let standing = table.standing_mut(constraint).filter(|standing| standing.is_validated());
+    standing.into_iter().for_each(|standing| *standing = standing.left().asked());
 }
 
 /// The sequence of an identity column with its column's type, if it has another one.
@@ -273,9 +290,21 @@ fn keys_after(table: &Table) -> SqlResult<Vec<(ObjectId, u16, SqlType)>> {
     Ok(keys)
 }
 
-/// The default must be one of the new type, too.
-fn check_default(column: &Column, ty: &SqlType) -> SqlResult<()> {
-    let Some(Default::Expression(text)) = &column.default else { return Ok(()) };
+/// The default, or what it is computed by, must be one of the new type, too.
+fn check_default(table: &Table, column: &Column, ty: &SqlType) -> SqlResult<()> {
+    let text = match &column.default {
+        Some(Default::Expression(text)) => text,
+        Some(Default::Generated(text)) => {
+            let message = format!(
+                "generation expression for column \"{}\" cannot be cast automatically to type {}",
+                column.name,
+                ty.name()
+            );
+            let bound = bind_stored(table, text, ty).map(drop);
+            return bound.map_err(|_| SqlError::new(SqlState::DATATYPE_MISMATCH, message));
+        }
+        _ => return Ok(()),
+    };
     let (scope, mut params, env) = (Scope::new(), ParamTypes::new(), annulus_relation::value::Env::default());
     let bound = Binder::new(&scope, &mut params, &env).bind_assigned(&parse_expression(text)?, &column.name, ty);
     if bound.is_err() {
@@ -300,12 +329,10 @@ fn is_cast_of(using: &ast::Expr, column: &Column, ty: &SqlType) -> bool {
     }
 }
 
-fn check_not_generated(table: &Table, column: &Column) -> SqlResult<()> {
+/// `0A000` if other columns are computed from one.
+fn check_not_used(table: &Table, column: &Column) -> SqlResult<()> {
     for other in &table.columns {
         let Some(Default::Generated(text)) = &other.default else { continue };
-        if other.id == column.id {
-            return Err(SqlError::unsupported("changing the type of a generated column"));
-        }
         if columns_of(text, table)?.contains(&column.id) {
             let message = "cannot alter type of a column used by a generated column";
             let detail = format!("Column \"{}\" is used by generated column \"{}\".", column.name, other.name);
@@ -319,25 +346,6 @@ fn check_not_generated(table: &Table, column: &Column) -> SqlResult<()> {
 fn is_in_keys(table: &Table, column: ColumnId) -> SqlResult<bool> {
     let included = table.indexes.iter().any(|index| index.include.contains(&column));
     Ok(included || in_primary_key(table, column) || is_in_key_of(table, column, |_| true)?)
-}
-
-fn is_in_unique_expression(table: &Table, column: ColumnId) -> SqlResult<bool> {
-    for index in table.indexes.iter().filter(|index| index.unique) {
-        let expressions = index.keys.iter().filter_map(|key| match &key.part {
-            KeyPart::Expression(text, _) => Some(text),
-            KeyPart::Column(_) => None,
-        });
-        for text in expressions.chain(&index.predicate) {
-            if columns_of(text, table)?.contains(&column) {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
-}
-
-fn is_in_unique_key(table: &Table, column: ColumnId) -> SqlResult<bool> {
-    Ok(in_primary_key(table, column) || is_in_key_of(table, column, |index| index.unique)?)
 }
 
 /// Whether the column is in the key or the predicate of an index.
@@ -369,50 +377,9 @@ const fn is_integer(ty: &SqlType) -> bool {
     matches!(ty, SqlType::Int2 | SqlType::Int4 | SqlType::Int8)
 }
 
-/// Whether values that differ are converted to values that differ, and equal to what they were, if values of the two types
-/// can be compared, and if they can be converted at all.
-fn keeps_apart(from: &SqlType, to: &SqlType) -> bool {
-    use SqlType as T;
-    is_same_when_stored(from, to)
-        || (is_integer(from) && (is_integer(to) || *to == T::Numeric(None)))
-        || ((is_integer(from) || matches!(from, T::Uuid | T::Inet | T::Cidr)) && is_text(to))
-        || matches!((from, to), (T::Int2 | T::Int4, T::Float8) | (T::Date, T::Timestamp(_)))
-}
-
-fn is_text(ty: &SqlType) -> bool {
-    use SqlType as T;
-    matches!(ty, T::Text | T::Varchar(_))
-}
-
 /// Whether keys over values of one type are keys over values of the other, and compare as they do.
 fn keeps_keys(from: &SqlType, to: &SqlType) -> bool {
-    is_text(to) || from.base() == to.base() || (from, to) == (&SqlType::Cidr, &SqlType::Inet)
-}
-
-/// Whether every stored value of one type is, as it is stored, a value of the other.
-fn is_same_when_stored(from: &SqlType, to: &SqlType) -> bool {
-    use SqlType as T;
-    // Six digits are all that times have.
-    let finer =
-        |from: Option<u8>, to: Option<u8>| from.unwrap_or(MAX_TIME_PRECISION) <= to.unwrap_or(MAX_TIME_PRECISION);
-    let room = |length: &Option<u32>| length.map_or(u64::MAX, u64::from);
-    match (from, to) {
-        (T::Varchar(_) | T::Text, T::Text) => true,
-        (T::Varchar(from), T::Varchar(to)) => room(from) <= room(to),
-        // Rows say of which type their values are.
-        (T::Int2, T::Int4 | T::Int8) | (T::Int4, T::Int8) | (T::Float4, T::Float8) => true,
-        (T::Cidr, T::Inet) => true,
-        (T::Numeric(_), T::Numeric(None)) => true,
-        (T::Time(from), T::Time(to))
-        | (T::Timestamp(from), T::Timestamp(to))
-        | (T::Timestamptz(from), T::Timestamptz(to)) => finer(*from, *to),
-        (T::Interval(_), T::Interval(None)) => true,
-        (T::Interval(Some(from)), T::Interval(Some(to))) => {
-            from.fields == to.fields && finer(from.precision, to.precision)
-        }
-        (T::Numeric(Some((precision, scale))), T::Numeric(Some((to, to_scale)))) => {
-            scale == to_scale && precision <= to
-        }
-        _ => false,
-    }
+    matches!(to, SqlType::Text | SqlType::Varchar(_))
+        || from.base() == to.base()
+        || (from, to) == (&SqlType::Cidr, &SqlType::Inet)
 }

@@ -18,10 +18,24 @@ fn with_rows(table: Table, rows: Vec<Row>) -> World {
 
 /// The columns are to become `bigint`, `bigint` and `text`.
 fn begin(world: &mut World, using: Option<&str>) {
-    let mut t = Table::clone(world.table("t"));
     let retyped = |(column, ty, using)| Retyped { column, ty, using, default: None };
     let all = [(1, SqlType::Int8, None), (2, SqlType::Int8, None), (3, SqlType::Text, using.map(str::to_owned))];
-    let columns = all.into_iter().map(retyped).collect();
+    begin_all(world, all.into_iter().map(retyped).collect());
+}
+
+/// Columns, by their numbers, are to become what expressions give.
+fn begin_using(world: &mut World, columns: &[(u16, &str)]) {
+    let retyped = |(column, using): &(u16, &str)| Retyped {
+        column: *column,
+        ty: SqlType::Int4,
+        using: Some((*using).to_owned()),
+        default: None,
+    };
+    begin_all(world, columns.iter().map(retyped).collect());
+}
+
+fn begin_all(world: &mut World, columns: Vec<Retyped>) {
+    let mut t = Table::clone(world.table("t"));
     let retyping = Retyping { columns, keys: Vec::new(), succession: Succession::new(GENERATION) };
     t.indexes[0].state = IndexState::Retyped(retyping);
     world.put(t);
@@ -81,6 +95,79 @@ fn columns_get_other_types_while_rows_change() {
         let wide = vec![Value::Int8(1 << 40), Value::Int8(1 << 41), Value::text("x")];
         world.insert_rows("t", vec![wide]).unwrap();
         world.check("t");
+    }
+}
+
+/// Nobody knows beforehand that no two rows get one key.
+#[test]
+fn unique_keys_are_computed_anew_while_rows_change() {
+    for hidden in [false, true] {
+        let t = table(20_000, "t", &["id", "u", "a"]);
+        let mut world = with_rows(if hidden { without_key(t) } else { t }, rows(40));
+        begin_using(&mut world, &[(1, "id + 7"), (2, "u + 1")]);
+        pass_while_rows_change(&world, check_copies);
+        let sorted = |mut rows: Vec<Vec<i32>>| {
+            rows.sort();
+            rows
+        };
+        let before = world.ints("t").iter().map(|row| vec![row[0] + 7, row[1] + 1, row[2]]).collect();
+        assert_eq!(check_copies(&world), world.rows("t").len());
+        switch(&mut world);
+        assert_eq!(sorted(world.ints("t")), sorted(before));
+        world.check("t");
+        assert_eq!(told(world.insert("t", &[&[1, 102, 1]])).2, "Key (u)=(102) already exists.");
+    }
+}
+
+#[test]
+fn two_rows_do_not_get_one_key() {
+    let keyed = || table(20_000, "t", &["id", "u", "a"]);
+    let cases = [(keyed(), 1, "t_pkey", "id"), (keyed(), 2, "t_u", "u"), (without_key(keyed()), 2, "t_u", "u")];
+    for (t, column, index, name) in cases {
+        // The pass finds them, in one step or in several.
+        for count in [4, 40] {
+            let mut world = with_rows(t.clone(), rows(count));
+            begin_using(&mut world, &[(column, "a")]);
+            let (mut next, mut found) = (Some(Position::default()), None);
+            while let (Some(from), None) = (&next, &found) {
+                match step(&world, from) {
+                    Ok(after) => next = after,
+                    Err(error) => found = Some(told(Err::<(), _>(error))),
+                }
+            }
+            let (state, message, detail) = found.unwrap();
+            assert_eq!((state, message), ("23505", format!("could not create unique index \"{index}\"")));
+            assert!(detail.starts_with(&format!("Key ({name})=(")) && detail.ends_with(" is duplicated."), "{detail}");
+        }
+        // Writers find them as well.
+        let mut world = with_rows(t.clone(), vec![ints(&[0, 1_000, 0]), ints(&[1, 1_001, 1])]);
+        begin_using(&mut world, &[(column, "a")]);
+        pass_over(&world);
+        let told_of = |row: &[i32]| told(world.insert("t", &[row])).2;
+        assert_eq!(told_of(&[5, 5, 1]), format!("Key ({name})=(1) already exists."));
+        let changed = world.update("t", |row| (row[2] == Value::Int4(0)).then(|| ints(&[0, 1_000, 1])));
+        assert_eq!(told(changed).2, format!("Key ({name})=(1) already exists."));
+        world.update("t", |row| (row[2] == Value::Int4(0)).then(|| ints(&[0, 1_000, 2]))).unwrap();
+        world.insert("t", &[&[5, 5, 0]]).unwrap();
+        assert_eq!(check_copies(&world), 3);
+        // A row that has no copy takes none of another's away.
+        let mut world = with_rows(t, vec![ints(&[0, 1_000, 0]), ints(&[3, 1_003, 0])]);
+        begin_using(&mut world, &[(column, "a")]);
+        let is = |id: i32| move |row: &Row| row[0] == Value::Int4(id);
+        world.update("t", |row| is(0)(row).then(|| ints(&[0, 2_000, 0]))).unwrap();
+        assert_eq!(told(world.update("t", |row| is(3)(row).then(|| ints(&[3, 3_000, 0])))).0, "23505");
+        world.delete("t", is(3)).unwrap();
+        assert_eq!(check_copies(&world), 1);
+        pass_over(&world);
+        switch(&mut world);
+        world.check("t");
+    }
+}
+
+fn pass_over(world: &World) {
+    let mut next = Some(Position::default());
+    while let Some(from) = next {
+        next = step(world, &from).unwrap();
     }
 }
 

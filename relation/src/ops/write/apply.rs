@@ -234,11 +234,12 @@ impl Footprint {
         let (Some(new), table) = (&change.new, change.table) else { return Ok(()) };
         let of = if change.old.is_some() { Of::Changed(before) } else { Of::Inserted };
         let Copied { place: copy, record: value, row } = successor.copy(writer.around, &new.place, &new.values, of)?;
-        let (keys, exclusive) = (successor.physical.primary_values(&row), successor.is_contested());
+        let (keys, exclusive) = (successor.physical.primary_values(&row), successor.is_contested(0));
         for entry in successor.entries(&copy, &row, writer.around.expressions)? {
-            // Whether it is nobody else's is known from the index that there is.
-            let Entry { place, value, index, keys, .. } = entry;
-            self.claim(place, Claim { table, index, copy: true, keys, value, exclusive: false }, physical, writer)?;
+            let Entry { place, value, index, keys, exclusive } = entry;
+            // Otherwise the index that there is tells whether it is nobody else's.
+            let exclusive = exclusive && successor.is_contested(index);
+            self.claim(place, Claim { table, index, copy: true, keys, value, exclusive }, physical, writer)?;
         }
         self.claim(copy, Claim { table, index: 0, copy: true, keys, value, exclusive }, physical, writer)
     }
@@ -254,7 +255,8 @@ impl Footprint {
 
 fn violation<E>(writer: &Writer<'_, E>, physical: &Physical, claim: &Claim) -> crate::SqlError {
     let successor = physical.successor.as_ref().filter(|_| claim.copy);
-    let index = &successor.map_or(physical, |successor| &successor.physical).indexes[claim.index].index;
+    let physical = successor.map_or(physical, |successor| &successor.physical);
+    let index = &physical.indexes[claim.index].index;
     errors::unique_violation(writer.around.catalog, physical.table(), index, &claim.keys)
 }
 
