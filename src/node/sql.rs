@@ -136,6 +136,10 @@ impl<D: Database> Session for SqlSession<D> {
         self.0.describe(name).await
     }
 
+    async fn describe_newest(&mut self, name: &str) -> SqlResult<Rc<Description>> {
+        self.0.describe_newest(name).await
+    }
+
     fn forget(&mut self, name: &str) {
         self.0.forget(name);
     }

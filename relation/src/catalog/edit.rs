@@ -4,7 +4,7 @@
 //! of a transaction. It demands that the catalog is still the one that the edit began with, so edits of one database
 //! are serial; but for those that only begin new generations of tables' data, or are about temporary relations alone, which
 //! demand no more than that what they are about is still the same. Statements of others that use something changed find its stamp changed:
-//! - a table, view or sequence that was changed or dropped;
+//! - a table, view, sequence or type that was changed or dropped, and what uses such a type;
 //! - one whose name means something else, because a namesake was made in another schema, or its schema renamed.
 
 mod finish;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::garbage::Garbage;
 use super::home::Kind;
 use super::loaded::{Catalog, Entry, Relation};
-use super::{Numbers, ObjectId, Schema, Sequence, Table, View, numbers};
+use super::{Enumeration, Numbers, ObjectId, Schema, Sequence, Table, View, numbers};
 use crate::error::{SqlError, SqlResult, SqlState};
 
 /// A change of a catalog under way.
@@ -41,6 +41,7 @@ struct Before {
     tables: BTreeMap<ObjectId, Entry<Table>>,
     sequences: BTreeMap<ObjectId, Entry<Sequence>>,
     views: BTreeMap<ObjectId, Entry<View>>,
+    types: BTreeMap<ObjectId, Entry<Enumeration>>,
 }
 
 impl Before {
@@ -51,6 +52,7 @@ impl Before {
             tables: catalog.tables.clone(),
             sequences: catalog.sequences.clone(),
             views: catalog.views.clone(),
+            types: catalog.types.clone(),
         }
     }
 }
@@ -188,6 +190,7 @@ impl Edit {
         for (name, id) in table.index_names().chain([(table.name.as_str(), table.id)]) {
             self.check_name(table.schema, name, id)?;
         }
+        self.check_no_type(table.schema, &table.name)?;
         self.touch_namesakes(table.schema, &table.name);
         self.touched.insert((Kind::Table, table.id));
         self.replace_table(table);
@@ -276,6 +279,7 @@ impl Edit {
     pub fn put_view(&mut self, view: View) -> SqlResult<()> {
         let (id, schema) = (view.id, view.schema);
         self.check_name(schema, &view.name, id)?;
+        self.check_no_type(schema, &view.name)?;
         self.touch_namesakes(schema, &view.name);
         self.catalog.views.insert(id, fresh(view));
         self.touched.insert((Kind::View, id));
@@ -290,12 +294,79 @@ impl Edit {
         self.catalog.index_names();
     }
 
+    /// Creates a type, or replaces the one of its number: whatever uses it is changed with it.
+    ///
+    /// # Errors
+    /// `42710` if its name is taken.
+    pub fn put_type(&mut self, ty: Enumeration) -> SqlResult<()> {
+        let (id, schema) = (ty.id, ty.schema);
+        if self.catalog.type_named(schema, &ty.name).is_some_and(|other| other.id != id) {
+            return Err(type_exists(&ty.name));
+        }
+        self.check_row_type(schema, &ty.name)?;
+        self.touch_types_named(schema, &ty.name);
+        self.catalog.types.insert(id, fresh(ty));
+        self.touched.insert((Kind::Type, id));
+        self.touch_users(id);
+        self.catalog.index_types();
+        Ok(())
+    }
+
+    /// Drops a type that nothing uses.
+    pub fn drop_type(&mut self, id: ObjectId) {
+        self.catalog.types.remove(&id);
+        self.touched.insert((Kind::Type, id));
+        self.catalog.index_types();
+    }
+
+    /// `42710`: tables and views have types of their names, too.
+    fn check_row_type(&self, schema: ObjectId, name: &str) -> SqlResult<()> {
+        match self.catalog.relation(schema, name) {
+            Some(Relation::Table(_) | Relation::View(_)) => Err(type_exists(name)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same, of a table or view that is to have this name.
+    fn check_no_type(&self, schema: ObjectId, name: &str) -> SqlResult<()> {
+        match self.catalog.type_named(schema, name) {
+            Some(_) => Err(type_exists(name).hint(
+                "A relation has an associated type of the same name, so you must use a name that doesn't conflict with \
+                 any existing type.",
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Types of this name in other schemas: whoever found one by name may find something else now.
+    fn touch_types_named(&mut self, schema: ObjectId, name: &str) {
+        if self.catalog.is_temporary(schema) {
+            return;
+        }
+        for (id, entry) in &mut self.catalog.types {
+            if entry.value.name == *name && entry.value.schema != schema {
+                entry.stamp = None;
+                self.touched.insert((Kind::Type, *id));
+            }
+        }
+    }
+
+    /// The tables and views that use a type.
+    fn touch_users(&mut self, id: ObjectId) {
+        let tables: Vec<ObjectId> =
+            self.catalog.tables().filter(|table| table.uses_type(id)).map(|table| table.id).collect();
+        let views: Vec<ObjectId> = self.catalog.views().filter(|view| view.uses_type(id)).map(|view| view.id).collect();
+        tables.into_iter().for_each(|table| self.touch(Kind::Table, table));
+        views.into_iter().for_each(|view| self.touch(Kind::View, view));
+    }
+
     /// Drops everything: nobody can use what they have cached of this database.
     pub(super) fn drop_all(&mut self) {
         let all = &self.catalog;
         let touched = all.schemas.keys().map(|id| (Kind::Schema, *id));
         let touched = touched.chain(all.tables.keys().map(|id| (Kind::Table, *id)));
         let touched = touched.chain(all.sequences.keys().map(|id| (Kind::Sequence, *id)));
+        let touched = touched.chain(all.types.keys().map(|id| (Kind::Type, *id)));
         self.touched.extend(touched.chain(all.views.keys().map(|id| (Kind::View, *id))));
         let mut root = all.root.clone();
         root.dropped = true;
@@ -329,6 +400,12 @@ impl Edit {
     fn touch_all_of(&mut self, schema: ObjectId) {
         let all: Vec<_> = self.catalog.object_names(schema).filter_map(|(_, relation)| kind_of(relation)).collect();
         all.into_iter().for_each(|(kind, id)| self.touch(kind, id));
+        let types: Vec<ObjectId> = self.catalog.types().filter(|ty| ty.schema == schema).map(|ty| ty.id).collect();
+        for id in types {
+            self.touch(Kind::Type, id);
+            self.touch_users(id);
+        }
+        self.catalog.index_types();
     }
 
     fn touch(&mut self, kind: Kind, id: ObjectId) {
@@ -337,10 +414,15 @@ impl Edit {
             Kind::Table => catalog.tables.get_mut(&id).into_iter().for_each(|entry| entry.stamp = None),
             Kind::View => catalog.views.get_mut(&id).into_iter().for_each(|entry| entry.stamp = None),
             Kind::Sequence => catalog.sequences.get_mut(&id).into_iter().for_each(|entry| entry.stamp = None),
+            Kind::Type => catalog.types.get_mut(&id).into_iter().for_each(|entry| entry.stamp = None),
             _ => {}
         }
         self.touched.insert((kind, id));
     }
+}
+
+fn type_exists(name: &str) -> SqlError {
+    SqlError::new(SqlState::DUPLICATE_OBJECT, format!("type \"{name}\" already exists"))
 }
 
 fn fresh<T>(value: T) -> Entry<T> {

@@ -31,6 +31,7 @@ pub(super) enum Kind {
     Database = 6,
     Load = 7,
     Numbers = 8,
+    Type = 9,
     Temporary = 10,
 }
 
@@ -106,10 +107,11 @@ impl Home {
         KeyRange::of_index(NO_GENERATION, CATALOG, kind as u32)
     }
 
-    /// All records of the catalog.
-    pub(super) fn all_records() -> KeyRange {
+    /// All records of the catalog, in two ranges.
+    pub(super) fn all_records() -> [KeyRange; 2] {
         let (first, last) = (Self::records(Kind::Root), Self::records(Kind::View));
-        KeyRange { start: first.start, end: last.end }
+        let (types, temporary) = (Self::records(Kind::Type), Self::records(Kind::Temporary));
+        [KeyRange { start: first.start, end: last.end }, KeyRange { start: types.start, end: temporary.end }]
     }
 }
 

@@ -9,8 +9,9 @@ use annulus_txn::interface::Database;
 use wincode::{SchemaRead, SchemaWrite};
 
 use super::home::{Home, Kind};
-use super::{Index, ObjectId, Schema, Sequence, Table, View};
+use super::{Enumeration, Index, ObjectId, Schema, Sequence, Table, View};
 use crate::transaction::Transaction;
+use crate::value::MadeTypes;
 
 /// The number of the schema `public`, as in PostgreSQL.
 pub const PUBLIC: ObjectId = 2_200;
@@ -107,6 +108,9 @@ pub struct Catalog {
     pub(super) tables: BTreeMap<ObjectId, Entry<Table>>,
     pub(super) sequences: BTreeMap<ObjectId, Entry<Sequence>>,
     pub(super) views: BTreeMap<ObjectId, Entry<View>>,
+    pub(super) types: BTreeMap<ObjectId, Entry<Enumeration>>,
+    /// The same, as statements find them.
+    pub(super) made: Arc<MadeTypes>,
     /// Schemas by name.
     pub(super) schema_names: BTreeMap<String, ObjectId>,
     /// By schema and name.
@@ -127,7 +131,7 @@ impl Catalog {
         catalog
     }
 
-    pub(super) const fn bare(home: Home, root: Root, stamp: Option<Stamp>) -> Self {
+    pub(super) fn bare(home: Home, root: Root, stamp: Option<Stamp>) -> Self {
         Self {
             home,
             root,
@@ -137,6 +141,8 @@ impl Catalog {
             tables: BTreeMap::new(),
             sequences: BTreeMap::new(),
             views: BTreeMap::new(),
+            types: BTreeMap::new(),
+            made: Arc::default(),
             schema_names: BTreeMap::new(),
             names: BTreeMap::new(),
             index_tables: BTreeMap::new(),
@@ -277,6 +283,47 @@ impl Catalog {
         table.all_indexes().find(|index| index.id == id).map(|index| (table, index))
     }
 
+    /// A type by number.
+    #[must_use]
+    pub fn type_by_id(&self, id: ObjectId) -> Option<&Arc<Enumeration>> {
+        self.types.get(&id).map(|entry| &entry.value)
+    }
+
+    /// A type by name.
+    #[must_use]
+    pub fn type_named(&self, schema: ObjectId, name: &str) -> Option<&Arc<Enumeration>> {
+        self.types().find(|ty| ty.schema == schema && ty.name == name)
+    }
+
+    /// All types that users have made.
+    pub fn types(&self) -> impl Iterator<Item = &Arc<Enumeration>> {
+        self.types.values().map(|entry| &entry.value)
+    }
+
+    /// The same, as statements find them.
+    #[must_use]
+    pub const fn made_types(&self) -> &Arc<MadeTypes> {
+        &self.made
+    }
+
+    /// Makes what statements find of types anew, and has tables and views know the labels of those that they use.
+    pub(super) fn index_types(&mut self) {
+        let name =
+            |ty: &Enumeration| self.schema_by_id(ty.schema).map(|schema| schema.name.clone()).unwrap_or_default();
+        self.made = Arc::new(MadeTypes::new(self.types().map(|ty| ty.ty(&name(ty)))));
+        let made = Arc::clone(&self.made);
+        for entry in self.tables.values_mut() {
+            if Table::clone(&entry.value).types_mut().any(|ty| ty.enumeration().is_some()) {
+                Arc::make_mut(&mut entry.value).types_mut().for_each(|ty| made.resolve(ty));
+            }
+        }
+        for entry in self.views.values_mut() {
+            if entry.value.columns.iter().any(|(_, ty)| ty.enumeration().is_some()) {
+                Arc::make_mut(&mut entry.value).columns.iter_mut().for_each(|(_, ty)| made.resolve(ty));
+            }
+        }
+    }
+
     /// All schemas.
     pub fn schemas(&self) -> impl Iterator<Item = &Arc<Schema>> {
         self.schemas.values().map(|entry| &entry.value)
@@ -321,6 +368,13 @@ impl Catalog {
     pub fn expect_sequence<D: Database>(&self, transaction: &mut Transaction<D>, sequence: ObjectId) {
         if let Some(stamp) = self.sequence_version(sequence) {
             transaction.expect(self.home.record(Kind::Sequence, sequence), stamp);
+        }
+    }
+
+    /// Demands that a type is at commit as it is here: for a statement that names it.
+    pub fn expect_type<D: Database>(&self, transaction: &mut Transaction<D>, number: ObjectId) {
+        if let Some(stamp) = self.types.get(&number).and_then(|entry| entry.stamp) {
+            transaction.expect(self.home.record(Kind::Type, number), stamp);
         }
     }
 

@@ -11,6 +11,7 @@
 mod databases;
 mod descriptor;
 mod edit;
+mod enumeration;
 mod extending;
 mod garbage;
 mod home;
@@ -33,6 +34,7 @@ pub use descriptor::{
     IndexState, KeyPart, NotNull, ObjectId, Remarks, Schema, Sequence, Standing, Table, View,
 };
 pub use edit::Edit;
+pub use enumeration::{Enumeration, Label, numbered_name};
 pub use extending::{Extension, Then};
 pub use garbage::{Swept, sweep};
 pub use home::Home;

@@ -24,35 +24,35 @@ const TRIES: usize = 8;
 /// `3D000` if the database was dropped, `XX001` if a record is damaged, and every [`TxnError`].
 pub async fn load<D: Database>(db: &D, home: Home, when: When, patience: Micros) -> Outcome<Catalog> {
     for _ in 0..TRIES {
-        if let Some((records, temporary)) = read_all(db, home, when, patience).await? {
-            return Ok(Catalog { temporary: Some(temporary), ..assemble(home, &records)? });
+        if let Some(records) = read_all(db, home, when, patience).await? {
+            return Ok(assemble(home, &records)?);
         }
     }
     Err(TxnError::Conflict(home.record(Kind::Root, 0).key).into())
 }
 
-/// All records, in order, and the version of temporary relations at first; `None` if they changed while they were read.
+/// All records, in order; `None` if they changed while they were read.
 async fn read_all<D: Database>(
     db: &D,
     home: Home,
     when: When,
     patience: Micros,
-) -> Result<Option<(Vec<(Key, Seen)>, Stamp)>, TxnError> {
-    let mut rest = Home::all_records();
+) -> Result<Option<Vec<(Key, Seen)>>, TxnError> {
+    let mut rest: Vec<KeyRange> = Home::all_records().into();
     let mut records: Vec<(Key, Seen)> = Vec::new();
-    let (mut stretches, mut temporary) = (0, Stamp::NONE);
-    while rest.start < rest.end {
-        let mut ranges = vec![(home.catalog(), rest.clone(), RECORDS)];
-        if stretches == 0 {
-            ranges.push((home.catalog(), Home::records(Kind::Temporary), 1));
-        }
-        let mut all = db.scan(ranges, when, patience).await?.into_iter();
-        let Some(found) = all.next() else { break };
-        temporary = all.flat_map(|found| found.rows).map(|(_, seen)| seen.stamp).next().unwrap_or(temporary);
-        rest = KeyRange { start: found.range.end, end: rest.end };
-        records.extend(found.rows);
+    let mut stretches = 0;
+    while !rest.is_empty() {
+        let ranges = rest.iter().map(|range| (home.catalog(), range.clone(), RECORDS)).collect();
+        let found = db.scan(ranges, when, patience).await?;
+        let left = rest
+            .iter()
+            .zip(&found)
+            .map(|(range, found)| KeyRange { start: found.range.end.clone(), end: range.end.clone() });
+        rest = left.filter(|range| range.start < range.end).collect();
+        records.extend(found.into_iter().flat_map(|found| found.rows));
         stretches += 1;
     }
+    records.sort_by(|(a, _), (b, _)| a.cmp(b));
     // Each stretch is of one instant. All of them are, but for the generations of tables' data, and what is of a session, of
     // which each stands for itself, if nothing has changed from the first to the last: every other change writes the root.
     if stretches > 1 && when == When::Latest {
@@ -63,7 +63,7 @@ async fn read_all<D: Database>(
             return Ok(None);
         }
     }
-    Ok(Some((records, temporary)))
+    Ok(Some(records))
 }
 
 fn assemble(home: Home, records: &[(Key, Seen)]) -> SqlResult<Catalog> {
@@ -90,6 +90,10 @@ fn assemble(home: Home, records: &[(Key, Seen)]) -> SqlResult<Catalog> {
             Some((kind, id)) if kind == Kind::View as u32 => {
                 _ = catalog.views.insert(id, entry(key, seen, record::decode_view)?)
             }
+            Some((kind, id)) if kind == Kind::Type as u32 => {
+                _ = catalog.types.insert(id, entry(key, seen, record::decode)?)
+            }
+            Some((kind, _)) if kind == Kind::Temporary as u32 => catalog.temporary = Some(seen.stamp),
             _ => {
                 return Err(SqlError::new(
                     SqlState::DATA_CORRUPTED,
@@ -102,6 +106,9 @@ fn assemble(home: Home, records: &[(Key, Seen)]) -> SqlResult<Catalog> {
         drop_halves(&mut catalog);
     }
     catalog.index_names();
+    if !catalog.types.is_empty() {
+        catalog.index_types();
+    }
     Ok(catalog)
 }
 

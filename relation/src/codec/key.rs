@@ -105,6 +105,7 @@ fn is_of_type(value: &Value, ty: &SqlType) -> bool {
         Value::Interval(_) => matches!(ty, SqlType::Interval(_)),
         Value::Uuid(_) => *ty == SqlType::Uuid,
         Value::Inet(_) => matches!(ty, SqlType::Inet | SqlType::Cidr),
+        Value::Enum(_) => matches!(ty, SqlType::Enum(_)),
         Value::Json(_) => *ty == SqlType::Json,
         Value::Jsonb(_) => *ty == SqlType::Jsonb,
         Value::Array(elements) => {
@@ -157,7 +158,11 @@ fn put_value(out: &mut BytesMut, value: &Value) -> SqlResult<()> {
         Value::Bool(value) => out.put_u8(u8::from(*value)),
         Value::Int2(value) => out.put_u16(*value as u16 ^ 1 << 15),
         Value::Int4(value) | Value::Date(value) => out.put_u32(*value as u32 ^ 1 << 31),
-        Value::Int8(value) | Value::Time(value) | Value::Timestamp(value) | Value::Timestamptz(value) => {
+        Value::Int8(value)
+        | Value::Time(value)
+        | Value::Timestamp(value)
+        | Value::Timestamptz(value)
+        | Value::Enum(value) => {
             out.put_u64(*value as u64 ^ 1 << 63);
         }
         Value::Float4(value) => out.put_u32(float4_bits(*value)),
@@ -204,6 +209,7 @@ fn take_value<'a>(input: &'a [u8], ty: &SqlType) -> Option<(Value, &'a [u8])> {
         SqlType::Int2 => number!(u16, |bits| Value::Int2((bits ^ 1 << 15) as i16)),
         SqlType::Int4 => number!(u32, |bits| Value::Int4((bits ^ 1 << 31) as i32)),
         SqlType::Int8 => number!(u64, |bits| Value::Int8(signed(bits))),
+        SqlType::Enum(_) => number!(u64, |bits| Value::Enum(signed(bits))),
         SqlType::Date => number!(u32, |bits| Value::Date((bits ^ 1 << 31) as i32)),
         SqlType::Time(_) => number!(u64, |bits| Value::Time(signed(bits))),
         SqlType::Timestamp(_) => number!(u64, |bits| Value::Timestamp(signed(bits))),

@@ -8,6 +8,9 @@ use crate::value::{Inet, Interval, Value};
 /// How many bits a tag takes.
 pub(super) const TAG_BITS: u32 = 5;
 
+/// How many of the highest bits of an enumeration's values come first.
+const ENUM_BITS: u32 = 16;
+
 /// Arrays hold no arrays; what is nested deeper is damaged.
 const MAX_DEPTH: u32 = 1;
 
@@ -35,6 +38,7 @@ mod tag {
     pub(super) const ARRAY: u8 = 19;
     pub(super) const OID: u8 = 20;
     pub(super) const INET: u8 = 21;
+    pub(super) const ENUM: u8 = 22;
 }
 
 /// The tag of a value.
@@ -62,6 +66,7 @@ pub(super) const fn tag_of(value: &Value) -> u8 {
         Value::Array(_) => tag::ARRAY,
         Value::Oid(_) => tag::OID,
         Value::Inet(_) => tag::INET,
+        Value::Enum(_) => tag::ENUM,
     }
 }
 
@@ -94,6 +99,8 @@ pub(super) fn put(out: &mut BytesMut, value: &Value) {
         }
         Value::Oid(value) => varint::put(out, u64::from(*value)),
         Value::Inet(inet) => inet.put_ordered(out),
+        // Labels are far apart: their highest bits say it all, unless others were put between them.
+        Value::Enum(value) => varint::put_signed(out, value.rotate_left(ENUM_BITS)),
     }
 }
 
@@ -139,6 +146,7 @@ fn take_nested(tag: u8, input: &mut &[u8], whole: &Bytes, depth: u32) -> Option<
             *input = rest;
             Value::Inet(inet)
         }
+        tag::ENUM => Value::Enum(varint::take_signed(input)?.rotate_right(ENUM_BITS)),
         _ => return None,
     })
 }

@@ -8,7 +8,7 @@ use bigdecimal::num_bigint::BigInt;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use crate::value::{Inet, Interval, Numeric, SqlType, Value};
+use crate::value::{EnumType, Inet, Interval, Numeric, SqlType, Value};
 
 /// Types of columns, arrays among them.
 pub(crate) fn types() -> impl Strategy<Value = SqlType> {
@@ -32,6 +32,7 @@ pub(crate) fn types() -> impl Strategy<Value = SqlType> {
         SqlType::Inet,
         SqlType::Cidr,
         SqlType::Oid,
+        SqlType::Enum(EnumType::unknown(16_384)),
     ]);
     scalar.prop_flat_map(|ty| prop_oneof![5 => Just(ty.clone()), 1 => Just(SqlType::Array(Box::new(ty)))])
 }
@@ -45,6 +46,7 @@ pub(crate) fn values(ty: &SqlType) -> BoxedStrategy<Value> {
         SqlType::Int2 => any::<i16>().prop_map(Value::Int2).boxed(),
         SqlType::Int4 => int().prop_map(Value::Int4).boxed(),
         SqlType::Int8 => long().prop_map(Value::Int8).boxed(),
+        SqlType::Enum(_) => long().prop_map(Value::Enum).boxed(),
         SqlType::Float4 => {
             prop_oneof![Just(-0.0), Just(0.0), Just(f32::NAN), any::<f32>()].prop_map(Value::Float4).boxed()
         }

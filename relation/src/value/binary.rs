@@ -48,6 +48,7 @@ pub fn encode_binary(value: &Value, ty: &SqlType, out: &mut Vec<u8>) -> SqlResul
         Value::Uuid(uuid) => out.extend_from_slice(uuid),
         Value::Inet(inet) => inet.encode_binary(*ty == SqlType::Cidr, out),
         Value::Oid(oid) => out.extend_from_slice(&oid.to_be_bytes()),
+        Value::Enum(_) => out.extend_from_slice(super::print(value, ty, &Env::default()).as_bytes()),
         Value::Array(values) => encode_array(values, ty, out)?,
     }
     Ok(())
@@ -119,7 +120,7 @@ pub fn decode_binary(bytes: &[u8], ty: &SqlType) -> SqlResult<Value> {
         }
         SqlType::Uuid => Value::Uuid(fixed(bytes)?),
         SqlType::Inet | SqlType::Cidr => Value::Inet(Inet::decode_binary(bytes, *ty == SqlType::Cidr)?),
-        SqlType::Json => parse(text(bytes)?, ty, &Env::default())?,
+        SqlType::Json | SqlType::Enum(_) => parse(text(bytes)?, ty, &Env::default())?,
         SqlType::Jsonb | SqlType::Jsonpath => match bytes {
             [JSONB_VERSION, rest @ ..] => parse(text(rest)?, ty, &Env::default())?,
             [version, ..] => {

@@ -29,6 +29,7 @@ pub fn compare(a: &Value, b: &Value) -> Ordering {
         (Value::Uuid(a), Value::Uuid(b)) => a.cmp(b),
         (Value::Inet(a), Value::Inet(b)) => a.cmp(b),
         (Value::Oid(a), Value::Oid(b)) => a.cmp(b),
+        (Value::Enum(a), Value::Enum(b)) => a.cmp(b),
         (Value::Array(a), Value::Array(b)) => compare_arrays(a, b),
         _ => rank(a).cmp(&rank(b)),
     }
@@ -76,6 +77,7 @@ fn rank(value: &Value) -> u8 {
         Value::Array(_) => 17,
         Value::Oid(_) => 18,
         Value::Inet(_) => 19,
+        Value::Enum(_) => 20,
         Value::Null => u8::MAX,
     }
 }

@@ -1,5 +1,6 @@
 //! What surroundings the text of values depends on.
 
+use super::KnownTypes;
 use super::datetime::TimeZone;
 
 /// A session's settings that decide how values are read and printed, and its transaction's time.
@@ -19,6 +20,8 @@ pub struct Env {
     pub date_order: DateOrder,
     /// How intervals are printed.
     pub interval_style: IntervalStyle,
+    /// The types that users have made.
+    pub types: KnownTypes,
 }
 
 impl Default for Env {
@@ -31,6 +34,7 @@ impl Default for Env {
             date_style: DateStyle::default(),
             date_order: DateOrder::default(),
             interval_style: IntervalStyle::default(),
+            types: KnownTypes::default(),
         }
     }
 }

@@ -12,11 +12,13 @@ mod bytes;
 mod cast;
 mod compare;
 pub mod datetime;
+mod enums;
 mod env;
 mod errors;
 mod inet;
 mod interval_type;
 pub mod json;
+mod known_types;
 mod number;
 mod numeric;
 mod retyped;
@@ -35,9 +37,11 @@ pub use binary::{decode_binary, encode_binary, encode_field};
 pub use cast::{CastContext, can_cast, cast};
 pub use compare::compare;
 pub use datetime::{Interval, TimeZone};
+pub use enums::{EnumType, Labels, between, carry};
 pub use env::{ByteaOutput, DateOrder, DateStyle, Env, IntervalStyle};
 pub use inet::Inet;
 pub use interval_type::{IntervalFields, IntervalLimits, MAX_TIME_PRECISION, round_instant, round_micros};
+pub use known_types::{KnownTypes, MadeTypes};
 pub use numeric::Numeric;
 pub use retyped::{is_same_when_stored, keeps_apart};
 pub use strings::trim_char;
@@ -96,6 +100,8 @@ pub enum Value {
     Array(Arc<[Value]>),
     /// `oid` and its aliases (`regclass`, `regtype` ...).
     Oid(u32),
+    /// A label of an enumeration: its number, which sorts as the label does.
+    Enum(i64),
 }
 
 impl Value {

@@ -13,7 +13,8 @@ pub fn keeps_apart(from: &SqlType, to: &SqlType) -> bool {
     use SqlType as T;
     is_same_when_stored(from, to)
         || (is_integer(from) && (is_integer(to) || *to == T::Numeric(None)))
-        || ((is_integer(from) || matches!(from, T::Uuid | T::Inet | T::Cidr)) && is_text(to))
+        || ((is_integer(from) || matches!(from, T::Uuid | T::Inet | T::Cidr | T::Enum(_))) && is_text(to))
+        || (matches!(to, T::Enum(_)) && is_text(from))
         || matches!((from, to), (T::Int2 | T::Int4, T::Float8) | (T::Date, T::Timestamp(_)))
 }
 

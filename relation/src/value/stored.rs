@@ -1,4 +1,5 @@
-//! Types in stored descriptors: the object identifier and the modifiers, as PostgreSQL has them.
+//! Types in stored descriptors: the object identifier and the modifiers, as PostgreSQL has them. Enumerations and their
+//! arrays have the enumeration's number, and modifiers that no other type has.
 //!
 //! Written by hand because the derived form of a type that contains itself does not compile.
 
@@ -9,15 +10,21 @@ use wincode::error::{ReadError, ReadResult, WriteResult};
 use wincode::io::{Reader, Writer};
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::SqlType;
+use super::{EnumType, SqlType};
+
+/// What stands for an enumeration instead of modifiers, and for its arrays.
+const ENUM: i32 = -2;
+const ENUM_ARRAY: i32 = -3;
 
 /// Object identifier and modifiers.
 type Stored = (u32, i32);
 
 fn stored(ty: &SqlType) -> Stored {
-    match ty {
-        SqlType::Array(element) => (element.array_oid(), element.typmod()),
-        ty => (ty.oid(), ty.typmod()),
+    match (ty, ty.enumeration()) {
+        (SqlType::Array(_), Some(element)) => (element.number(), ENUM_ARRAY),
+        (_, Some(own)) => (own.number(), ENUM),
+        (SqlType::Array(element), _) => (element.array_oid(), element.typmod()),
+        (ty, _) => (ty.oid(), ty.typmod()),
     }
 }
 
@@ -48,7 +55,11 @@ where
 
     fn read(reader: impl Reader<'de>, dst: &mut MaybeUninit<Self>) -> ReadResult<()> {
         let (oid, typmod) = Stored::get(reader)?;
-        dst.write(Self::from_oid_typmod(oid, typmod).ok_or(ReadError::Custom("there is no such type"))?);
+        dst.write(match typmod {
+            ENUM => Self::Enum(EnumType::unknown(oid)),
+            ENUM_ARRAY => Self::Enum(EnumType::unknown(oid)).array(),
+            _ => Self::from_oid_typmod(oid, typmod).ok_or(ReadError::Custom("there is no such type"))?,
+        });
         Ok(())
     }
 }
@@ -78,6 +89,8 @@ mod tests {
             SqlType::Uuid.array(),
             SqlType::Inet,
             SqlType::Cidr.array(),
+            SqlType::Enum(EnumType::unknown(16_384)),
+            SqlType::Enum(EnumType::unknown(16_385)).array(),
         ];
         for ty in all {
             let bytes = wincode::serialize(&ty).unwrap();

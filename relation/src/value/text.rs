@@ -53,6 +53,7 @@ pub fn parse(text: &str, ty: &SqlType, env: &Env) -> SqlResult<Value> {
         SqlType::Array(element) => Value::Array(array::parse_array(text, element, env)?.into()),
         SqlType::Int2Vector => Value::Array(array::parse_vector(text, &SqlType::Int2, env)?.into()),
         SqlType::OidVector => Value::Array(array::parse_vector(text, &SqlType::Oid, env)?.into()),
+        SqlType::Enum(ty) => Value::Enum(ty.read(text)?),
         SqlType::Void | SqlType::Record => return Err(SqlError::unsupported(format!("a value of type {}", ty.name()))),
     })
 }
@@ -107,6 +108,10 @@ pub fn print(value: &Value, ty: &SqlType, env: &Env) -> String {
         Value::Inet(inet) if *ty == SqlType::Cidr => inet.print_cidr(),
         Value::Inet(inet) => inet.print(),
         Value::Oid(oid) => print_oid(*oid, ty),
+        Value::Enum(value) => match ty {
+            SqlType::Enum(ty) => ty.label(*value).to_string(),
+            _ => value.to_string(),
+        },
         Value::Date(days) => datetime::show_date(*days, env),
         Value::Time(micros) => datetime::print_time(*micros),
         Value::Timestamp(local) => datetime::show_timestamp(*local, env),

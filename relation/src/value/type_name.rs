@@ -70,6 +70,7 @@ impl SqlType {
             Self::Timestamp(_) => "timestamp without time zone".to_owned(),
             Self::Timestamptz(_) => "timestamp with time zone".to_owned(),
             Self::Array(element) => format!("{}[]", element.base_name()),
+            Self::Enum(ty) => super::enums::quoted(&ty.name()),
             ty => ty.catalog_name(),
         }
     }

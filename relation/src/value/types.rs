@@ -2,6 +2,7 @@
 //!
 //! Source: PostgreSQL 15, `pg_type.dat`. Object identifiers never change between its versions.
 
+use super::EnumType;
 use super::interval_type::{IntervalLimits, MAX_TIME_PRECISION};
 
 /// A type, with its modifiers.
@@ -77,6 +78,8 @@ pub enum SqlType {
     Jsonpath,
     /// A row, which only functions take that make JSON of it: its value is that JSON.
     Record,
+    /// An enumeration that a user has made.
+    Enum(EnumType),
 }
 
 /// What identifies a type to clients: name in the catalog, OID, OID of its array type, bytes (negative: varying), category.
@@ -123,6 +126,7 @@ impl SqlType {
                 let array = element.identity().2;
                 ("", array, 0, -1, 'A')
             }
+            Self::Enum(ty) => ("", ty.number(), ty.array_number(), 4, 'E'),
         }
     }
 
@@ -175,7 +179,7 @@ impl SqlType {
         self.identity().2
     }
 
-    /// The type with an object identifier, without modifiers.
+    /// The type with an object identifier, without modifiers; those that users have made are not known here.
     #[must_use]
     pub fn from_oid(oid: u32) -> Option<Self> {
         Self::SCALARS.iter().find_map(|ty| match ty.identity() {
@@ -260,6 +264,16 @@ impl SqlType {
         }
     }
 
+    /// The enumeration that it is, or is an array of.
+    #[must_use]
+    pub fn enumeration(&self) -> Option<&EnumType> {
+        match self {
+            Self::Array(element) => element.enumeration(),
+            Self::Enum(ty) => Some(ty),
+            _ => None,
+        }
+    }
+
     /// Whether its values are rows, or arrays of them: nothing that can be stored or given to a client.
     #[must_use]
     pub fn has_rows(&self) -> bool {
@@ -300,7 +314,8 @@ impl SqlType {
     #[must_use]
     pub fn catalog_name(&self) -> String {
         match self {
-            Self::Array(element) => format!("_{}", element.identity().0),
+            Self::Array(element) => format!("_{}", element.catalog_name()),
+            Self::Enum(ty) => ty.name(),
             ty => ty.identity().0.to_owned(),
         }
     }

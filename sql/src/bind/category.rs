@@ -21,6 +21,8 @@ pub enum Category {
     Numeric,
     /// Strings.
     String,
+    /// Enumerations.
+    Enum,
     /// `"char"`
     Internal,
     /// All else.
@@ -50,6 +52,7 @@ pub const fn category(ty: &SqlType) -> Category {
         | SqlType::Regproc
         | SqlType::Regnamespace => Category::Numeric,
         SqlType::Text | SqlType::Varchar(_) | SqlType::Char(_) | SqlType::Name => Category::String,
+        SqlType::Enum(_) => Category::Enum,
         SqlType::InternalChar => Category::Internal,
         SqlType::Unknown => Category::Unknown,
         SqlType::Bytea | SqlType::Uuid | SqlType::Json | SqlType::Jsonb | SqlType::Jsonpath => Category::User,

@@ -70,6 +70,8 @@ pub(super) fn cast_volatility(from: &SqlType, to: &SqlType) -> Volatility {
     match (from, to) {
         (T::Array(from), T::Array(to)) => cast_volatility(from, to),
         (from, to) if same(from, to) => Volatility::Immutable,
+        // Labels may be called otherwise later.
+        (T::Enum(_), _) | (_, T::Enum(_)) => Volatility::Stable,
         (from, to) if by_zone(from) || by_zone(to) => Volatility::Stable,
         (from, to) if (text(from) && by_text(to)) || (by_text(from) && text(to)) => Volatility::Stable,
         (from, to) if text(from) && is_named_oid(to) || is_named_oid(from) && text(to) => Volatility::Stable,

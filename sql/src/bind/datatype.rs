@@ -2,17 +2,19 @@
 
 use std::fmt::Display;
 
-use annulus_relation::value::{IntervalFields, IntervalLimits, MAX_TIME_PRECISION};
+use annulus_relation::value::{EnumType, IntervalFields, IntervalLimits, KnownTypes, MAX_TIME_PRECISION};
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
-use sqlparser::ast::{ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, TimezoneInfo};
+use sqlparser::ast::{ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, ObjectName, TimezoneInfo};
+
+use super::binder::folded;
 
 /// The longest `varchar(n)` and `char(n)`.
 const MAX_LENGTH: u64 = 10_485_760;
 
 /// The type that a type name in a statement means.
 ///
-/// `serial` and its like are no types: `CREATE TABLE` handles them before.
-pub fn sql_type(name: &DataType) -> SqlResult<SqlType> {
+/// `serial` and its like are no types: `CREATE TABLE` handles them before. Types that users have made are among `types`.
+pub fn sql_type(name: &DataType, types: &KnownTypes) -> SqlResult<SqlType> {
     Ok(match name {
         DataType::Boolean | DataType::Bool => SqlType::Bool,
         DataType::SmallInt(None) | DataType::Int2(None) => SqlType::Int2,
@@ -50,9 +52,12 @@ pub fn sql_type(name: &DataType) -> SqlResult<SqlType> {
         DataType::JSONB => SqlType::Jsonb,
         DataType::Regclass => SqlType::Regclass,
         DataType::Array(ArrayElemTypeDef::SquareBracket(element, _) | ArrayElemTypeDef::AngleBracket(element)) => {
-            array(sql_type(element)?)?
+            array(sql_type(element, types)?)?
         }
-        DataType::Custom(name, modifiers) => custom(&name.to_string(), modifiers)?,
+        DataType::Custom(name, modifiers) => match numbered(name, types) {
+            Some(ty) => ty,
+            None => custom(name, modifiers, types)?,
+        },
         other => return Err(unknown(&other.to_string().to_ascii_lowercase())),
     })
 }
@@ -124,7 +129,64 @@ pub(super) fn interval(fields: Option<&str>, precision: Option<u64>) -> SqlResul
     Ok(SqlType::Interval((named.is_some() || precision.is_some()).then_some(limits)))
 }
 
-fn custom(name: &str, modifiers: &[String]) -> SqlResult<SqlType> {
+/// The enumeration that a stored expression names by its number.
+fn numbered(name: &ObjectName, types: &KnownTypes) -> Option<SqlType> {
+    let [part] = name.0.as_slice() else { return None };
+    let number: u32 = part.as_ident()?.value.strip_prefix("enum ")?.parse().ok()?;
+    match types.is_unknown() {
+        true => Some(SqlType::Enum(EnumType::unknown(number))),
+        false => types.numbered(number).filter(|ty| ty.element().is_none()),
+    }
+}
+
+/// The enumeration that a stored expression names by its number, or whose arrays it names so: values that stand before such
+/// a name are numbers.
+pub(super) fn stored_enumeration(name: &DataType, types: &KnownTypes) -> Option<SqlType> {
+    match name {
+        DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) => {
+            stored_enumeration(element, types).map(SqlType::array)
+        }
+        DataType::Custom(name, modifiers) if modifiers.is_empty() => numbered(name, types),
+        _ => None,
+    }
+}
+
+/// PostgreSQL's own types come first, unless a schema is named.
+fn custom(name: &ObjectName, modifiers: &[String], types: &KnownTypes) -> SqlResult<SqlType> {
+    let parts: Option<Vec<String>> = name.0.iter().map(|part| part.as_ident().map(folded)).collect();
+    let found = match parts.as_deref() {
+        Some([name]) => types.named(None, name),
+        Some([.., schema, name]) if schema != "pg_catalog" => {
+            let own = types.named(Some(schema), name);
+            return own.map_or_else(|| built_in(&name_of(&parts), modifiers), |ty| plain(ty, modifiers));
+        }
+        _ => None,
+    };
+    match (built_in(&name.to_string(), modifiers), found) {
+        (Err(error), Some(ty)) if matches!(error.state(), SqlState::UNDEFINED_OBJECT | SqlState::SYNTAX_ERROR) => {
+            plain(ty, modifiers)
+        }
+        (found, _) => found,
+    }
+}
+
+/// A name with its schema, as errors have it.
+fn name_of(parts: &Option<Vec<String>>) -> String {
+    parts.as_deref().unwrap_or_default().join(".")
+}
+
+/// A type that has no modifiers.
+fn plain(ty: SqlType, modifiers: &[String]) -> SqlResult<SqlType> {
+    match modifiers {
+        [] => Ok(ty),
+        _ => {
+            let message = format!("type modifier is not allowed for type \"{}\"", ty.catalog_name());
+            Err(SqlError::new(SqlState::SYNTAX_ERROR, message))
+        }
+    }
+}
+
+fn built_in(name: &str, modifiers: &[String]) -> SqlResult<SqlType> {
     let bare = name.strip_prefix("pg_catalog.").unwrap_or(name);
     match (bare, modifiers) {
         ("bpchar", []) => Err(SqlError::unsupported("type bpchar without a length")),

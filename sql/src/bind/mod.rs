@@ -45,7 +45,7 @@ pub(crate) use functions::all_matches;
 pub(crate) use functions::path::query as query_path;
 pub(crate) use named::{names_path_arguments, path_arguments};
 pub use need::{Need, needs_query};
-pub use objects::{print_value, read_value};
+pub use objects::{print_value, read_value, shown_type};
 pub use params::ParamTypes;
 pub use position::position;
 pub use print::quote_name;

@@ -1,11 +1,13 @@
 //! Values that are written as names of objects, which only the catalog knows: `regclass` and its like.
 
-use annulus_relation::value;
+use annulus_relation::value::{self, KnownTypes};
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType, Value};
 
 use super::category::type_name;
 use super::coerce::{holds_names, is_named_oid};
 use super::context::EvalContext;
+use super::datatype::sql_type;
+use super::functions::quote_identifier;
 
 /// The value as text for a client: as [`value::print`], with names where the type says so.
 #[must_use]
@@ -51,10 +53,39 @@ pub(super) fn name_of(oid: u32, ty: &SqlType, cx: &EvalContext<'_>) -> String {
         return "-".into();
     }
     let builtin = match ty {
-        SqlType::Regtype => SqlType::from_oid(oid).map(|ty| type_name(&ty)),
+        SqlType::Regtype => known_type(oid, cx).map(|ty| shown_type(&ty, &cx.env.types)),
         _ => None,
     };
     builtin.or_else(|| cx.session.object_name(ty, oid)).unwrap_or_else(|| oid.to_string())
+}
+
+/// The type of a number.
+pub(super) fn known_type(oid: u32, cx: &EvalContext<'_>) -> Option<SqlType> {
+    SqlType::from_oid(oid).or_else(|| cx.env.types.numbered(oid))
+}
+
+/// A type's name as PostgreSQL shows it: with its schema unless the search path finds it.
+#[must_use]
+pub fn shown_type(ty: &SqlType, types: &KnownTypes) -> String {
+    match ty {
+        SqlType::Array(element) => format!("{}[]", shown_type(element, types)),
+        SqlType::Enum(own) => {
+            let name = quote_identifier(&own.name());
+            match own.known().filter(|_| !types.is_visible(own)) {
+                Some(known) => format!("{}.{name}", quote_identifier(&known.schema)),
+                None => name,
+            }
+        }
+        ty => type_name(ty),
+    }
+}
+
+/// The type that a name in a string means.
+fn named_type(name: &str, cx: &EvalContext<'_>) -> SqlResult<SqlType> {
+    match crate::parse::parse_type(name) {
+        Ok(parsed) => sql_type(&parsed, &cx.env.types),
+        Err(_) => SqlType::parse_name(name),
+    }
 }
 
 /// The object that a name of an object means.
@@ -67,7 +98,7 @@ pub(super) fn object(name: &str, ty: &SqlType, cx: &EvalContext<'_>) -> SqlResul
         return Ok(Value::Oid(oid));
     }
     if *ty == SqlType::Regtype {
-        return Ok(Value::Oid(SqlType::parse_name(name)?.oid()));
+        return Ok(Value::Oid(named_type(name, cx)?.oid()));
     }
     let missing = || {
         let (state, what) = match ty {

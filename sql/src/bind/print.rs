@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use annulus_relation::value::{self, Env};
+use annulus_relation::catalog::numbered_name;
+use annulus_relation::value::{self, EnumType, Env};
 use annulus_relation::{SqlType, Value};
 
 use super::expr::{Call, Expr, Literal, Test};
@@ -170,7 +171,7 @@ fn print_literal(literal: &Literal) -> String {
         (Value::Int4(number), _) if *number >= 0 => number.to_string(),
         (Value::Numeric(number), SqlType::Numeric(None)) if is_plain(&number.print()) => number.print(),
         (value, ty) => {
-            let text = value::print(value, ty, &Env::default());
+            let text = value::print(value, &numbered(ty), &Env::default());
             format!("{}::{}", super::functions::quote_string(&text), cast_name(ty))
         }
     }
@@ -181,9 +182,20 @@ fn is_plain(digits: &str) -> bool {
     digits.contains('.') && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
+/// The type, without what is known of an enumeration: its values are stored as their numbers.
+fn numbered(ty: &SqlType) -> SqlType {
+    match ty {
+        SqlType::Enum(ty) => SqlType::Enum(EnumType::unknown(ty.number())),
+        SqlType::Array(element) => numbered(element).array(),
+        ty => ty.clone(),
+    }
+}
+
 /// A type's name behind `::`.
 fn cast_name(ty: &SqlType) -> String {
     match ty {
+        SqlType::Enum(ty) => numbered_name(ty.number()),
+        SqlType::Array(element) => format!("{}[]", cast_name(element)),
         SqlType::Char(0) | SqlType::Unknown => "text".into(),
         ty => ty.name(),
     }

@@ -35,6 +35,8 @@ pub(super) enum Slot {
     Element,
     /// `anynonarray`
     NonArray,
+    /// `anyenum`: as `anyelement`, of enumerations.
+    Enum,
     /// `anyarray`
     Array,
     /// `anycompatible`: what all of these have in common.
@@ -171,6 +173,7 @@ fn slot(name: &str) -> Option<Slot> {
         "any" => Slot::Any,
         "anyelement" => Slot::Element,
         "anynonarray" => Slot::NonArray,
+        "anyenum" => Slot::Enum,
         "anyarray" => Slot::Array,
         "anycompatible" => Slot::Compatible,
         "anycompatiblearray" => Slot::CompatibleArray,

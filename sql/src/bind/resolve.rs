@@ -79,7 +79,7 @@ impl Candidate {
         let actual = |slot: &Slot, given: Option<&SqlType>| match slot {
             Slot::Type(ty) => Some(ty.clone()),
             Slot::Any => given.map(|ty| if *ty == SqlType::Unknown { SqlType::Text } else { ty.clone() }),
-            Slot::Element | Slot::NonArray => element.clone(),
+            Slot::Element | Slot::NonArray | Slot::Enum => element.clone(),
             Slot::Array => array(&element),
             Slot::Compatible => compatible.clone(),
             Slot::CompatibleArray => array(&compatible),
@@ -96,6 +96,8 @@ impl Candidate {
                 (Slot::Element, ty) => ty,
                 (Slot::NonArray, ty) if ty.element().is_some() => return None,
                 (Slot::NonArray, ty) => ty,
+                (Slot::Enum, ty) if matches!(ty, SqlType::Enum(_)) => ty,
+                (Slot::Enum, _) => return None,
                 (Slot::Array, ty) => ty.element()?,
                 _ => continue,
             };

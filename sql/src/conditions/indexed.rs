@@ -1,6 +1,7 @@
 //! An index as conditions see it.
 
 use annulus_relation::catalog::{Index, KeyPart, Table};
+use annulus_relation::value::KnownTypes;
 use annulus_relation::{SqlResult, SqlType};
 
 use super::{Facts, Limits, normal};
@@ -30,10 +31,16 @@ impl Indexed {
                 .iter()
                 .position(|column| column.id == *id)
                 .map(|place| Expr::column(place, table.columns[place].ty.clone()))),
-            KeyPart::Expression(text, ty) => bind_stored(table, text, ty).map(|expr| Some(normal(&expr))),
+            KeyPart::Expression(text, ty) => {
+                bind_stored(table, text, ty, &KnownTypes::default()).map(|expr| Some(normal(&expr)))
+            }
         };
         let keys = index.keys.iter().filter_map(|index| key(&index.part).transpose()).collect::<SqlResult<Vec<_>>>()?;
-        let only = index.predicate.as_ref().map(|text| bind_stored(table, text, &SqlType::Bool)).transpose()?;
+        let only = index
+            .predicate
+            .as_ref()
+            .map(|text| bind_stored(table, text, &SqlType::Bool, &KnownTypes::default()))
+            .transpose()?;
         Ok(Self { keys, only: only.as_ref().map(Facts::of) })
     }
 

@@ -122,6 +122,11 @@ pub(crate) struct CopyIn {
 }
 
 impl CopyFrom {
+    /// Whether it reads labels of enumerations.
+    pub fn reads_labels(&self) -> bool {
+        self.columns.iter().any(|column| self.target.table.columns[*column].ty.enumeration().is_some())
+    }
+
     pub fn new(statement: &CopyStatement, parsed: &Parsed, setting: &Setting<'_>) -> SqlResult<Self> {
         let CopyTarget::Table(name, names) = &statement.target else {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "COPY FROM needs a table"));

@@ -6,6 +6,7 @@ use annulus_relation::catalog::{
     Column, ColumnId, Default, KeyPart, NotNull, ObjectId, Relation, Sequence, Table, View,
 };
 use annulus_relation::error::SqlState;
+use annulus_relation::value::KnownTypes;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, ColumnOption, ColumnOptionDef, DropBehavior,
@@ -179,7 +180,7 @@ impl Definition<'_> {
         }
     }
 
-    fn drop_column(&mut self, id: ObjectId, name: &Ident, if_exists: bool, cascade: bool) -> SqlResult<()> {
+    pub(super) fn drop_column(&mut self, id: ObjectId, name: &Ident, if_exists: bool, cascade: bool) -> SqlResult<()> {
         let mut table = self.current(id)?;
         let column = match find_column(&table, name) {
             Ok(column) => column.id,
@@ -263,7 +264,7 @@ impl Definition<'_> {
         let mut after = before.clone();
         let renamed = after.columns.iter_mut().find(|other| other.id == column);
         renamed.into_iter().for_each(|other| other.name.clone_from(&to.value));
-        rewrite_expressions(&before, &mut after)?;
+        rewrite_expressions(&before, &mut after, &self.env.types)?;
         self.edit.put_table(after)
     }
 
@@ -510,10 +511,10 @@ pub(super) fn in_primary_key(table: &Table, column: ColumnId) -> bool {
 }
 
 /// The stored expressions of a table whose columns were renamed or have other types.
-pub(super) fn rewrite_expressions(before: &Table, after: &mut Table) -> SqlResult<()> {
+pub(super) fn rewrite_expressions(before: &Table, after: &mut Table, types: &KnownTypes) -> SqlResult<()> {
     let columns = after.columns.clone();
     let again = |text: &mut String| -> SqlResult<()> {
-        *text = rewrite(text, &before.name, &before.columns, &columns)?;
+        *text = rewrite(text, &before.name, (&before.columns, &columns), types)?;
         Ok(())
     };
     for check in &mut after.checks {

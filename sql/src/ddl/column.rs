@@ -2,6 +2,7 @@
 
 use annulus_relation::catalog::{Column, Default, Identity, Sequence, Table};
 use annulus_relation::error::SqlState;
+use annulus_relation::value::KnownTypes;
 use annulus_relation::{SqlError, SqlResult, SqlType};
 use sqlparser::ast::{
     ColumnDef, ColumnOption, ColumnOptionDef, DataType, GeneratedAs, GeneratedExpressionMode, Ident, ObjectName,
@@ -24,11 +25,11 @@ pub(super) struct Declared {
 }
 
 impl Declared {
-    pub fn of(definition: &ColumnDef) -> SqlResult<Self> {
+    pub fn of(definition: &ColumnDef, types: &KnownTypes) -> SqlResult<Self> {
         let serial = serial(&definition.data_type);
         let ty = match &serial {
             Some(ty) => ty.clone(),
-            None => sql_type(&definition.data_type).map_err(|error| error.at(position_of(&definition.name)))?,
+            None => sql_type(&definition.data_type, types).map_err(|error| error.at(position_of(&definition.name)))?,
         };
         storable(&definition.name, &ty)?;
         check_nullability(definition, serial.is_some())?;

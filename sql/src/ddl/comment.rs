@@ -27,6 +27,7 @@ impl Definition<'_> {
                 self.edit.put_schema(schema)?;
             }
             "column" => self.comment_column(name, text)?,
+            "type" => self.comment_type(name, text)?,
             "constraint" => self.comment_constraint(name, table, text)?,
             "database" => return Err(SqlError::unsupported("a comment on a database")),
             kind => self.comment_relation(kind, name, text)?,

@@ -1,9 +1,9 @@
 //! `DROP`: objects, and what depends on them.
 
-use annulus_relation::catalog::{Default, ForeignKey, ObjectId, Relation, Table};
+use annulus_relation::catalog::{Default, ForeignKey, Index, KeyPart, ObjectId, Relation, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
-use sqlparser::ast::{ObjectName, ObjectType};
+use sqlparser::ast::{Ident, ObjectName, ObjectType};
 
 use super::Definition;
 use super::constraint::check_not_rekeyed;
@@ -15,13 +15,19 @@ use crate::parse::parse_expression;
 
 /// Something that depends on what is to be dropped.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Dependent {
+pub(super) enum Dependent {
     /// A view that reads it.
     View(ObjectId),
     /// A foreign key that refers to it, of a table.
     ForeignKey(ObjectId, String),
     /// The default of a table's column that takes values from it.
     Default(ObjectId, u16),
+    /// A column of its type, of a table.
+    Column(ObjectId, u16),
+    /// A check that names it, of a table.
+    Check(ObjectId, String),
+    /// An index that names it, of a table.
+    Index(ObjectId, ObjectId),
 }
 
 impl Definition<'_> {
@@ -37,6 +43,7 @@ impl Definition<'_> {
             ObjectType::View => ("view", "DROP VIEW"),
             ObjectType::Index => ("index", "DROP INDEX"),
             ObjectType::Sequence => ("sequence", "DROP SEQUENCE"),
+            ObjectType::Type => return self.drop_types(if_exists, names, cascade),
             ObjectType::Schema => return self.drop_schemas(if_exists, names, cascade),
             other => return Err(SqlError::unsupported(format!("DROP {other}"))),
         };
@@ -103,11 +110,34 @@ impl Definition<'_> {
                 let name = catalog.table_by_id(*id).map(|table| super::constraint::column_name(table, *column));
                 format!("default value for column {} of table {}", name.unwrap_or_default(), table(id))
             }
+            Dependent::Column(id, column) => {
+                let name = catalog.table_by_id(*id).map(|table| super::constraint::column_name(table, *column));
+                format!("column {} of table {}", name.unwrap_or_default(), table(id))
+            }
+            Dependent::Check(id, name) => format!("constraint {name} on table {}", table(id)),
+            Dependent::Index(_, id) => {
+                let name = catalog.index_by_id(*id).map(|(_, index)| index.name.clone());
+                format!("index {}", name.unwrap_or_default())
+            }
         }
     }
 
+    /// Behind the name of a type: a column of its arrays depends on the type of these.
+    fn brackets(&self, dependent: &Dependent) -> &'static str {
+        let Dependent::Column(table, column) = dependent else { return "" };
+        let table = self.catalog().table_by_id(*table);
+        let column = table.and_then(|table| table.columns.iter().find(|known| known.id == *column));
+        if column.is_some_and(|column| column.ty.element().is_some()) { "[]" } else { "" }
+    }
+
     /// Refuses, or drops what depends: `what` is the object as errors call it.
-    fn settle(&mut self, what: &str, dependents: Vec<Dependent>, cascade: bool, dropped: &[ObjectId]) -> SqlResult<()> {
+    pub(super) fn settle(
+        &mut self,
+        what: &str,
+        dependents: Vec<Dependent>,
+        cascade: bool,
+        dropped: &[ObjectId],
+    ) -> SqlResult<()> {
         self.settle_on((what, what), dependents, cascade, dropped)
     }
 
@@ -123,8 +153,10 @@ impl Definition<'_> {
             return Ok(());
         }
         if !cascade {
-            let details: Vec<String> =
-                dependents.iter().map(|dependent| format!("{} depends on {on}", self.describe(dependent))).collect();
+            let details: Vec<String> = dependents
+                .iter()
+                .map(|dependent| format!("{} depends on {on}{}", self.describe(dependent), self.brackets(dependent)))
+                .collect();
             let message = format!("cannot drop {what} because other objects depend on it");
             return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
                 .detail(details.join("\n"))
@@ -135,9 +167,14 @@ impl Definition<'_> {
             [only] => self.notice(format!("drop cascades to {only}")),
             all => self.notice(format!("drop cascades to {} other objects", all.len())),
         }
-        for dependent in dependents {
+        let (views, others): (Vec<_>, Vec<_>) =
+            dependents.into_iter().partition(|dependent| matches!(dependent, Dependent::View(_)));
+        for dependent in views.into_iter().chain(others) {
             match dependent {
                 Dependent::View(id) => self.drop_view(id, dropped, true, "")?,
+                Dependent::Column(table, column) => self.drop_column_of(table, column)?,
+                Dependent::Check(table, name) => self.drop_check(table, &name)?,
+                Dependent::Index(table, index) => self.drop_dependent_index(table, index)?,
                 Dependent::ForeignKey(table, name) => self.drop_foreign_key(table, &name)?,
                 Dependent::Default(table, column) => self.drop_default(table, column)?,
             }
@@ -155,6 +192,29 @@ impl Definition<'_> {
             self.edit.unrefer(parent, &table)?;
         }
         self.edit.put_table(table)
+    }
+
+    fn drop_check(&mut self, table: ObjectId, name: &str) -> SqlResult<()> {
+        let Some(found) = self.catalog().table_by_id(table) else { return Ok(()) };
+        let mut table = Table::clone(found);
+        table.checks.retain(|check| check.name != name);
+        self.edit.put_table(table)
+    }
+
+    fn drop_dependent_index(&mut self, table: ObjectId, index: ObjectId) -> SqlResult<()> {
+        let Some(found) = self.catalog().table_by_id(table) else { return Ok(()) };
+        let mut table = Table::clone(found);
+        self.leave_index(&mut table, index, true)?;
+        self.edit.put_table(table)
+    }
+
+    /// Drops a column with all that is about it, unless it has gone with another one.
+    fn drop_column_of(&mut self, table: ObjectId, column: u16) -> SqlResult<()> {
+        let Some(found) = self.catalog().table_by_id(table) else { return Ok(()) };
+        let Some(name) = found.columns.iter().find(|found| found.id == column).map(|found| found.name.clone()) else {
+            return Ok(());
+        };
+        self.drop_column(table, &Ident::with_quote('"', name), true, true)
     }
 
     fn drop_default(&mut self, table: ObjectId, column: u16) -> SqlResult<()> {
@@ -350,13 +410,15 @@ impl Definition<'_> {
     pub(super) fn inside(&self, schema: ObjectId) -> Vec<(ObjectId, &'static str, String)> {
         let all = self.catalog().object_names(schema);
         let all = all.filter(|(_, relation)| !matches!(relation, Relation::Index(..)));
-        all.map(|(name, relation)| (relation.id(), relation.kind(), name.to_owned())).collect()
+        let relations = all.map(|(name, relation)| (relation.id(), relation.kind(), name.to_owned()));
+        let types = self.catalog().types().filter(|ty| ty.schema == schema).map(|ty| (ty.id, "type", ty.name.clone()));
+        relations.chain(types).collect()
     }
 
     /// Drops what is in a schema: views first, then tables with their sequences, then what is left.
     pub(super) fn drop_inside(&mut self, inside: &[(ObjectId, &'static str, String)]) -> SqlResult<()> {
         let all: Vec<ObjectId> = inside.iter().map(|(id, ..)| *id).collect();
-        for wanted in ["view", "table", "sequence"] {
+        for wanted in ["view", "table", "sequence", "type"] {
             for (id, _, name) in inside.iter().filter(|(_, kind, _)| *kind == wanted) {
                 match wanted {
                     "view" if self.catalog().view_by_id(*id).is_some() => self.drop_view(*id, &all, true, name)?,
@@ -364,12 +426,22 @@ impl Definition<'_> {
                     "sequence" if self.catalog().sequence_by_id(*id).is_some() => {
                         self.drop_sequence(*id, &all, true, name)?;
                     }
+                    "type" if self.catalog().type_by_id(*id).is_some() => self.drop_type(*id, &all, true)?,
                     _ => {}
                 }
             }
         }
         Ok(())
     }
+}
+
+/// The expressions of an index.
+pub(super) fn texts_of(index: &Index) -> Vec<&str> {
+    let keys = index.keys.iter().filter_map(|key| match &key.part {
+        KeyPart::Expression(text, _) => Some(text.as_str()),
+        KeyPart::Column(_) => None,
+    });
+    keys.chain(index.predicate.as_deref()).collect()
 }
 
 fn article(word: &str) -> &'static str {

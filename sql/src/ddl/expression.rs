@@ -2,7 +2,7 @@
 
 use annulus_relation::catalog::{Column, Index, KeyPart, Table};
 use annulus_relation::error::SqlState;
-use annulus_relation::value::{CastContext, Env};
+use annulus_relation::value::{CastContext, Env, KnownTypes};
 use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 use sqlparser::ast;
 
@@ -20,8 +20,9 @@ fn scope_of(table: &str, columns: &[Column]) -> Scope {
 ///
 /// # Errors
 /// It cannot be bound any more.
-pub(crate) fn bind_stored(table: &Table, text: &str, ty: &SqlType) -> SqlResult<Expr> {
-    let (scope, mut params, env) = (scope_of(&table.name, &table.columns), ParamTypes::new(), Env::default());
+pub(crate) fn bind_stored(table: &Table, text: &str, ty: &SqlType, types: &KnownTypes) -> SqlResult<Expr> {
+    let (scope, mut params) = (scope_of(&table.name, &table.columns), ParamTypes::new());
+    let env = Env { types: types.clone(), ..Env::default() };
     Binder::new(&scope, &mut params, &env).bind_as(&parse_expression(text)?, ty, CastContext::Assignment)
 }
 
@@ -167,8 +168,13 @@ fn check_volatility(bound: &Expr, purpose: &Use<'_>) -> SqlResult<()> {
 
 /// A stored expression again, after columns of its table were renamed or have another type: `before` and `after` are
 /// the same columns.
-pub(super) fn rewrite(text: &str, table: &str, before: &[Column], after: &[Column]) -> SqlResult<String> {
-    let env = Env::default();
+pub(super) fn rewrite(
+    text: &str,
+    table: &str,
+    (before, after): (&[Column], &[Column]),
+    types: &KnownTypes,
+) -> SqlResult<String> {
+    let env = Env { types: types.clone(), ..Env::default() };
     let (scope, mut params) = (scope_of(table, before), ParamTypes::new());
     let bound = Binder::new(&scope, &mut params, &env).as_written().bind(&parse_expression(text)?)?;
     Ok(print(&bound, after))

@@ -27,6 +27,7 @@ mod sequence;
 mod table;
 mod temporary;
 mod truncate;
+mod types;
 mod view;
 mod view_query;
 
@@ -186,6 +187,8 @@ pub(crate) fn definition_name(statement: &Statement) -> Option<&'static str> {
         Statement::Comment { .. } => "COMMENT",
         Statement::CreateSchema { .. } => "CREATE SCHEMA",
         Statement::CreateSequence { .. } => "CREATE SEQUENCE",
+        Statement::CreateType { .. } => "CREATE TYPE",
+        Statement::AlterType { .. } => "ALTER TYPE",
         Statement::AlterSequence { .. } => "ALTER SEQUENCE",
         Statement::RenameView { .. } => "ALTER VIEW",
         Statement::AlterIndex { .. } => "ALTER INDEX",
@@ -225,7 +228,7 @@ pub(crate) async fn define<D: Database>(work: &mut Work<'_, D>, parsed: &Parsed,
     if let Some(what) = outside_of_blocks(parsed) {
         check_no_block(work.active.block, what)?;
     }
-    let env = Arc::clone(&work.active.env);
+    let env = work.shared.with_types(&work.active.env, &work.active.catalog);
     let edit = edit_of(work, &parsed.statement).await?;
     let mut definition = Definition {
         identities: parsed.identities.iter(),
@@ -409,6 +412,8 @@ impl Definition<'_> {
             Statement::CreateSequence { name, temporary, if_not_exists, options } => {
                 self.create_sequence(name, *temporary, *if_not_exists, options)
             }
+            Statement::CreateType { name, labels } => self.create_type(name, labels),
+            Statement::AlterType { name, change } => self.alter_type(name, change),
             Statement::AlterSequence { name, if_exists, change } => self.alter_sequence(name, *if_exists, change),
             Statement::RenameView { name, if_exists, to } => self.rename_view(name, *if_exists, to),
             Statement::AlterIndex { name, if_exists, to } => self.alter_index(name, *if_exists, to.as_deref()),

@@ -10,7 +10,7 @@ use annulus_relation::catalog::{
 };
 use annulus_relation::codec::is_keyable;
 use annulus_relation::error::SqlState;
-use annulus_relation::value::{Env, is_same_when_stored, keeps_apart};
+use annulus_relation::value::{CastContext, Env, KnownTypes, can_cast, is_same_when_stored, keeps_apart};
 use annulus_relation::{SqlError, SqlResult, SqlType};
 use sqlparser::ast::{self, DataType};
 
@@ -29,8 +29,9 @@ impl Definition<'_> {
         data_type: &DataType,
         using: Option<&ast::Expr>,
     ) -> SqlResult<()> {
-        let ty = crate::bind::sql_type(data_type)?;
-        let using = using.filter(|using| !is_cast_of(using, column, &ty));
+        let ty = crate::bind::sql_type(data_type, &self.env.types)?;
+        let is_cast = using.is_some_and(|using| is_cast_of(using, column, &ty, &self.env.types));
+        let using = using.filter(|_| !is_cast || !can_cast(&column.ty, &ty, CastContext::Assignment));
         if ty == column.ty && using.is_none() {
             return Ok(());
         }
@@ -48,14 +49,14 @@ impl Definition<'_> {
         if stays && (keeps_keys(&column.ty, &ty) || !is_in_keys(&before, column.id)?) {
             let mut after = before.clone();
             after.columns.iter_mut().filter(|other| other.id == column.id).for_each(|other| other.ty = ty.clone());
-            rewrite_expressions(&before, &mut after)?;
+            rewrite_expressions(&before, &mut after, &self.env.types)?;
             identity.map_or(Ok(()), |sequence| self.edit.put_sequence(sequence))?;
             return self.edit.put_table(after);
         }
         let conversion = self.conversion(&before, column, &ty, using)?;
-        check_default(&before, column, &ty)?;
+        check_default(&before, column, &ty, &self.env.types)?;
         let mut before = before;
-        self.check_references(&mut before, column, &ty, using.is_some())?;
+        self.check_references(&mut before, column, &ty, using.is_some() && !is_cast)?;
         let retyped = Retyped { column: column.id, using: conversion, default: None, ty };
         self.begin_succession(before, retyped)
     }
@@ -128,14 +129,14 @@ impl Definition<'_> {
 
     /// Foreign keys that a column is in compare it as before with what is on their other sides. Where its values may not stay
     /// equal to what they were, the rows are looked at again, in the same transaction: it is too late afterwards.
-    fn check_references(&mut self, table: &mut Table, column: &Column, ty: &SqlType, using: bool) -> SqlResult<()> {
+    fn check_references(&mut self, table: &mut Table, column: &Column, ty: &SqlType, computed: bool) -> SqlResult<()> {
         let references = self.references(table, column);
         let target = Column { ty: ty.clone(), ..column.clone() };
         for Reference { constraint, other, is_child, .. } in &references {
             let (child, parent) = if *is_child { (&target, other) } else { (other, &target) };
             check_comparable(constraint, child, parent)?;
         }
-        if !using && keeps_apart(&column.ty, ty) {
+        if !computed && keeps_apart(&column.ty, ty) {
             return Ok(());
         }
         for Reference { constraint, child, .. } in references {
@@ -197,7 +198,7 @@ impl Definition<'_> {
                 return Err(SqlError::unsupported("changing a type and the primary key in one statement"));
             }
         }
-        let keys = keys_after(&table)?;
+        let keys = keys_after(&table, &self.env.types)?;
         if let IndexState::Retyped(retyping) = &mut table.indexes[0].state {
             retyping.keys = keys;
         }
@@ -260,7 +261,7 @@ pub(super) fn coming_type(table: &Table, column: ColumnId) -> Option<SqlType> {
 
 /// The types that expressions in the keys of indexes have with the new types; whatever else is stored must still be
 /// one that can be evaluated.
-fn keys_after(table: &Table) -> SqlResult<Vec<(ObjectId, u16, SqlType)>> {
+fn keys_after(table: &Table, types: &KnownTypes) -> SqlResult<Vec<(ObjectId, u16, SqlType)>> {
     let Some(after) = table.successor() else { return Ok(Vec::new()) };
     let mut keys = Vec::new();
     for index in &after.indexes {
@@ -286,12 +287,12 @@ fn keys_after(table: &Table) -> SqlResult<Vec<(ObjectId, u16, SqlType)>> {
     }
     let predicates = after.indexes.iter().filter_map(|index| index.predicate.as_ref());
     let mut conditions = predicates.chain(after.checks.iter().map(|check| &check.expression));
-    conditions.try_for_each(|text| bind_stored(&after, text, &SqlType::Bool).map(drop))?;
+    conditions.try_for_each(|text| bind_stored(&after, text, &SqlType::Bool, types).map(drop))?;
     Ok(keys)
 }
 
 /// The default, or what it is computed by, must be one of the new type, too.
-fn check_default(table: &Table, column: &Column, ty: &SqlType) -> SqlResult<()> {
+fn check_default(table: &Table, column: &Column, ty: &SqlType, types: &KnownTypes) -> SqlResult<()> {
     let text = match &column.default {
         Some(Default::Expression(text)) => text,
         Some(Default::Generated(text)) => {
@@ -300,7 +301,7 @@ fn check_default(table: &Table, column: &Column, ty: &SqlType) -> SqlResult<()> 
                 column.name,
                 ty.name()
             );
-            let bound = bind_stored(table, text, ty).map(drop);
+            let bound = bind_stored(table, text, ty, types).map(drop);
             return bound.map_err(|_| SqlError::new(SqlState::DATATYPE_MISMATCH, message));
         }
         _ => return Ok(()),
@@ -316,14 +317,14 @@ fn check_default(table: &Table, column: &Column, ty: &SqlType) -> SqlResult<()> 
 }
 
 /// Whether `USING` says no more than that the column becomes what it becomes.
-fn is_cast_of(using: &ast::Expr, column: &Column, ty: &SqlType) -> bool {
+fn is_cast_of(using: &ast::Expr, column: &Column, ty: &SqlType, types: &KnownTypes) -> bool {
     match using {
         ast::Expr::Cast { expr, data_type, .. } => {
             keeps_apart(&column.ty, ty)
-                && crate::bind::sql_type(data_type).is_ok_and(|cast| cast == *ty)
-                && is_cast_of(expr, column, &column.ty.clone())
+                && crate::bind::sql_type(data_type, types).is_ok_and(|cast| cast == *ty)
+                && is_cast_of(expr, column, &column.ty.clone(), types)
         }
-        ast::Expr::Nested(inner) => is_cast_of(inner, column, ty),
+        ast::Expr::Nested(inner) => is_cast_of(inner, column, ty, types),
         ast::Expr::Identifier(name) => name.value == column.name,
         _ => false,
     }

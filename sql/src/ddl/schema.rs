@@ -7,7 +7,7 @@ use annulus_relation::{SqlError, SqlResult};
 use annulus_txn::interface::Database;
 use sqlparser::ast::{self, AlterSchema, AlterSchemaOperation, Ident, ObjectName, ObjectNamePart, SchemaName};
 
-use super::view_query::Renamed;
+use super::view_query::{Renamed, RenamedType};
 use super::{Definition, define, definition_name};
 use crate::names::{name_of, position_of};
 use crate::parse::{Parsed, Statement};
@@ -137,6 +137,10 @@ impl Definition<'_> {
         let all = tables.chain(views).chain(sequences);
         let all: Vec<ObjectId> = all.filter(|(own, _)| *own == schema.id).map(|(_, id)| id).collect();
         let renamed = Renamed { schema: &schema.name, name: None, to_schema: to, to_name: None, columns: None };
-        self.follow_views(&renamed, |read| all.contains(&read))
+        self.follow_views(&renamed, |read| all.contains(&read))?;
+        let own = self.catalog().types().filter(|ty| ty.schema == schema.id);
+        let own: Vec<ObjectId> = own.map(|ty| ty.id).collect();
+        let renamed = RenamedType { schema: &schema.name, name: None, to_schema: to, to_name: "" };
+        self.follow_type_names(&renamed, |id| own.contains(&id))
     }
 }

@@ -2,6 +2,7 @@
 
 use annulus_relation::catalog::{Column, Default, Relation, Sequence, Table};
 use annulus_relation::error::SqlState;
+use annulus_relation::value::KnownTypes;
 use annulus_relation::{SqlError, SqlResult, SqlType};
 use sqlparser::ast::{ObjectName, ObjectNamePart};
 
@@ -156,7 +157,7 @@ impl Definition<'_> {
 fn declared_type(options: &[SequenceOption]) -> SqlResult<Option<SqlType>> {
     for option in options {
         if let SequenceOption::As(ty) = option {
-            let ty = sql_type(ty)?;
+            let ty = sql_type(ty, &KnownTypes::default())?;
             return match ty {
                 SqlType::Int2 | SqlType::Int4 | SqlType::Int8 => Ok(Some(ty)),
                 _ => Err(SqlError::new(

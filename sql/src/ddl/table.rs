@@ -120,7 +120,7 @@ impl Definition<'_> {
         definition: &'d ColumnDef,
         pending: &mut Vec<Pending<'d>>,
     ) -> SqlResult<()> {
-        let Declared { ty, not_null, constraints } = Declared::of(definition)?;
+        let Declared { ty, not_null, constraints } = Declared::of(definition, &self.env.types)?;
         let name = &definition.name;
         add_column(table, &name.value, ty, not_null).map_err(|error| error.at(position_of(name)))?;
         pending.extend(constraints.into_iter().map(|constraint| Pending { constraint, column: Some(name) }));

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use annulus_relation::catalog::{ColumnId, ObjectId, Relation, Table, View};
 use annulus_relation::error::SqlState;
+use annulus_relation::value::EnumType;
 use annulus_relation::{SqlError, SqlResult, SqlType};
-use sqlparser::ast::{self, CreateTable, CreateView, ObjectNamePart};
+use sqlparser::ast::{self, CreateTable, CreateView, ObjectName, ObjectNamePart};
 
 use super::Definition;
 use super::table::add_column;
-use super::view_query::{each_relation, ident};
-use crate::names::{Name, is_not};
+use super::view_query::{each_relation, each_type, ident};
+use crate::names::{Name, is_not, meant};
 use crate::parse::Statement;
 
 /// The query whose columns a definition needs to know, if it has one.
@@ -79,7 +80,7 @@ impl Definition<'_> {
         Ok(columns)
     }
 
-    /// A query's text in which every relation has its schema, and what it reads.
+    /// A query's text in which every relation and type has its schema, and what it reads; types come last.
     fn qualified(&self, query: &ast::Query) -> SqlResult<(String, Vec<ObjectId>)> {
         let mut query = query.clone();
         let mut reads: Vec<ObjectId> = Vec::new();
@@ -94,7 +95,29 @@ impl Definition<'_> {
             name.0 = std::iter::once(ObjectNamePart::Identifier(schema)).chain(own).collect();
             Ok(())
         })?;
+        each_type(&mut query, |name| {
+            let parts: Vec<&str> = name.0.iter().filter_map(|part| Some(part.as_ident()?.value.as_str())).collect();
+            let Some(ty) = self.named_type(&parts) else { return Ok(()) };
+            if !reads.contains(&ty.number()) {
+                reads.push(ty.number());
+            }
+            let Some(known) = ty.known() else { return Ok(()) };
+            let array = parts.last().is_some_and(|last| *last != known.name);
+            let own = if array { format!("_{}", known.name) } else { known.name.clone() };
+            *name = ObjectName::from(vec![ident(&known.schema), ident(&own)]);
+            Ok(())
+        })?;
         Ok((query.to_string(), reads))
+    }
+
+    /// The enumeration that a name means, unless it is one of PostgreSQL's own.
+    fn named_type(&self, parts: &[&str]) -> Option<EnumType> {
+        let found = match parts {
+            [name] if SqlType::parse_name(name).is_err() => self.env.types.named(None, name),
+            [.., schema, name] => self.env.types.named(Some(meant(&self.path, schema)), name),
+            _ => None,
+        };
+        found.and_then(|ty| ty.enumeration().cloned())
     }
 
     /// The last column of a relation.

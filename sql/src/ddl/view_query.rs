@@ -6,7 +6,9 @@ use annulus_relation::catalog::{ColumnId, ObjectId, View, is_temporary};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use annulus_txn::interface::Database;
-use sqlparser::ast::{self, Ident, ObjectName, ObjectNamePart, TableAlias, TableFactor, VisitMut, VisitorMut};
+use sqlparser::ast::{
+    self, DataType, Ident, ObjectName, ObjectNamePart, TableAlias, TableFactor, VisitMut, VisitorMut,
+};
 
 use super::Definition;
 use crate::bind::{ParamTypes, quote_name};
@@ -101,6 +103,86 @@ fn select_tables(body: &mut ast::SetExpr) -> SqlResult<()> {
             select_tables(right)
         }
         _ => Ok(()),
+    }
+}
+
+/// Shows every type that a query names, other than by PostgreSQL's own syntax.
+pub(super) fn each_type<F>(query: &mut ast::Query, visit: F) -> SqlResult<()>
+where
+    F: FnMut(&mut ObjectName) -> SqlResult<()>,
+{
+    match VisitMut::visit(query, &mut Types(visit)) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Types<F>(F);
+
+impl<F> Types<F>
+where
+    F: FnMut(&mut ObjectName) -> SqlResult<()>,
+{
+    fn name(&mut self, ty: &mut DataType) -> ControlFlow<SqlError> {
+        use ast::ArrayElemTypeDef::{AngleBracket, SquareBracket};
+        let done = match ty {
+            DataType::Array(SquareBracket(element, _) | AngleBracket(element)) => return self.name(element),
+            DataType::Custom(name, _) => (self.0)(name),
+            _ => Ok(()),
+        };
+        done.map_or_else(ControlFlow::Break, ControlFlow::Continue)
+    }
+}
+
+impl<F> VisitorMut for Types<F>
+where
+    F: FnMut(&mut ObjectName) -> SqlResult<()>,
+{
+    type Break = SqlError;
+
+    fn pre_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<SqlError> {
+        match expr {
+            ast::Expr::Cast { data_type, .. } => self.name(data_type),
+            ast::Expr::TypedString(typed) => self.name(&mut typed.data_type),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<SqlError> {
+        let (TableFactor::Table { alias: Some(alias), .. }
+        | TableFactor::Derived { alias: Some(alias), .. }
+        | TableFactor::Function { alias: Some(alias), .. }
+        | TableFactor::TableFunction { alias: Some(alias), .. }) = factor
+        else {
+            return ControlFlow::Continue(());
+        };
+        alias.columns.iter_mut().filter_map(|column| column.data_type.as_mut()).try_for_each(|ty| self.name(ty))
+    }
+}
+
+/// What became of types that views name.
+pub(super) struct RenamedType<'a> {
+    pub schema: &'a str,
+    /// `None`: all of the schema.
+    pub name: Option<&'a str>,
+    pub to_schema: &'a str,
+    pub to_name: &'a str,
+}
+
+impl RenamedType<'_> {
+    /// A view's query that says the same as before.
+    fn follow(&self, view: &View) -> SqlResult<String> {
+        let mut query = parse_query(&view.query)?;
+        each_type(&mut query, |name| {
+            let parts: Vec<&str> = name.0.iter().filter_map(|part| Some(part.as_ident()?.value.as_str())).collect();
+            let [schema, own] = parts.as_slice() else { return Ok(()) };
+            if *schema == self.schema && self.name.is_none_or(|name| name == *own) {
+                let own = if self.name.is_some() { self.to_name } else { own };
+                *name = ObjectName::from(vec![ident(self.to_schema), ident(own)]);
+            }
+            Ok(())
+        })?;
+        Ok(query.to_string())
     }
 }
 
@@ -249,6 +331,22 @@ impl Definition<'_> {
         let readers: Vec<View> = readers.map(|view| View::clone(view)).collect();
         for view in readers {
             let query = renamed.follow(&view)?.ok_or_else(|| cannot_follow(&view.name))?;
+            self.followed.push(view.id);
+            self.edit.put_view(View { query, ..view })?;
+        }
+        Ok(())
+    }
+
+    /// Views follow: the types that they name have other names now.
+    pub(super) fn follow_type_names(
+        &mut self,
+        renamed: &RenamedType<'_>,
+        is: impl Fn(ObjectId) -> bool,
+    ) -> SqlResult<()> {
+        let users = self.catalog().views().filter(|view| view.reads.iter().any(|read| is(*read)));
+        let users: Vec<View> = users.map(|view| View::clone(view)).collect();
+        for view in users {
+            let query = renamed.follow(&view)?;
             self.followed.push(view.id);
             self.edit.put_view(View { query, ..view })?;
         }

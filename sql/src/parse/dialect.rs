@@ -7,11 +7,14 @@
 
 use std::any::TypeId;
 
+use annulus_relation::SqlType;
 use sqlparser::ast::{BinaryOperator, DataType, Expr, Ident, ObjectName, TrimWhereField, TypedString};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, Word};
+
+use crate::bind::quote_name;
 
 /// sqlparser's, which this one answers as except in what it does itself.
 const BASE: PostgreSqlDialect = PostgreSqlDialect {};
@@ -215,21 +218,31 @@ fn precise_interval(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
 const TYPES: [&str; 10] =
     ["bpchar", "cidr", "inet", "name", "oid", "regclass", "regnamespace", "regproc", "regtype", "int2vector"];
 
-/// `name 'literal'`
+/// `name 'literal'`, `schema.name 'literal'`
 fn named_literal(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
-    let ty = match &parser.peek_token_ref().token {
-        Token::Word(Word { value, quote_style: None, .. }) if TYPES.contains(&value.as_str()) => value.clone(),
-        _ => return None,
+    // Behind a schema's name no word means anything else.
+    let parts = match parser.peek_nth_token_ref(1).token {
+        Token::Period => vec![word(parser, 0)?.0, word(parser, 2)?.0],
+        _ => vec![word(parser, 0).filter(|(_, is_keyword)| !is_keyword)?.0],
     };
-    if !matches!(parser.peek_nth_token_ref(1).token, Token::SingleQuotedString(_)) {
+    let tokens = 2 * parts.len() - 1;
+    if !matches!(parser.peek_nth_token_ref(tokens).token, Token::SingleQuotedString(_)) {
         return None;
     }
-    let span = parser.peek_token_ref().span;
-    parser.advance_token();
-    let name = ObjectName::from(vec![Ident::with_span(span, ty)]);
-    let data_type = DataType::Custom(name, Vec::new());
+    (0..tokens).for_each(|_| parser.advance_token());
+    let data_type = DataType::Custom(ObjectName::from(parts), Vec::new());
     let typed = |value| Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false });
     Some(parser.parse_value().map(typed))
+}
+
+/// The word so many tokens ahead, and whether it is a keyword that may mean something before a literal.
+fn word(parser: &Parser<'_>, ahead: usize) -> Option<(Ident, bool)> {
+    let token = parser.peek_nth_token_ref(ahead);
+    let Token::Word(Word { value, quote_style, keyword }) = &token.token else { return None };
+    let is_plain = quote_style.is_some() || *keyword == Keyword::NoKeyword || TYPES.contains(&value.as_str());
+    // What PostgreSQL does not reserve may be a type's name; the names of its own types sqlparser knows.
+    let is_keyword = !is_plain && (quote_name(value) != *value || SqlType::parse_name(value).is_ok());
+    Some((Ident { value: value.clone(), quote_style: *quote_style, span: token.span }, is_keyword))
 }
 
 /// Whether `TRIM([BOTH | LEADING | TRAILING] FROM` comes next, and which side it says.

@@ -31,6 +31,7 @@ mod source;
 mod spelling;
 mod statement;
 mod storage;
+mod types;
 
 #[cfg(test)]
 mod tests;
@@ -64,9 +65,9 @@ pub(crate) use source::MAX_IDENTIFIER;
 use source::Source;
 pub(crate) use spelling::DO_NOTHING;
 pub use statement::{
-    AlterIdentity, AlterSequence, CopyOptions, CopyStatement, CopyTarget, DatabaseOption, Discard, Explain,
+    AlterIdentity, AlterSequence, AlterType, CopyOptions, CopyStatement, CopyTarget, DatabaseOption, Discard, Explain,
     ExplainFormat, Format, Header, IdentityChange, IdentityOptions, Isolation, Modes, Overriding, SequenceOption,
-    SetValue, Statement, TableAction, TableOfExecuted,
+    SetValue, Side, Statement, TableAction, TableOfExecuted,
 };
 use storage::take_storage;
 
@@ -173,6 +174,18 @@ pub fn parse_expression(text: &str) -> SqlResult<ast::Expr> {
     let expression = cursor.expression()?;
     cursor.end()?;
     Ok(expression)
+}
+
+/// The name of a type.
+///
+/// # Errors
+/// `42601` if it is none.
+pub fn parse_type(text: &str) -> SqlResult<ast::DataType> {
+    let source = Source::new(text)?;
+    let mut cursor = Cursor::new(&source, &source.tokens);
+    let ty = cursor.data_type()?;
+    cursor.end()?;
+    Ok(ty)
 }
 
 /// A query, as the catalog keeps them for views.

@@ -9,8 +9,8 @@ use super::command::{scalar, skip_all};
 use super::cursor::Cursor;
 use super::extension;
 use super::schema::create_schema;
-use super::storage;
 use super::{AlterSequence, DatabaseOption, SequenceOption, Statement};
+use super::{storage, types};
 
 /// The statement, if it is one of those that are parsed here.
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
@@ -27,6 +27,10 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> SqlResult<Option<Statement>> {
         comment(cursor)?
     } else if cursor.take_all(&["create", "sequence"]) {
         create_sequence(cursor, false)?
+    } else if cursor.take_all(&["create", "type"]) {
+        types::create_type(cursor)?
+    } else if cursor.take_all(&["alter", "type"]) {
+        types::alter_type(cursor)?
     } else if takes_temporary_sequence(cursor) {
         create_sequence(cursor, true)?
     } else if cursor.take_all(&["alter", "sequence"]) {
@@ -56,7 +60,6 @@ fn refused(cursor: &Cursor<'_>) -> Option<&'static str> {
         ("procedure", "a procedure"),
         ("role", "a role"),
         ("user", "a user"),
-        ("type", "a type of one's own"),
         ("domain", "a domain"),
         ("rule", "a rule"),
         ("policy", "a policy"),
@@ -137,7 +140,7 @@ fn drop_database(cursor: &mut Cursor<'_>) -> SqlResult<Statement> {
 fn comment(cursor: &mut Cursor<'_>) -> SqlResult<Statement> {
     let position = cursor.position();
     let kind = cursor.identifier()?;
-    let known = ["table", "column", "index", "view", "sequence", "schema", "database", "constraint"];
+    let known = ["table", "column", "index", "view", "sequence", "schema", "database", "constraint", "type"];
     if !known.contains(&kind.as_str()) {
         return Err(SqlError::unsupported(format!("a comment on a {kind}")).at(position));
     }

@@ -172,6 +172,20 @@ pub enum Statement {
         /// What is created in it, in the order in which that is done.
         elements: Vec<Parsed>,
     },
+    /// `CREATE TYPE name AS ENUM (labels)`
+    CreateType {
+        /// Its name.
+        name: ObjectName,
+        /// Its labels, in order.
+        labels: Vec<String>,
+    },
+    /// `ALTER TYPE`
+    AlterType {
+        /// Which one.
+        name: ObjectName,
+        /// What to change.
+        change: AlterType,
+    },
     /// `CREATE SEQUENCE`
     CreateSequence {
         /// Its name.
@@ -386,6 +400,37 @@ pub enum IdentityChange {
     Always(bool),
     /// An option of its sequence.
     Option(SequenceOption),
+}
+
+/// What changes about an enumeration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlterType {
+    /// `ADD VALUE`
+    AddValue {
+        /// The label.
+        label: String,
+        /// `IF NOT EXISTS`
+        if_not_exists: bool,
+        /// Where it is put; `None`: behind all.
+        side: Option<(Side, String)>,
+    },
+    /// `RENAME VALUE from TO to`
+    RenameValue(String, String),
+    /// `RENAME TO`
+    Rename(String),
+    /// `SET SCHEMA`
+    SetSchema(String),
+    /// `OWNER TO`, which does nothing.
+    Owner,
+}
+
+/// On which side of another label one is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// `BEFORE`
+    Before,
+    /// `AFTER`
+    After,
 }
 
 /// What changes about a sequence.

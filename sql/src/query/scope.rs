@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use annulus_relation::Value;
-use annulus_relation::catalog::{ObjectId, Schema, Sequence, Table, View};
+use annulus_relation::catalog::{Enumeration, ObjectId, Schema, Sequence, Table, View};
 use annulus_relation::value::Env;
 
 use super::statistics::Statistics;
@@ -20,6 +20,11 @@ pub trait Catalog: Send + Sync {
 
     /// A schema by its number, if it is none of the system's.
     fn schema(&self, id: ObjectId) -> Option<Arc<Schema>>;
+
+    /// All types that users have made.
+    fn types(&self) -> Vec<Arc<Enumeration>> {
+        Vec::new()
+    }
 
     /// All tables, views and sequences.
     fn relations(&self) -> Vec<Relation>;

@@ -55,6 +55,10 @@ impl Catalog for View {
         self.catalog.schema_by_id(id).cloned()
     }
 
+    fn types(&self) -> Vec<Arc<catalog::Enumeration>> {
+        self.catalog.types().cloned().collect()
+    }
+
     fn relations(&self) -> Vec<Relation> {
         let tables = self.catalog.tables().cloned().map(Relation::Table);
         let views = self.catalog.views().cloned().map(Relation::View);
@@ -193,7 +197,7 @@ impl Shared {
             system: Arc::clone(self) as _,
             functions: Arc::clone(self) as _,
             statistics,
-            env: Arc::clone(env),
+            env: Arc::new(self.with_types(env, catalog)),
             database: self.database.clone(),
         }
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use annulus_base::id::TxnRef;
 use annulus_relation::catalog::{Catalog, DatabaseInfo, ObjectId};
 use annulus_relation::error::SqlState;
-use annulus_relation::value::Env;
+use annulus_relation::value::{Env, KnownTypes};
 use annulus_relation::{SqlError, SqlResult, Value};
 use annulus_txn::interface::Database;
 
@@ -189,9 +189,15 @@ impl Shared {
         *lock(&self.catalog) = Arc::clone(catalog);
     }
 
+    /// The same settings, with the types of a catalog.
+    pub fn with_types(&self, env: &Env, catalog: &Catalog) -> Env {
+        Env { types: env.types.of(catalog.made_types(), &self.path()), ..env.clone() }
+    }
+
     /// What values are read and printed in.
     pub fn env(&self, now: i64) -> Env {
-        self.settings().env(now)
+        let types = KnownTypes::new(Arc::clone(self.catalog().made_types()), self.path());
+        Env { types, ..self.settings().env(now) }
     }
 
     /// A statement begins: what earlier ones needed is of no concern to it.

@@ -227,11 +227,11 @@ impl<D: Database> Session<D> {
             if portal.analyzed.parsed.as_of.is_some() && !matches!(active.transaction.mode(), Mode::AsOf(_)) {
                 return Err(SqlError::unsupported("AS OF SYSTEM TIME in a transaction block").into());
             }
-            if matches!(portal.analyzed.plan, Plan::Define)
+            if portal.analyzed.plan.needs_newest()
                 && !active.defines
                 && !matches!(active.transaction.mode(), Mode::AsOf(_))
             {
-                // It may be refused for what is not so any more; and the commit would find that others have changed the catalog,
+                // It may be refused for what is not so any more, or data be lost; and the commit would find that others have changed the catalog,
                 // when nothing can be tried again.
                 active.go_by(self.catalogs.reload(&self.server.db, deadline.left()).await?);
             }
@@ -278,6 +278,9 @@ impl<D: Database> Session<D> {
         let (deadline, start) = (self.deadline(), self.server.db.begin());
         let mode = self.mode_of(portal)?.unwrap_or(Mode::Statement);
         let mut tries = 0;
+        if matches!(portal.analyzed.plan, Plan::CopyFrom(_)) && portal.analyzed.plan.needs_newest() {
+            self.catalogs.outdate();
+        }
         loop {
             let mut active = self.open(mode, start, false, &deadline).await.map_err(to_sql)?;
             active.is_retry = tries > 0;

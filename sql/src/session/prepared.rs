@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use annulus_relation::error::SqlState;
+use annulus_relation::value::{self, KnownTypes};
 use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::Database;
 use sqlparser::ast::DataType;
@@ -36,7 +37,8 @@ struct Prepared {
     parsed: Rc<Parsed>,
     declared: Vec<Option<SqlType>>,
     analyzed: RefCell<Rc<Analyzed>>,
-    description: Rc<Description>,
+    /// What the client was told of it; what is known of enumerations is of the newest catalog that it was analyzed with.
+    description: RefCell<Rc<Description>>,
 }
 
 /// A session's prepared statements, by their names.
@@ -47,7 +49,7 @@ impl PreparedStatements {
     /// The rows of `pg_prepared_statements`. Plans are made once, whatever the parameters are.
     pub fn rows(&self) -> Vec<Vec<(&'static str, Value)>> {
         let row = |(name, prepared): (&String, &Rc<Prepared>)| {
-            let types = prepared.description.parameters.iter().map(|ty| Value::Oid(ty.oid())).collect();
+            let types = prepared.description.borrow().parameters.iter().map(|ty| Value::Oid(ty.oid())).collect();
             vec![
                 ("name", Value::text(name.as_str())),
                 ("statement", Value::text(&*prepared.origin.text)),
@@ -110,7 +112,8 @@ impl<D: Database> Session<D> {
         let mut found = analyze(parsed, declared, &setting)?;
         match &parsed.statement {
             Statement::Execute { name, .. } => {
-                found.columns = self.prepared.0.get(name).and_then(|prepared| prepared.description.columns.clone());
+                found.columns =
+                    self.prepared.0.get(name).and_then(|prepared| prepared.description.borrow().columns.clone());
             }
             Statement::Fetch { name, moves: false, .. } => found.columns = self.cursors.columns(name),
             _ => {}
@@ -195,7 +198,8 @@ impl<D: Database> Session<D> {
             let message = "cannot insert multiple commands into a prepared statement";
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
         }
-        let declared = types.iter().map(|oid| declared_type(*oid)).collect::<SqlResult<Vec<_>>>()?;
+        let known = self.env().types;
+        let declared = types.iter().map(|oid| declared_type(*oid, &known)).collect::<SqlResult<Vec<_>>>()?;
         let parsed = statements.pop().unwrap_or_else(|| Parsed::empty(sql));
         let origin = Origin { text: Arc::clone(&parsed.text), is_sql: false };
         self.prepare(name, origin, Rc::new(parsed), declared).await
@@ -209,8 +213,10 @@ impl<D: Database> Session<D> {
         types: &[DataType],
         body: &Parsed,
     ) -> SqlResult<Tag> {
+        let known = self.env().types;
         // Parameters have no modifiers, whatever is written.
-        let declared = types.iter().map(|ty| sql_type(ty).map(|ty| Some(ty.base()))).collect::<SqlResult<Vec<_>>>()?;
+        let declared =
+            types.iter().map(|ty| sql_type(ty, &known).map(|ty| Some(ty.base()))).collect::<SqlResult<Vec<_>>>()?;
         let origin = Origin { text: Arc::clone(text), is_sql: true };
         self.prepare(name, origin, Rc::new(body.clone()), declared).await?;
         Ok(Tag::word("PREPARE"))
@@ -229,7 +235,7 @@ impl<D: Database> Session<D> {
         }
         self.check_failed(&parsed)?;
         let analyzed = self.analyze(&parsed, &declared).await?;
-        let description = describe(&parsed.text, &analyzed);
+        let description = RefCell::new(describe(&parsed.text, &analyzed));
         let prepared_at = now();
         let prepared =
             Prepared { origin, prepared_at, parsed, declared, analyzed: RefCell::new(analyzed), description };
@@ -254,7 +260,20 @@ impl<D: Database> Session<D> {
     pub async fn describe(&mut self, name: &str) -> SqlResult<Rc<Description>> {
         let prepared = self.find(name)?;
         self.refresh(&prepared).await?;
-        Ok(Rc::clone(&prepared.description))
+        Ok(Rc::clone(&prepared.description.borrow()))
+    }
+
+    /// The same, by the newest catalog: for a value that is none of its type as far as this node knows.
+    ///
+    /// # Errors
+    /// As [`Session::describe`].
+    pub async fn describe_newest(&mut self, name: &str) -> SqlResult<Rc<Description>> {
+        let deadline = self.deadline();
+        let newest = self.catalogs.reload(&self.server.db, deadline.left()).await.map_err(to_sql)?;
+        if let Some(active) = self.active.as_mut().filter(|active| !active.defines) {
+            active.go_by(newest);
+        }
+        self.describe(name).await
     }
 
     /// Analyzes a prepared statement again if the catalog has changed.
@@ -270,11 +289,12 @@ impl<D: Database> Session<D> {
         }
         self.check_failed(&prepared.parsed)?;
         let found = self.analyze(&prepared.parsed, &prepared.declared).await?;
-        let is_same = are_alike(found.columns.as_ref(), prepared.description.columns.as_ref());
-        if !is_same || found.parameters != prepared.description.parameters {
+        let told = Rc::clone(&prepared.description.borrow());
+        if !are_alike(found.columns.as_ref(), told.columns.as_ref()) || found.parameters != told.parameters {
             let message = "cached plan must not change result type";
             return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).hint("Prepare the statement again."));
         }
+        *prepared.description.borrow_mut() = describe(&told.text, &found);
         *prepared.analyzed.borrow_mut() = Rc::clone(&found);
         Ok(found)
     }
@@ -309,7 +329,9 @@ impl<D: Database> Session<D> {
     /// What is wrong with it.
     pub async fn bind(&mut self, statement: &str, parameters: Vec<Value>) -> SqlResult<Portal> {
         let prepared = self.find(statement)?;
+        let read = Rc::clone(&prepared.description.borrow());
         let analyzed = self.refresh(&prepared).await?;
+        let parameters = meant(parameters, &read.parameters, &analyzed.parameters)?;
         Ok(Portal::described(analyzed, parameters))
     }
 
@@ -329,16 +351,25 @@ impl<D: Database> Session<D> {
             let message = "cached plan must not change result type";
             return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
         }
+        let parameters = std::mem::take(&mut portal.parameters);
+        portal.parameters = meant(parameters, &portal.analyzed.parameters, &found.parameters)?;
         portal.analyzed = found;
         Ok(())
     }
 }
 
-fn declared_type(oid: u32) -> SqlResult<Option<SqlType>> {
+/// Parameters as another catalog has them than the one that they were read with: labels stay, what stands for them may not.
+fn meant(values: Vec<Value>, read: &[SqlType], known: &[SqlType]) -> SqlResult<Vec<Value>> {
+    let all = values.into_iter().zip(read.iter().zip(known));
+    all.map(|(value, (read, known))| value::carry(value, read, known)).collect()
+}
+
+fn declared_type(oid: u32, types: &KnownTypes) -> SqlResult<Option<SqlType>> {
     if oid == 0 {
         return Ok(None);
     }
     SqlType::from_oid(oid)
+        .or_else(|| types.numbered(oid))
         .map(Some)
         .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type with OID {oid} does not exist")))
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annulus_relation::error::SqlState;
-use annulus_relation::value::{ByteaOutput, Env, IntervalStyle, TimeZone};
+use annulus_relation::value::{ByteaOutput, Env, IntervalStyle, KnownTypes, TimeZone};
 use annulus_relation::{SqlError, SqlResult};
 
 use crate::parse::Modes;
@@ -229,6 +229,7 @@ impl Settings {
             date_style: values.dates.0,
             date_order: values.dates.1,
             interval_style: values.interval_style,
+            types: KnownTypes::default(),
         }
     }
 

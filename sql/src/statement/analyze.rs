@@ -25,6 +25,7 @@ pub(crate) fn analyze(parsed: &Rc<Parsed>, declared: &[Option<SqlType>], setting
         columns: columns.map(Into::into),
         plan,
         catalog: None,
+        types: Vec::new(),
         path: Arc::clone(&setting.path),
     };
     if let Some(what) = database_statement(&parsed.statement) {
@@ -65,6 +66,7 @@ fn around(parsed: &Rc<Parsed>, inner: Analyzed, plan: impl FnOnce(Rc<Analyzed>) 
         parameters: inner.parameters.clone(),
         columns: None,
         catalog: inner.catalog.clone(),
+        types: inner.types.clone(),
         path: Arc::clone(&inner.path),
         plan: plan(Rc::new(inner)),
     }
@@ -97,6 +99,7 @@ fn analyze_sql(
         columns: columns.map(Into::into),
         plan,
         catalog: Some(Arc::clone(setting.catalog)),
+        types: setting.env.types.used(),
         path: Arc::clone(&setting.path),
     })
 }
@@ -119,6 +122,7 @@ fn analyze_copy(copy: &CopyStatement, parsed: &Rc<Parsed>, setting: &Setting<'_>
         columns: None,
         plan,
         catalog: Some(Arc::clone(setting.catalog)),
+        types: setting.env.types.used(),
         path: Arc::clone(&setting.path),
     })
 }

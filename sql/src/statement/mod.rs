@@ -91,6 +91,8 @@ pub(crate) struct Analyzed {
     pub plan: Plan,
     /// The catalog that it was analyzed with; `None` if it depends on none.
     pub catalog: Option<Arc<Catalog>>,
+    /// The types that users have made and it names.
+    pub types: Vec<ObjectId>,
     /// The search path that it was analyzed with.
     pub path: Arc<[String]>,
 }
@@ -127,6 +129,16 @@ impl Plan {
         match self {
             Self::Select(_) | Self::Query(_) | Self::CopyTo(..) | Self::Declare(_) => true,
             Self::Explain(statement, how) => !how.analyze || statement.plan.only_reads(),
+            _ => false,
+        }
+    }
+
+    /// Whether it is to begin with the newest catalog: what cannot be tried again must not fail for what others have
+    /// changed before.
+    pub fn needs_newest(&self) -> bool {
+        match self {
+            Self::Define => true,
+            Self::CopyFrom(copy) => copy.reads_labels(),
             _ => false,
         }
     }
@@ -186,7 +198,7 @@ impl<D: Database> Work<'_, D> {
             shared: self.shared,
             catalog: &self.active.catalog,
             path: self.shared.path(),
-            env: (*self.active.env).clone(),
+            env: self.shared.with_types(&self.active.env, &self.active.catalog),
             engine: &self.server.engine,
             around: None,
             given: &[],

@@ -60,6 +60,12 @@ pub(super) async fn run<D: Database>(
 ) -> Outcome<Produced> {
     let parsed = &analyzed.parsed;
     work.active.see_loads(&work.deadline).await?;
+    if !work.active.env.types.is_of(work.active.catalog.made_types(), &work.shared.path()) {
+        work.active.env = Arc::new(work.shared.with_types(&work.active.env, &work.active.catalog));
+    }
+    for ty in &analyzed.types {
+        work.active.catalog.expect_type(&mut work.active.transaction, *ty);
+    }
     match &analyzed.plan {
         Plan::Define => {
             let what = definition_name(&parsed.statement).unwrap_or("the statement");

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use annulus_relation::Value;
-use annulus_relation::catalog::{ColumnId, Default as ColumnDefault, KeyPart, Schema, Sequence, Table, View};
+use annulus_relation::catalog::{
+    Column, ColumnId, Default as ColumnDefault, Enumeration, KeyPart, Schema, Sequence, Table, View,
+};
 
 use super::constraints::{column_keys, constraint_oid, referred};
 use super::definitions::columns_of;
@@ -27,6 +29,7 @@ pub(super) fn maker(name: &str) -> Option<fn(&Scope) -> Vec<Fields>> {
 
 /// Tables of the system as classes of objects.
 const CLASS: u32 = 1259;
+const TYPE: u32 = 1247;
 const NAMESPACE: u32 = 2615;
 const DEFAULT: u32 = 2604;
 const CONSTRAINT: u32 = 2606;
@@ -71,7 +74,9 @@ fn descriptions(scope: &Scope) -> Vec<Fields> {
             ("description", text(comment)),
         ]
     };
-    schemas.chain(relations).map(row).collect()
+    let of_type = |ty: Arc<Enumeration>| ty.comment.clone().map(|said| (Object(TYPE, ty.id, 0), said));
+    let types = scope.catalog.types().into_iter().filter_map(of_type);
+    schemas.chain(relations).chain(types).map(row).collect()
 }
 
 /// What is said about something with a number, or about a column of it.
@@ -79,6 +84,9 @@ pub(super) fn remark(scope: &Scope, oid: u32, column: i32) -> Option<String> {
     let catalog = &scope.catalog;
     if let Some(schema) = catalog.schema(oid) {
         return schema.comment.clone().filter(|_| column == 0);
+    }
+    if let Some(ty) = catalog.types().into_iter().find(|ty| ty.id == oid) {
+        return ty.comment.clone().filter(|_| column == 0);
     }
     let part = || catalog.indexed(oid).or_else(|| catalog.constrained(oid)).map(Relation::Table);
     let relation = catalog.by_id(oid).or_else(part)?;
@@ -113,6 +121,7 @@ fn dependencies(scope: &Scope) -> Vec<Fields> {
         rows.push(schema(table.id, table.schema));
         rows.extend(of_indexes(table));
         rows.extend(of_constraints(scope, table));
+        rows.extend(table.columns.iter().filter_map(|column| of_column(table, column)));
         for column in &table.columns {
             let Some(ColumnDefault::Expression(sql)) = &column.default else { continue };
             let default = Object(DEFAULT, default_oid(table, column.id), 0);
@@ -124,13 +133,25 @@ fn dependencies(scope: &Scope) -> Vec<Fields> {
             }
         }
     }
+    let types = scope.catalog.types();
+    for ty in &types {
+        rows.push(dependency(&Object(TYPE, ty.id, 0), &Object(NAMESPACE, ty.schema, 0), "n"));
+        rows.push(dependency(&Object(TYPE, ty.id + 1, 0), &Object(TYPE, ty.id, 0), "i"));
+    }
+    let class_of = |id: u32| if types.iter().any(|ty| ty.id == id) { TYPE } else { CLASS };
     for view in all_views(scope) {
         let (rule, own) = (Object(RULE, rule_oid(&view), 0), Object(CLASS, view.id, 0));
         rows.push(schema(view.id, view.schema));
         rows.push(dependency(&rule, &own, "i"));
-        rows.extend(view.reads.iter().map(|read| dependency(&rule, &Object(CLASS, *read, 0), "n")));
+        rows.extend(view.reads.iter().map(|read| dependency(&rule, &Object(class_of(*read), *read, 0), "n")));
     }
     rows
+}
+
+/// A column needs the enumeration that it is of.
+fn of_column(table: &Table, column: &Column) -> Option<Fields> {
+    column.ty.enumeration()?;
+    Some(dependency(&Object(CLASS, table.id, column.id.into()), &Object(TYPE, column.ty.oid(), 0), "n"))
 }
 
 /// Columns of a table.

@@ -12,6 +12,7 @@ use super::columns::shape_of;
 use super::constraints::constraint_oid;
 use super::dependencies::remark;
 use super::relations::{all_sequences, seen, table_of, text};
+use super::shown::with_names;
 use super::types::ARRAY_IN;
 use super::views::schema_name;
 use super::{PG_CATALOG, definitions, live, types};
@@ -35,8 +36,8 @@ impl SystemCatalog<'_> {
         let of = |value: Option<String>| Some(Ok(value.map_or(Value::Null, Value::text)));
         match function {
             "pg_table_is_visible" => Some(Ok(oid.map_or(Value::Null, |oid| self.is_visible(oid)))),
-            "pg_type_is_visible"
-            | "pg_function_is_visible"
+            "pg_type_is_visible" => Some(Ok(oid.map_or(Value::Null, |oid| self.is_visible_type(oid)))),
+            "pg_function_is_visible"
             | "pg_operator_is_visible"
             | "pg_opclass_is_visible"
             | "pg_opfamily_is_visible"
@@ -175,23 +176,33 @@ impl SystemCatalog<'_> {
         }
     }
 
+    fn is_visible_type(&self, oid: u32) -> Value {
+        let types = &self.0.env.types;
+        let known = types.numbered(oid);
+        Value::Bool(known.as_ref().and_then(SqlType::enumeration).is_none_or(|ty| types.is_visible(ty)))
+    }
+
     fn shown_expression(&self, args: &[Value]) -> Option<String> {
         let Some(Value::Text(sql)) = args.first() else { return None };
         let shown = self.expression(sql);
         Some(if is_pretty(args) { definitions::pretty(&shown).to_owned() } else { shown })
     }
 
-    /// An expression as it is kept, with the sequence in it named as the search path finds it.
+    /// An expression as it is kept, with the sequence and the types in it named as the search path finds them.
     pub(super) fn expression(&self, sql: &str) -> String {
         let sequence = sql.starts_with("nextval(").then(|| sequence_in(sql)).flatten();
         let oid = sequence.and_then(|name| self.object(&SqlType::Regclass, &name).ok().flatten());
         match oid.and_then(|oid| self.object_name(&SqlType::Regclass, oid)) {
             Some(name) => format!("nextval('{}'::regclass)", name.replace('\'', "''")),
-            None => sql.to_owned(),
+            None => with_names(sql, &self.0.env.types),
         }
     }
 
     fn index_definition(&self, oid: u32, args: &[Value]) -> Option<String> {
+        self.kept_index_definition(oid, args).map(|sql| with_names(&sql, &self.0.env.types))
+    }
+
+    fn kept_index_definition(&self, oid: u32, args: &[Value]) -> Option<String> {
         let (table, index) = self.index(oid)?;
         match args.get(1) {
             Some(Value::Int4(place)) if *place > 0 => {
@@ -208,7 +219,7 @@ impl SystemCatalog<'_> {
             return Some(definitions::key(&table, index));
         }
         if let Some(check) = table.checks.iter().find(|check| is(&check.name)) {
-            return Some(definitions::check(check, is_pretty(args)));
+            return Some(with_names(&definitions::check(check, is_pretty(args)), &self.0.env.types));
         }
         let key = table.foreign_keys.iter().find(|key| is(&key.name))?;
         let parent = table_of(self.0, key.parent)?;

@@ -6,7 +6,7 @@ use annulus_relation::catalog::{
     Action, ColumnId, ConstraintKind, Default as ColumnDefault, Deferral, Identity, Index, Sequence, Table, View,
     is_temporary,
 };
-use annulus_relation::value::Env;
+use annulus_relation::value::{EnumType, Env};
 use annulus_relation::{SqlType, Value};
 
 use super::constraints::{column_keys, referred};
@@ -110,8 +110,14 @@ fn data_type(ty: &SqlType) -> String {
         SqlType::Varchar(_) => "character varying".to_owned(),
         SqlType::Char(_) => "character".to_owned(),
         SqlType::Numeric(_) => "numeric".to_owned(),
+        SqlType::Enum(_) => "USER-DEFINED".to_owned(),
         other => other.base_name(),
     }
+}
+
+/// The schema of a type.
+fn type_schema(ty: &SqlType) -> &str {
+    ty.enumeration().and_then(EnumType::known).map_or("pg_catalog", |known| &known.schema)
 }
 
 fn column(scope: &Scope, schema: u32, table: &str, place: i32, name: &str, ty: &SqlType) -> Fields {
@@ -123,7 +129,7 @@ fn column(scope: &Scope, schema: u32, table: &str, place: i32, name: &str, ty: &
         ("ordinal_position", Value::Int4(place)),
         ("data_type", text(data_type(ty))),
         ("udt_catalog", database(scope)),
-        ("udt_schema", text("pg_catalog")),
+        ("udt_schema", text(type_schema(ty))),
         ("udt_name", text(type_name(ty))),
         ("dtd_identifier", text(place.to_string())),
         ("is_self_referencing", Value::Bool(false)),
@@ -191,7 +197,7 @@ fn columns(scope: &Scope) -> Vec<Fields> {
                 }
                 Some(ColumnDefault::Generated(sql)) => {
                     set(&mut row, "is_generated", text("ALWAYS"));
-                    row.push(("generation_expression", text(sql)));
+                    row.push(("generation_expression", text(SystemCatalog(scope).expression(sql))));
                 }
                 Some(ColumnDefault::Identity(kind, sequence)) => {
                     set(&mut row, "is_identity", Value::Bool(true));
@@ -374,7 +380,8 @@ fn constraint_columns(scope: &Scope) -> Vec<Fields> {
 fn checks(scope: &Scope) -> Vec<Fields> {
     let mut rows = Vec::new();
     for table in tables(scope) {
-        let own = table.checks.iter().map(|check| (check.name.clone(), check.expression.clone()));
+        let own =
+            table.checks.iter().map(|check| (check.name.clone(), SystemCatalog(scope).expression(&check.expression)));
         let not_null = table.columns.iter().filter(|column| column.not_null.is_declared());
         let not_null =
             not_null.map(|column| (not_null_name(&table, column.id), format!("{} IS NOT NULL", column.name)));

@@ -16,6 +16,7 @@ mod information;
 mod live;
 mod progress;
 mod relations;
+mod shown;
 mod statics;
 mod tables;
 mod types;

@@ -123,6 +123,14 @@ pub trait Session: 'static {
     /// There is none of that name, or it does not fit what it names any more.
     async fn describe(&mut self, name: &str) -> SqlResult<Rc<Description>>;
 
+    /// The same, as the whole cluster knows it now: for a value that is none of its type as far as this node knows.
+    ///
+    /// # Errors
+    /// As [`Session::describe`].
+    async fn describe_newest(&mut self, name: &str) -> SqlResult<Rc<Description>> {
+        self.describe(name).await
+    }
+
     /// Forgets a prepared statement, if there is one.
     fn forget(&mut self, name: &str);
 

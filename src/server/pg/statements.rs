@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant as Clock;
 
-use annulus_relation::SqlError;
 use annulus_relation::error::SqlState;
+use annulus_relation::{SqlError, SqlResult, SqlType, Value};
+use bytes::Bytes;
 
 use super::connection::Connection;
 use super::failure::Failure;
@@ -74,11 +75,14 @@ impl<S: Session> Connection<S> {
             );
             return Err(SqlError::new(SqlState::PROTOCOL_VIOLATION, what).into());
         }
-        let env = self.session.env();
-        let mut values = Vec::with_capacity(given);
-        for ((value, ty), format) in parameters.iter().zip(&description.parameters).zip(formats) {
-            values.push(read(value.as_ref(), ty, format, &self.session, &env)?);
-        }
+        let values = match self.values(&parameters, &description.parameters, &formats) {
+            // Others may have given the type another label.
+            Err(_) if description.parameters.iter().any(|ty| ty.enumeration().is_some()) => {
+                let newest = self.wire.attend(self.session.describe_newest(&statement), &watch).await??;
+                self.values(&parameters, &newest.parameters, &formats)?
+            }
+            values => values?,
+        };
         let inner = self.wire.attend(self.session.bind(&statement, values), &watch).await??;
         let columns = self.session.columns(&inner);
         let count = columns.as_ref().map_or(0, |columns| columns.len());
@@ -92,6 +96,13 @@ impl<S: Session> Connection<S> {
         self.tell_news();
         backend::signal(&mut self.wire.output, Signal::BindComplete);
         Ok(())
+    }
+
+    /// The values of parameters.
+    fn values(&self, given: &[Option<Bytes>], types: &[SqlType], formats: &[Format]) -> SqlResult<Vec<Value>> {
+        let env = self.session.env();
+        let all = given.iter().zip(types).zip(formats);
+        all.map(|((value, ty), format)| read(value.as_ref(), ty, *format, &self.session, &env)).collect()
     }
 
     /// Describes a statement or a portal.

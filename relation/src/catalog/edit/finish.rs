@@ -121,7 +121,16 @@ impl Edit {
             Kind::Table => self.before.tables.get(&id).and_then(|entry| entry.stamp),
             Kind::Sequence => self.before.sequences.get(&id).and_then(|entry| entry.stamp),
             Kind::View => self.before.views.get(&id).and_then(|entry| entry.stamp),
+            Kind::Type => self.before.types.get(&id).and_then(|entry| entry.stamp),
             _ => None,
+        }
+    }
+
+    fn uses_type(&self, kind: Kind, id: ObjectId, ty: ObjectId) -> bool {
+        match kind {
+            Kind::Table => self.catalog.table_by_id(id).is_some_and(|table| table.uses_type(ty)),
+            Kind::View => self.catalog.view_by_id(id).is_some_and(|view| view.uses_type(ty)),
+            _ => false,
         }
     }
 
@@ -131,6 +140,8 @@ impl Edit {
         for (kind, id) in &self.touched {
             let [_, Some(schema)] = self.schemas_of(*kind, *id) else { continue };
             self.expect(transaction, Kind::Schema, schema);
+            let used = self.before.types.keys().filter(|ty| self.uses_type(*kind, *id, **ty));
+            used.for_each(|ty| self.expect(transaction, Kind::Type, *ty));
         }
         // Who drops the database writes all schemas.
         match self.before.schemas.values().find(|schema| !is_temporary(&schema.value.name)) {
@@ -156,6 +167,7 @@ impl Edit {
         match kind {
             Kind::Schema => put(transaction, place, catalog.schemas.get(&id), record::encode),
             Kind::View => put(transaction, place, catalog.views.get(&id), record::encode_view),
+            Kind::Type => put(transaction, place, catalog.types.get(&id), record::encode),
             Kind::Sequence => {
                 put(transaction, place, catalog.sequences.get(&id), record::encode);
                 if !catalog.sequences.contains_key(&id) {

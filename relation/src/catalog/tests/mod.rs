@@ -4,6 +4,7 @@ mod databases;
 mod edits;
 mod reverting;
 mod temporary;
+mod types;
 
 use annulus_base::Key;
 use annulus_base::time::SECOND;

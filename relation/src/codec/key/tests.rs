@@ -189,6 +189,7 @@ fn the_bytes_of_keys_never_change() {
             "020620010db800000000000000000000000020000000000000000000000000",
             "02f9dffef247ffffffffffffffffffffffffdfffffffffffffffffffffffff",
         ),
+        (Value::Enum(1 << 48), "028001000000000000", "027ffeffffffffffff"),
         (Value::Oid(16_384), "0200004000", "02ffffbfff"),
         (array, "0202800000010301", "02fd7ffffffefcfe"),
     ];

@@ -143,3 +143,14 @@ fn the_bytes_of_addresses_never_change() {
     );
     assert_eq!(layout.decode(&key(), &bytes).unwrap(), values);
 }
+
+/// As [`the_bytes_of_rows_never_change`]. Labels that were declared one behind the other take a byte or two each.
+#[test]
+fn the_bytes_of_labels_never_change() {
+    let values = [0, 1 << 48, 2 << 48, 1 << 46, -1 << 48].map(Value::Enum);
+    let layout = layout(1..=5);
+    let bytes = layout.encode(&values);
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, "0172439bea360056027604960180808080808080808001b601feff07");
+    assert_eq!(layout.decode(&key(), &bytes).unwrap(), values);
+}

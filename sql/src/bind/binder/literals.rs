@@ -52,7 +52,7 @@ impl Binder<'_> {
 
     /// `DATE '2020-01-01'`
     pub(super) fn typed_literal(&mut self, typed: &ast::TypedString) -> SqlResult<Expr> {
-        let to = sql_type(&typed.data_type)?;
+        let to = sql_type(&typed.data_type, &self.env.types)?;
         let node = Node { expr: self.literal(&typed.value)?, span: typed.value.span };
         self.convert(node, &to, CastContext::Explicit)
     }

@@ -8,7 +8,7 @@ mod operators;
 mod rows;
 mod special;
 
-use annulus_relation::value::{CastContext, Env};
+use annulus_relation::value::{CastContext, EnumType, Env};
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
 use sqlparser::ast::{self, Spanned};
 use sqlparser::tokenizer::Span;
@@ -16,7 +16,7 @@ use sqlparser::tokenizer::Span;
 use super::category::{common_type, type_name};
 use super::coerce::{cannot_cast, coerce, fold_cast};
 use super::context::EvalContext;
-use super::datatype::sql_type;
+use super::datatype::{sql_type, stored_enumeration};
 use super::expr::{Call, Expr};
 use super::params::ParamTypes;
 use super::position::{operator_position, position};
@@ -239,12 +239,27 @@ impl<'a> Binder<'a> {
         if !matches!(kind, ast::CastKind::Cast | ast::CastKind::DoubleColon) {
             return Err(SqlError::unsupported("TRY_CAST"));
         }
-        let to = sql_type(data_type)?;
+        if let Some(to) = stored_enumeration(data_type, &self.env.types)
+            && let Some(value) = self.numbered_value(expr, &to)?
+        {
+            return Ok(value);
+        }
+        let to = sql_type(data_type, &self.env.types)?;
         if let (ast::Expr::Array(array), SqlType::Array(element)) = (without_parens(expr), &to) {
             return self.array_of(&array.elem, element);
         }
         let node = self.node(expr)?;
         self.convert(node, &to, CastContext::Explicit)
+    }
+
+    /// A value of an enumeration, or an array of them, as stored expressions have it: a literal of their numbers.
+    fn numbered_value(&self, expr: &ast::Expr, to: &SqlType) -> SqlResult<Option<Expr>> {
+        let (ast::Expr::Value(literal), Some(own)) = (without_parens(expr), to.enumeration()) else { return Ok(None) };
+        let Some(text) = literal.value.clone().into_string() else { return Ok(None) };
+        let unknown = SqlType::Enum(EnumType::unknown(own.number()));
+        let unknown = if to.element().is_some() { unknown.array() } else { unknown };
+        let value = annulus_relation::value::parse(&text, &unknown, self.env)?;
+        Ok(Some(Expr::literal(value, to.clone())))
     }
 
     fn collate(&mut self, expr: &ast::Expr, collation: &ast::ObjectName) -> SqlResult<Expr> {
@@ -293,6 +308,7 @@ impl<'a> Binder<'a> {
     fn convert_within(&mut self, node: Node, to: &SqlType, construct: &str) -> SqlResult<Expr> {
         let (from, at) = (node.ty().clone(), self.at(node.span));
         self.try_convert(node, to, CastContext::Implicit)?.ok_or_else(|| {
+            let construct = if construct == "CASE" { "CASE/WHEN" } else { construct };
             let message = format!("{construct} could not convert type {} to {}", type_name(&from), type_name(to));
             SqlError::new(SqlState::CANNOT_COERCE, message).at(at)
         })

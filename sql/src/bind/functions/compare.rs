@@ -58,6 +58,7 @@ pub(super) const TABLE: &[Entry] = comparisons![
     "inet,inet",
     "jsonb,jsonb",
     "oid,oid",
+    "anyenum,anyenum",
     "anyarray,anyarray"
 ];
 

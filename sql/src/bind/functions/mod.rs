@@ -4,6 +4,7 @@ mod args;
 mod arithmetic;
 mod array;
 pub(super) mod compare;
+mod enums;
 mod format;
 mod json;
 mod math;
@@ -38,6 +39,7 @@ pub(super) const fn families() -> &'static [&'static [Entry]] {
         json::path::TABLE,
         math::degrees::TABLE,
         math::exact::TABLE,
+        enums::TABLE,
         math::float::TABLE,
         network::TABLE,
         system::catalog::TABLE,

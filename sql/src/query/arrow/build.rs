@@ -60,7 +60,7 @@ impl Builder {
             Self::Int4(b) => append!(b, value, Value::Int4(v) | Value::Date(v) => *v),
             Self::Int8(b) => append!(
                 b, value,
-                Value::Int8(v) | Value::Time(v) | Value::Timestamp(v) | Value::Timestamptz(v) => *v
+                Value::Int8(v) | Value::Time(v) | Value::Timestamp(v) | Value::Timestamptz(v) | Value::Enum(v) => *v
             ),
             Self::Oid(b) => append!(b, value, Value::Oid(v) => *v),
             // All NaNs are one value.
@@ -117,7 +117,9 @@ pub(in crate::query) fn scalar_of(ty: &SqlType, value: &Value) -> ScalarValue {
         Value::Bool(v) => ScalarValue::Boolean(Some(*v)),
         Value::Int2(v) => ScalarValue::Int16(Some(*v)),
         Value::Int4(v) | Value::Date(v) => ScalarValue::Int32(Some(*v)),
-        Value::Int8(v) | Value::Time(v) | Value::Timestamp(v) | Value::Timestamptz(v) => ScalarValue::Int64(Some(*v)),
+        Value::Int8(v) | Value::Time(v) | Value::Timestamp(v) | Value::Timestamptz(v) | Value::Enum(v) => {
+            ScalarValue::Int64(Some(*v))
+        }
         Value::Oid(v) => ScalarValue::UInt32(Some(*v)),
         Value::Float4(v) => ScalarValue::Float32(Some(if v.is_nan() { f32::NAN } else { *v })),
         Value::Float8(v) => ScalarValue::Float64(Some(if v.is_nan() { f64::NAN } else { *v })),

@@ -14,7 +14,7 @@ pub(in crate::query) fn write(value: &Value, out: &mut Vec<u8>) {
         Value::Bool(v) => out.push(u8::from(*v)),
         Value::Int2(v) => out.extend_from_slice(&(*v ^ i16::MIN).to_be_bytes()),
         Value::Int4(v) | Value::Date(v) => out.extend_from_slice(&(*v ^ i32::MIN).to_be_bytes()),
-        Value::Int8(v) | Value::Time(v) | Value::Timestamp(v) | Value::Timestamptz(v) => {
+        Value::Int8(v) | Value::Time(v) | Value::Timestamp(v) | Value::Timestamptz(v) | Value::Enum(v) => {
             out.extend_from_slice(&(*v ^ i64::MIN).to_be_bytes());
         }
         Value::Float4(v) => write_float(f64::from(*v), out),

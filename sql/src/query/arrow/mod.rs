@@ -8,7 +8,7 @@
 //! | `boolean` | `Boolean` | yes |
 //! | `smallint` | `Int16` | yes |
 //! | `integer`, `date` | `Int32` | yes |
-//! | `bigint`, `time`, `timestamp`, `timestamptz` | `Int64` | yes |
+//! | `bigint`, `time`, `timestamp`, `timestamptz`, enumerations | `Int64` | yes |
 //! | `oid` and its aliases | `UInt32` | yes |
 //! | `real`, `double precision` | `Float32`, `Float64` | after adding 0, which makes -0 to 0 |
 //! | `text`, `varchar`, `char`, `name` | `Utf8View`; `char` without its padding | yes |
@@ -37,7 +37,9 @@ pub(super) fn data_type(ty: &SqlType) -> DataType {
         SqlType::Bool => DataType::Boolean,
         SqlType::Int2 => DataType::Int16,
         SqlType::Int4 | SqlType::Date => DataType::Int32,
-        SqlType::Int8 | SqlType::Time(_) | SqlType::Timestamp(_) | SqlType::Timestamptz(_) => DataType::Int64,
+        SqlType::Int8 | SqlType::Time(_) | SqlType::Timestamp(_) | SqlType::Timestamptz(_) | SqlType::Enum(_) => {
+            DataType::Int64
+        }
         SqlType::Oid | SqlType::Regclass | SqlType::Regtype | SqlType::Regproc | SqlType::Regnamespace => {
             DataType::UInt32
         }

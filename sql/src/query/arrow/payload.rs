@@ -34,6 +34,7 @@ const JSON: u8 = 21;
 const JSONB: u8 = 22;
 const OID: u8 = 23;
 const INET: u8 = 24;
+const ENUM: u8 = 25;
 
 /// Appends a value.
 pub(in crate::query) fn write(value: &Value, out: &mut Vec<u8>) {
@@ -69,6 +70,7 @@ pub(in crate::query) fn write(value: &Value, out: &mut Vec<u8>) {
             write_all(elements, out);
         }
         Value::Oid(v) => put(OID, &v.to_le_bytes()),
+        Value::Enum(v) => put(ENUM, &v.to_le_bytes()),
         Value::Inet(v) => {
             put(INET, &[]);
             v.put_ordered(out);
@@ -174,6 +176,7 @@ pub(in crate::query) fn read(bytes: &[u8]) -> Option<Value> {
         JSON => Value::Json(text()?),
         JSONB => Value::Jsonb(text()?),
         OID => Value::Oid(u32::from_le_bytes(rest.try_into().ok()?)),
+        ENUM => Value::Enum(i64::from_le_bytes(rest.try_into().ok()?)),
         INET => match Inet::take_ordered(rest)? {
             (inet, []) => Value::Inet(inet),
             _ => return None,
@@ -223,6 +226,7 @@ mod tests {
             Value::Jsonb("{\"a\": 1}".into()),
             Value::Array([Value::Int4(1), Value::Null, Value::Array([Value::text("x")].into())].into()),
             Value::Oid(9),
+            Value::Enum(1 << 48),
             Value::Inet(Inet::parse("10.1.2.3/8").unwrap()),
         ];
         for value in values {

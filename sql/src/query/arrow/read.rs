@@ -47,7 +47,7 @@ impl<'a> Reader<'a> {
             SqlType::Bool => any.downcast_ref().map(Typed::Bool),
             SqlType::Int2 => any.downcast_ref().map(Typed::Int2),
             SqlType::Int4 | SqlType::Date => any.downcast_ref().map(Typed::Int4),
-            SqlType::Int8 | SqlType::Time(_) | SqlType::Timestamp(_) | SqlType::Timestamptz(_) => {
+            SqlType::Int8 | SqlType::Time(_) | SqlType::Timestamp(_) | SqlType::Timestamptz(_) | SqlType::Enum(_) => {
                 any.downcast_ref().map(Typed::Int8)
             }
             SqlType::Oid | SqlType::Regclass | SqlType::Regtype | SqlType::Regproc | SqlType::Regnamespace => {
@@ -76,6 +76,7 @@ impl<'a> Reader<'a> {
                 SqlType::Time(_) => Value::Time(array.value(row)),
                 SqlType::Timestamp(_) => Value::Timestamp(array.value(row)),
                 SqlType::Timestamptz(_) => Value::Timestamptz(array.value(row)),
+                SqlType::Enum(_) => Value::Enum(array.value(row)),
                 _ => Value::Int8(array.value(row)),
             },
             Typed::Oid(array) if array.is_valid(row) => Value::Oid(array.value(row)),

@@ -1,5 +1,6 @@
 //! Column definition lists: `json_to_record(...) AS x(a int, b text)`.
 
+use annulus_relation::value::KnownTypes;
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
 use sqlparser::ast;
 
@@ -8,13 +9,13 @@ use crate::bind;
 use crate::query::rows::{self, RowsFunction};
 
 /// The columns that an alias defines, with their types, if it does.
-fn defined(alias: Option<&ast::TableAlias>) -> SqlResult<Option<Vec<(String, SqlType)>>> {
+fn defined(alias: Option<&ast::TableAlias>, types: &KnownTypes) -> SqlResult<Option<Vec<(String, SqlType)>>> {
     let columns = alias.map(|alias| alias.columns.as_slice()).unwrap_or_default();
     if columns.is_empty() {
         return Ok(None);
     }
     let column = |column: &ast::TableAliasColumnDef| {
-        let ty = column.data_type.as_ref().map(bind::sql_type).transpose()?;
+        let ty = column.data_type.as_ref().map(|ty| bind::sql_type(ty, types)).transpose()?;
         Ok(ty.map(|ty| (folded(&column.name), ty)))
     };
     columns.iter().map(column).collect()
@@ -37,7 +38,7 @@ impl Translator<'_> {
         alias: Option<&ast::TableAlias>,
     ) -> SqlResult<()> {
         let syntax = |message: &str| SqlError::new(SqlState::SYNTAX_ERROR, message);
-        let columns = defined(alias)?;
+        let columns = defined(alias, &self.context.env.types)?;
         let first = alias.and_then(|alias| alias.columns.first()).map(|column| column.name.span.start);
         let at = first.zip(self.text).and_then(|(start, text)| bind::position(text, start));
         match (columns, rows::gives_records(function.name())) {

@@ -2,6 +2,7 @@
 //!
 //! Source: PostgreSQL 15, `FigureColname`.
 
+use annulus_relation::value::KnownTypes;
 use sqlparser::ast::{self, SelectItem, SetExpr};
 
 use super::{folded, parts};
@@ -65,7 +66,11 @@ fn type_title(ty: &ast::DataType) -> Option<String> {
     if let ast::DataType::Array(SquareBracket(element, _) | AngleBracket(element)) = ty {
         return type_title(element);
     }
-    bind::sql_type(ty).ok().map(|ty| system::type_name(&ty))
+    match (bind::sql_type(ty, &KnownTypes::default()), ty) {
+        (Ok(ty), _) => Some(system::type_name(&ty)),
+        (Err(_), ast::DataType::Custom(name, _)) => Some(name.0.last()?.as_ident()?.value.clone()),
+        _ => None,
+    }
 }
 
 /// The name of a query's first column.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use annulus_relation::catalog::{
     Column, ConstraintKind, Index, IndexKey, IndexState, KeyPart, NotNull, ObjectId, Remarks, Schema, Table, View,
 };
-use annulus_relation::value::{Env, parse, print};
+use annulus_relation::value::{Env, KnownTypes, parse, print};
 use annulus_relation::{Row, SqlResult, Value};
 use sqlparser::ast::{self, ColumnOption, Statement as Ast, TableConstraint};
 use sqlparser::dialect::PostgreSqlDialect;
@@ -185,7 +185,7 @@ impl World {
         let columns = create.columns.iter().zip(1..).map(|(column, number)| Column {
             id: number,
             name: column.name.value.clone(),
-            ty: sql_type(&column.data_type).unwrap(),
+            ty: sql_type(&column.data_type, &KnownTypes::default()).unwrap(),
             not_null: NotNull::new(
                 column
                     .options

@@ -43,7 +43,8 @@ pub(super) fn normal(known: &Known, values: &[String]) -> SqlResult<String> {
                 .ok_or_else(|| invalid(known, value).hint(format!("Available values: {}.", words.join(", "))))
         }
         Kind::Zone => zone(value).map(|zone| zone.name().to_owned()),
-        Kind::Encoding => match value.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
+        // As PostgreSQL does, by letters and digits only: asyncpg sends `'utf-8'` with its quotes.
+        Kind::Encoding => match value.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "").as_str() {
             "utf8" | "unicode" => Ok("UTF8".to_owned()),
             _ => Err(SqlError::unsupported(format!("encoding \"{value}\"")).hint("Use UTF8.")),
         },

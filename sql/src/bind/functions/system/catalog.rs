@@ -107,7 +107,8 @@ fn format_type(site: &Site<'_>, args: &[Value]) -> SqlResult<Value> {
         Value::Null => SqlType::from_oid(number),
         _ => SqlType::from_oid_typmod(number, int4(args, 1)?),
     };
-    let name = ty.map(|ty| ty.name()).or_else(|| site.cx.session.object_name(&SqlType::Regtype, number));
+    let made = || site.cx.env.types.numbered(number).map(|ty| objects::shown_type(&ty, &site.cx.env.types));
+    let name = ty.map(|ty| ty.name()).or_else(made).or_else(|| site.cx.session.object_name(&SqlType::Regtype, number));
     string(if number == 0 { "-".into() } else { name.unwrap_or_else(|| "???".into()) })
 }
 
