@@ -4,6 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{EnumType, SqlType};
+use crate::catalog::is_temporary;
+
+/// What every session calls the schema of its temporary relations and types.
+const OWN: &str = "pg_temp";
 
 /// The types that users have made.
 #[derive(Debug, Default)]
@@ -118,6 +122,7 @@ impl KnownTypes {
     fn find(&self, schema: Option<&str>, name: &str) -> Option<&EnumType> {
         let namesakes = self.made.as_ref()?.by_name.get(name)?;
         match schema {
+            Some(OWN) => self.path.iter().filter(|schema| is_temporary(schema)).find_map(|own| namesakes.get(own)),
             Some(schema) => namesakes.get(schema),
             None => self.path.iter().find_map(|schema| namesakes.get(schema)),
         }

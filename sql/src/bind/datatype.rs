@@ -156,9 +156,9 @@ fn custom(name: &ObjectName, modifiers: &[String], types: &KnownTypes) -> SqlRes
     let parts: Option<Vec<String>> = name.0.iter().map(|part| part.as_ident().map(folded)).collect();
     let found = match parts.as_deref() {
         Some([name]) => types.named(None, name),
-        Some([.., schema, name]) if schema != "pg_catalog" => {
-            let own = types.named(Some(schema), name);
-            return own.map_or_else(|| built_in(&name_of(&parts), modifiers), |ty| plain(ty, modifiers));
+        Some([.., schema, own]) if schema != "pg_catalog" => {
+            let missing = || unknown(&format!("{schema}.{own}"));
+            return plain(types.named(Some(schema), own).ok_or_else(missing)?, modifiers);
         }
         _ => None,
     };
@@ -168,11 +168,6 @@ fn custom(name: &ObjectName, modifiers: &[String], types: &KnownTypes) -> SqlRes
         }
         (found, _) => found,
     }
-}
-
-/// A name with its schema, as errors have it.
-fn name_of(parts: &Option<Vec<String>>) -> String {
-    parts.as_deref().unwrap_or_default().join(".")
 }
 
 /// A type that has no modifiers.

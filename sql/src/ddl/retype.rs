@@ -53,10 +53,11 @@ impl Definition<'_> {
             identity.map_or(Ok(()), |sequence| self.edit.put_sequence(sequence))?;
             return self.edit.put_table(after);
         }
+        let separates = using.is_some_and(|using| separated(using, column, &self.env.types).as_ref() == Some(&ty));
         let conversion = self.conversion(&before, column, &ty, using)?;
         check_default(&before, column, &ty, &self.env.types)?;
         let mut before = before;
-        self.check_references(&mut before, column, &ty, using.is_some() && !is_cast)?;
+        self.check_references(&mut before, column, &ty, using.is_some() && !separates)?;
         let retyped = Retyped { column: column.id, using: conversion, default: None, ty };
         self.begin_succession(before, retyped)
     }
@@ -314,6 +315,22 @@ fn check_default(table: &Table, column: &Column, ty: &SqlType, types: &KnownType
         return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
     }
     Ok(())
+}
+
+/// The type that casts in `USING` end with, if there is nothing else in it, and each of them keeps different values different.
+fn separated(using: &ast::Expr, column: &Column, types: &KnownTypes) -> Option<SqlType> {
+    match using {
+        ast::Expr::Cast { expr, data_type, .. } => {
+            let from = separated(expr, column, types)?;
+            let to = crate::bind::sql_type(data_type, types).ok()?;
+            // A cast that is written cuts off what is too long.
+            let cuts = matches!(to, SqlType::Varchar(Some(_)));
+            (keeps_apart(&from, &to) && !cuts).then_some(to)
+        }
+        ast::Expr::Nested(inner) => separated(inner, column, types),
+        ast::Expr::Identifier(name) => (name.value == column.name).then(|| column.ty.clone()),
+        _ => None,
+    }
 }
 
 /// Whether `USING` says no more than that the column becomes what it becomes.

@@ -8,6 +8,7 @@ use annulus_relation::{SqlError, SqlResult, SqlType};
 use sqlparser::ast::ObjectName;
 
 use super::Definition;
+use super::constraint::check_not_rekeyed;
 use super::drop::Dependent;
 use super::expression::columns_of;
 use super::view_query::RenamedType;
@@ -226,6 +227,8 @@ impl Definition<'_> {
         let stays = |object: ObjectId| !dropped.contains(&object);
         let mut users = Vec::new();
         for table in catalog.tables().filter(|table| stays(table.id) && table.uses_type(id)) {
+            // What it is being given may be of the type, too.
+            check_not_rekeyed(table)?;
             users.extend(users_in_table(table, id)?);
         }
         // A view of a column that goes is gone before it.

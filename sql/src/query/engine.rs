@@ -191,6 +191,7 @@ impl QueryEngine {
         let (translated, running) = self.translated(&statement.into(), scope, params, values)?;
         let state = self.state.clone();
         let columns = vec![("QUERY PLAN".to_owned(), how.format.column_type())];
+        let types = scope.env.types.clone();
         self.spawn(columns, running, |results: Results| async move {
             let started = std::time::Instant::now();
             let plan = physical(&state, translated).await?;
@@ -204,7 +205,7 @@ impl QueryEngine {
                 }
                 ran = Some(started.elapsed());
             }
-            let rows = explain::explained(plan.as_ref(), how, planned, ran).rows(how.format);
+            let rows = explain::explained(plan.as_ref(), how, planned, ran).rows(how.format, &types);
             // Nobody may wait any longer.
             let _ = results.send(Ok(rows)).await;
             Ok(())

@@ -5,10 +5,12 @@
 
 use std::fmt::Write;
 
+use annulus_relation::value::KnownTypes;
 use annulus_relation::value::json::quote;
 use annulus_relation::{Row, SqlType, Value};
 
 use crate::parse::ExplainFormat;
+use crate::system::with_names;
 
 impl ExplainFormat {
     /// The type of the only column.
@@ -69,6 +71,11 @@ enum Item {
 }
 
 impl Part {
+    fn named(&self, types: &KnownTypes) -> Self {
+        let parts = self.parts.iter().map(|part| part.named(types)).collect();
+        Self { line: with_names(&self.line, types), parts, ..self.clone() }
+    }
+
     fn lines(&self, depth: usize, lines: &mut Vec<String>) {
         let arrow = if depth == 0 { String::new() } else { format!("{}->  ", " ".repeat(depth * 6 - 4)) };
         lines.extend(format!("{arrow}{}{}", self.line, self.note).lines().map(str::to_owned));
@@ -89,8 +96,13 @@ impl Part {
 }
 
 impl Explained {
-    /// The rows that say it.
-    pub fn rows(&self, format: ExplainFormat) -> Vec<Row> {
+    /// The rows that say it, with the names of types that expressions have by their numbers.
+    pub fn rows(&self, format: ExplainFormat, types: &KnownTypes) -> Vec<Row> {
+        let named = Self { plan: self.plan.named(types), facts: self.facts.clone() };
+        named.as_rows(format)
+    }
+
+    fn as_rows(&self, format: ExplainFormat) -> Vec<Row> {
         let mut document = String::new();
         match format {
             ExplainFormat::Text => return self.lines().into_iter().map(|line| vec![Value::text(line)]).collect(),
@@ -224,7 +236,7 @@ mod tests {
         let plan =
             Part { kind: "Join".to_owned(), line: "Join".to_owned(), note: "  (rows=7)".to_owned(), facts, parts };
         let facts = vec![("Planning Time", Number::Millis(1.5), " ms")];
-        let rows = Explained { plan, facts }.rows(format);
+        let rows = Explained { plan, facts }.rows(format, &KnownTypes::default());
         let text = rows.into_iter().flatten().map(|value| match value {
             Value::Text(text) => text.to_string(),
             Value::Json(text) => text.to_string(),

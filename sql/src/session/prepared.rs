@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use annulus_relation::error::SqlState;
-use annulus_relation::value::{self, KnownTypes};
+use annulus_relation::value::{self, KnownTypes, MadeTypes};
 use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 use annulus_txn::interface::Database;
 use sqlparser::ast::DataType;
@@ -109,7 +109,8 @@ impl<D: Database> Session<D> {
         let path = self.shared.path();
         let (shared, engine) = (&self.shared, &self.server.engine);
         let setting = Setting { shared, catalog, path, env: self.env(), engine, around: None, given: &[] };
-        let mut found = analyze(parsed, declared, &setting)?;
+        let declared = resolved(declared, catalog.made_types())?;
+        let mut found = analyze(parsed, &declared, &setting)?;
         match &parsed.statement {
             Statement::Execute { name, .. } => {
                 found.columns =
@@ -358,6 +359,23 @@ impl<D: Database> Session<D> {
     }
 }
 
+/// Types of parameters, of which what a catalog knows is known.
+fn resolved(declared: &[Option<SqlType>], made: &MadeTypes) -> SqlResult<Vec<Option<SqlType>>> {
+    let resolve = |ty: &Option<SqlType>| match ty.as_ref().and_then(SqlType::enumeration) {
+        Some(own) if made.numbered(own.number()).is_none() => Err(no_type(own.number())),
+        Some(_) => Ok(ty.clone().map(|mut ty| {
+            made.resolve(&mut ty);
+            ty
+        })),
+        None => Ok(ty.clone()),
+    };
+    declared.iter().map(resolve).collect()
+}
+
+fn no_type(oid: u32) -> SqlError {
+    SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type with OID {oid} does not exist"))
+}
+
 /// Parameters as another catalog has them than the one that they were read with: labels stay, what stands for them may not.
 fn meant(values: Vec<Value>, read: &[SqlType], known: &[SqlType]) -> SqlResult<Vec<Value>> {
     let all = values.into_iter().zip(read.iter().zip(known));
@@ -368,8 +386,5 @@ fn declared_type(oid: u32, types: &KnownTypes) -> SqlResult<Option<SqlType>> {
     if oid == 0 {
         return Ok(None);
     }
-    SqlType::from_oid(oid)
-        .or_else(|| types.numbered(oid))
-        .map(Some)
-        .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type with OID {oid} does not exist")))
+    SqlType::from_oid(oid).or_else(|| types.numbered(oid)).map(Some).ok_or_else(|| no_type(oid))
 }

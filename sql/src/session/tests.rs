@@ -1,5 +1,6 @@
 mod blocks;
 mod described;
+mod enums;
 mod notices;
 mod sequences;
 mod temporary;

@@ -47,7 +47,7 @@ pub(super) async fn explain<D: Database>(
             ("Execution Time", Number::Millis(began.elapsed().as_secs_f64() * 1e3), " ms"),
         ];
     }
-    Ok(Produced::rows(explained.rows(how.format), Tag::word("EXPLAIN")))
+    Ok(Produced::rows(explained.rows(how.format, &work.active.env.types), Tag::word("EXPLAIN")))
 }
 
 /// A plan without the query engine, which is a line, and more of them with what is below.

@@ -26,6 +26,7 @@ use annulus_relation::catalog::ObjectId;
 
 pub(crate) use constraints::constraint_oids;
 pub use functions::SystemCatalog;
+pub(crate) use shown::with_names;
 pub(crate) use statics::EXTENSIONS;
 pub(crate) use tables::{Table, table};
 pub(crate) use types::type_name;

@@ -9,7 +9,7 @@ use crate::bind::shown_type;
 const NUMBERED: &str = "::\"enum ";
 
 /// The expression with the names of types, and the labels of values.
-pub(super) fn with_names(sql: &str, types: &KnownTypes) -> String {
+pub(crate) fn with_names(sql: &str, types: &KnownTypes) -> String {
     if !sql.contains(NUMBERED) {
         return sql.to_owned();
     }
