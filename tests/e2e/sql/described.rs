@@ -30,6 +30,16 @@ const SCHEMA: &str = "
     ALTER TABLE zoo ADD COLUMN gone int;
     ALTER TABLE zoo DROP COLUMN gone;
     ALTER TABLE zoo ADD COLUMN last date;
+    CREATE TYPE diet AS ENUM ('meat', 'it''s grass');
+    COMMENT ON TYPE diet IS 'what it eats';
+    CREATE TYPE \"Other\".\"Odd kind\" AS ENUM ();
+    CREATE TABLE meals (
+        diet diet PRIMARY KEY DEFAULT 'meat' CHECK (diet <> 'it''s grass'),
+        others diet[] DEFAULT '{meat}',
+        odd \"Other\".\"Odd kind\"
+    );
+    ALTER TYPE diet ADD VALUE 'all' BEFORE 'it''s grass';
+    CREATE INDEX meals_of_meat ON meals (others) WHERE diet = 'meat';
 ";
 
 fn psql(node: &Node, command: &str) -> String {
@@ -55,7 +65,19 @@ fn psql_describes_whatever_there_is() {
         ("\\dn", vec!["Other  | annulus", "public | pg_database_owner"]),
         ("\\dn+", vec!["standard public schema"]),
         ("\\df", vec!["(0 rows)"]),
-        ("\\dT", vec!["(0 rows)"]),
+        ("\\dT", vec!["public | diet | what it eats", "(1 row)"]),
+        ("\\dT+", vec!["| meat      +|", "| all       +|", "| it's grass |"]),
+        ("\\dT \"Other\".*", vec!["Other  | \"Other\".\"Odd kind\""]),
+        (
+            "\\d meals",
+            vec![
+                "diet   | diet               |           | not null | 'meat'::diet",
+                "others | diet[]             |           |          | '{meat}'::diet[]",
+                "odd    | \"Other\".\"Odd kind\" |",
+                "\"meals_of_meat\" btree (others) WHERE diet = 'meat'::diet",
+                "\"meals_diet_check\" CHECK (diet <> 'it''s grass'::diet)",
+            ],
+        ),
         ("\\du", vec!["annulus", "Superuser"]),
         ("\\l", vec!["annulus", "UTF8"]),
         ("\\l+", vec!["pg_default"]),
@@ -134,6 +156,9 @@ fn what_pg_dump_writes_makes_the_database_again() {
         "CREATE VIEW public.a_view AS",
         "SEQUENCE NAME public.beast_id_seq",
         "COMMENT ON COLUMN public.beast.legs IS 'how many';",
+        "CREATE TYPE public.diet AS ENUM (\n    'meat',\n    'all',\n    'it''s grass'\n);",
+        "    diet public.diet DEFAULT 'meat'::public.diet NOT NULL,",
+        "CREATE TYPE \"Other\".\"Odd kind\" AS ENUM (\n);",
         "ADD CONSTRAINT beast_zb_za_fkey FOREIGN KEY (zb, za) REFERENCES public.zoo(b, a) ON UPDATE RESTRICT ON DELETE CASCADE;",
     ] {
         assert!(dump.contains(part), "without {part}: {dump}");
@@ -184,5 +209,34 @@ fn pg_restore_fills_the_database_again_with_several_jobs() {
     assert!(done && text == "t\n", "{text}");
     let (text, done) = tool_in("again", "psql", three, &["-X", "-c", "INSERT INTO children (parent) VALUES (0)"], "");
     assert!(!done && text.contains("children_parent_fkey"), "{text}");
+    cluster.stop();
+}
+
+/// What one node makes of a type the others know at once, with the labels that they have kept.
+#[test]
+fn labels_are_those_of_all_nodes() {
+    let mut cluster = Cluster::start(3);
+    let [one, two, three] = &cluster.nodes[..] else { panic!("three nodes") };
+    let [one, two, three] = [one, two, three].map(|node| Sql::connect(node.sql).expect("a client"));
+    one.must("CREATE TYPE mood AS ENUM ('a', 'b')");
+    one.must("CREATE TABLE people (m mood UNIQUE)");
+    two.must("INSERT INTO people VALUES ('a'), ('b')");
+    for round in 0..5 {
+        // Each of them knows the type by now.
+        for node in [&one, &two, &three] {
+            assert_eq!(node.must("SELECT 'a'::mood, m FROM people ORDER BY m LIMIT 1"), ["a|a"], "{round}");
+        }
+        one.must("ALTER TYPE mood RENAME VALUE 'a' TO 'c'");
+        two.must("ALTER TYPE mood RENAME VALUE 'b' TO 'a'");
+        assert_eq!(three.must("SELECT m FROM people WHERE m = 'a'"), ["a"]);
+        assert_eq!(three.must("SELECT m > 'c' FROM people WHERE m = 'a'"), ["t"]);
+        assert_eq!(one.must("SELECT 'a'::mood > 'c'"), ["t"]);
+        assert!(three.refused("SELECT 'b'::mood").contains("22P02"));
+        one.must("ALTER TYPE mood RENAME VALUE 'a' TO 'b'");
+        three.must("ALTER TYPE mood RENAME VALUE 'c' TO 'a'");
+    }
+    two.must("DROP TYPE mood CASCADE");
+    assert!(one.refused("SELECT 'a'::mood").contains("42704"));
+    assert!(three.refused("SELECT m FROM people").contains("42703"));
     cluster.stop();
 }

@@ -6,6 +6,7 @@ the word "done" if everything was as it should be.
 
 import datetime
 import decimal
+import enum
 import sys
 import warnings
 
@@ -40,6 +41,12 @@ class Publisher(Base):
     books = orm.relationship("Book", back_populates="publisher", cascade="all, delete-orphan")
 
 
+class Binding(enum.Enum):
+    paper = 1
+    cloth = 2
+    leather = 3
+
+
 class Book(Base):
     __tablename__ = "books"
     __table_args__ = (
@@ -56,6 +63,7 @@ class Book(Base):
     sold = sa.Column(sa.Boolean, nullable=False, default=False)
     at = sa.Column(sa.DateTime(timezone=True), server_default=sa.func.now())
     tags = sa.Column(pg.ARRAY(sa.Text))
+    binding = sa.Column(sa.Enum(Binding, name="binding"), nullable=False, server_default="paper", index=True)
     extra = sa.Column(pg.JSONB)
     key = sa.Column(pg.UUID(as_uuid=True), server_default=sa.text("gen_random_uuid()"))
     publisher_id = sa.Column(sa.ForeignKey("publishers.id", ondelete="CASCADE", onupdate="RESTRICT"))
@@ -88,8 +96,12 @@ def inspect(engine):
     same(types["price"], "NUMERIC(8, 2)")
     same(types["tags"], "ARRAY" if types["tags"] == "ARRAY" else "TEXT[]")
     same([types[name] for name in ("id", "sold", "extra", "key", "at")], ["INTEGER", "BOOLEAN", "JSONB", "UUID", "TIMESTAMP"])
-    same([name for name, column in columns.items() if not column["nullable"]], ["id", "title", "price", "sold"])
+    same([name for name, column in columns.items() if not column["nullable"]], ["id", "title", "price", "sold", "binding"])
     same(columns["id"]["default"], "nextval('books_id_seq'::regclass)")
+    same((columns["binding"]["type"].name, columns["binding"]["type"].enums), ("binding", ["paper", "cloth", "leather"]))
+    same(columns["binding"]["default"], "'paper'::binding")
+    (enumeration,) = about.get_enums()
+    same((enumeration["name"], enumeration["schema"], enumeration["labels"]), ("binding", "public", ["paper", "cloth", "leather"]))
     assert "now()" in columns["at"]["default"].lower() or "current_timestamp" in columns["at"]["default"].lower()
     assert "price" in columns["cents"]["computed"]["sqltext"]
     born = next(column for column in about.get_columns("authors") if column["name"] == "born")
@@ -116,7 +128,7 @@ def inspect(engine):
     indexes = {index["name"]: index for index in about.get_indexes("books")}
     # 1.4 leaves out indexes over expressions.
     over_expressions = ["books_by_lower_title"] if sa.__version__ >= "2" else []
-    same(sorted(indexes), over_expressions + ["books_by_price", "cheap_books", "ix_books_title", "one_title_each"])
+    same(sorted(indexes), over_expressions + ["books_by_price", "cheap_books", "ix_books_binding", "ix_books_title", "one_title_each"])
     same(indexes["books_by_price"]["column_names"], ["price", "title"])
     same(indexes["books_by_price"]["column_sorting"], {"price": ("desc",)})
     same((indexes["one_title_each"]["unique"], indexes["ix_books_title"]["unique"]), (True, False))
@@ -145,7 +157,7 @@ def fill(session):
     session.add_all(
         [
             Book(title="First", price=decimal.Decimal("9.50"), publisher=house, authors=[one], tags=["a", "b,c"]),
-            Book(title="Second", price=20, publisher=house, authors=[two, one], extra={"pages": 10, "parts": [1, None]}),
+            Book(title="Second", price=20, publisher=house, authors=[two, one], binding=Binding.leather, extra={"pages": 10, "parts": [1, None]}),
             Book(title="Third", price=0, publisher=other, authors=[two]),
         ]
     )
@@ -165,6 +177,9 @@ def ask(session):
     same(session.execute(sums.order_by(Publisher.name)).all(), [("House", 2, decimal.Decimal("29.50")), ("nobody", 1, 0)])
     same([b.title for b in session.query(Book).filter(Book.price.between(0, 10)).order_by(Book.price.desc())], ["First", "Third"])
     same(session.query(Book).filter(Book.title.in_(["First", "Third", "Ninth"])).count(), 2)
+    same(session.query(Book.binding).filter(Book.binding > Binding.paper).all(), [(Binding.leather,)])
+    same(session.query(Book).filter(Book.binding.in_([Binding.paper, Binding.cloth])).count(), 2)
+    same(session.query(sa.func.max(Book.binding)).scalar(), Binding.leather)
     same(session.query(Book.title).filter(Book.title.ilike("%IR%")).order_by(Book.title).all(), [("First",), ("Third",)])
     same(session.query(Book).filter(Book.tags.any("a")).one().title, "First")
     same(session.query(Book).filter(Book.extra["pages"].astext == "10").one().title, "Second")
