@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::{IndexState, KeyPart, ObjectId, Table, View};
+use super::{Index, IndexKey, IndexState, KeyPart, ObjectId, Table, View};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::value::{EnumType, Labels, SqlType, between};
 
@@ -64,24 +64,32 @@ pub fn numbered_name(number: ObjectId) -> String {
     format!("\"enum {number}\"")
 }
 
+/// The types of keys over expressions.
+fn key_types(keys: &mut [IndexKey]) -> impl Iterator<Item = &mut SqlType> {
+    keys.iter_mut().filter_map(|key| match &mut key.part {
+        KeyPart::Expression(_, ty) => Some(ty),
+        KeyPart::Column(_) => None,
+    })
+}
+
 impl Table {
-    /// All types in it.
+    /// All types in it, also of what it is being given.
     pub fn types_mut(&mut self) -> impl Iterator<Item = &mut SqlType> {
         let columns = self.columns.iter_mut().map(|column| &mut column.ty);
         columns.chain(self.indexes.iter_mut().flat_map(|index| {
-            let keys = index.keys.iter_mut().filter_map(|key| match &mut key.part {
-                KeyPart::Expression(_, ty) => Some(ty),
-                KeyPart::Column(_) => None,
-            });
-            let coming: Box<dyn Iterator<Item = &mut SqlType> + '_> = match &mut index.state {
+            let Index { keys, state, .. } = index;
+            let coming: Box<dyn Iterator<Item = &mut SqlType> + '_> = match state {
                 IndexState::Retyped(retyping) => {
                     let columns = retyping.columns.iter_mut().map(|retyped| &mut retyped.ty);
                     Box::new(columns.chain(retyping.keys.iter_mut().map(|(.., ty)| ty)))
                 }
-                IndexState::Extended(extension) => Box::new(extension.columns.iter_mut().map(|column| &mut column.ty)),
+                IndexState::Extended(extension) => {
+                    let columns = extension.columns.iter_mut().map(|column| &mut column.ty);
+                    Box::new(columns.chain(extension.indexes.iter_mut().flat_map(|index| key_types(&mut index.keys))))
+                }
                 _ => Box::new(std::iter::empty()),
             };
-            keys.chain(coming)
+            key_types(keys).chain(coming)
         }))
     }
 
@@ -99,7 +107,8 @@ impl Table {
             Some(super::Default::Expression(text) | super::Default::Generated(text)) => Some(text.as_str()),
             _ => None,
         });
-        let checks = self.checks.iter().map(|check| check.expression.as_str());
+        let coming = self.extension().into_iter().flat_map(|extension| &extension.checks);
+        let checks = self.checks.iter().chain(coming).map(|check| check.expression.as_str());
         let keys = self.all_indexes().flat_map(|index| {
             let keys = index.keys.iter().filter_map(|key| match &key.part {
                 KeyPart::Expression(text, _) => Some(text.as_str()),

@@ -145,3 +145,31 @@ fn labels_run_out_of_room_with_an_error() {
     assert!(added >= 20, "{added}");
     assert!(ty.labels.windows(2).all(|pair| pair[0].value < pair[1].value));
 }
+
+/// What a table is being given uses its types before all rows have it.
+#[test]
+fn what_is_coming_is_of_types_too() {
+    let column = table_of(90_000, "t", 7).columns.remove(0);
+    let (plain, named) = (table(90_000, "t"), numbered_name(7));
+    let succession = Succession::new(6);
+    let with = |state: IndexState| {
+        let mut table = plain.clone();
+        table.indexes[0].state = state;
+        table.uses_type(7) && !table.uses_type(8)
+    };
+    let extension = |columns: Vec<Column>, expression: &str| {
+        let check = Check { name: "c".to_owned(), expression: expression.to_owned(), standing: Standing::new(false) };
+        let (indexes, foreign_keys) = (Vec::new(), Vec::new());
+        let succession = succession.clone();
+        IndexState::Extended(Extension { columns, indexes, checks: vec![check], foreign_keys, then: None, succession })
+    };
+    assert!(with(extension(vec![column.clone()], "true")));
+    assert!(with(extension(Vec::new(), &format!("a = '0'::{named}"))));
+    assert!(!with(extension(Vec::new(), "true")));
+    let retyped = Retyped { column: 1, ty: column.ty, using: None, default: None };
+    let retyping = Retyping { columns: vec![retyped], keys: Vec::new(), succession: succession.clone() };
+    assert!(with(IndexState::Retyped(retyping)));
+    let using = Some(format!("'0'::{named}"));
+    let retyped = Retyped { column: 1, ty: SqlType::Text, using, default: None };
+    assert!(with(IndexState::Retyped(Retyping { columns: vec![retyped], keys: Vec::new(), succession })));
+}
