@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use wincode::{SchemaRead, SchemaWrite};
 
 use super::{Extension, Rekeying, Reshaping, Retyping};
-use crate::value::SqlType;
+use crate::value::{SqlType, Value};
 
 /// The number of an object (schema, table, index, sequence, view) within its database. Never reused.
 pub type ObjectId = u32;
@@ -144,8 +144,8 @@ pub struct Index {
     pub id: ObjectId,
     /// Its name.
     pub name: String,
-    /// Whether no two rows may have equal keys (NULLs differ).
-    pub unique: bool,
+    /// Whether no two rows may have equal keys.
+    pub unique: Unique,
     /// Its keys, in order.
     pub keys: Vec<IndexKey>,
     /// `INCLUDE`
@@ -160,7 +160,58 @@ pub struct Index {
     pub comment: Option<String>,
 }
 
+/// Whether no two rows may have equal keys in an index: a byte, which was a bool at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+#[wincode(tag_encoding = "u8")]
+pub enum Unique {
+    /// They may.
+    No,
+    /// They may not; NULLs differ.
+    Yes,
+    /// They may not, and NULLs are equal: `NULLS NOT DISTINCT`.
+    WithNulls,
+}
+
+impl Unique {
+    /// What is so in general.
+    #[must_use]
+    pub const fn new(is_unique: bool) -> Self {
+        if is_unique { Self::Yes } else { Self::No }
+    }
+
+    /// The same, with NULLs that are equal.
+    #[must_use]
+    pub const fn with_nulls(self, are_equal: bool) -> Self {
+        match self {
+            Self::No => Self::No,
+            Self::Yes | Self::WithNulls => {
+                if are_equal {
+                    Self::WithNulls
+                } else {
+                    Self::Yes
+                }
+            }
+        }
+    }
+
+    /// Whether nobody else may have these keys.
+    #[must_use]
+    pub fn claims(self, keys: &[Value]) -> bool {
+        match self {
+            Self::No => false,
+            Self::Yes => !keys.iter().any(Value::is_null),
+            Self::WithNulls => true,
+        }
+    }
+}
+
 impl Index {
+    /// Whether no two rows may have equal keys.
+    #[must_use]
+    pub const fn is_unique(&self) -> bool {
+        !matches!(self.unique, Unique::No)
+    }
+
     /// The columns that its keys are, in the order of their numbers; `None` if one is an expression.
     #[must_use]
     pub fn key_columns(&self) -> Option<Vec<ColumnId>> {

@@ -31,7 +31,7 @@ mod tests;
 pub use databases::{DEFAULT_DATABASE_NAME, DatabaseInfo, Databases, MAINTENANCE_DATABASE_NAME, sweep_databases};
 pub use descriptor::{
     Action, Check, Column, ColumnId, ConstraintKind, Default, Deferral, ForeignKey, Identity, Index, IndexKey,
-    IndexState, KeyPart, NotNull, ObjectId, Remarks, Schema, Sequence, Standing, Table, View,
+    IndexState, KeyPart, NotNull, ObjectId, Remarks, Schema, Sequence, Standing, Table, Unique, View,
 };
 pub use edit::Edit;
 pub use enumeration::{Enumeration, Label, numbered_name};

@@ -42,7 +42,8 @@ impl Retyping {
         let by_column = || columns().any(|(to, from)| is_key(to.column) && !to.keeps(from, keeps_apart));
         let computes =
             index.predicate.is_some() || index.keys.iter().any(|key| matches!(key.part, KeyPart::Expression(..)));
-        index.unique && (by_column() || computes && columns().any(|(to, from)| !to.keeps(from, is_same_when_stored)))
+        index.is_unique()
+            && (by_column() || computes && columns().any(|(to, from)| !to.keeps(from, is_same_when_stored)))
     }
 }
 

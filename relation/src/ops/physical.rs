@@ -243,8 +243,8 @@ impl Physical {
         let keys = self.key_values(index, row, expressions)?;
         let mut fields = shape.fields(&keys)?;
         let hashed = shape.first_field_len(&keys)?;
-        // NULLs differ from each other: such an entry is told from others by the row's own key.
-        let exclusive = shape.index.unique && !keys.iter().any(Value::is_null);
+        // Where NULLs differ from each other such an entry is told from others by the row's own key.
+        let exclusive = shape.index.unique.claims(&keys);
         if !exclusive {
             fields.put_slice(row_fields(&place.key));
         }
@@ -277,7 +277,8 @@ impl Physical {
             return Ok(None);
         }
         let keys = self.key_values(index, row, expressions)?;
-        if keys.iter().any(Value::is_null) { Ok(None) } else { self.key_place(index, &keys).map(Some) }
+        let claims = self.indexes[index].index.unique.claims(&keys);
+        if claims { self.key_place(index, &keys).map(Some) } else { Ok(None) }
     }
 
     /// The place of the only row, or entry, with these keys in a unique index.

@@ -297,7 +297,7 @@ pub(super) fn unique_places<E: Expressions>(
             if !physical.has_row_id() {
                 places.push(physical.row_place(&physical.primary_values(row))?);
             }
-        } else if physical.indexes[*index].index.unique {
+        } else if physical.indexes[*index].index.is_unique() {
             places.extend(physical.unique_place(*index, row, expressions)?);
         }
     }

@@ -13,7 +13,7 @@ use annulus_base::Timestamp;
 use annulus_base::time::Micros;
 use annulus_relation::catalog::{
     Action, Catalog, Column, ColumnId, ConstraintKind, Deferral, Edit, ForeignKey, Home, Index, IndexKey, IndexState,
-    KeyPart, NotNull, ObjectId, PUBLIC, Remarks, Standing, Table, load,
+    KeyPart, NotNull, ObjectId, PUBLIC, Remarks, Standing, Table, Unique, load,
 };
 use annulus_relation::failure::Outcome;
 use annulus_relation::ops::{Expressions, Physical, Surroundings};
@@ -216,7 +216,7 @@ pub(super) fn add_index(
     table.indexes.push(Index {
         id,
         name: name.to_owned(),
-        unique: constraint.is_some(),
+        unique: Unique::new(constraint.is_some()),
         keys: vec![key],
         include: Vec::new(),
         predicate: None,

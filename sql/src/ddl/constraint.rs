@@ -2,7 +2,7 @@
 
 use annulus_relation::catalog::{
     Check, ConstraintKind, Index, IndexKey, IndexState, KeyPart, NotNull, Rekeying, Reshaping, Standing, Succession,
-    Table,
+    Table, Unique,
 };
 use annulus_relation::codec::is_keyable;
 use annulus_relation::error::SqlState;
@@ -34,10 +34,8 @@ impl Definition<'_> {
             }
             TableConstraint::Unique(unique) => {
                 self.note_deferrable(unique.characteristics.as_ref());
-                if unique.nulls_distinct == NullsDistinctOption::NotDistinct {
-                    return Err(SqlError::unsupported("NULLS NOT DISTINCT"));
-                }
-                self.add_unique(table, unique.name.as_ref(), &unique.columns, fresh)
+                let kind = Unique::Yes.with_nulls(unique.nulls_distinct == NullsDistinctOption::NotDistinct);
+                self.add_unique(table, unique.name.as_ref(), (&unique.columns, kind), fresh)
             }
             TableConstraint::UniqueUsingIndex(unique) => {
                 self.note_deferrable(unique.characteristics.as_ref());
@@ -137,7 +135,7 @@ impl Definition<'_> {
         &mut self,
         table: &mut Table,
         name: Option<&Ident>,
-        columns: &[IndexColumn],
+        (columns, unique): (&[IndexColumn], Unique),
         fresh: bool,
     ) -> SqlResult<()> {
         let keys = constraint_keys(table, columns)?;
@@ -149,7 +147,7 @@ impl Definition<'_> {
         let index = Index {
             id: self.edit.new_id_in(table.schema)?,
             name,
-            unique: true,
+            unique,
             keys,
             include: Vec::new(),
             predicate: None,

@@ -268,14 +268,14 @@ impl Definition<'_> {
 
     /// Drops the sequences that belonged to a column.
     pub(super) fn drop_owned(&mut self, table: ObjectId, column: u16) -> SqlResult<()> {
-        let owned = self.owned(table, column).into_iter();
-        owned.map(|sequence| self.drop_sequence(sequence, &[table], true, "")).collect()
+        let owned = self.owned(table, column);
+        owned.into_iter().try_for_each(|sequence| self.drop_sequence(sequence, &[table], true, ""))
     }
 
     /// The sequences that belong to a column are to be dropped later: nothing else takes values from them any more.
     pub(super) fn free_owned(&mut self, table: ObjectId, column: u16) -> SqlResult<()> {
-        let owned = self.owned(table, column).into_iter();
-        owned.map(|sequence| self.free_sequence(sequence, &[table], true, "")).collect()
+        let owned = self.owned(table, column);
+        owned.into_iter().try_for_each(|sequence| self.free_sequence(sequence, &[table], true, ""))
     }
 
     pub(super) fn drop_sequence(
@@ -367,7 +367,7 @@ impl Definition<'_> {
                 && key.parent_columns.iter().all(|id| keys.contains(id))
         };
         let mut dependents = Vec::new();
-        if index.unique {
+        if index.is_unique() {
             for child in self.catalog().tables() {
                 let keys = child.all_foreign_keys().filter(|key| relies(key));
                 dependents.extend(keys.map(|key| Dependent::ForeignKey(child.id, key.name.clone())));

@@ -121,7 +121,7 @@ fn relies_on_primary(parent: &Table, key: &ForeignKey) -> bool {
     let mut wanted = key.parent_columns.clone();
     wanted.sort_unstable();
     let is_key =
-        |index: &Index| index.unique && index.predicate.is_none() && index.key_columns().as_ref() == Some(&wanted);
+        |index: &Index| index.is_unique() && index.predicate.is_none() && index.key_columns().as_ref() == Some(&wanted);
     !parent.indexes.iter().skip(1).any(is_key)
 }
 
@@ -195,7 +195,7 @@ fn referred(parent: &Table, key: &ForeignKeyConstraint) -> SqlResult<Vec<Column>
     let mut wanted: Vec<u16> = named.iter().map(|column| column.id).collect();
     wanted.sort_unstable();
     let is_key = |index: &annulus_relation::catalog::Index| {
-        index.unique && index.predicate.is_none() && index.key_columns().as_ref() == Some(&wanted)
+        index.is_unique() && index.predicate.is_none() && index.key_columns().as_ref() == Some(&wanted)
     };
     if !parent.indexes.iter().any(is_key) {
         let message =

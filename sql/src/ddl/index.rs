@@ -1,6 +1,6 @@
 //! `CREATE INDEX`, `ALTER INDEX`.
 
-use annulus_relation::catalog::{ConstraintKind, Index, IndexKey, KeyPart, ObjectId, Relation, Table};
+use annulus_relation::catalog::{ConstraintKind, Index, IndexKey, KeyPart, ObjectId, Relation, Table, Unique};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{ConstraintUsingIndex, CreateIndex, Expr, Ident, IndexColumn, IndexType, ObjectName};
@@ -46,7 +46,7 @@ impl Definition<'_> {
         let index = Index {
             id: self.edit.new_id_in(table.schema)?,
             name: index_name,
-            unique: create.unique,
+            unique: Unique::new(create.unique).with_nulls(create.nulls_distinct == Some(false)),
             keys,
             include,
             predicate: predicate.transpose()?,
@@ -119,7 +119,7 @@ impl Definition<'_> {
         }
         let is_expression = |key: &IndexKey| matches!(key.part, KeyPart::Expression(..));
         let wrong = [
-            (!index.unique, format!("\"{}\" is not a unique index", index.name)),
+            (!index.is_unique(), format!("\"{}\" is not a unique index", index.name)),
             (index.keys.iter().any(is_expression), format!("index \"{}\" contains expressions", index.name)),
             (index.predicate.is_some(), format!("\"{}\" is a partial index", index.name)),
             (
@@ -178,9 +178,6 @@ fn refuse(create: &CreateIndex) -> SqlResult<()> {
         // All that a hash index can do, an ordered one does too.
         Some(IndexType::Hash) => {}
         Some(other) => return Err(SqlError::unsupported(format!("an index USING {other}"))),
-    }
-    if create.nulls_distinct == Some(false) {
-        return Err(SqlError::unsupported("NULLS NOT DISTINCT"));
     }
     Ok(())
 }

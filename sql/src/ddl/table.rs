@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use annulus_relation::catalog::{
-    Column, ConstraintKind, Deferral, Index, IndexState, NotNull, ObjectId, Remarks, Table,
+    Column, ConstraintKind, Deferral, Index, IndexState, NotNull, ObjectId, Remarks, Table, Unique,
 };
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
@@ -89,7 +89,7 @@ impl Definition<'_> {
         let primary = Index {
             id: self.edit.new_id_in(schema)?,
             name: String::new(),
-            unique: true,
+            unique: Unique::Yes,
             keys: Vec::new(),
             include: Vec::new(),
             predicate: None,
@@ -173,20 +173,21 @@ fn merge_keys(pending: &mut Vec<Pending<'_>>) {
     *pending = kept;
 }
 
-/// The columns of a key, and when it is checked.
-type KeySaid = (Vec<String>, Deferral);
+/// The columns of a key, whether NULLs are equal in it, and when it is checked.
+type KeySaid = (Vec<String>, bool, Deferral);
 
 /// What a primary key or unique constraint says, and its name.
 fn key_of(constraint: &mut TableConstraint) -> Option<(KeySaid, &mut Option<Ident>)> {
-    let (columns, characteristics, name) = match constraint {
-        TableConstraint::PrimaryKey(key) => (&key.columns, &key.characteristics, &mut key.name),
-        TableConstraint::Unique(key) if key.nulls_distinct != NullsDistinctOption::NotDistinct => {
-            (&key.columns, &key.characteristics, &mut key.name)
+    let (columns, with_nulls, characteristics, name) = match constraint {
+        TableConstraint::PrimaryKey(key) => (&key.columns, false, &key.characteristics, &mut key.name),
+        TableConstraint::Unique(key) => {
+            let with_nulls = key.nulls_distinct == NullsDistinctOption::NotDistinct;
+            (&key.columns, with_nulls, &key.characteristics, &mut key.name)
         }
         _ => return None,
     };
     let names = columns.iter().map(|column| Some(plain_column(column)?.value.clone())).collect::<Option<_>>()?;
-    Some(((names, said(characteristics.as_ref()).ok()?), name))
+    Some(((names, with_nulls, said(characteristics.as_ref()).ok()?), name))
 }
 
 /// `42701` for the names of columns that every table has in PostgreSQL.

@@ -29,7 +29,7 @@ pub(super) fn arbiters(
 /// The unique indexes that a target means; all of them if there is none.
 fn indexes(conflict: Option<&ConflictTarget>, target: &Target) -> SqlResult<Vec<usize>> {
     let table = &target.table;
-    let unique = || table.indexes.iter().enumerate().filter(|(_, index)| index.unique && !index.keys.is_empty());
+    let unique = || table.indexes.iter().enumerate().filter(|(_, index)| index.is_unique() && !index.keys.is_empty());
     match conflict {
         None => Ok(unique().map(|(position, _)| position).collect()),
         Some(ConflictTarget::OnConstraint(name)) => {
@@ -72,7 +72,7 @@ fn inferred(
     let predicate = arbiter.predicate.as_ref().map(|predicate| binder.bind_condition(predicate)).transpose()?;
     let facts = predicate.as_ref().map(Facts::of).unwrap_or_default();
     let mut found = Vec::new();
-    for (position, index) in target.table.indexes.iter().enumerate().filter(|(_, index)| index.unique) {
+    for (position, index) in target.table.indexes.iter().enumerate().filter(|(_, index)| index.is_unique()) {
         let indexed = Indexed::new(&target.table, index)?;
         let same =
             indexed.keys.iter().all(|key| keys.contains(key)) && keys.iter().all(|key| indexed.keys.contains(key));

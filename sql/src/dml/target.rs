@@ -174,7 +174,7 @@ impl Access {
                 continue;
             }
             let found = Self::by(position, &indexed, &conditions);
-            let whole = found.equal.len() == index.keys.len() && index.unique;
+            let whole = found.equal.len() == index.keys.len() && index.is_unique();
             let range = usize::from(found.lower.is_some()) + usize::from(found.upper.is_some());
             let few = ordered || indexed.part(&|_, _| None) <= MOST_FETCHED;
             let narrow = usize::from(index.predicate.is_some() && few);
@@ -220,7 +220,7 @@ impl Access {
     /// Whether at most one row can be found.
     pub fn is_point(&self, physical: &Physical) -> bool {
         let index = &physical.table().indexes[self.index];
-        index.unique
+        index.is_unique()
             && !index.keys.is_empty()
             && self.equal.len() == index.keys.len()
             && self.equal.iter().all(|equal| matches!(equal, Alternatives::One(..)))

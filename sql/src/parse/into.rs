@@ -66,14 +66,20 @@ pub(super) fn table_of_executed(cursor: &mut Cursor<'_>) -> SqlResult<Option<Sta
 /// `UNIQUE NULLS DISTINCT` says what `UNIQUE` does.
 ///
 /// # Errors
-/// `0A000` for `UNIQUE NULLS NOT DISTINCT`.
+/// `0A000` for `UNIQUE NULLS NOT DISTINCT` beside a column, which the parser does not know.
 pub(super) fn without_nulls_distinct(tokens: Vec<TokenWithSpan>) -> SqlResult<Vec<TokenWithSpan>> {
     if !is_any(tokens.first(), &["create", "alter"]) {
         return Ok(tokens);
     }
-    if let Some(at) = find_words(&tokens, &["unique", "nulls", "not", "distinct"]) {
-        let position = u32::try_from(tokens[at + 1].span.start.column).ok();
-        return Err(SqlError::unsupported("NULLS NOT DISTINCT").at(position));
+    let not_distinct = ["unique", "nulls", "not", "distinct"];
+    let mut from = 0;
+    while let Some(at) = find_words(&tokens[from..], &not_distinct).map(|at| from + at) {
+        if tokens.get(at + not_distinct.len()).is_none_or(|behind| behind.token != Token::LParen) {
+            let position = u32::try_from(tokens[at + 1].span.start.column).ok();
+            let error = SqlError::unsupported("NULLS NOT DISTINCT of one column").at(position);
+            return Err(error.hint("Say it of the table: UNIQUE NULLS NOT DISTINCT (column)."));
+        }
+        from = at + not_distinct.len();
     }
     let says = |at: usize| are_words(&tokens[at..], &["unique", "nulls", "distinct"]);
     let is_left_away = |at: usize| (1..=2).any(|behind| at.checked_sub(behind).is_some_and(says));

@@ -1,7 +1,9 @@
 //! Indexes and constraints.
 
 use annulus_relation::Value;
-use annulus_relation::catalog::{Action, Check, ColumnId, ConstraintKind, Deferral, ForeignKey, Index, KeyPart, Table};
+use annulus_relation::catalog::{
+    Action, Check, ColumnId, ConstraintKind, Deferral, ForeignKey, Index, KeyPart, Table, Unique,
+};
 
 use super::relations::{number, seen, table_of, tables, text};
 use super::tables::Fields;
@@ -62,7 +64,8 @@ fn index_row(table: &Table, index: &Index) -> Fields {
         ("indrelid", Value::Oid(table.id)),
         ("indnatts", number(index.keys.len() + index.include.len())),
         ("indnkeyatts", number(index.keys.len())),
-        ("indisunique", Value::Bool(index.unique)),
+        ("indisunique", Value::Bool(index.is_unique())),
+        ("indnullsnotdistinct", Value::Bool(index.unique == Unique::WithNulls)),
         ("indisprimary", Value::Bool(index.constraint == Some(ConstraintKind::PrimaryKey))),
         ("indimmediate", Value::Bool(true)),
         ("indisvalid", Value::Bool(ready)),
@@ -129,7 +132,7 @@ fn constraints(scope: &Scope) -> Vec<Fields> {
 pub(super) fn referred<'t>(parent: &'t Table, columns: &[ColumnId]) -> Option<&'t Index> {
     seen(parent).find(|index| {
         let keys: Vec<ColumnId> = column_keys(index).collect();
-        index.unique && keys.len() == columns.len() && keys.iter().all(|id| columns.contains(id))
+        index.is_unique() && keys.len() == columns.len() && keys.iter().all(|id| columns.contains(id))
     })
 }
 

@@ -1,7 +1,7 @@
 //! The statements that would make an object, as PostgreSQL prints them.
 
 use annulus_relation::catalog::{
-    Action, Check, ColumnId, ConstraintKind, Deferral, ForeignKey, Index, KeyPart, Table, View,
+    Action, Check, ColumnId, ConstraintKind, Deferral, ForeignKey, Index, KeyPart, Table, Unique, View,
 };
 use sqlparser::tokenizer::{Token, Tokenizer};
 
@@ -89,7 +89,7 @@ fn in_parentheses(sql: &str) -> String {
 
 /// `CREATE INDEX`
 pub(super) fn index(schema: &str, table: &Table, index: &Index, is_pretty: bool) -> String {
-    let unique = if index.unique { "UNIQUE " } else { "" };
+    let unique = if index.is_unique() { "UNIQUE " } else { "" };
     let keys = index.keys.iter().enumerate().map(|(place, key)| {
         let order = match (key.descending, key.nulls_first) {
             (false, false) => "",
@@ -104,13 +104,14 @@ pub(super) fn index(schema: &str, table: &Table, index: &Index, is_pretty: bool)
         [] => String::new(),
         ids => format!(" INCLUDE ({})", names(table, ids)),
     };
+    let nulls = if index.unique == Unique::WithNulls { " NULLS NOT DISTINCT" } else { "" };
     let predicate = index.predicate.as_ref().map(|sql| match is_pretty {
         true => format!(" WHERE {}", pretty(sql)),
         false => format!(" WHERE {}", in_parentheses(sql)),
     });
     let predicate = predicate.unwrap_or_default();
     format!(
-        "CREATE {unique}INDEX {} ON {}.{} USING btree ({keys}){include}{predicate}",
+        "CREATE {unique}INDEX {} ON {}.{} USING btree ({keys}){include}{nulls}{predicate}",
         quote_name(&index.name),
         quote_name(schema),
         quote_name(&table.name)
@@ -125,7 +126,8 @@ pub(super) fn key(table: &Table, index: &Index) -> String {
         [] => String::new(),
         ids => format!(" INCLUDE ({})", names(table, ids)),
     };
-    format!("{kind} ({}){include}", names(table, &keys))
+    let nulls = if index.unique == Unique::WithNulls { " NULLS NOT DISTINCT" } else { "" };
+    format!("{kind}{nulls} ({}){include}", names(table, &keys))
 }
 
 /// `CHECK (...)`

@@ -400,6 +400,14 @@ fn what_columns_a_table_is_given_keeps_its_bytes() {
 
 /// The first two are what a bool was stored as.
 #[test]
+fn whether_an_index_is_unique_is_a_byte() {
+    for (unique, byte) in [(Unique::No, 0), (Unique::Yes, 1), (Unique::WithNulls, 2)] {
+        assert_eq!(record::encode(&unique)[5..], [byte], "{unique:?}");
+    }
+}
+
+/// The first two are what a bool was stored as.
+#[test]
 fn how_a_constraint_stands_is_a_byte() {
     let deferred = Standing::new(true).with_deferral(Deferral::Usual);
     let all = [

@@ -57,7 +57,7 @@ fn table(id: ObjectId, name: &str) -> Table {
     let primary = Index {
         id: id + 1,
         name: format!("{name}_pkey"),
-        unique: true,
+        unique: Unique::Yes,
         keys: vec![key],
         include: Vec::new(),
         predicate: None,

@@ -193,6 +193,6 @@ fn referenced_index(table: &Table, columns: &[ColumnId]) -> Option<usize> {
                 KeyPart::Expression(..) => None,
             })
             .collect();
-        index.unique && index.predicate.is_none() && all.is_some_and(|all| all == wanted)
+        index.is_unique() && index.predicate.is_none() && all.is_some_and(|all| all == wanted)
     })
 }

@@ -41,7 +41,7 @@ impl Bounds {
 pub(super) fn point(physical: &Physical, index: usize, bounds: &Bounds) -> SqlResult<Option<Place>> {
     let shape = &physical.indexes[index];
     let whole = !bounds.equal.is_empty() && bounds.equal.len() == shape.index.keys.len();
-    let exclusive = index == 0 || shape.index.unique && !bounds.equal.iter().any(Value::is_null);
+    let exclusive = index == 0 || shape.index.unique.claims(&bounds.equal);
     if !(whole && exclusive) {
         return Ok(None);
     }

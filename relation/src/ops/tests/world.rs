@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::catalog::{
     Action, Catalog, Check, Column, ConstraintKind, Default, Edit, ForeignKey, Home, Index, IndexKey, IndexState,
-    KeyPart, NotNull, PUBLIC, Remarks, Standing, Table, load,
+    KeyPart, NotNull, PUBLIC, Remarks, Standing, Table, Unique, load,
 };
 use crate::error::{SqlError, SqlResult};
 use crate::failure::{Failure, Outcome};
@@ -108,7 +108,7 @@ pub(super) fn index(table: &Table, name: &str, keys: &[&str], unique: bool) -> I
     Index {
         id: table.id + 1 + table.indexes.len() as u32,
         name: name.to_owned(),
-        unique,
+        unique: Unique::new(unique),
         keys: keys.iter().map(key).collect(),
         include: Vec::new(),
         predicate: None,

@@ -101,7 +101,7 @@ impl<'t> Filtered<'t> {
         let ranged = next.is_some_and(|limits| limits.lower.is_some() || limits.upper.is_some());
         let partial = self.indexes.get(position).is_some_and(|indexed| indexed.only.is_some());
         let narrows = equal > 0 || ranged || partial;
-        let unique = self.table.indexes.get(position).is_some_and(|index| index.unique);
+        let unique = self.table.indexes.get(position).is_some_and(|index| index.is_unique());
         let whole = unique && equal == keys.len() && equal > 0;
         // A secondary index that narrows nothing is no better than the rows themselves.
         let counts = position == 0 || narrows;

@@ -118,7 +118,7 @@ pub(in crate::query) fn estimate(scan: &TableScan, filters: &[Expr]) -> f64 {
     let mut fixed = Vec::new();
     let selectivity: f64 = filters.iter().map(|filter| selectivity(scan, rows, filter, &mut fixed)).product();
     let unique = scan.table.indexes.iter().any(|index| {
-        index.unique
+        index.is_unique()
             && index.predicate.is_none()
             && !index.keys.is_empty()
             && index.keys.iter().all(|key| matches!(&key.part, KeyPart::Column(id) if fixed.contains(id)))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use annulus_relation::catalog::{
     Action, Check, Default, ForeignKey, Identity, Index, IndexKey, IndexState, KeyPart, Retyped, Retyping, Sequence,
-    Standing, Succession,
+    Standing, Succession, Unique,
 };
 use annulus_relation::{SqlError, SqlResult, SqlType, Value};
 
@@ -143,7 +143,7 @@ fn world() -> World {
         table.indexes.push(Index {
             id: 20_001,
             name: "ord_expr".into(),
-            unique: false,
+            unique: Unique::No,
             keys: vec![
                 key(KeyPart::Expression("lower((code)::text)".into(), SqlType::Text), false),
                 key(KeyPart::Column(4), true),

@@ -5,7 +5,8 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 
 use annulus_relation::catalog::{
-    Column, ConstraintKind, Index, IndexKey, IndexState, KeyPart, NotNull, ObjectId, Remarks, Schema, Table, View,
+    Column, ConstraintKind, Index, IndexKey, IndexState, KeyPart, NotNull, ObjectId, Remarks, Schema, Table, Unique,
+    View,
 };
 use annulus_relation::value::{Env, KnownTypes, parse, print};
 use annulus_relation::{Row, SqlResult, Value};
@@ -121,7 +122,7 @@ fn index(id: ObjectId, name: &str, parts: Vec<KeyPart>, unique: bool, constraint
     Index {
         id,
         name: name.into(),
-        unique,
+        unique: Unique::new(unique),
         keys: parts.into_iter().map(key).collect(),
         include: Vec::new(),
         predicate: None,
