@@ -70,8 +70,8 @@ pub async fn conflicting<D: Database, E: Expressions>(
 /// the violation of a unique key that somebody else has, without which it might not have come to that error.
 ///
 /// # Errors
-/// [`TxnError::Conflict`] if something else has not held, so that the statement is to be tried again, and every error of
-/// reading the keys.
+/// [`TxnError::Conflict`] if something else has not held, so that the statement is to be tried again, every error of
+/// finding that out (an error that may follow from what never was is not told), and of reading the keys.
 pub async fn confirm<D: Database>(
     transaction: &mut Transaction<D>,
     catalog: &Catalog,
@@ -80,7 +80,11 @@ pub async fn confirm<D: Database>(
     patience: Micros,
 ) -> Outcome<SqlError> {
     catalog.expect_unchanged(transaction);
-    let Err(conflict @ TxnError::Conflict(_)) = transaction.validate(patience).await else { return Ok(error) };
+    let conflict = match transaction.validate(patience).await {
+        Ok(()) => return Ok(error),
+        Err(conflict @ TxnError::Conflict(_)) => conflict,
+        Err(unconfirmed) => return Err(unconfirmed.into()),
+    };
     let premises = transaction.premises(claims.places());
     let found = explain(transaction.database(), catalog, claims, premises, patience).await?;
     found.ok_or(Failure::Txn(conflict))

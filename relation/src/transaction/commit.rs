@@ -38,7 +38,7 @@ impl<D: Database> Transaction<D> {
     /// follows from several reads of a statement, since these may never have held together.
     ///
     /// # Errors
-    /// [`TxnError::Conflict`] if something has changed.
+    /// [`TxnError::Conflict`] if something has changed; [`TxnError::Unavailable`] if it could not be learned in time.
     pub async fn validate(&mut self, patience: Micros) -> Result<(), TxnError> {
         if let Some(key) = self.reads.torn() {
             return Err(TxnError::Conflict(key.clone()));
@@ -50,8 +50,14 @@ impl<D: Database> Transaction<D> {
             return Ok(());
         }
         self.reads.rounds += 1;
-        self.db.commit(self.start, None, self.demands(), patience).await?;
-        Ok(())
+        match self.db.commit(self.start, None, self.demands(), patience).await {
+            // Nothing was written of which it could be unknown whether it is there.
+            Err(TxnError::Unknown(txn)) => {
+                let needed = usize::from(self.db.replication_factor()) / 2 + 1;
+                Err(TxnError::Unavailable { partition: txn.anchor, answered: 0, needed })
+            }
+            validated => validated.map(drop),
+        }
     }
 
     /// What has to hold at a commit.

@@ -1,5 +1,7 @@
 //! Foreign keys: parents exist at the end of every statement, whatever others do at the same time.
 
+use std::cell::Cell;
+
 use annulus_base::time::SECOND;
 
 use super::world::*;
@@ -9,7 +11,7 @@ use crate::failure::{Failure, Outcome};
 use crate::ops::{Bounds, Checks, Deferrals, Pending, Writer, confirm};
 use crate::value::{SqlType, Value};
 use annulus_txn::interface::TxnError;
-use annulus_txn::testing::run;
+use annulus_txn::testing::{Call, Fault, run};
 
 /// Parents 1 to 3; children 10 and 11 of 1, and 12 of nobody.
 fn family(on_delete: Action, on_update: Action, child: impl FnOnce(Table) -> Table) -> World {
@@ -75,6 +77,15 @@ fn of_a_key_and_a_parent_the_key_is_told() {
     let parent = || world.insert("p", &[&[4, 0]]).unwrap();
     let over = fails([11, 4, 0], &parent);
     assert!(matches!(over, Err(Failure::Txn(TxnError::Conflict(_)))), "{over:?}");
+    // Nor is anything told that cannot be confirmed.
+    for fault in [Fault::Fails(TxnError::Overloaded), Fault::FailsAfter(TxnError::Unknown)] {
+        let faults = Cell::new(Some(fault));
+        let unconfirmed = fails([13, 5, 0], &|| {
+            faults.take().into_iter().for_each(|fault| world.fake.inject(Call::Commit, fault));
+        });
+        let Err(Failure::Txn(error)) = unconfirmed else { panic!("{unconfirmed:?}") };
+        assert!(matches!(error, TxnError::Overloaded | TxnError::Unavailable { .. }), "{error:?}");
+    }
 }
 
 #[test]
