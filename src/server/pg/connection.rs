@@ -154,7 +154,11 @@ impl<S: Session> Connection<S> {
             }
             Message::Sync => self.sync().await,
             Message::FunctionCall => Err(SqlError::unsupported("a function call message").into()),
-            Message::Flush | Message::Terminate => Ok(()),
+            Message::Flush => {
+                self.wire.release();
+                Ok(())
+            }
+            Message::Terminate => Ok(()),
             // What was sent before the client learned that its COPY has failed.
             Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_) => Ok(()),
         }
@@ -188,15 +192,21 @@ impl<S: Session> Connection<S> {
         self.portals.clear();
         self.tell_news();
         self.wire.shared.metrics.sql.errors.increment(1);
-        backend::report(&mut self.wire.output, Severity::Error, error);
+        self.tell(Severity::Error, error);
+    }
+
+    /// Tells something at once, whatever else is asked for behind it.
+    fn tell(&mut self, severity: Severity, what: &SqlError) {
+        backend::report(&mut self.wire.output, severity, what);
+        self.wire.release();
     }
 
     /// Tells what has happened beside the answers.
     pub(super) fn tell_news(&mut self) {
         for news in self.session.news() {
             match news {
-                News::Notice(notice) => backend::report(&mut self.wire.output, Severity::Notice, &notice),
-                News::Warning(warning) => backend::report(&mut self.wire.output, Severity::Warning, &warning),
+                News::Notice(notice) => self.tell(Severity::Notice, &notice),
+                News::Warning(warning) => self.tell(Severity::Warning, &warning),
                 News::Parameter(name, value) => {
                     backend::parameter(&mut self.wire.output, name, &value);
                     if name == "application_name" {
@@ -212,6 +222,7 @@ impl<S: Session> Connection<S> {
         self.tell_news();
         let status = self.session.status();
         backend::ready(&mut self.wire.output, status);
+        self.wire.release();
         self.wire.client.set_activity(match status {
             Status::Idle => Activity::Idle,
             Status::Block => Activity::IdleInTransaction,

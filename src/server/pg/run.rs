@@ -46,6 +46,7 @@ impl<S: Session> Connection<S> {
                 }
                 Step::CopyIn(layout) => {
                     backend::copy(&mut self.wire.output, false, layout);
+                    self.wire.release();
                     self.receive(portal, watch).await?;
                 }
                 Step::CopyOut(layout) => {

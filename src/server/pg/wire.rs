@@ -5,6 +5,9 @@
 //! [`Config::write_timeout`]. While a statement is at work the socket is watched: a client that has gone, or somebody
 //! who cancels it, ends the statement at once.
 //!
+//! Answers are kept together until the client waits for them ([`Wire::release`]), or until there are many: what is asked
+//! one by one in a pipeline is answered at once.
+//!
 //! [`Config::write_timeout`]: super::config::Config::write_timeout
 
 use std::cell::RefCell;
@@ -75,6 +78,8 @@ pub struct Wire {
     pub output: Vec<u8>,
     /// How much of `output` is sent.
     sent: usize,
+    /// The client waits for what is in `output`.
+    due: bool,
     /// When bytes were last received or sent.
     pub progress: Instant,
 }
@@ -83,7 +88,7 @@ impl Wire {
     /// A socket of which some input was read already.
     #[must_use]
     pub fn new(stream: TcpStream, input: BytesMut, shared: Rc<Shared>, client: Rc<Client>) -> Self {
-        Self { stream, shared, client, input, output: Vec::new(), sent: 0, progress: Instant::now() }
+        Self { stream, shared, client, input, output: Vec::new(), sent: 0, due: true, progress: Instant::now() }
     }
 
     /// The next message that has arrived.
@@ -158,9 +163,20 @@ impl Wire {
             }
         }
         self.sent = 0;
+        self.due = false;
         self.output.clear();
         self.output.shrink_to(SEND_AT);
         Ok(())
+    }
+
+    /// All answers so far are sent as soon as they can be.
+    pub const fn release(&mut self) {
+        self.due = true;
+    }
+
+    /// Whether the client has yet to take answers that it waits for.
+    fn is_sending(&self) -> bool {
+        self.due && self.unsent() > 0
     }
 
     /// Bytes that wait to be sent.
@@ -239,16 +255,18 @@ impl Wire {
         }
     }
 
-    /// Waits for input, and sends what can be sent.
+    /// Waits for input, and sends what is due.
     ///
     /// # Errors
     /// The client has gone, or takes too long.
     pub async fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Heard> {
         let client = Rc::clone(&self.client);
         loop {
-            self.send()?;
+            if self.due {
+                self.send()?;
+            }
             let give_up = self.patience().map(|time| self.progress + time);
-            let unsent = self.unsent() > 0;
+            let unsent = self.is_sending();
             self.reserve();
             let (mut reader, writer) = self.stream.split();
             tokio::select! {
@@ -268,7 +286,7 @@ impl Wire {
     /// How long the client may do nothing at all.
     fn patience(&self) -> Option<Duration> {
         let config = &self.shared.config;
-        if self.unsent() > 0 {
+        if self.is_sending() {
             return Some(config.write_timeout);
         }
         (!self.input.is_empty()).then_some(config.read_timeout)

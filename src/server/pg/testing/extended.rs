@@ -1,5 +1,7 @@
 //! The extended protocol.
 
+use std::time::Duration;
+
 use super::super::Config;
 use super::wire::{bind, close, describe, execute, message, parse, query, run, sync};
 use super::with_server;
@@ -83,6 +85,29 @@ fn the_session_knows_which_statement_is_the_last_one() {
         assert_eq!(*fixture.world.committed.borrow(), ["a", "a", "b"]);
         assert_eq!(client.ask(&sync()).await, "Z I");
         assert_eq!(*fixture.world.committed.borrow(), ["a", "a", "b", "c"]);
+    });
+}
+
+/// A pipeline's answers come together, as PostgreSQL's do: clients count on the ones that they have not asked for yet.
+#[test]
+fn answers_wait_until_they_are_asked_for() {
+    with_server(Config::default(), async |fixture| {
+        let mut client = fixture.client().await;
+        client.send(&run("write a")).await;
+        fixture.settle().await;
+        let early = tokio::time::timeout(Duration::from_millis(50), client.next()).await;
+        assert!(early.is_err(), "{early:?}");
+        client.send(&message(b'H', b"")).await;
+        let answers = [client.next().await, client.next().await, client.next().await];
+        assert_eq!(answers.map(Option::unwrap), ["1", "2", "C WRITE 1"]);
+        // An error does not wait.
+        client.send(&[run("write b"), run("fail")].concat()).await;
+        let mut last = String::new();
+        while !last.starts_with('E') {
+            last = client.next().await.unwrap();
+        }
+        assert_eq!(last, "E ERROR 23505 it failed");
+        assert_eq!(client.ask(&sync()).await, "Z I");
     });
 }
 
