@@ -38,6 +38,15 @@ pub(super) fn nothing(cursor: &mut Cursor<'_>, tag: &'static str) -> Statement {
     Statement::Maintenance { tag, tables: Vec::new() }
 }
 
+/// `UNLISTEN`: nobody listens.
+pub(super) fn unlisten(cursor: &mut Cursor<'_>) -> SqlResult<Statement> {
+    cursor.skip();
+    if !cursor.take_token(&Token::Mul) {
+        cursor.identifier()?;
+    }
+    Ok(Statement::Maintenance { tag: "UNLISTEN", tables: Vec::new() })
+}
+
 /// `ANALYZE`
 pub(super) fn analyze(cursor: &mut Cursor<'_>) -> SqlResult<Statement> {
     cursor.skip();

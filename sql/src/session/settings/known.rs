@@ -28,7 +28,7 @@ pub(super) enum Kind {
     Zone,
     /// `ISO, MDY`: a style, and an order of parts.
     DateStyle,
-    /// `UTF8` under its several names.
+    /// `UTF8` under its several names, or `SQL_ASCII`.
     Encoding,
 }
 

@@ -16,9 +16,22 @@ use crate::bind::quote_name;
 const TIMES: [(&str, f64); 6] =
     [("us", 0.001), ("ms", 1.0), ("s", 1_000.0), ("min", 60_000.0), ("h", 3_600_000.0), ("d", 86_400_000.0)];
 
+/// What PostgreSQL knows beside UTF-8.
+const ENCODINGS: &str = "\
+    abc alt big5 euccn eucjis2004 eucjp euckr euctw gb18030 gbk iso88591 iso885910 iso885913 iso885914 iso885915 \
+    iso885916 iso88592 iso88593 iso88594 iso88595 iso88596 iso88597 iso88598 iso88599 johab koi8 koi8r koi8u \
+    latin1 latin10 latin2 latin3 latin4 latin5 latin6 latin7 latin8 latin9 mskanji muleinternal shiftjis \
+    shiftjis2004 sjis tcvn tcvn5712 uhc vscii win win1250 win1251 win1252 win1253 win1254 win1255 win1256 \
+    win1257 win1258 win866 win874 win932 win936 win949 win950 windows1250 windows1251 windows1252 windows1253 \
+    windows1254 windows1255 windows1256 windows1257 windows1258 windows866 windows874 windows932 windows936 \
+    windows949 windows950";
+
+fn invalid_message(known: &Known, value: &str) -> String {
+    format!("invalid value for parameter \"{}\": \"{value}\"", known.name)
+}
+
 fn invalid(known: &Known, value: &str) -> SqlError {
-    let message = format!("invalid value for parameter \"{}\": \"{value}\"", known.name);
-    SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message)
+    SqlError::new(SqlState::INVALID_PARAMETER_VALUE, invalid_message(known, value))
 }
 
 /// The value in the form that is kept.
@@ -43,11 +56,21 @@ pub(super) fn normal(known: &Known, values: &[String]) -> SqlResult<String> {
                 .ok_or_else(|| invalid(known, value).hint(format!("Available values: {}.", words.join(", "))))
         }
         Kind::Zone => zone(value).map(|zone| zone.name().to_owned()),
-        // As PostgreSQL does, by letters and digits only: asyncpg sends `'utf-8'` with its quotes.
-        Kind::Encoding => match value.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "").as_str() {
-            "utf8" | "unicode" => Ok("UTF8".to_owned()),
-            _ => Err(SqlError::unsupported(format!("encoding \"{value}\"")).hint("Use UTF8.")),
-        },
+        Kind::Encoding => encoding(known, value),
+    }
+}
+
+/// A character set: UTF-8, or none, with which bytes go as they are. Only the letters and digits of a name count.
+fn encoding(known: &Known, value: &str) -> SqlResult<String> {
+    let name: String = value.chars().filter(char::is_ascii_alphanumeric).collect();
+    match name.to_ascii_lowercase().as_str() {
+        "utf8" | "unicode" => Ok("UTF8".to_owned()),
+        "sqlascii" => Ok("SQL_ASCII".to_owned()),
+        name if ENCODINGS.split(' ').any(|known| known == name) => {
+            let error = SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, invalid_message(known, value));
+            Err(error.detail("Conversion between it and UTF8 is not supported."))
+        }
+        _ => Err(invalid(known, value)),
     }
 }
 

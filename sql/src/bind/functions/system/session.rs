@@ -40,7 +40,10 @@ pub(in super::super) const TABLE: &[Entry] = &[
     })
     .volatile(),
     entry("getdatabaseencoding() name", |_, _| string("UTF8")).stable(),
-    entry("pg_client_encoding() name", |_, _| string("UTF8")).stable(),
+    entry("pg_client_encoding() name", |s, _| {
+        Ok(s.cx.session.setting("client_encoding").map_or(Value::Null, Value::text))
+    })
+    .stable(),
     entry("pg_is_in_recovery() bool", |_, _| Ok(Value::Bool(false))).stable(),
     entry("pg_my_temp_schema() oid", asked).stable(),
     entry("pg_sleep(float8) void", asked).volatile(),
@@ -54,7 +57,8 @@ pub(in super::super) const TABLE: &[Entry] = &[
     entry("pg_advisory_lock(int8) void", asked).volatile(),
     entry("pg_try_advisory_lock(int8) bool", asked).volatile(),
     entry("pg_advisory_unlock(int8) bool", asked).volatile(),
-    entry("pg_advisory_unlock_all() void", asked).volatile(),
+    // Nobody holds any.
+    entry("pg_advisory_unlock_all() void", |_, _| string("")).volatile(),
     entry("pg_advisory_xact_lock(int8) void", asked).volatile(),
     entry("pg_try_advisory_xact_lock(int8) bool", asked).volatile(),
     entry("annulus.outcome(text) text", asked).volatile(),
