@@ -171,6 +171,8 @@ pub struct Report {
     pub column: Option<String>,
     /// The constraint that it is about.
     pub constraint: Option<String>,
+    /// The function of PostgreSQL's that raises it, where clients go by that.
+    pub routine: Option<&'static str>,
 }
 
 impl SqlError {
@@ -188,6 +190,7 @@ impl SqlError {
             table: None,
             column: None,
             constraint: None,
+            routine: None,
         }))
     }
 
@@ -243,6 +246,13 @@ impl SqlError {
     #[must_use]
     pub fn constraint(mut self, constraint: impl Into<String>) -> Self {
         self.0.constraint = Some(constraint.into());
+        self
+    }
+
+    /// The same with the function of PostgreSQL's that raises it.
+    #[must_use]
+    pub fn routine(mut self, routine: &'static str) -> Self {
+        self.0.routine = Some(routine);
         self
     }
 

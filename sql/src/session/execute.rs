@@ -13,6 +13,7 @@ use annulus_txn::interface::{Database, TxnError};
 use super::answer::{Column, Run, Step, Tag, are_alike};
 use super::jobs::Jobs;
 use super::portal::{Produced, Rows, State};
+use super::prepared::changed_result;
 use super::{Active, Portal, Session};
 use crate::dml::query::next;
 use crate::parse::Statement;
@@ -33,7 +34,7 @@ pub(super) const STRETCH: u32 = 4_000;
 /// Whoever knows which columns a statement has that stands for another one is not given others.
 fn check_columns(portal: &Portal, columns: Option<&Rc<[Column]>>) -> SqlResult<()> {
     if portal.described.get() && !are_alike(portal.analyzed.columns.as_ref(), columns) {
-        return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "cached plan must not change result type"));
+        return Err(changed_result());
     }
     Ok(())
 }

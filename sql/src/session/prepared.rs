@@ -67,6 +67,13 @@ impl PreparedStatements {
     }
 }
 
+/// A statement would give other columns than the client was told. Drivers (JDBC, asyncpg, ActiveRecord) know it by the
+/// routine, and prepare the statement again by themselves.
+pub(super) fn changed_result() -> SqlError {
+    let message = "cached plan must not change result type";
+    SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).routine("RevalidateCachedQuery")
+}
+
 fn describe(text: &Arc<str>, analyzed: &Analyzed) -> Rc<Description> {
     let text = Arc::clone(text);
     Rc::new(Description { text, parameters: analyzed.parameters.clone(), columns: analyzed.columns.clone() })
@@ -292,8 +299,7 @@ impl<D: Database> Session<D> {
         let found = self.analyze(&prepared.parsed, &prepared.declared).await?;
         let told = Rc::clone(&prepared.description.borrow());
         if !are_alike(found.columns.as_ref(), told.columns.as_ref()) || found.parameters != told.parameters {
-            let message = "cached plan must not change result type";
-            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).hint("Prepare the statement again."));
+            return Err(changed_result().hint("Prepare the statement again."));
         }
         *prepared.description.borrow_mut() = describe(&told.text, &found);
         *prepared.analyzed.borrow_mut() = Rc::clone(&found);
@@ -349,8 +355,7 @@ impl<D: Database> Session<D> {
         let declared: Vec<Option<SqlType>> = portal.analyzed.parameters.iter().cloned().map(Some).collect();
         let found = self.analyze_with(&portal.analyzed.parsed, &declared, catalog)?;
         if portal.described.get() && !are_alike(found.columns.as_ref(), portal.analyzed.columns.as_ref()) {
-            let message = "cached plan must not change result type";
-            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+            return Err(changed_result());
         }
         let parameters = std::mem::take(&mut portal.parameters);
         portal.parameters = meant(parameters, &portal.analyzed.parameters, &found.parameters)?;

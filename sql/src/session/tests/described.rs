@@ -47,3 +47,16 @@ fn objects_are_written_and_read_by_name() {
         assert_eq!(client.ok("select 's.t'::regclass, 't'::regclass").await, "t|t\nSELECT 1");
     });
 }
+
+#[test]
+fn drivers_are_told_to_prepare_again() {
+    run(async |node| {
+        let mut client = node.client().await;
+        client.ok("create table t (id int primary key)").await;
+        client.session.parse("s", "select * from t", &[]).await.unwrap();
+        client.session.describe("s").await.unwrap();
+        client.ok("alter table t add column v text").await;
+        let Err(error) = client.session.bind("s", Vec::new()).await else { panic!("its columns are others") };
+        assert_eq!((error.state().0, error.report().routine), ("0A000", Some("RevalidateCachedQuery")));
+    });
+}

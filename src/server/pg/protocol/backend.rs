@@ -127,6 +127,7 @@ pub fn report(out: &mut Vec<u8>, severity: Severity, error: &SqlError) {
         (b't', report.table.as_deref()),
         (b'c', report.column.as_deref()),
         (b'n', report.constraint.as_deref()),
+        (b'R', report.routine),
     ];
     message(out, kind, |out| {
         for (field, value) in fields.into_iter().filter_map(|(field, value)| Some((field, value?))) {
@@ -190,10 +191,11 @@ mod tests {
             .at(Some(12))
             .table("public", "t")
             .column("c")
-            .constraint("t_pkey");
+            .constraint("t_pkey")
+            .routine("f");
         let mut out = Vec::new();
         report(&mut out, Severity::Error, &error);
-        let expected = b"SERROR\0VERROR\0C23505\0Mduplicate\0Dd\0Hh\0P12\0spublic\0tt\0cc\0nt_pkey\0\0";
+        let expected = b"SERROR\0VERROR\0C23505\0Mduplicate\0Dd\0Hh\0P12\0spublic\0tt\0cc\0nt_pkey\0Rf\0\0";
         assert_eq!(out[..5], [b'E', 0, 0, 0, 4 + expected.len() as u8]);
         assert_eq!(&out[5..], expected);
     }
