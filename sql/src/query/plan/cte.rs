@@ -1,6 +1,8 @@
 //! `WITH`: common table expressions, also recursive ones.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
@@ -8,11 +10,12 @@ use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::catalog::cte_worktable::CteWorkTable;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, TableReference};
-use datafusion::datasource::provider_as_source;
+use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier};
 
 use super::names::{Level, Mode};
+use super::subquery::Domain;
 use super::{Col, ROW_ID_COLUMN, Rel, Seen, Translator, built, folded};
 use crate::query::arrow::data_type;
 use crate::query::exec::{RowSource, Shared, SharedTable};
@@ -36,13 +39,23 @@ enum Body {
     Query(Arc<ast::Query>),
     /// A query that refers to itself.
     Recursive(Arc<ast::Query>),
-    /// The rows of the last round, within the query that refers to itself: what the table is called in the plan, and
-    /// its columns.
-    Work(String, Vec<Col>),
+    /// The rows of the last round, within the query that refers to itself.
+    Work(Work),
     /// Rows that the statement is given.
     Given(Given),
     /// A query that is carried out once for all that use it, and its relation.
     Shared(Arc<Shared>, Box<Rel>),
+}
+
+/// The rows of the last round of a query that refers to itself.
+#[derive(Clone)]
+struct Work {
+    /// What the table is called in the plan.
+    table: String,
+    columns: Vec<Col>,
+    /// Which of them are those of the surroundings, and whose.
+    outer: Vec<(String, usize)>,
+    domain: Option<Rc<Domain>>,
 }
 
 impl Cte {
@@ -99,7 +112,7 @@ impl Translator<'_> {
         let rel = match self.cte_rel(&cte) {
             Ok(rel) => rel,
             // Where it is used the query around will be at hand, whose names these may be; if not, it fails again.
-            Err(error) if is_of_names(&error) && matches!(cte.body, Body::Query(_)) && !self.levels.is_empty() => {
+            Err(error) if is_of_names(&error) && may_see_outside(&cte.body) && !self.levels.is_empty() => {
                 self.params = params;
                 self.ctes.truncate(place + 1);
                 self.ctes[place].correlated = Some(self.levels.len());
@@ -109,11 +122,18 @@ impl Translator<'_> {
         };
         let wanted = materialized == Some(ast::CteAsMaterialized::Materialized) || is_volatile(&rel.plan);
         if wanted && matches!(cte.body, Body::Query(_)) && uses(user, &cte.name) > 1 {
-            let all = rel.builder().project(rel.columns.iter().map(Col::expr)).and_then(LogicalPlanBuilder::build);
-            let shared = Arc::new(Shared::new(&cte.name, built(all)?));
-            self.ctes[place].body = Body::Shared(shared, Box::new(rel));
+            self.ctes[place].body = Body::Shared(shared(&cte.name, &rel)?, Box::new(rel));
         }
         Ok(())
+    }
+
+    /// The relation; if it has a recursive query in it, and stands in the step of another one, carried out once for all
+    /// rounds: DataFusion does not nest them.
+    pub(super) fn once(&mut self, rel: Rel) -> SqlResult<Rel> {
+        match self.steps > 0 && rel.outer.is_empty() && is_whole_recursion(&rel.plan) {
+            true => self.shared_rel(&shared("a recursive query", &rel)?, &rel),
+            false => Ok(rel),
+        }
     }
 
     /// The common table expression of a name, if it refers to the query around the one that it is of.
@@ -125,10 +145,15 @@ impl Translator<'_> {
 
     /// Its relation, where it is used: of the queries around it sees those that are around the query that it is of.
     pub(super) fn correlated_rel(&mut self, cte: &Cte) -> SqlResult<Rel> {
-        let (Body::Query(query), Some(level)) = (&cte.body, cte.correlated) else { return self.cte_rel(cte) };
+        let (Body::Query(query) | Body::Recursive(query), Some(level)) = (&cte.body, cte.correlated) else {
+            return self.cte_rel(cte);
+        };
         let seen: Vec<Vec<Seen>> = self.levels.iter_mut().skip(level).map(hide).collect();
         let hidden = self.ctes.split_off(cte.sees);
-        let result = self.deeper(|translator| translator.query(query));
+        let result = self.deeper(|translator| match &cte.body {
+            Body::Recursive(query) => translator.recursive(cte, query),
+            _ => translator.query(query),
+        });
         self.ctes.truncate(cte.sees);
         self.ctes.extend(hidden);
         for (level, seen) in self.levels.iter_mut().skip(level).zip(seen) {
@@ -147,7 +172,7 @@ impl Translator<'_> {
         let rel = match &cte.body {
             Body::Query(query) => self.seeing(cte.sees, |translator| translator.query(query))?,
             Body::Recursive(query) => self.seeing(cte.sees, |translator| translator.recursive(cte, query))?,
-            Body::Work(table, columns) => self.work(table, columns)?,
+            Body::Work(work) => self.work(work)?,
             Body::Given(given) => self.given(given)?,
             Body::Shared(shared, rel) => self.shared_rel(shared, rel)?,
         };
@@ -226,8 +251,9 @@ impl Translator<'_> {
         let start = self.aligned(start, &types)?;
         let table = self.fresh(&cte.name);
         let start = named(start, cte)?;
-        let columns: Vec<Col> = start.columns.clone();
-        let body = Body::Work(table.clone(), columns);
+        let domain = self.domain_at_hand();
+        let work = Work { table: table.clone(), columns: start.columns.clone(), outer: start.outer.clone(), domain };
+        let body = Body::Work(work);
         self.ctes.push(Cte {
             name: cte.name.clone(),
             columns: cte.columns.clone(),
@@ -235,7 +261,9 @@ impl Translator<'_> {
             sees: self.ctes.len(),
             correlated: None,
         });
+        self.steps += 1;
         let step = self.body(right, &types);
+        self.steps -= 1;
         self.ctes.pop();
         let step = step?;
         self.check_step(cte, &step, &types)?;
@@ -271,8 +299,23 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// The rows of the last round.
-    fn work(&mut self, table: &str, columns: &[Col]) -> SqlResult<Rel> {
+    fn domain_at_hand(&self) -> Option<Rc<Domain>> {
+        match &self.mode {
+            Mode::Given(domain) => domain.clone(),
+            Mode::Learn(_) => None,
+        }
+    }
+
+    /// The rows of the last round, each with the columns of the surroundings that it is for.
+    fn work(&mut self, work: &Work) -> SqlResult<Rel> {
+        let Work { table, columns, outer, domain } = work;
+        let is_at_hand = match (domain, &self.domain_at_hand()) {
+            (Some(own), Some(now)) => Rc::ptr_eq(own, now),
+            _ => false,
+        };
+        if !outer.is_empty() && !is_at_hand {
+            return Err(SqlError::unsupported("a recursive query that refers to the query around in this place"));
+        }
         // The columns are called in the table as in the query's first part.
         let fields = columns.iter().map(|column| Field::new(&column.field.name, data_type(&column.ty), true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
@@ -289,7 +332,7 @@ impl Translator<'_> {
             })
             .collect();
         // Two uses of the table must not have the same columns.
-        let mut rel = Rel::new(plan, columns);
+        let mut rel = Rel { outer: outer.clone(), ..Rel::new(plan, columns) };
         let mut exprs = Vec::new();
         for number in 0..rel.columns.len() {
             let old = rel.columns[number].clone();
@@ -300,6 +343,36 @@ impl Translator<'_> {
         rel.plan = built(rel.builder().project(exprs).and_then(LogicalPlanBuilder::build))?;
         Ok(rel)
     }
+}
+
+/// What carries a relation out once for all that use it.
+fn shared(name: &str, rel: &Rel) -> SqlResult<Arc<Shared>> {
+    let all = rel.builder().project(rel.columns.iter().map(Col::expr)).and_then(LogicalPlanBuilder::build);
+    Ok(Arc::new(Shared::new(name, built(all)?)))
+}
+
+/// Whether a plan has recursive queries in it, and reads no rounds but theirs.
+fn is_whole_recursion(plan: &LogicalPlan) -> bool {
+    let (mut own, mut read) = (BTreeSet::new(), BTreeSet::new());
+    let visited = plan.apply(|node| {
+        match node {
+            LogicalPlan::RecursiveQuery(query) => _ = own.insert(query.name.clone()),
+            LogicalPlan::TableScan(scan) => {
+                let provider = source_as_provider(&scan.source)?;
+                if let Some(table) = provider.downcast_ref::<CteWorkTable>() {
+                    read.insert(table.name().to_owned());
+                }
+            }
+            _ => {}
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    visited.is_ok() && !own.is_empty() && read.is_subset(&own)
+}
+
+/// Whether it may be about the query around.
+const fn may_see_outside(body: &Body) -> bool {
+    matches!(body, Body::Query(_) | Body::Recursive(_))
 }
 
 /// Whether a name was not found.

@@ -95,6 +95,7 @@ impl Translator<'_> {
 
     /// A relation joined with a subquery, which may refer to what is around or, if it is lateral, to the relation.
     fn with_subquery(&mut self, left: Rel, sub: Rel, alias: Option<&TableAlias>, kind: &Kind<'_>) -> SqlResult<Rel> {
+        let sub = self.once(sub)?;
         let sub = self.aliased(sub, alias)?;
         match sub.outer.is_empty() {
             true => self.combine(left, sub, kind),

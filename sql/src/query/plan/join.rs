@@ -49,6 +49,11 @@ impl Translator<'_> {
             JoinType::Inner => Parts::new(),
             _ => self.attach_to_sides(&mut left, &mut right, &later)?,
         };
+        if !right.outer.is_empty() && matches!(kind.join, JoinType::Left | JoinType::Full)
+            || !left.outer.is_empty() && !right.outer.is_empty()
+        {
+            return Err(SqlError::unsupported("a recursive query that refers to the query around in this place"));
+        }
         let offset = left.columns.len();
         let mut outer = left.outer.clone();
         outer.extend(

@@ -197,6 +197,8 @@ struct Translator<'q> {
     open: bool,
     /// How deep subqueries and views are nested.
     depth: usize,
+    /// How many recursive queries the translation is in the steps of.
+    steps: usize,
     /// How many parts were translated.
     work: usize,
     /// The view whose query is being translated.
@@ -231,6 +233,7 @@ pub(super) fn translate(
         levels: Vec::new(),
         mode: names::Mode::Given(None),
         missed: std::cell::Cell::new(false),
+        steps: 0,
         open: false,
         depth: 0,
         work: 0,
