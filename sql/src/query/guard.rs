@@ -38,11 +38,6 @@ impl Guard {
             false => Ok(()),
         }
     }
-
-    /// Counts values that a function makes.
-    pub fn made(&self, function: &str) -> Made {
-        Made { held: MemoryConsumer::new(function).register(&self.pool), uncounted: 0 }
-    }
 }
 
 impl fmt::Debug for Guard {
@@ -51,10 +46,10 @@ impl fmt::Debug for Guard {
     }
 }
 
-/// The memory of some values; given back when it is dropped.
-#[derive(Debug)]
+/// The memory of values that a function makes; given back when it is dropped.
+#[derive(Debug, Default)]
 pub(super) struct Made {
-    held: MemoryReservation,
+    held: Option<MemoryReservation>,
     uncounted: usize,
 }
 
@@ -63,10 +58,12 @@ impl Made {
     ///
     /// # Errors
     /// `53200` if the queries' memory does not suffice.
-    pub fn add(&mut self, value: &Value) -> SqlResult<()> {
+    pub fn add(&mut self, value: &Value, function: &str, guard: &Guard) -> SqlResult<()> {
         self.uncounted += heap(value);
         if self.uncounted >= STEP {
-            self.held.try_grow(std::mem::take(&mut self.uncounted)).map_err(from_datafusion)?;
+            let register = || MemoryConsumer::new(function).register(&guard.pool);
+            let held = self.held.get_or_insert_with(register);
+            held.try_grow(std::mem::take(&mut self.uncounted)).map_err(from_datafusion)?;
         }
         Ok(())
     }

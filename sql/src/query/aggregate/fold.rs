@@ -170,7 +170,7 @@ impl<F: Fold> AggregateUDFImpl for Folding<F> {
     }
 
     fn accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Groups { folding: self.clone(), states: vec![F::State::default()], made: None }))
+        Ok(Box::new(Groups { folding: self.clone(), states: vec![F::State::default()], made: Made::default() }))
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
@@ -182,7 +182,7 @@ impl<F: Fold> AggregateUDFImpl for Folding<F> {
     }
 
     fn create_groups_accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Groups { folding: self.clone(), states: Vec::new(), made: None }))
+        Ok(Box::new(Groups { folding: self.clone(), states: Vec::new(), made: Made::default() }))
     }
 }
 
@@ -191,7 +191,7 @@ struct Groups<F: Fold> {
     folding: Folding<F>,
     states: Vec<F::State>,
     /// The results of the only group: in a window there is one for each row of a partition, all of a batch at once.
-    made: Option<Made>,
+    made: Made,
 }
 
 impl<F: Fold> Debug for Groups<F> {
@@ -223,7 +223,7 @@ impl<F: Fold> Groups<F> {
     fn one_of_many(&mut self) -> SqlResult<Value> {
         let value = self.result(&self.states[0])?;
         if let Some(guard) = self.folding.fold.guard() {
-            self.made.get_or_insert_with(|| guard.made(&self.folding.name)).add(&value)?;
+            self.made.add(&value, &self.folding.name, guard)?;
         }
         Ok(value)
     }

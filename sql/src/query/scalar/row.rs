@@ -16,6 +16,7 @@ use super::Context;
 use crate::bind;
 use crate::query::arrow::{Builder, Reader, data_type, scalar_of};
 use crate::query::error::to_datafusion;
+use crate::query::guard::Made;
 
 /// An expression over some columns. Two are equal if they compute the same; volatile ones never are.
 pub(in crate::query) struct RowFunction {
@@ -67,15 +68,15 @@ impl RowFunction {
         let mut results = Builder::new(self.expr.ty(), count);
         let cx = self.context.eval();
         let mut row: Vec<Value> = Vec::with_capacity(readers.len());
-        let mut made = self.context.guard.made(&self.text);
+        let (guard, mut made) = (&self.context.guard, Made::default());
         for index in 0..count {
-            self.context.guard.check().map_err(to_datafusion)?;
+            guard.check().map_err(to_datafusion)?;
             row.clear();
             for reader in &readers {
                 row.push(reader.get(index).map_err(to_datafusion)?);
             }
             let value = self.expr.eval(&row, self.context.params(), &cx).map_err(to_datafusion)?;
-            made.add(&value).map_err(to_datafusion)?;
+            made.add(&value, &self.text, guard).map_err(to_datafusion)?;
             results.push(&value);
         }
         Ok(ColumnarValue::Array(results.finish()))
