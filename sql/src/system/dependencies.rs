@@ -13,6 +13,7 @@ use super::definitions::columns_of;
 use super::functions::SystemCatalog;
 use super::part_oid;
 use super::relations::{all_sequences, all_views, default_oid, seen, table_of, tables, text};
+use super::statics::extension_remarks;
 use super::tables::Fields;
 use crate::ddl::sequence_in;
 use crate::query::{Relation, Scope};
@@ -31,6 +32,7 @@ pub(super) fn maker(name: &str) -> Option<fn(&Scope) -> Vec<Fields>> {
 const CLASS: u32 = 1259;
 const TYPE: u32 = 1247;
 const NAMESPACE: u32 = 2615;
+const EXTENSION: u32 = 3079;
 const DEFAULT: u32 = 2604;
 const CONSTRAINT: u32 = 2606;
 const RULE: u32 = 2618;
@@ -76,7 +78,8 @@ fn descriptions(scope: &Scope) -> Vec<Fields> {
     };
     let of_type = |ty: Arc<Enumeration>| ty.comment.clone().map(|said| (Object(TYPE, ty.id, 0), said));
     let types = scope.catalog.types().into_iter().filter_map(of_type);
-    schemas.chain(relations).chain(types).map(row).collect()
+    let extensions = extension_remarks().map(|(oid, said)| (Object(EXTENSION, oid, 0), said));
+    schemas.chain(relations).chain(types).chain(extensions).map(row).collect()
 }
 
 /// What is said about something with a number, or about a column of it.

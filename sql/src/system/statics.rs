@@ -67,6 +67,11 @@ pub(crate) const EXTENSIONS: [Extension; 3] = [
 /// Their numbers are the system's, so that `pg_dump` does not create them.
 const FIRST_EXTENSION: u32 = 13_559;
 
+/// Their numbers, and what is said of each.
+pub(super) fn extension_remarks() -> impl Iterator<Item = (u32, String)> {
+    (FIRST_EXTENSION..).zip(EXTENSIONS.iter().map(|extension| extension.about.to_owned()))
+}
+
 fn extensions(_: &Scope) -> Vec<Fields> {
     let row = |(oid, extension): (u32, &Extension)| {
         vec![

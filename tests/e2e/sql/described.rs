@@ -82,7 +82,7 @@ fn psql_describes_whatever_there_is() {
         ("\\l", vec!["annulus", "UTF8"]),
         ("\\l+", vec!["pg_default"]),
         ("\\dp", vec!["beast"]),
-        ("\\dx", vec!["(0 rows)"]),
+        ("\\dx", vec!["uuid-ossp | 1.1     | pg_catalog | generate universally unique identifiers (UUIDs)"]),
         ("\\dd", vec!["Object descriptions"]),
         ("\\db", vec!["pg_default"]),
         ("\\dE", vec!["(0 rows)"]),
