@@ -40,7 +40,7 @@ impl Encoder {
         (self.options.header != Header::None && self.options.format != Format::Binary).then(|| {
             let mut line = Vec::new();
             for (index, column) in self.columns.iter().enumerate() {
-                self.field(&mut line, index, Some(&column.name));
+                self.field(&mut line, index, Some(&column.name), false);
             }
             self.end(line)
         })
@@ -62,7 +62,7 @@ impl Encoder {
         let mut line = Vec::new();
         for (index, (value, column)) in row.iter().zip(&self.columns).enumerate() {
             let text = (!value.is_null()).then(|| print_value(value, &column.ty, cx));
-            self.field(&mut line, index, text.as_deref());
+            self.field(&mut line, index, text.as_deref(), self.forced.get(index) == Some(&true));
         }
         Ok(self.end(line))
     }
@@ -72,14 +72,14 @@ impl Encoder {
         line.into()
     }
 
-    fn field(&self, line: &mut Vec<u8>, index: usize, text: Option<&str>) {
+    fn field(&self, line: &mut Vec<u8>, index: usize, text: Option<&str>, forced: bool) {
         if index > 0 {
             line.push(self.options.delimiter);
         }
         match (text, self.options.format) {
             (None, _) => line.extend_from_slice(self.options.null.as_bytes()),
             (Some(text), Format::Text | Format::Binary) => self.escaped(line, text),
-            (Some(text), Format::Csv) => self.quoted(line, text, self.forced.get(index) == Some(&true)),
+            (Some(text), Format::Csv) => self.quoted(line, text, forced),
         }
     }
 

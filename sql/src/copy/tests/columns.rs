@@ -47,3 +47,13 @@ fn a_header_has_the_columns_names_if_it_is_looked_at() {
         assert_eq!(rows(&mut client).await, "1|x|-\n2|y|z\nSELECT 2");
     });
 }
+
+#[test]
+fn names_of_columns_are_quoted_only_where_they_must_be() {
+    run(async |node| {
+        let mut client = node.client().await;
+        let query = "select 'x' as \"a,b\", 1 as \"NULL\", '' as \"\"\"q\"";
+        let out = client.copied_out(&format!("copy ({query}) to stdout (format csv, header, force_quote *)")).await;
+        assert_eq!(String::from_utf8(out).unwrap(), "\"a,b\",NULL,\"\"\"q\"\n\"x\",\"1\",\"\"\n");
+    });
+}
