@@ -1,5 +1,6 @@
 //! Names of schemas and relations in statements, and what they stand for.
 
+pub(crate) use annulus_relation::catalog::OWN;
 use annulus_relation::catalog::{Catalog, ObjectId, Relation, Schema, Table, is_temporary};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
@@ -97,9 +98,6 @@ pub(crate) fn split_name(text: &str) -> SqlResult<Name> {
 pub(crate) fn path_ids(catalog: &Catalog, path: &[String]) -> Vec<ObjectId> {
     path.iter().filter_map(|name| catalog.schema(name).map(|schema| schema.id)).collect()
 }
-
-/// What every session calls the schema of its temporary relations.
-pub(crate) const OWN: &str = "pg_temp";
 
 /// The schema that a name means to a session with this path.
 pub(crate) fn meant<'a>(path: &'a [String], schema: &'a str) -> &'a str {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::{Index, IndexKey, IndexState, KeyPart, ObjectId, Table, View};
+use super::{Index, IndexKey, IndexState, KeyPart, ObjectId, Retyping, Table, Then, View};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::value::{EnumType, Labels, SqlType, between};
 
@@ -72,20 +72,59 @@ fn key_types(keys: &mut [IndexKey]) -> impl Iterator<Item = &mut SqlType> {
     })
 }
 
+/// The types that columns are given, and keys over them.
+fn retyped(retyping: &mut Retyping) -> impl Iterator<Item = &mut SqlType> {
+    retyping.columns.iter_mut().map(|retyped| &mut retyped.ty).chain(retyping.keys.iter_mut().map(|(.., ty)| ty))
+}
+
+impl Index {
+    /// The expressions in it.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let keys = self.keys.iter().filter_map(|key| match &key.part {
+            KeyPart::Expression(text, _) => Some(text.as_str()),
+            KeyPart::Column(_) => None,
+        });
+        keys.chain(self.predicate.as_deref())
+    }
+}
+
 impl Table {
+    /// The other types that its columns are given, be it once it has further columns.
+    fn coming_types(&self) -> Option<&Retyping> {
+        self.retyping().or_else(|| match &self.extension()?.then {
+            Some(Then::Retyped(retyping)) => Some(retyping),
+            _ => None,
+        })
+    }
+
     /// All types in it, also of what it is being given.
+    pub fn types(&self) -> impl Iterator<Item = &SqlType> {
+        let columns = self.all_columns().map(|column| &column.ty);
+        let keys = self.all_indexes().flat_map(|index| &index.keys).filter_map(|key| match &key.part {
+            KeyPart::Expression(_, ty) => Some(ty),
+            KeyPart::Column(_) => None,
+        });
+        let coming = self.coming_types().into_iter().flat_map(|retyping| {
+            retyping.columns.iter().map(|retyped| &retyped.ty).chain(retyping.keys.iter().map(|(.., ty)| ty))
+        });
+        columns.chain(keys).chain(coming)
+    }
+
+    /// The same, to be changed.
     pub fn types_mut(&mut self) -> impl Iterator<Item = &mut SqlType> {
         let columns = self.columns.iter_mut().map(|column| &mut column.ty);
         columns.chain(self.indexes.iter_mut().flat_map(|index| {
             let Index { keys, state, .. } = index;
             let coming: Box<dyn Iterator<Item = &mut SqlType> + '_> = match state {
-                IndexState::Retyped(retyping) => {
-                    let columns = retyping.columns.iter_mut().map(|retyped| &mut retyped.ty);
-                    Box::new(columns.chain(retyping.keys.iter_mut().map(|(.., ty)| ty)))
-                }
+                IndexState::Retyped(retyping) => Box::new(retyped(retyping)),
                 IndexState::Extended(extension) => {
                     let columns = extension.columns.iter_mut().map(|column| &mut column.ty);
-                    Box::new(columns.chain(extension.indexes.iter_mut().flat_map(|index| key_types(&mut index.keys))))
+                    let keys = extension.indexes.iter_mut().flat_map(|index| key_types(&mut index.keys));
+                    let then = extension.then.as_mut().and_then(|then| match then {
+                        Then::Retyped(retyping) => Some(retyping),
+                        _ => None,
+                    });
+                    Box::new(columns.chain(keys).chain(then.into_iter().flat_map(retyped)))
                 }
                 _ => Box::new(std::iter::empty()),
             };
@@ -96,9 +135,9 @@ impl Table {
     /// Whether columns, keys or expressions of it are of an enumeration.
     #[must_use]
     pub fn uses_type(&self, number: ObjectId) -> bool {
-        let is = |ty: &mut SqlType| ty.enumeration().is_some_and(|ty| ty.number() == number);
-        let mut own = self.clone();
-        own.types_mut().any(is) || self.texts().any(|text| text.contains(&numbered_name(number)))
+        let is = |ty: &SqlType| ty.enumeration().is_some_and(|ty| ty.number() == number);
+        let written = numbered_name(number);
+        self.types().any(is) || self.texts().any(|text| text.contains(&written))
     }
 
     /// All stored expressions in it.
@@ -109,14 +148,8 @@ impl Table {
         });
         let coming = self.extension().into_iter().flat_map(|extension| &extension.checks);
         let checks = self.checks.iter().chain(coming).map(|check| check.expression.as_str());
-        let keys = self.all_indexes().flat_map(|index| {
-            let keys = index.keys.iter().filter_map(|key| match &key.part {
-                KeyPart::Expression(text, _) => Some(text.as_str()),
-                KeyPart::Column(_) => None,
-            });
-            keys.chain(index.predicate.as_deref())
-        });
-        let retyped = self.retyping().into_iter().flat_map(|retyping| &retyping.columns);
+        let keys = self.all_indexes().flat_map(Index::texts);
+        let retyped = self.coming_types().into_iter().flat_map(|retyping| &retyping.columns);
         let retyped = retyped.flat_map(|retyped| retyped.using.iter().chain(&retyped.default)).map(String::as_str);
         defaults.chain(checks).chain(keys).chain(retyped)
     }

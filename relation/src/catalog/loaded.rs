@@ -313,7 +313,7 @@ impl Catalog {
         self.made = Arc::new(MadeTypes::new(self.types().map(|ty| ty.ty(&name(ty)))));
         let made = Arc::clone(&self.made);
         for entry in self.tables.values_mut() {
-            if Table::clone(&entry.value).types_mut().any(|ty| ty.enumeration().is_some()) {
+            if entry.value.types().any(|ty| ty.enumeration().is_some()) {
                 Arc::make_mut(&mut entry.value).types_mut().for_each(|ty| made.resolve(ty));
             }
         }

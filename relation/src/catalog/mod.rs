@@ -45,4 +45,4 @@ pub use rekeying::{Rekeying, Succession};
 pub use reshaping::Reshaping;
 pub use retyping::{Retyped, Retyping};
 pub use store::load;
-pub use temporary::{TEMPORARY, is_temporary, renew};
+pub use temporary::{OWN, TEMPORARY, is_temporary, renew};

@@ -16,6 +16,9 @@ use crate::transaction::{Mode, Transaction};
 /// What the names of sessions' schemas begin with. No user gives such a name to a schema.
 pub const TEMPORARY: &str = "pg_temp_";
 
+/// What every session calls the schema of its own.
+pub const OWN: &str = "pg_temp";
+
 /// Whether a schema of this name is a session's.
 #[must_use]
 pub fn is_temporary(schema: &str) -> bool {

@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{EnumType, SqlType};
-use crate::catalog::is_temporary;
-
-/// What every session calls the schema of its temporary relations and types.
-const OWN: &str = "pg_temp";
+use crate::catalog::{OWN, is_temporary};
 
 /// The types that users have made.
 #[derive(Debug, Default)]
@@ -94,15 +91,6 @@ impl KnownTypes {
     #[must_use]
     pub fn is_of(&self, made: &Arc<MadeTypes>, path: &Arc<[String]>) -> bool {
         self.made.as_ref().is_some_and(|own| Arc::ptr_eq(own, made)) && self.path == *path
-    }
-
-    /// Whether both know the same types.
-    #[must_use]
-    pub fn is_as(&self, other: &Self) -> bool {
-        match (&self.made, &other.made) {
-            (Some(own), Some(other)) => Arc::ptr_eq(own, other) || own.is_empty() && other.is_empty(),
-            (own, other) => own.is_none() && other.is_none(),
-        }
     }
 
     /// Whether nothing is known.

@@ -264,6 +264,16 @@ impl SqlType {
         }
     }
 
+    /// The type, without what is known of the enumeration that it is, or is an array of: its values are their numbers.
+    #[must_use]
+    pub fn unlabelled(&self) -> Self {
+        match self {
+            Self::Array(element) => element.unlabelled().array(),
+            Self::Enum(ty) => Self::Enum(EnumType::unknown(ty.number())),
+            ty => ty.clone(),
+        }
+    }
+
     /// The enumeration that it is, or is an array of.
     #[must_use]
     pub fn enumeration(&self) -> Option<&EnumType> {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use annulus_relation::catalog::numbered_name;
-use annulus_relation::value::{self, EnumType, Env};
+use annulus_relation::value::{self, Env};
 use annulus_relation::{SqlType, Value};
 
 use super::expr::{Call, Expr, Literal, Test};
@@ -171,7 +171,7 @@ fn print_literal(literal: &Literal) -> String {
         (Value::Int4(number), _) if *number >= 0 => number.to_string(),
         (Value::Numeric(number), SqlType::Numeric(None)) if is_plain(&number.print()) => number.print(),
         (value, ty) => {
-            let text = value::print(value, &numbered(ty), &Env::default());
+            let text = value::print(value, &ty.unlabelled(), &Env::default());
             format!("{}::{}", super::functions::quote_string(&text), cast_name(ty))
         }
     }
@@ -180,15 +180,6 @@ fn print_literal(literal: &Literal) -> String {
 /// Whether digits are read as a number of type `numeric` again, and not as an integer.
 fn is_plain(digits: &str) -> bool {
     digits.contains('.') && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
-}
-
-/// The type, without what is known of an enumeration: its values are stored as their numbers.
-fn numbered(ty: &SqlType) -> SqlType {
-    match ty {
-        SqlType::Enum(ty) => SqlType::Enum(EnumType::unknown(ty.number())),
-        SqlType::Array(element) => numbered(element).array(),
-        ty => ty.clone(),
-    }
 }
 
 /// A type's name behind `::`.

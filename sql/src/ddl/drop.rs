@@ -1,6 +1,6 @@
 //! `DROP`: objects, and what depends on them.
 
-use annulus_relation::catalog::{Default, ForeignKey, Index, KeyPart, ObjectId, Relation, Table};
+use annulus_relation::catalog::{Default, ForeignKey, ObjectId, Relation, Table};
 use annulus_relation::error::SqlState;
 use annulus_relation::{SqlError, SqlResult};
 use sqlparser::ast::{Ident, ObjectName, ObjectType};
@@ -433,15 +433,6 @@ impl Definition<'_> {
         }
         Ok(())
     }
-}
-
-/// The expressions of an index.
-pub(super) fn texts_of(index: &Index) -> Vec<&str> {
-    let keys = index.keys.iter().filter_map(|key| match &key.part {
-        KeyPart::Expression(text, _) => Some(text.as_str()),
-        KeyPart::Column(_) => None,
-    });
-    keys.chain(index.predicate.as_deref()).collect()
 }
 
 fn article(word: &str) -> &'static str {

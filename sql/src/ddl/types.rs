@@ -268,8 +268,7 @@ fn users_in_table(table: &Table, id: ObjectId) -> SqlResult<Vec<Dependent>> {
         }
     }
     for index in &table.indexes {
-        let texts = super::drop::texts_of(index);
-        if texts.iter().any(|text| text.contains(&written))
+        if index.texts().any(|text| text.contains(&written))
             && !super::expression::columns_of_index(index, table)?.iter().any(|id| gone.contains(id))
         {
             users.push(Dependent::Index(table.id, index.id));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use annulus_relation::catalog::{Column, ColumnId, Default, ObjectId, Table};
 use annulus_relation::ops::Expressions;
-use annulus_relation::value::{Env, KnownTypes};
+use annulus_relation::value::{Env, KnownTypes, MadeTypes};
 use annulus_relation::{SqlResult, SqlType, Value};
 
 use super::insert::{next_value, sequence_of};
@@ -21,7 +21,7 @@ const MOST: usize = 10_000;
 /// An expression bound over columns as they were then.
 struct Bound {
     columns: Vec<(ColumnId, String, SqlType)>,
-    types: KnownTypes,
+    made: Arc<MadeTypes>,
     expr: Rc<Expr>,
 }
 
@@ -32,12 +32,12 @@ pub(crate) struct StoredExpressions {
 }
 
 impl StoredExpressions {
-    /// An expression over a table's columns, of a type.
-    pub fn get(&self, table: &Table, text: &str, ty: &SqlType, types: &KnownTypes) -> SqlResult<Rc<Expr>> {
+    /// An expression over a table's columns, of a type; `made` are the types that users have made.
+    pub fn get(&self, table: &Table, text: &str, ty: &SqlType, made: &Arc<MadeTypes>) -> SqlResult<Rc<Expr>> {
         let key = (table.id, text.to_owned(), ty.clone());
         let same = |bound: &Bound| {
             let mut columns = table.columns.iter();
-            bound.types.is_as(types)
+            (Arc::ptr_eq(&bound.made, made) || bound.made.is_empty() && made.is_empty())
                 && bound.columns.len() == table.columns.len()
                 && bound
                     .columns
@@ -48,13 +48,14 @@ impl StoredExpressions {
         if let Some(bound) = self.bound.borrow().get(&key).filter(|bound| same(bound)) {
             return Ok(Rc::clone(&bound.expr));
         }
-        let expr = Rc::new(bind_stored(table, text, ty, types)?);
+        let types = KnownTypes::new(Arc::clone(made), Arc::default());
+        let expr = Rc::new(bind_stored(table, text, ty, &types)?);
         let columns = table.columns.iter().map(|column| (column.id, column.name.clone(), column.ty.clone())).collect();
         let mut all = self.bound.borrow_mut();
         if all.len() >= MOST {
             all.clear();
         }
-        all.insert(key, Bound { columns, types: types.clone(), expr: Rc::clone(&expr) });
+        all.insert(key, Bound { columns, made: Arc::clone(made), expr: Rc::clone(&expr) });
         Ok(expr)
     }
 }
@@ -68,9 +69,9 @@ pub(crate) struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
-    /// The types of the catalog that the session sees.
-    fn types(&self) -> KnownTypes {
-        KnownTypes::new(Arc::clone(self.shared.catalog().made_types()), Arc::default())
+    /// An expression, with the types of the catalog that the session sees.
+    fn bound(&self, table: &Table, expression: &str, ty: &SqlType) -> SqlResult<Rc<Expr>> {
+        self.stored.get(table, expression, ty, self.shared.catalog().made_types())
     }
 
     pub fn context(&self) -> EvalContext<'a> {
@@ -80,12 +81,12 @@ impl<'a> Evaluator<'a> {
 
 impl Expressions for Evaluator<'_> {
     fn eval(&self, table: &Table, expression: &str, ty: &SqlType, row: &[Value]) -> SqlResult<Value> {
-        self.stored.get(table, expression, ty, &self.types())?.eval(row, &[], &self.context())
+        self.bound(table, expression, ty)?.eval(row, &[], &self.context())
     }
 
     fn convert(&self, table: &Table, expression: &str, ty: &SqlType, row: &[Value]) -> SqlResult<Value> {
         let env = Env { now: self.env.now, ..Env::default() };
-        self.stored.get(table, expression, ty, &self.types())?.eval(row, &[], &EvalContext::constant(&env))
+        self.bound(table, expression, ty)?.eval(row, &[], &EvalContext::constant(&env))
     }
 
     fn default(&self, table: &Table, column: &Column) -> SqlResult<Value> {

@@ -232,8 +232,8 @@ impl<D: Database> Session<D> {
                 && !active.defines
                 && !matches!(active.transaction.mode(), Mode::AsOf(_))
             {
-                // It may be refused for what is not so any more, or data be lost; and the commit would find that others have changed the catalog,
-                // when nothing can be tried again.
+                // It may be refused for what is not so any more, or data be lost; and the commit
+                // would find that others have changed the catalog, when nothing can be tried again.
                 active.go_by(self.catalogs.reload(&self.server.db, deadline.left()).await?);
             }
             if !std::mem::replace(&mut active.used, true) && active.block && active.read_only {

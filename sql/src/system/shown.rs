@@ -1,7 +1,7 @@
 //! Stored expressions as they are shown: enumerations, which they name by their numbers, have names and labels.
 
 use annulus_relation::SqlType;
-use annulus_relation::value::{self, EnumType, Env, KnownTypes};
+use annulus_relation::value::{self, Env, KnownTypes};
 
 use crate::bind::shown_type;
 
@@ -63,10 +63,7 @@ fn quoted_length(sql: &str, quote: char) -> usize {
 /// A literal of an enumeration's numbers as one of its labels.
 fn labelled(literal: &str, ty: &SqlType) -> String {
     let numbers = literal.trim_matches('\'');
-    let own = ty.enumeration().map_or(0, EnumType::number);
-    let unknown = SqlType::Enum(EnumType::unknown(own));
-    let unknown = if ty.element().is_some() { unknown.array() } else { unknown };
-    match value::parse(numbers, &unknown, &Env::default()) {
+    match value::parse(numbers, &ty.unlabelled(), &Env::default()) {
         Ok(value) => format!("'{}'", value::print(&value, ty, &Env::default()).replace('\'', "''")),
         Err(_) => literal.to_owned(),
     }
@@ -76,7 +73,7 @@ fn labelled(literal: &str, ty: &SqlType) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use annulus_relation::value::{Labels, MadeTypes};
+    use annulus_relation::value::{EnumType, Labels, MadeTypes};
 
     use super::*;
 

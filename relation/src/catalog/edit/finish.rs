@@ -40,7 +40,8 @@ impl Edit {
         for mut garbage in std::mem::take(&mut self.garbage) {
             garbage.id = match extent {
                 Extent::Data => self.generation_of(&garbage),
-                Extent::Temporary => self.new_temporary_id()?,
+                // There are enough of them, or it would be an edit of the whole catalog.
+                Extent::Temporary => self.numbers.draw().map_or_else(|| self.new_id(), Ok)?,
                 Extent::Whole => self.new_id()?,
             };
             transaction.put(home.record(Kind::Garbage, garbage.id), record::encode(&garbage));

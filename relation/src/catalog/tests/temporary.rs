@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::super::home::Kind;
 use super::*;
+use crate::value::EnumType;
 
 /// Numbers for edits, as a node has them.
 fn numbers(fake: &Fake) -> Numbers {
@@ -127,6 +128,29 @@ fn what_is_dropped_at_the_same_time_gets_nothing_new() {
         edit.rely_on(lasting);
     };
     assert!(is_conflict(edits(&fake, &before, &numbers, relies)));
+}
+
+#[test]
+fn a_type_that_is_dropped_gets_no_columns() {
+    let fake = Fake::new();
+    create(&fake, "t");
+    let numbers = numbers(&fake);
+    let [(schema, _), _] = sessions(&fake, &numbers);
+    let ty = Enumeration { id: 50_000, schema: PUBLIC, name: "mood".to_owned(), labels: Vec::new(), comment: None };
+    change(&fake, |edit| edit.put_type(ty)).unwrap();
+    let before = read(&fake);
+    let of_type = |edit: &mut Edit| {
+        let id = own_table(edit, schema, "of_type");
+        let mut table = Table::clone(edit.catalog().table_by_id(id).unwrap());
+        table.columns[0].ty = SqlType::Enum(EnumType::unknown(50_000));
+        edit.put_table(table).unwrap();
+    };
+    change(&fake, |edit| {
+        edit.drop_type(50_000);
+        Ok(())
+    })
+    .unwrap();
+    assert!(is_conflict(edits(&fake, &before, &numbers, of_type)));
 }
 
 #[test]

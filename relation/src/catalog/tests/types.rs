@@ -168,7 +168,14 @@ fn what_is_coming_is_of_types_too() {
     assert!(!with(extension(Vec::new(), "true")));
     let retyped = Retyped { column: 1, ty: column.ty, using: None, default: None };
     let retyping = Retyping { columns: vec![retyped], keys: Vec::new(), succession: succession.clone() };
-    assert!(with(IndexState::Retyped(retyping)));
+    assert!(with(IndexState::Retyped(retyping.clone())));
+    let IndexState::Extended(mut with_columns) = extension(Vec::new(), "true") else { panic!("it is an extension") };
+    with_columns.then = Some(Then::Retyped(retyping));
+    assert!(with(IndexState::Extended(with_columns.clone())));
+    // Labels are known there, too.
+    let mut table = plain.clone();
+    table.indexes[0].state = IndexState::Extended(with_columns);
+    assert_eq!(table.types().count(), table.types_mut().count());
     let using = Some(format!("'0'::{named}"));
     let retyped = Retyped { column: 1, ty: SqlType::Text, using, default: None };
     assert!(with(IndexState::Retyped(Retyping { columns: vec![retyped], keys: Vec::new(), succession })));

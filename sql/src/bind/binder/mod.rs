@@ -8,7 +8,7 @@ mod operators;
 mod rows;
 mod special;
 
-use annulus_relation::value::{CastContext, EnumType, Env};
+use annulus_relation::value::{CastContext, Env};
 use annulus_relation::{SqlError, SqlResult, SqlState, SqlType};
 use sqlparser::ast::{self, Spanned};
 use sqlparser::tokenizer::Span;
@@ -254,11 +254,9 @@ impl<'a> Binder<'a> {
 
     /// A value of an enumeration, or an array of them, as stored expressions have it: a literal of their numbers.
     fn numbered_value(&self, expr: &ast::Expr, to: &SqlType) -> SqlResult<Option<Expr>> {
-        let (ast::Expr::Value(literal), Some(own)) = (without_parens(expr), to.enumeration()) else { return Ok(None) };
+        let ast::Expr::Value(literal) = without_parens(expr) else { return Ok(None) };
         let Some(text) = literal.value.clone().into_string() else { return Ok(None) };
-        let unknown = SqlType::Enum(EnumType::unknown(own.number()));
-        let unknown = if to.element().is_some() { unknown.array() } else { unknown };
-        let value = annulus_relation::value::parse(&text, &unknown, self.env)?;
+        let value = annulus_relation::value::parse(&text, &to.unlabelled(), self.env)?;
         Ok(Some(Expr::literal(value, to.clone())))
     }
 

@@ -49,20 +49,19 @@ impl Translator<'_> {
             JoinType::Inner => Parts::new(),
             _ => self.attach_to_sides(&mut left, &mut right, &later)?,
         };
-        if !right.outer.is_empty() && matches!(kind.join, JoinType::Left | JoinType::Full)
-            || !left.outer.is_empty() && !right.outer.is_empty()
-        {
+        // Each row is for one combination of what is around: those of a recursive query, which know theirs, have it from there.
+        let may_miss = match (left.outer.is_empty(), right.outer.is_empty()) {
+            (true, true) => false,
+            (false, true) => matches!(kind.join, JoinType::Right | JoinType::Full),
+            (true, false) => matches!(kind.join, JoinType::Left | JoinType::Full),
+            (false, false) => true,
+        };
+        if may_miss {
             return Err(SqlError::unsupported("a recursive query that refers to the query around in this place"));
         }
         let offset = left.columns.len();
         let mut outer = left.outer.clone();
-        outer.extend(
-            right
-                .outer
-                .iter()
-                .filter(|(name, _)| !left.outer.iter().any(|(known, _)| known == name))
-                .map(|(name, number)| (name.clone(), number + offset)),
-        );
+        outer.extend(right.outer.iter().map(|(name, number)| (name.clone(), number + offset)));
         let columns: Vec<Col> = left.columns.iter().chain(&right.columns).cloned().collect();
         let combined = Rel { columns, outer, ..Rel::new(left.plan.clone(), Vec::new()) };
         let shared = self.shared(&left, &right, kind)?;
