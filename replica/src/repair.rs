@@ -1,5 +1,7 @@
 //! Answers of a replica to those who compare and repair partitions.
 
+use std::iter;
+
 use annulus_base::limits::STRETCH_BYTES;
 use annulus_base::{Key, KeyRange, Mutation, NodeId, PartitionId, Timestamp};
 
@@ -29,6 +31,20 @@ pub fn retained(
         }
         true
     })
+}
+
+/// Of a key's history, newest first: the version wanted, and the oldest tombstone above it.
+fn covered(history: Vec<(Key, Version)>, wanted: Stamp) -> Vec<Version> {
+    let mut covering = None;
+    for (_, version) in history {
+        if version.stamp == wanted {
+            return iter::once(version).chain(covering).collect();
+        }
+        if version.value.is_none() {
+            covering = Some(version);
+        }
+    }
+    Vec::new()
 }
 
 /// A digest over keys and stamps.
@@ -103,6 +119,8 @@ impl Replica {
         Ok(())
     }
 
+    /// Hands over the versions wanted that are here, each with the tombstone that covers it: who asked may
+    /// have purged both, and must not get the one without the other.
     pub(crate) fn fetch(
         &mut self,
         from: NodeId,
@@ -116,10 +134,10 @@ impl Replica {
         let mut bytes = 0;
         for (key, stamp) in wanted {
             let Some(history) = self.stretch(partition, &only(key), Limit::NONE, store)? else { continue };
-            let version = history.into_iter().map(|(_, version)| version).find(|version| version.stamp == *stamp);
-            let Some(version) = version else { continue };
-            bytes += key.as_bytes().len() + version.value.as_ref().map_or(0, bytes::Bytes::len);
-            fetched.push(Placed { partition, key: key.clone(), version });
+            for version in covered(history, *stamp) {
+                bytes += key.as_bytes().len() + version.value.as_ref().map_or(0, bytes::Bytes::len);
+                fetched.push(Placed { partition, key: key.clone(), version });
+            }
             if bytes > MAX_FETCHED_BYTES {
                 break;
             }
