@@ -2,7 +2,7 @@
 //!
 //! Bounded: what is forgotten raises the floor, which holds for every key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::mem;
 
 use annulus_base::{Key, KeyRange, PartitionId, Timestamp};
@@ -13,7 +13,8 @@ const MAX_RANGES: usize = 128;
 /// Keys that were read in about the same time.
 #[derive(Debug, Default)]
 struct Generation {
-    times: BTreeMap<PartitionId, BTreeMap<Key, Timestamp>>,
+    /// By hash: they are many, and each vote looks some up.
+    times: BTreeMap<PartitionId, HashMap<Key, Timestamp>>,
     keys: usize,
 }
 
@@ -33,7 +34,7 @@ impl Generation {
     }
 
     fn highest(&self) -> Timestamp {
-        self.times.values().flat_map(BTreeMap::values).copied().max().unwrap_or_default()
+        self.times.values().flat_map(HashMap::values).copied().max().unwrap_or_default()
     }
 }
 

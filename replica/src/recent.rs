@@ -3,7 +3,7 @@
 //!
 //! Bounded: of what is forgotten the highest timestamp is known, so that an answer is complete or not given.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use annulus_base::{Key, PartitionId, Timestamp};
 
@@ -14,14 +14,21 @@ const MOST_RECENT: usize = 1 << 13;
 /// So many keys are compared with each that is written.
 const FEW: usize = 16;
 
-type Written = (PartitionId, Timestamp, u64);
+/// A version that was added.
+#[derive(Debug)]
+struct Written {
+    partition: PartitionId,
+    ts: Timestamp,
+    key: Key,
+    /// The highest timestamp of this one and all before it.
+    highest: Timestamp,
+}
 
 /// The keys that were given versions lately.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
-    keys: BTreeMap<Written, Key>,
-    order: VecDeque<Written>,
-    number: u64,
+    /// In the order in which they were added, which is about that of their timestamps.
+    written: VecDeque<Written>,
     /// The highest timestamp of what is not remembered.
     forgotten: Timestamp,
 }
@@ -35,22 +42,22 @@ impl Recent {
     /// Versions are added.
     pub(crate) fn note(&mut self, versions: &[Placed]) {
         for placed in versions {
-            self.number += 1;
-            let written = (placed.partition, placed.version.stamp.ts, self.number);
-            self.keys.insert(written, placed.key.clone());
-            self.order.push_back(written);
+            let ts = placed.version.stamp.ts;
+            let highest = self.written.back().map_or(ts, |last| last.highest.max(ts));
+            let written = Written { partition: placed.partition, ts, key: placed.key.clone(), highest };
+            self.written.push_back(written);
         }
-        while self.order.len() > MOST_RECENT {
-            let Some(oldest) = self.order.pop_front() else { return };
-            self.keys.remove(&oldest);
-            self.forgotten = self.forgotten.max(oldest.1);
+        while self.written.len() > MOST_RECENT {
+            let Some(oldest) = self.written.pop_front() else { return };
+            self.forgotten = self.forgotten.max(oldest.ts);
         }
     }
 
-    /// The keys of a partition that were given versions above `at`; `None` if not all are remembered.
+    /// The keys of a partition that were given versions above `at`, the last ones first; `None` if not all are remembered.
     pub(crate) fn above(&self, partition: PartitionId, at: Timestamp) -> Option<impl Iterator<Item = &Key>> {
-        let above = (partition, at.next(), 0)..=(partition, Timestamp::MAX, u64::MAX);
-        (at >= self.forgotten).then(|| self.keys.range(above).map(|(_, key)| key))
+        let since = self.written.iter().rev().take_while(move |written| written.highest > at);
+        let above = since.filter(move |written| written.partition == partition && written.ts > at);
+        (at >= self.forgotten).then(|| above.map(|written| &written.key))
     }
 
     /// The same keys if they are few.
