@@ -74,8 +74,8 @@ struct Inner {
     stop: CancellationToken,
     failure: RefCell<Option<NodeError>>,
     failed: CancellationToken,
-    /// Records may be worth a sync right here.
-    small_sync: Notify,
+    /// Somebody waits for records to be synced.
+    sync_wanted: Notify,
     disk_full: Cell<bool>,
     unreachable: RefCell<BTreeSet<NodeId>>,
 }
@@ -160,7 +160,7 @@ impl Driver {
             stop,
             failure: RefCell::default(),
             failed: CancellationToken::new(),
-            small_sync: Notify::new(),
+            sync_wanted: Notify::new(),
             disk_full: Cell::new(false),
             unreachable: RefCell::default(),
         }))
@@ -234,7 +234,7 @@ impl Driver {
     pub fn step(&self, input: Input) {
         let mut state = self.0.state.borrow_mut();
         self.advance(&mut state, input);
-        self.finish(&mut state);
+        self.finish(&state);
     }
 
     /// Starts a client's request; the reply comes through the receiver.
@@ -249,7 +249,7 @@ impl Driver {
         let client = ClientId(state.next_client);
         state.clients.insert(client, sender);
         self.advance(&mut state, Input::Request(client, request, patience));
-        self.finish(&mut state);
+        self.finish(&state);
         (client, receiver)
     }
 
@@ -313,22 +313,18 @@ impl Driver {
 
     /// Has the records synced that somebody waits for, and with them all that came before. Others (mostly
     /// decisions, which recovery would find again) wait for company, at most until the next look at the timers.
-    fn finish(&self, state: &mut State) {
-        if !state.is_sync_awaited() {
-            return;
-        }
-        if state.member.is_quiet() {
-            // First the messages just sent must be on their way: the others sync at the same time.
-            self.0.small_sync.notify_one();
-        } else {
-            state.submit();
+    fn finish(&self, state: &State) {
+        if state.is_sync_awaited() {
+            // First whatever is ready has its turn: messages just sent must be on their way, since the others sync at the same
+            // time, and what is yet to be appended shares the sync.
+            self.0.sync_wanted.notify_one();
         }
     }
 
-    /// Syncs what a quiet node has to sync, on this thread where that is quicker. Never ends.
-    pub async fn follow_small_syncs(self) {
+    /// Has records synced, a few of a quiet node on this thread where that is quicker. Never ends.
+    pub async fn follow_wanted_syncs(self) {
         loop {
-            self.0.small_sync.notified().await;
+            self.0.sync_wanted.notified().await;
             let mut state = self.0.state.borrow_mut();
             if state.is_sync_awaited() {
                 if state.member.is_quiet() && state.log.sync_here() {
@@ -388,7 +384,7 @@ impl Driver {
         }
         if let Some(records) = records {
             self.advance(&mut state, Input::Synced(records));
-            self.finish(&mut state);
+            self.finish(&state);
         }
     }
 
@@ -474,7 +470,7 @@ impl Handler for Driver {
         for message in batch.drain(..) {
             self.advance(&mut state, Input::Message(from, message));
         }
-        self.finish(&mut state);
+        self.finish(&state);
     }
 
     fn gossip(&self, from: NodeId, message: Bytes) {

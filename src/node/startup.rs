@@ -96,7 +96,7 @@ pub async fn run(config: Config, hooks: Hooks, stop: CancellationToken) -> Resul
     driver.attach_gossip(gossip.clone());
     spawn_local(driver.clone().follow_syncs());
     spawn_local(driver.clone().follow_timers());
-    spawn_local(driver.clone().follow_small_syncs());
+    spawn_local(driver.clone().follow_wanted_syncs());
     let (ring, own) = (Arc::clone(&topology), Rc::clone(&metrics));
     let keeper = housekeeping::Keeper::new(&config, driver.clone(), gossip.clone(), ring, checkpoints, own);
     spawn_local(keeper.clone().watch());
