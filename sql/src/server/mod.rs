@@ -6,6 +6,7 @@
 
 mod background;
 pub(crate) mod catalogs;
+pub(crate) mod controls;
 pub(crate) mod copies;
 pub(crate) mod deadline;
 pub(crate) mod failure;
@@ -36,6 +37,7 @@ use annulus_txn::token::Tokens;
 use crate::query::{ColumnCache, QueryEngine};
 use crate::session::{Session, Settings, Startup};
 use catalogs::Catalogs;
+use controls::Controls;
 use copies::Copies;
 use deadline::Deadline;
 use failure::to_sql;
@@ -170,6 +172,7 @@ pub struct Server<D: Database> {
     pub(crate) abandoned: Rc<Abandoned>,
     /// The schemas that its sessions have.
     pub(crate) temporary: Arc<Living>,
+    pub(crate) controls: Controls,
     /// Columns of tables that queries have read.
     pub(crate) columns: Arc<ColumnCache>,
     catalogs: RefCell<BTreeMap<u32, Rc<Catalogs>>>,
@@ -195,6 +198,7 @@ impl<D: Database> Server<D> {
             copies: Arc::default(),
             abandoned: Rc::default(),
             temporary: Arc::default(),
+            controls: Controls::default(),
             columns: Arc::new(ColumnCache::new(kept as u64)),
             catalogs: RefCell::default(),
         }))

@@ -173,13 +173,19 @@ impl<D: Database> Session<D> {
     /// # Errors
     /// Its syntax.
     pub fn split(&mut self, script: &str) -> SqlResult<Vec<Script>> {
+        if let Some(control) = self.server.controls.find(script) {
+            return Ok(vec![Script::Parsed(control, None)]);
+        }
         if let Some(found) = self.shaped(script) {
             return Ok(vec![Script::Shaped(found)]);
         }
-        let parsed = crate::parse::parse(script)?;
-        let alone = parsed.len() == 1;
-        let shape = if alone { crate::parse::shape(script).map(|shape| shape.key().into()) } else { None };
-        Ok(parsed.into_iter().map(|parsed| Script::Parsed(Rc::new(parsed), shape.clone())).collect())
+        let parsed: Vec<_> = crate::parse::parse(script)?.into_iter().map(Rc::new).collect();
+        let mut shape = None;
+        if let [alone] = &parsed[..] {
+            self.server.controls.keep(script, alone);
+            shape = crate::parse::shape(script).map(|shape| Rc::from(shape.key()));
+        }
+        Ok(parsed.into_iter().map(|parsed| Script::Parsed(parsed, shape.clone())).collect())
     }
 }
 
