@@ -2,7 +2,7 @@
 //!
 //! Bounded: what is forgotten raises the floor, which holds for every key.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::mem;
 
 use annulus_base::{Key, KeyRange, PartitionId, Timestamp};
@@ -10,11 +10,17 @@ use annulus_base::{Key, KeyRange, PartitionId, Timestamp};
 /// Ranges remembered per partition before the oldest half is folded into the floor.
 const MAX_RANGES: usize = 128;
 
+/// By hash: there are many, and each vote looks some up.
+#[expect(
+    clippy::disallowed_types,
+    reason = "its order shows nowhere: keys are looked up, and the highest of all is the same in any"
+)]
+type Times = std::collections::HashMap<Key, Timestamp>;
+
 /// Keys that were read in about the same time.
 #[derive(Debug, Default)]
 struct Generation {
-    /// By hash: they are many, and each vote looks some up.
-    times: BTreeMap<PartitionId, HashMap<Key, Timestamp>>,
+    times: BTreeMap<PartitionId, Times>,
     keys: usize,
 }
 
@@ -34,7 +40,7 @@ impl Generation {
     }
 
     fn highest(&self) -> Timestamp {
-        self.times.values().flat_map(HashMap::values).copied().max().unwrap_or_default()
+        self.times.values().flat_map(Times::values).copied().max().unwrap_or_default()
     }
 }
 
