@@ -125,7 +125,8 @@ fn described(name: &str, options: &[DatabaseOption], mut factor: u8) -> SqlResul
             ignored if IGNORED.contains(&ignored) => {}
             other => {
                 let message = format!("option \"{other}\" not recognized");
-                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(option.position));
+                let hint = "A database has replication_factor, basis, slots and consistency.";
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).hint(hint).at(option.position));
             }
         }
     }

@@ -18,7 +18,8 @@ pub(crate) struct Controls(RefCell<HashMap<Box<str>, Rc<Parsed>>>);
 impl Controls {
     /// What a text was parsed as before.
     pub fn find(&self, text: &str) -> Option<Rc<Parsed>> {
-        self.0.borrow().get(text).cloned()
+        // Long texts, which are no such statements, are not even hashed.
+        if text.len() <= LONGEST { self.0.borrow().get(text).cloned() } else { None }
     }
 
     /// Keeps the only statement of a text, if it begins or ends a transaction.

@@ -314,6 +314,7 @@ fn databases_are_apart() {
         client.ok("create database d with (slots = 4, replication_factor = 3)").await;
         assert!(client.told("create database d").await.starts_with("ERROR 42P04"));
         assert!(client.told("create database e with (slots = 3)").await.starts_with("ERROR 22023"));
+        assert!(client.told("create database e with (replicas = 3)").await.starts_with("ERROR 42601"));
         assert!(client.told("begin; create database e").await.contains("ERROR 25001"));
         client.ok("rollback; create table t (id int primary key)").await;
         let mut other = node.client_of("d").await;
